@@ -1,0 +1,271 @@
+"""Record and replay: a transport for the openai client that stores answers and gives them back.
+
+A recording is one JSON line: the request (method, path, body), the response (status, body), the latency that
+was measured, the model, where its weights came from, and the date. No headers are kept, so no key can be.
+Recordings of several models live in one file per chapter; the request body names the model.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from .errors import DataError
+from .settings import Mode, redact
+
+LATENCY_HEADER = "x-llmops-latency-s"
+DATE_HEADER = "x-llmops-recorded"
+SOURCE_HEADER = "x-llmops-source"
+MISSING = "recording_missing"
+VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One stored answer. `response` is the JSON body, or for a stream the list of its events."""
+
+    method: str
+    path: str
+    body: object
+    status: int
+    response: object
+    is_stream: bool
+    latency_s: float
+    source: str
+    recorded: str
+
+    @property
+    def key(self) -> str:
+        """The text by which the answer is found: method, path and canonical body."""
+        return make_key(self.method, self.path, self.body)
+
+    @property
+    def model(self) -> str:
+        """The model that the request names, or an empty text."""
+        return str(self.body.get("model", "")) if isinstance(self.body, dict) else ""
+
+    def to_line(self) -> str:
+        """Return the recording as one JSON line without its line end."""
+        response = {"status": self.status, "events" if self.is_stream else "body": self.response}
+        record = {
+            "request": {"method": self.method, "path": self.path, "body": self.body},
+            "response": response,
+            "latency_s": self.latency_s,
+            "source": self.source,
+            "recorded": self.recorded,
+        }
+        return json.dumps(record, ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> Recording:
+        """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
+        record = json.loads(line)
+        request, response = record["request"], record["response"]
+        is_stream = "events" in response
+        return cls(
+            request["method"],
+            request["path"],
+            request["body"],
+            int(response["status"]),
+            response["events"] if is_stream else response["body"],
+            is_stream,
+            float(record["latency_s"]),
+            record["source"],
+            record["recorded"],
+        )
+
+
+def make_key(method: str, path: str, body: object) -> str:
+    """Return the key of a request: the same for the same meaning, whatever the order of its fields."""
+    return f"{method} {path} " + json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+class Recordings:
+    """The recordings of one chapter, from one JSON-lines file. Looking one up is a dictionary access.
+
+    A new answer is appended to the file at once, so an interrupted session loses nothing; `tidy` puts the
+    file into its stable order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._by_key: dict[str, Recording] | None = None
+        self._lock = threading.Lock()
+
+    def _load(self) -> dict[str, Recording]:
+        if self._by_key is None:
+            found = {}
+            if self.path.is_file():
+                with self.path.open(encoding="utf-8") as lines:
+                    for number, line in enumerate(lines, start=1):
+                        try:
+                            recording = Recording.from_line(line)
+                        except (ValueError, KeyError, TypeError) as error:
+                            raise DataError(
+                                f"{self.path.name}, line {number}, is not a recording ({type(error).__name__}).",
+                                "Restore the file from the repository (git checkout), or record the chapter again.",
+                            ) from error
+                        found[recording.key] = recording
+            self._by_key = found
+        return self._by_key
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+    def __iter__(self) -> Iterator[Recording]:
+        return iter(self._load().values())
+
+    def find(self, key: str) -> Recording | None:
+        """Return the recording of a request, or None."""
+        with self._lock:
+            return self._load().get(key)
+
+    def add(self, recording: Recording) -> None:
+        """Keep an answer and append it to the file."""
+        with self._lock:
+            self._load()[recording.key] = recording
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8", newline="\n") as lines:
+                lines.write(recording.to_line() + "\n")
+
+    def tidy(self, keep: Callable[[Recording], bool] = lambda recording: True) -> int:
+        """Rewrite the file sorted, without what `keep` refuses; return how many were dropped.
+
+        The new file replaces the old in one step, so a crash leaves the old one whole.
+        """
+        with self._lock:
+            before = self._load()
+            kept = {key: recording for key, recording in before.items() if keep(recording)}
+            lines = sorted(kept.values(), key=lambda recording: (recording.model, recording.key))
+            part = self.path.with_suffix(".part")
+            part.write_text("".join(line.to_line() + "\n" for line in lines), encoding="utf-8", newline="\n")
+            os.replace(part, self.path)
+            self._by_key = kept
+            return len(before) - len(kept)
+
+
+class RecordingTransport(httpx2.BaseTransport):
+    """A transport that answers from recordings, asks the real server, or both, by mode.
+
+    | mode | recording there | none there |
+    |---|---|---|
+    | replay | give it back | an error response that says how to record |
+    | auto | give it back | ask |
+    | fill | give it back | ask and store |
+    | record | ask and store (once per session) | ask and store |
+    | live | ask | ask |
+    """
+
+    def __init__(
+        self, mode: Mode, recordings: Recordings | None, live: httpx2.BaseTransport | None, source: str
+    ) -> None:
+        self.mode = mode
+        self.recordings = recordings
+        self.live = live
+        self.source = source
+        self._fresh: set[str] = set()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response for `request`, recorded or live; the latency travels in a header."""
+        content = request.read()
+        try:
+            body = json.loads(content) if content else None
+        except ValueError:
+            body = content.decode("utf-8", "replace")
+        key = make_key(request.method, request.url.path, body)
+        if self.recordings is not None and self.mode != "live":
+            found = self.recordings.find(key)
+            if found is not None and (self.mode != "record" or key in self._fresh):
+                return _respond(found)
+        if self.mode == "replay" or self.live is None:
+            return self._report_missing(request, body)
+        started = time.perf_counter()
+        response = self.live.handle_request(request)
+        if self.mode not in ("record", "fill") or self.recordings is None:
+            response.headers[SOURCE_HEADER] = self.source
+            return response
+        response.read()
+        latency_s = round(time.perf_counter() - started, 3)
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        try:
+            answer = _read_events(response.text) if is_stream else _scrub(json.loads(response.content))
+        except ValueError:
+            return response  # not JSON, so a proxy's error page: shown to the caller, never stored
+        if response.status_code in (401, 403, 408, 409, 424, 429) or response.status_code >= 500:
+            return response  # the fault of a moment or of a key is no answer of the model
+        recording = Recording(
+            request.method,
+            request.url.path,
+            body,
+            response.status_code,
+            answer,
+            is_stream,
+            latency_s,
+            self.source,
+            datetime.date.today().isoformat(),
+        )
+        self.recordings.add(recording)
+        self._fresh.add(key)
+        return _respond(recording)
+
+    def _report_missing(self, request: httpx2.Request, body: object) -> httpx2.Response:
+        """Return a 404 in the form of an API error, so that plain openai code shows a readable message."""
+        name = self.recordings.path.stem if self.recordings is not None else "this notebook"
+        message = (
+            f"There is no recording in {name} for the request {summarize_request(request.url.path, body)}. "
+            f"To record it: python -m llmops_utils record {name}. "
+            "To ask a model instead: set LLMOPS_MODE=live and restart the kernel."
+        )
+        return httpx2.Response(404, json={"error": {"type": MISSING, "code": MISSING, "message": message}})
+
+    def close(self) -> None:
+        if self.live is not None:
+            self.live.close()
+
+
+def summarize_request(path: str, body: object) -> str:
+    """Return path, model and the beginning of the last message or prompt, for error messages."""
+    if not isinstance(body, dict):
+        return path
+    messages = body.get("messages")
+    text = (
+        messages[-1].get("content", "") if messages else body.get("prompt") or body.get("input") or body.get("content")
+    )
+    text = redact(" ".join(str(text).split()))
+    shown = text if len(text) <= 80 else text[:77] + "…"
+    return f"{path} ({body.get('model', 'no model')}): “{shown}”"
+
+
+def _scrub(answer: object) -> object:
+    """Drop the fields that differ between two equal answers, so that recording again changes no line for them."""
+    return (
+        {name: value for name, value in answer.items() if name not in VOLATILE} if isinstance(answer, dict) else answer
+    )
+
+
+def _read_events(text: str) -> list:
+    data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    return [entry if entry == "[DONE]" else _scrub(json.loads(entry)) for entry in data]
+
+
+def _respond(recording: Recording) -> httpx2.Response:
+    headers = {
+        LATENCY_HEADER: str(recording.latency_s),
+        DATE_HEADER: recording.recorded,
+        SOURCE_HEADER: recording.source,
+    }
+    if recording.is_stream:
+        events = [entry if entry == "[DONE]" else json.dumps(entry, ensure_ascii=False) for entry in recording.response]
+        text = "".join(f"data: {entry}\n\n" for entry in events)
+        return httpx2.Response(
+            recording.status, headers=headers | {"content-type": "text/event-stream"}, content=text.encode()
+        )
+    return httpx2.Response(recording.status, headers=headers, json=recording.response)

@@ -1,0 +1,84 @@
+"""What a model call returns: text, price and provenance."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an answer comes from: `source` is the weights' checksum or the provider's host."""
+
+    model: str
+    source: str
+    mode: str
+    seed: int | None = None
+    recorded: str = ""
+
+    def __str__(self) -> str:
+        recorded = f" of {self.recorded}" if self.recorded else ""
+        seed = f", seed {self.seed}" if self.seed is not None else ""
+        return f"{self.model} ({self.source}{seed}), {self.mode}{recorded}"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of text as the model reads it, and its number in the vocabulary."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class TokenChance:
+    """A token, the probability that the model gave it, and the likeliest tokens at that place."""
+
+    text: str
+    probability: float
+    alternatives: tuple[TokenChance, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of a model.
+
+    Attributes:
+        text: what the model wrote.
+        prompt_tokens: tokens read.
+        completion_tokens: tokens written.
+        latency_s: seconds from request to complete answer; in replay the recorded ones.
+        cost_usd: dollars at list price, 0.0 on your own machine, None where no price is known.
+        provenance: model, source, mode, seed.
+        finish_reason: "stop" where the model ended by itself, "length" where max_tokens cut it off.
+        parsed: the value that a schema or choices asked for, else None.
+        tokens: each written token with its probability, where logprobs were asked for.
+    """
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+    cost_usd: float | None
+    provenance: Provenance
+    finish_reason: str = "stop"
+    parsed: object = None
+    tokens: tuple[TokenChance, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def price(self) -> str:
+        """Tokens, seconds and dollars in one line."""
+        cost = "price unknown" if self.cost_usd is None else "$0" if self.cost_usd == 0 else f"${self.cost_usd:.6f}"
+        cut = " (cut off at max_tokens)" if self.finish_reason == "length" else ""
+        return f"{self.prompt_tokens} + {self.completion_tokens} tokens{cut} · {self.latency_s:.2f} s · {cost}"
+
+    def _repr_html_(self) -> str:
+        return (
+            '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
+            f'<div style="white-space:pre-wrap">{html.escape(self.text) or "<em>(empty reply)</em>"}</div>'
+            f'<div style="opacity:.7;font-size:85%;margin-top:.4em">{html.escape(self.price)}<br>'
+            f"{html.escape(str(self.provenance))}</div></div>"
+        )

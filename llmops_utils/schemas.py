@@ -1,0 +1,39 @@
+"""JSON schemas for replies, and reading what came back."""
+
+from __future__ import annotations
+
+import json
+import re
+
+
+def to_json_schema(schema: dict | type | None) -> dict | None:
+    """Return the JSON schema of a pydantic model; a dict or None is returned as it is."""
+    if schema is None or isinstance(schema, dict):
+        return schema
+    return close_schema(schema.model_json_schema())
+
+
+def close_schema(schema: dict) -> dict:
+    """Return an object schema in the strict form that providers want: all fields required, no others."""
+    return schema | {"required": list(schema.get("properties", {})), "additionalProperties": False}
+
+
+def parse_json(text: str, schema: dict | type) -> object:
+    """Return the value that the text spells, or None where it was cut off or does not fit."""
+    try:
+        return json.loads(text) if isinstance(schema, dict) else schema.model_validate_json(text)
+    except ValueError:
+        return None
+
+
+def find_choice(text: str, choices: list[str]) -> str | None:
+    """Return the choice that a reply names: as JSON, or as the only choice that stands in it as whole words."""
+    try:
+        value = json.loads(text)
+        value = value.get("choice") if isinstance(value, dict) else value
+        if value in choices:
+            return value
+    except ValueError:
+        pass
+    named = [c for c in choices if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", text, re.IGNORECASE)]
+    return named[0] if len(named) == 1 else None
