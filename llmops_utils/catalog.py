@@ -58,10 +58,10 @@ class LocalModel:
     maker: str
     kind: str
     parameters: int
-    context: int
     licence: str
     source: str
     checked: datetime.date
+    context: int | None = None
     files: tuple[PackagedFile, ...] = ()
     hub: HubFile | None = None
     megabytes: int | None = None
@@ -69,7 +69,9 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class Provider:
-    """A server of models. `capabilities` holds only what is known; `max_tokens_name` is the field it wants."""
+    """A server of models. `capabilities` holds only what is known; `max_tokens_name` and `seed_name` are the
+    fields it wants; `extra` goes with each chat request to its default model.
+    """
 
     id: str
     title: str
@@ -79,6 +81,8 @@ class Provider:
     default_model: str = ""
     embedding_model: str = ""
     max_tokens_name: str = "max_tokens"
+    seed_name: str = "seed"
+    extra: dict = field(default_factory=dict)
     capabilities: dict[str, bool] = field(default_factory=dict)
     is_free: bool = False
     source: str = ""

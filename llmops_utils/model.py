@@ -159,7 +159,7 @@ class Model:
         if self.can("temperature"):
             options["temperature"] = temperature
         if seed is not None and self.can("seed"):
-            options["seed"] = seed
+            options[self.provider.seed_name] = seed
         if stream:
             if wanted is not None or logprobs:
                 raise DataError("A stream has neither a schema nor probabilities here.", "Leave out stream=True.")
@@ -215,6 +215,8 @@ class Model:
 
     def _make_body(self, conversation: list[dict], max_tokens: int, options: dict) -> dict:
         body = {"model": self.name, "messages": conversation, self.provider.max_tokens_name: max_tokens}
+        if self.name == self.provider.default_model:
+            body |= self.provider.extra
         return body | {name: value for name, value in options.items() if value is not None}
 
     def _post_chat(self, conversation, max_tokens, schema=None, logprobs=0, options=None):
