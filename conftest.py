@@ -29,7 +29,7 @@ if not LIVE:
 
     if Path(sitecustomize.__file__).parent != ROOT / "tests" / "guard":
         del sys.modules["sitecustomize"]  # the one of the system came first
-        import sitecustomize  # noqa: F401
+        import sitecustomize
 
 
 def pytest_configure(config):

@@ -154,6 +154,6 @@ def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
             capabilities = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
             providers[entry["id"]] = Provider(**entry, capabilities=capabilities)
         published = {entry["name"]: PublishedModel(**entry) for entry in tables.get("published", [])}
-    except (OSError, tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path.name} cannot be read: {error}.", "Restore it from the repository.") from error
     return Catalog(local, providers, published)

@@ -115,7 +115,9 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
 def find_key(provider: Provider, settings: Settings) -> str:
     """Return the key for a provider, or an empty text. Raises `KeyMalformed` where it cannot be one."""
     if settings.api_key is not None:
-        return settings.api_key.get_secret_value()
+        key = settings.api_key.get_secret_value()
+        check_key(key, "LLMOPS_API_KEY")
+        return key
     key = read_environment().get(provider.key_variable, "") if provider.key_variable else ""
     if key:
         check_key(key, provider.key_variable, provider.key_pattern or None)
@@ -133,7 +135,7 @@ def _make_transport(
     chapter: str, settings: Settings, live: httpx2.BaseTransport | None, source: str
 ) -> RecordingTransport:
     recordings = Recordings(settings.recordings / f"{chapter}.jsonl")
-    return RecordingTransport(settings.mode, recordings, live, source)
+    return RecordingTransport(settings.mode, recordings, live, source, settings.used_log)
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
@@ -207,5 +209,6 @@ class EmbeddedTransport(httpx2.BaseTransport):
         return httpx2.Response(200, json={"object": "list", "model": body.get("model"), "data": data, "usage": usage})
 
     def close(self) -> None:
+        """Close the connection to the server."""
         if self._inner is not None:
             self._inner.close()

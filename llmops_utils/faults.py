@@ -22,6 +22,10 @@ from .errors import (
 from .recording import MISSING
 from .settings import redact
 
+MOST_SAID = 400  # characters of a server's own message that are passed on
+CONTEXT_KINDS = {"context_length_exceeded", "exceed_context_size_error"}
+CONTEXT_WORDS = r"(?i)context.(length|size|window)|(prompt|input) is too long|token count.*exceed"
+
 
 @contextmanager
 def translate_errors(connection: Connection) -> Iterator[None]:
@@ -43,6 +47,11 @@ def translate_errors(connection: Connection) -> Iterator[None]:
             if waited
             else "Check LLMOPS_BASE_URL and your network, and that the server runs; or set LLMOPS_MODE=replay.",
         ) from None
+    except openai.APIError as error:  # an error that comes inside a stream
+        said = redact(str(error), connection.api_key)[:MOST_SAID]
+        raise ProviderError(
+            f"{connection.source} broke off. {said}", "Ask again; see the provider's status page."
+        ) from None
 
 
 def explain_status(error, connection: Connection) -> WorkbookError:
@@ -50,11 +59,12 @@ def explain_status(error, connection: Connection) -> WorkbookError:
     own = error.response.extensions.get("workbook_error")
     if own is not None:
         return own
-    said = error.body.get("message", "") if isinstance(error.body, dict) else str(error.body or "")
-    kind = error.body.get("type", "") if isinstance(error.body, dict) else ""
-    said = redact(" ".join(str(said).split())[:400], connection.api_key)
+    body = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
+    kinds = {body.get("type"), body.get("code")}
+    said = body.get("message") or body.get("detail") or ""
+    said = redact(" ".join(str(said).split()), connection.api_key)[:MOST_SAID]
     status, where = error.status_code, connection.source
-    if kind == MISSING:
+    if MISSING in kinds:
         problem, _, step = said.partition(" To record it: ")
         return RecordingMissing(problem, "To record it: " + step)
     if status in (401, 403):
@@ -66,7 +76,7 @@ def explain_status(error, connection: Connection) -> WorkbookError:
             "Check LLMOPS_MODEL and LLMOPS_BASE_URL (it usually ends in /v1).",
             status,
         )
-    if status in (400, 413, 422) and re.search(r"(?i)context|too long|maximum.*tokens|exceed", said):
+    if status in (400, 413, 422) and (kinds & CONTEXT_KINDS or re.search(CONTEXT_WORDS, said)):
         return ContextExceeded(
             f"The prompt does not fit the model's context window. {said}",
             "Shorten the prompt, or choose a model with a longer context.",

@@ -43,6 +43,8 @@ def estimate_proportion(num: int, total: int, confidence: float = 0.95) -> Propo
     """
     from scipy.stats import binomtest
 
+    if not 0 < confidence < 1:
+        raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
     if total < 1 or not 0 <= num <= total:
         raise DataError(
             f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."

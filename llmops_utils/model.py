@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +19,14 @@ from .connection import Connection, connect
 from .errors import (
     CapabilityMissing,
     DataError,
+    KeyRefused,
     ModelNotServed,
-    ProviderDown,
     ProviderError,
-    RequestRefused,
+    RateLimited,
+    Unreachable,
 )
 from .faults import translate_errors
-from .recording import DATE_HEADER, LATENCY_HEADER
+from .recording import DATE_HEADER, LATENCY_HEADER, SOURCE_HEADER
 from .reply import Provenance, Reply, Token, TokenChance
 from .schemas import close_schema, find_choice, parse_json, to_json_schema
 from .settings import Settings
@@ -51,6 +53,7 @@ class Model:
         self.name = self.connection.model
         self.provider = self.connection.provider
         self._probed: dict[str, bool] = {}
+        self._probing = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Model({self.name!r} from {self.connection.source}, mode {self.connection.mode})"
@@ -79,9 +82,12 @@ class Model:
         if capability not in CAPABILITIES:
             raise DataError(f"“{capability}” is no capability.", f"Choose one of {', '.join(CAPABILITIES)}.")
         known = self.provider.capabilities.get(capability)
-        if known is None and capability not in self._probed:
-            self._probed[capability] = self._probe(capability)
-        return self._probed[capability] if known is None else known
+        if known is not None:
+            return known
+        with self._probing:
+            if capability not in self._probed:
+                self._probed[capability] = self._probe(capability)
+            return self._probed[capability]
 
     def _probe(self, capability: str) -> bool:
         if capability in ("temperature", "seed"):
@@ -90,7 +96,9 @@ class Model:
         trial = {
             "json_schema": lambda: self._post_chat([{"role": "user", "content": "Say no."}], 16, schema=schema),
             "logprobs": lambda: self._post_chat([{"role": "user", "content": "Hi"}], 1, logprobs=1),
-            "completions": lambda: self._post("/completions", {"model": self.name, "prompt": "Hi", "max_tokens": 1}),
+            "completions": lambda: self._post(
+                "/completions", {"model": self.name, "prompt": "Hi", "max_tokens": 1}, "choices"
+            ),
             "tokenize": lambda: self._post_tokenize("Hi"),
             "embeddings": lambda: self.embed("Hi", checks=False),
         }[capability]
@@ -99,7 +107,9 @@ class Model:
             if capability == "json_schema":
                 return json.loads(answer[0]["choices"][0]["message"]["content"]) == {"a": "yes"}
             return bool(answer[0]["choices"][0].get("logprobs")) if capability == "logprobs" else True
-        except (ModelNotServed, RequestRefused, ProviderDown, CapabilityMissing, ValueError, KeyError, TypeError):
+        except (KeyRefused, RateLimited, Unreachable):
+            raise  # says nothing about what the provider can do
+        except (ProviderError, CapabilityMissing, ValueError, KeyError, TypeError):
             return False
 
     def _need(self, capability: str, purpose: str) -> None:
@@ -158,8 +168,8 @@ class Model:
         options = {"top_p": top_p, "stop": stop}
         if self.can("temperature"):
             options["temperature"] = temperature
-        if seed is not None and self.can("seed"):
-            options[self.provider.seed_name] = seed
+        seed = seed if self.can("seed") else None
+        options[self.provider.seed_name] = seed
         if stream:
             if wanted is not None or logprobs:
                 raise DataError("A stream has neither a schema nor probabilities here.", "Leave out stream=True.")
@@ -230,7 +240,7 @@ class Model:
             body |= {"logprobs": True, "top_logprobs": logprobs}
         texts = [message["content"] for message in conversation] + ([json.dumps(schema)] if schema else [])
         with self._spend(bound_tokens(*texts, num_messages=len(conversation)), max_tokens) as settle:
-            data, headers, latency_s = self._post("/chat/completions", body)
+            data, headers, latency_s = self._post("/chat/completions", body, "choices")
             settle(data)
         return data, headers, latency_s
 
@@ -245,7 +255,7 @@ class Model:
         if seed is not None:
             body["seed"] = seed
         with self._spend(bound_tokens(prompt), max_tokens) as settle:
-            data, headers, latency_s = self._post("/completions", body)
+            data, headers, latency_s = self._post("/completions", body, "choices")
             settle(data)
         return self._make_reply(data, headers, latency_s, data["choices"][0]["text"], seed)
 
@@ -255,7 +265,7 @@ class Model:
         self._need("logprobs", "return token probabilities")
         body = {"model": self.name, "prompt": prompt, "max_tokens": 1, "temperature": 0.0, "logprobs": num}
         with self._spend(bound_tokens(prompt), 1) as settle:
-            data, _, _ = self._post("/completions", body)
+            data, _, _ = self._post("/completions", body, "choices")
             settle(data)
         logprobs = data["choices"][0].get("logprobs") or {}
         if logprobs.get("content"):  # llama.cpp answers in the form of chat completions
@@ -277,7 +287,7 @@ class Model:
         body = {"content": text, "prompt": text, "model": self.name, "with_pieces": True, "return_token_strs": True}
         if self.provider.id == "embedded":
             body = {"model": self.name, "content": text, "with_pieces": True}
-        data, _, _ = self._post(f"{root}/tokenize", body)
+        data, _, _ = self._post(f"{root}/tokenize", body, "tokens", may_be_empty=True)
         if data.get("tokens") and isinstance(data["tokens"][0], dict):  # llama.cpp
             return [Token(entry["id"], _read_piece(entry["piece"])) for entry in data["tokens"]]
         if data.get("token_strs"):  # vLLM
@@ -293,7 +303,11 @@ class Model:
         self._need("tokenize", "count tokens before a call")
         root = self.connection.base_url.removesuffix("/v1")
         body = {"model": self.name, "messages": _check_messages(messages, None)}
-        data, _, _ = self._post(f"{root}/apply-template", body)
+        try:
+            data, _, _ = self._post(f"{root}/apply-template", body, "prompt")
+        except ModelNotServed:  # vLLM counts a conversation itself
+            data, _, _ = self._post(f"{root}/tokenize", body, "count")
+            return int(data["count"])
         return len(self.tokenize(data["prompt"]))
 
     def embed(self, texts: str | Sequence[str], checks: bool = True) -> np.ndarray:
@@ -309,7 +323,7 @@ class Model:
             )
         body = {"model": self.connection.embedding_model, "input": many}
         with self._spend(bound_tokens(*many), 0, self.connection.embedding_model) as settle:
-            data, _, _ = self._post("/embeddings", body)
+            data, _, _ = self._post("/embeddings", body, "data")
             settle(data)
         rows = sorted(data["data"], key=lambda row: row["index"])
         vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
@@ -324,11 +338,14 @@ class Model:
         worst_tokens = prompt_bound + max_tokens
         worst_usd = compute_cost(self.provider, model, prompt_bound, max_tokens)
         self.budget.reserve(worst_tokens, worst_usd)
-        spent = [0, 0.0]
+        spent = [0, 0.0]  # nothing, as long as no answer has begun
 
         def settle(data: dict) -> None:
             usage = data.get("usage") or {}
-            prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+            if "prompt_tokens" not in usage:  # an answer that does not say what it took: the worst case counts
+                spent[:] = worst_tokens, worst_usd
+                return
+            prompt, completion = usage["prompt_tokens"], usage.get("completion_tokens", 0)
             spent[:] = prompt + completion, compute_cost(self.provider, model, prompt, completion)
 
         try:
@@ -336,8 +353,11 @@ class Model:
         finally:
             self.budget.settle(worst_tokens, worst_usd, spent[0], spent[1])
 
-    def _post(self, path: str, body: dict) -> tuple[dict, dict, float]:
-        """Send a request through the openai client; return body, headers and seconds. Errors become ours."""
+    def _post(self, path: str, body: dict, needed: str, may_be_empty: bool = False) -> tuple[dict, dict, float]:
+        """Send a request through the openai client; return body, headers and seconds. Errors become ours.
+
+        `needed` is the field without which the answer is none.
+        """
         started = time.perf_counter()
         with translate_errors(self.connection):
             response = self.client.post(path, cast_to=_get_raw_type(), body=body)
@@ -348,7 +368,7 @@ class Model:
                     f"{self.connection.source} answered with something that is not JSON.",
                     "Check LLMOPS_BASE_URL; it usually ends in /v1.",
                 ) from error
-        if not isinstance(data, dict) or ("error" in data and "choices" not in data):
+        if not isinstance(data, dict) or needed not in data or not (data[needed] or may_be_empty):
             raise ProviderError(
                 f"{self.connection.source} gave no usable answer to {path}.",
                 "Check LLMOPS_BASE_URL; it usually ends in /v1.",
@@ -360,7 +380,8 @@ class Model:
         usage = data.get("usage") or {}
         prompt, completion = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
         connection = self.connection
-        provenance = Provenance(self.name, connection.source, connection.mode, seed, headers.get(DATE_HEADER, ""))
+        source = headers.get(SOURCE_HEADER) or connection.source
+        provenance = Provenance(self.name, source, connection.mode, seed, headers.get(DATE_HEADER, ""))
         finish = (data.get("choices") or [{}])[0].get("finish_reason") or "stop"
         cost = compute_cost(self.provider, self.name, prompt, completion)
         return Reply(text, prompt, completion, latency_s, cost, provenance, finish, parsed, tokens)
@@ -382,7 +403,15 @@ class ReplyStream:
         max_tokens = self._body[model.provider.max_tokens_name]
         started, pieces, data = time.perf_counter(), [], {"choices": [{}]}
         with model._spend(bound, max_tokens) as settle, translate_errors(model.connection):
-            raw = model.client.chat.completions.with_raw_response.create(**self._body)
+            body = dict(self._body)
+            named = {name: body.pop(name) for name in ("model", "messages", "stream")}
+            raw = model.client.chat.completions.with_raw_response.create(**named, extra_body=body)
+            if not raw.headers.get("content-type", "").startswith("text/event-stream"):
+                raise ProviderError(
+                    f"{model.connection.source} answered a stream with something else.",
+                    "Check LLMOPS_BASE_URL; it usually ends in /v1.",
+                )
+            settle({})
             for chunk in raw.parse():
                 if chunk.usage:
                     data["usage"] = chunk.usage.model_dump()
@@ -404,16 +433,16 @@ def _get_raw_type():
 
 
 def _check_messages(messages: Messages, system: str | None) -> list[dict]:
-    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else [dict(m) for m in messages]
-    for message in listed:
-        if set(message) < {"role", "content"} or not isinstance(message.get("content"), str):
-            raise DataError(
-                "A message is not a dict with the texts `role` and `content`.",
-                "Write {'role': 'user', 'content': '…'}.",
-            )
+    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+    is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
+    if not is_list or not all(isinstance(message.get(key), str) for message in listed for key in ("role", "content")):
+        raise DataError(
+            "The messages are not a text or a list of dicts with the texts `role` and `content`.",
+            "Write [{'role': 'user', 'content': '…'}].",
+        )
     if not listed or not listed[-1]["content"].strip():
         raise DataError("The prompt is empty.", "Write what the model shall do.")
-    return ([{"role": "system", "content": system}] if system else []) + listed
+    return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
 
 
 def _read_chance(entry: dict) -> TokenChance:

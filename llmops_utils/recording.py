@@ -8,8 +8,10 @@ Recordings of several models live in one file per chapter; the request body name
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,8 +86,21 @@ class Recording:
 
 
 def make_key(method: str, path: str, body: object) -> str:
-    """Return the key of a request: the same for the same meaning, whatever the order of its fields."""
-    return f"{method} {path} " + json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """Return the key of a request: the same for the same meaning, whatever the order of fields, and 0 is 0.0."""
+    return f"{method} {path} " + json.dumps(_unify(body), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unify(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _unify(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_unify(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def hash_key(key: str) -> str:
+    """Return a short text that stands for a key in a log."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 class Recordings:
@@ -104,10 +119,10 @@ class Recordings:
         if self._by_key is None:
             found = {}
             if self.path.is_file():
-                with self.path.open(encoding="utf-8") as lines:
+                with self.path.open("rb") as lines:
                     for number, line in enumerate(lines, start=1):
                         try:
-                            recording = Recording.from_line(line)
+                            recording = Recording.from_line(line.decode("utf-8"))
                         except (ValueError, KeyError, TypeError) as error:
                             raise DataError(
                                 f"{self.path.name}, line {number}, is not a recording ({type(error).__name__}).",
@@ -162,15 +177,28 @@ class RecordingTransport(httpx2.BaseTransport):
     | fill | give it back | ask and store |
     | record | ask and store (once per session) | ask and store |
     | live | ask | ask |
+
+    Args:
+        mode: one of the table.
+        recordings: where to look and store.
+        live: the transport to the real server, or None where there is no key for it.
+        source: what answers, for the recordings: weights by checksum, or a host.
+        used_log: a file that notes the recordings that were asked for, to find those that are no longer used.
     """
 
     def __init__(
-        self, mode: Mode, recordings: Recordings | None, live: httpx2.BaseTransport | None, source: str
+        self,
+        mode: Mode,
+        recordings: Recordings | None,
+        live: httpx2.BaseTransport | None,
+        source: str,
+        used_log: Path | None = None,
     ) -> None:
         self.mode = mode
         self.recordings = recordings
         self.live = live
         self.source = source
+        self.used_log = used_log
         self._fresh: set[str] = set()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -181,10 +209,12 @@ class RecordingTransport(httpx2.BaseTransport):
         except ValueError:
             body = content.decode("utf-8", "replace")
         key = make_key(request.method, request.url.path, body)
-        if self.recordings is not None and self.mode != "live":
-            found = self.recordings.find(key)
-            if found is not None and (self.mode != "record" or key in self._fresh):
-                return _respond(found)
+        found = self.recordings.find(key) if self.recordings is not None and self.mode != "live" else None
+        if self.used_log is not None:
+            with self.used_log.open("a", encoding="utf-8") as log:
+                log.write(hash_key(key) + "\n")
+        if found is not None and (self.mode != "record" or key in self._fresh):
+            return _respond(found)
         if self.mode == "replay" or self.live is None:
             return self._report_missing(request, body)
         started = time.perf_counter()
@@ -212,8 +242,10 @@ class RecordingTransport(httpx2.BaseTransport):
             self.source,
             datetime.date.today().isoformat(),
         )
-        self.recordings.add(recording)
         self._fresh.add(key)
+        if found is not None and (found.status, found.response) == (recording.status, recording.response):
+            return _respond(found)  # the same answer again: the old line stays, so the file shows what changed
+        self.recordings.add(recording)
         return _respond(recording)
 
     def _report_missing(self, request: httpx2.Request, body: object) -> httpx2.Response:
@@ -227,6 +259,7 @@ class RecordingTransport(httpx2.BaseTransport):
         return httpx2.Response(404, json={"error": {"type": MISSING, "code": MISSING, "message": message}})
 
     def close(self) -> None:
+        """Close the live connection."""
         if self.live is not None:
             self.live.close()
 
@@ -245,14 +278,20 @@ def summarize_request(path: str, body: object) -> str:
 
 
 def _scrub(answer: object) -> object:
-    """Drop the fields that differ between two equal answers, so that recording again changes no line for them."""
-    return (
-        {name: value for name, value in answer.items() if name not in VOLATILE} if isinstance(answer, dict) else answer
-    )
+    """Drop what differs between two equal answers, and the bytes of tokens, which say again what their text says."""
+    if not isinstance(answer, dict):
+        return answer
+    kept = {name: value for name, value in answer.items() if name not in VOLATILE}
+    for choice in kept.get("choices") or []:
+        logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
+        for entry in (logprobs or {}).get("content") or []:
+            for token in (entry, *(entry.get("top_logprobs") or [])):
+                token.pop("bytes", None)
+    return kept
 
 
 def _read_events(text: str) -> list:
-    data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    data = [line[5:].strip() for line in re.split(r"\r\n|\r|\n", text) if line.startswith("data:")]
     return [entry if entry == "[DONE]" else _scrub(json.loads(entry)) for entry in data]
 
 

@@ -13,9 +13,23 @@ def to_json_schema(schema: dict | type | None) -> dict | None:
     return close_schema(schema.model_json_schema())
 
 
-def close_schema(schema: dict) -> dict:
-    """Return an object schema in the strict form that providers want: all fields required, no others."""
-    return schema | {"required": list(schema.get("properties", {})), "additionalProperties": False}
+def close_schema(schema: object) -> object:
+    """Return a schema in the strict form that providers want: in each object all fields required, and no others."""
+    if isinstance(schema, list):
+        return [close_schema(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        name: {key: close_schema(inner) for key, inner in part.items()}
+        if name in ("properties", "$defs") and isinstance(part, dict)
+        else close_schema(part)
+        if name in ("items", "anyOf", "allOf", "prefixItems")
+        else part
+        for name, part in schema.items()
+    }
+    if "properties" in closed or closed.get("type") == "object":
+        closed |= {"required": list(closed.get("properties", {})), "additionalProperties": False}
+    return closed
 
 
 def parse_json(text: str, schema: dict | type) -> object:

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("llmops-workbook", appauthor=False),
         description="folder for model files and your progress",
     )
+    progress: Path | None = Field(None, description="file of your progress; default: progress.json in the folder")
     recordings: Path = Field(DATA / "recordings", description="folder of the recordings")
+    used_log: Path | None = Field(None, description="file that notes which recordings were asked for")
 
     @field_validator("base_url")
     @classmethod
@@ -69,10 +71,10 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https:// and name a host")
         return url.rstrip("/") if url else url
 
-    @field_validator("home", "recordings")
+    @field_validator("home", "recordings", "progress", "used_log")
     @classmethod
-    def _expand(cls, path: Path) -> Path:
-        return path.expanduser()
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path is not None else None
 
 
 def _find_env_file() -> Path | None:

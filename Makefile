@@ -1,0 +1,51 @@
+# The front door. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv/bin/python
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test lint live notebooks browser environment bench lock serve doctor
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: ## create .venv with the packages of requirements.txt
+	@$(PYTHON) start.py setup
+
+lab: ## set up, fetch the model, check, and open the course in JupyterLab
+	@$(PYTHON) start.py lab
+
+doctor: setup ## check this machine and say what to do
+	@$(VENV) -m llmops_utils doctor
+
+serve: setup ## serve the model to a class
+	@$(VENV) -m llmops_utils serve
+
+test: lint ## lint, unit tests, and every notebook against the recordings: no model, no network
+	@$(VENV) -m pytest -n $(WORKERS) --dist loadscope --nbval
+
+lint: setup
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+
+live: setup ## every notebook and the live tests against the embedded model
+	@$(VENV) -m llmops_utils models fetch
+	@WORKBOOK_LIVE=1 $(VENV) -m pytest -m live tests
+	@WORKBOOK_LIVE=1 $(VENV) -m pytest --nbval-lax --nbval-cell-timeout=180 --durations=20 notebooks
+
+notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
+	@$(VENV) -m llmops_utils notebooks
+
+browser: setup ## the widgets in JupyterLab in a real headless Chromium
+	@tests/browser/run
+
+environment: setup ## install environment.yml's pip section into a fresh environment (needs the network)
+	@$(VENV) -m pytest -m network tests
+
+bench: setup ## measure, as ratios within one run
+	@$(VENV) -m llmops_utils bench
+
+lock: ## resolve pyproject.toml into requirements.txt anew
+	@$(PYTHON) start.py setup
+	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --extra test pyproject.toml --output-file requirements.txt

@@ -1,0 +1,177 @@
+"""The command line: `python -m llmops_utils COMMAND`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .catalog import load_catalog
+from .errors import WorkbookError
+from .settings import NOTEBOOKS, ROOT, load_settings
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
+)
+models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
+app.add_typer(models, name="models")
+
+
+@app.command()
+def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True) -> None:
+    """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
+    from .doctor import diagnose
+
+    if _needs_weights():
+        fetch()
+    diagnosis = diagnose()
+    print(diagnosis, flush=True)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.news_url=None"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if not browser or not _has_browser():
+        print("\nThere is no browser to open here: open the address that JupyterLab prints below.\n", flush=True)
+        command.append("--no-browser")
+    try:
+        sys.exit(subprocess.call([*command, str(NOTEBOOKS / "00_start_here.ipynb")], cwd=ROOT))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _has_browser() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return sys.platform != "linux" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("WSL_DISTRO_NAME")
+    )
+
+
+def _needs_weights() -> bool:
+    settings = load_settings()
+    return settings.mode != "replay" and not settings.base_url and settings.provider in (None, "embedded")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and say for each fault what to do."""
+    from .doctor import diagnose
+
+    diagnosis = diagnose()
+    print(diagnosis)
+    sys.exit(0 if diagnosis.is_healthy else 1)
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that run on this machine, and whether their files are there."""
+    from .weights import has_weights
+
+    home = load_settings().home
+    for model in load_catalog().local.values():
+        state = "here" if has_weights(model, home) else "not fetched"
+        size = model.megabytes or round(sum(packaged.bytes for packaged in model.files) / 1e6)
+        print(f"{model.name:26} {size:>5} MB  {model.licence:30} {state}")
+
+
+@models.command("fetch")
+def fetch() -> None:
+    """Fetch the embedded chat model and the embedding model, as far as they are missing."""
+    from .weights import fetch_weights
+
+    settings = load_settings()
+    embedded = load_catalog().find_provider("embedded")
+    for name in (settings.model or embedded.default_model, settings.embedding_model or embedded.embedding_model):
+        fetch_weights(load_catalog().find_local(name), settings.home)
+
+
+@models.command("pull")
+def pull(name: str) -> None:
+    """Fetch one model of the catalog, then say how to use it."""
+    from .weights import fetch_weights
+
+    model = load_catalog().find_local(name)
+    fetch_weights(model, load_settings().home)
+    setting = "LLMOPS_MODEL" if model.kind == "chat" else "LLMOPS_EMBEDDING_MODEL"
+    print(f"{name} is here. To use it, put into .env:  {setting}={name}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 opens it to the class.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.")] = 8080,
+) -> None:
+    """Serve the embedded model to a class. Prints the path of a file with the settings for the students."""
+    import threading
+
+    from .server import start_server
+    from .weights import fetch_weights
+
+    settings = load_settings()
+    model = load_catalog().find_local(settings.model or load_catalog().find_provider("embedded").default_model)
+    paths = fetch_weights(model, settings.home)
+    server = start_server(
+        next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, host, port
+    )
+    address = server.base_url if host != "0.0.0.0" else f"http://(the address of this machine):{port}/v1"
+    card = settings.home / "class.env"
+    card.touch(mode=0o600)
+    card.write_text(
+        f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n", encoding="utf-8"
+    )
+    print(
+        f"Serving {model.name} at {address}. The students' settings, with the key, are in {card}: "
+        "they save it as .env beside README.md. Stop with Ctrl-C.",
+        flush=True,
+    )
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        card.unlink(missing_ok=True)
+
+
+@app.command("notebooks")
+def make_notebooks(
+    names: Annotated[list[str] | None, typer.Argument(help="Names, such as 01_llm_basics; default: all.")] = None,
+) -> None:
+    """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
+    from .notebooks import list_notebooks, store_outputs
+
+    for path in list_notebooks():
+        if not names or path.stem in names:
+            print(f"{path.name} …", flush=True)
+            store_outputs(path)
+
+
+@app.command()
+def record(name: str) -> None:
+    """Ask the configured model all of a notebook's questions anew and store its answers as recordings.
+
+    The recordings of other models stay. Recordings of this model that the notebook no longer asks for go.
+    """
+    from .notebooks import record_notebook
+
+    path = NOTEBOOKS / f"{Path(name).stem}.ipynb"
+    num_kept, num_dropped = record_notebook(path)
+    print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
+
+
+def main() -> None:
+    """Run the command line; an error of this package becomes its message and exit code 1."""
+    try:
+        app()
+    except WorkbookError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What all widgets share: the static view beside the live one, bars in HTML, and pictures with a text."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import ipywidgets
+
+BAR_COLOUR = "#3b7dd8"
+MUTED_COLOUR = "#9aa0a6"
+
+
+class TeachingWidget(ipywidgets.VBox):
+    """A widget with a static view: where no kernel is alive, readers see `static_html` instead of nothing.
+
+    Args:
+        children: the controls and views.
+        summary: one sentence, for screen readers, print-outs and plain text.
+        static_html: the same content without controls.
+    """
+
+    def __init__(self, children: Sequence[ipywidgets.Widget], summary: str, static_html: str) -> None:
+        super().__init__(children)
+        self.summary = summary
+        self.static_html = static_html
+
+    def _repr_mimebundle_(self, **options):
+        bundle = super()._repr_mimebundle_(**options)
+        data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
+        data = {**data, "text/plain": self.summary, "text/html": self.static_html}
+        return (data, *rest) if rest else data
+
+
+def draw_bars(labels: Sequence[str], values: Sequence[float], marked: int | None = None, caption: str = "") -> str:
+    """Return a table of labels, values in [0, 1] and bars as HTML; it reads well with and without colours.
+
+    Args:
+        labels: what each bar stands for.
+        values: shares between 0 and 1.
+        marked: the index of a bar to point out.
+        caption: a sentence above the table.
+    """
+    widest = max([*values, 1e-9])
+    rows = []
+    for index, (label, value) in enumerate(zip(labels, values, strict=True)):
+        colour = BAR_COLOUR if value > 0 else MUTED_COLOUR
+        sign = " ◀" if index == marked else ""
+        bar = f"<div style='background:{colour};height:1em;width:{100 * value / widest:.1f}%;min-width:1px'></div>"
+        rows.append(
+            f"<tr><td style='text-align:left'><code>{html.escape(label)}</code>{sign}</td>"
+            f"<td style='text-align:right'>{value:.1%}</td><td style='width:16em'>{bar}</td></tr>"
+        )
+    top = f"<caption style='text-align:left'>{html.escape(caption)}</caption>" if caption else ""
+    head = "<thead><tr><th>token</th><th>probability</th><th></th></tr></thead>"
+    return f"<table>{top}{head}<tbody>{''.join(rows)}</tbody></table>"
+
+
+class Picture:
+    """A matplotlib figure as an image with an alternative text. Closing the figure is done here.
+
+    Args:
+        figure: what to show.
+        alt: what it shows, in words, for who cannot see it. It is also what the tests compare.
+    """
+
+    def __init__(self, figure, alt: str) -> None:
+        import matplotlib.pyplot as plt
+
+        self.alt = alt
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+        plt.close(figure)
+        self._png = file.getvalue()
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self._png).decode()
+        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
+
+
+def make_figure(width: float = 6.4, height: float = 3.2, **options):
+    """Return `(figure, axes)` in colours that can be read on a light and on a dark page.
+
+    Args:
+        width: inches.
+        height: inches.
+        options: passed on to `matplotlib.pyplot.subplots`.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    ink = "#808080"
+    style = {
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "axes.edgecolor": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "font.size": 10,
+    }
+    with plt.rc_context(style):
+        return plt.subplots(figsize=(width, height), **options)

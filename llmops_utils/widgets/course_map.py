@@ -1,0 +1,47 @@
+"""The map of the course with the learner's progress."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..exercises import list_exercises
+from ..progress import Progress
+from ..settings import NOTEBOOKS
+
+CHAPTERS = (
+    ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
+    ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
+)
+
+
+@dataclass(frozen=True)
+class CourseMap:
+    """A table of the chapters: question, and how many exercises are solved. Solved ones come from `Progress`."""
+
+    progress: Progress
+    folder: Path = NOTEBOOKS
+
+    def _rows(self) -> list[tuple[str, str, str, int, int]]:
+        done = self.progress.read()
+        rows = []
+        for name, title, question in CHAPTERS:
+            ids = list_exercises(name)
+            rows.append((name, title, question, sum(one in done for one in ids), len(ids)))
+        return rows
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{name[:2]} {title}: {solved} of {total} solved" for name, title, _, solved, total in self._rows()
+        )
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f"<tr><td><a href='{name}.ipynb'>{name[:2]} {html.escape(title)}</a></td>"
+            f"<td style='text-align:left'>{html.escape(question)}</td>"
+            f"<td>{'●' * solved}{'○' * (total - solved)} {solved} of {total}</td></tr>"
+            for name, title, question, solved, total in self._rows()
+        )
+        head = "<tr><th>chapter</th><th>question</th><th>exercises solved</th></tr>"
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

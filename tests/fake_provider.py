@@ -1,0 +1,308 @@
+"""A small HTTP server that speaks the OpenAI API, stores what it is asked and misbehaves on order."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import socketserver
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+QUICK = {"retry-after-ms": "1"}  # openai waits this long before it tries again, instead of half a second
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the server was sent; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict
+    body: object
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How one request goes wrong. Without a status, the usual answer comes after `delay_s`."""
+
+    status: int | None = None
+    body: object = None
+    headers: dict = field(default_factory=dict)
+    delay_s: float = 0.0
+    is_drop: bool = False
+
+
+DROP = Fault(is_drop=True)
+HTML = Fault(200, "<html><body>Welcome to the hotel network</body></html>")
+
+
+def refuse(status: int, message: str = "It did not work.", **fields) -> Fault:
+    """Return an answer with an error in the usual form; a client that tries again does so at once."""
+    return Fault(status, {"error": {"message": message, "type": "some_error"} | fields}, QUICK)
+
+
+def slow(delay_s: float) -> Fault:
+    """Return an answer that is right but late."""
+    return Fault(delay_s=delay_s)
+
+
+class FakeProvider:
+    """The server; a context manager.
+
+    Attributes:
+        requests: all that came, in order.
+        faults: taken from the left, one per request; None stands for the usual answer.
+        choose_fault: asked where `faults` is empty.
+        answer: makes the text of a reply from the body of the request.
+        pieces: what a stream consists of.
+        stream_ending: done, drop (the line breaks after the pieces) or error (an error comes as an event).
+        hold_until: answers wait until so many requests are there at once, or 0.3 s.
+        most_at_once: the largest number of requests that were there at the same time.
+        num_connections: connections that were opened.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.faults: deque[Fault | None] = deque()
+        self.choose_fault: Callable[[Request], Fault | None] = lambda request: None
+        self.answer: Callable[[dict], str] = lambda body: "Hello there."
+        self.pieces = ["Hel", "lo ", "there."]
+        self.stream_ending = "done"
+        self.finish_reason = "stop"
+        self.usage: dict | None = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+        self.follows_schemas = True
+        self.returns_logprobs = True
+        self.logprobs_form = "llama.cpp"
+        self.tokenizer_form = "llama.cpp"
+        self.hold_until = 1
+        self.most_at_once = 0
+        self.num_connections = 0
+        self._num_now = 0
+        self._change = threading.Condition()
+        self._ending = threading.Event()
+
+    def __enter__(self) -> FakeProvider:
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.fake = self
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._ending.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def bodies(self) -> list:
+        return [request.body for request in self.requests]
+
+    @property
+    def paths(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    # --- called by the handler ------------------------------------------------------------------------------
+
+    def receive(self, request: Request) -> Fault | None:
+        with self._change:
+            self.requests.append(request)
+            fault = self.faults.popleft() if self.faults else self.choose_fault(request)
+            self._num_now += 1
+            self.most_at_once = max(self.most_at_once, self._num_now)
+            self._change.notify_all()
+            self._change.wait_for(lambda: self.most_at_once >= self.hold_until, timeout=0.3)
+        if fault is not None and fault.delay_s:
+            self._ending.wait(fault.delay_s)
+        return fault
+
+    def release(self) -> None:
+        with self._change:
+            self._num_now -= 1
+
+    def make_answer(self, path: str, body: dict) -> dict | None:
+        """Return the JSON that a working server gives, or None for a path that it does not serve."""
+        make = {
+            "/v1/chat/completions": self._chat,
+            "/v1/completions": self._complete,
+            "/v1/embeddings": self._embed,
+            "/tokenize": self._tokenize,
+            "/apply-template": self._apply_template if self.tokenizer_form == "llama.cpp" else None,
+        }.get(path)
+        return make(body) if make else None
+
+    def make_events(self) -> list:
+        """Return the events of a stream, as JSON texts."""
+        events = [_make_chunk([{"index": 0, "delta": {"content": piece}}]) for piece in self.pieces]
+        if self.stream_ending == "error":
+            events.append({"error": {"message": f"The server fell over. {self.answer({})}", "type": "server_error"}})
+        if self.stream_ending == "done":
+            events.append(_make_chunk([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]))
+            if self.usage is not None:
+                events.append(_make_chunk([]) | {"usage": self.usage})
+        return [json.dumps(event) for event in events] + (["[DONE]"] if self.stream_ending == "done" else [])
+
+    def _with_usage(self, answer: dict) -> dict:
+        return answer | ({"usage": self.usage} if self.usage is not None else {})
+
+    def _chat(self, body: dict) -> dict:
+        text = self.answer(body)
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        if self.follows_schemas and schema.get("properties", {}).get("a") == {"enum": ["yes"]}:
+            text = '{"a": "yes"}'
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": self.finish_reason,
+        }
+        if body.get("logprobs") and self.returns_logprobs:
+            choice["logprobs"] = {"content": _make_chances(body.get("top_logprobs", 0))}
+        return self._with_usage(
+            {"id": "chat-1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
+        )
+
+    def _complete(self, body: dict) -> dict:
+        choice = {"index": 0, "text": self.answer(body), "finish_reason": self.finish_reason}
+        num = body.get("logprobs")
+        if num and self.returns_logprobs:
+            chances = _make_chances(num)
+            legacy = {
+                "tokens": [chance["token"] for chance in chances],
+                "token_logprobs": [chance["logprob"] for chance in chances],
+                # the least likely first, since the form promises no order
+                "top_logprobs": [
+                    {other["token"]: other["logprob"] for other in reversed(chance["top_logprobs"])}
+                    for chance in chances
+                ],
+            }
+            choice["logprobs"] = {"content": chances} if self.logprobs_form == "llama.cpp" else legacy
+        return self._with_usage({"id": "c-1", "object": "text_completion", "model": body["model"], "choices": [choice]})
+
+    def _embed(self, body: dict) -> dict:
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        rows = [
+            {"object": "embedding", "index": index, "embedding": [float(len(text)), 1.0, 0.0]}
+            for index, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": 2 * len(texts), "total_tokens": 2 * len(texts)}
+        return {"object": "list", "model": body["model"], "data": rows[::-1], "usage": usage}
+
+    def _tokenize(self, body: dict) -> dict:
+        """Split at blanks, each word a token; llama.cpp gives bytes for a word that is not ASCII."""
+        if self.tokenizer_form == "llama.cpp":
+            words = body.get("content", "").split()
+            pieces = [word if word.isascii() else list(word.encode()) for word in words]
+            return {"tokens": [{"id": 100 + index, "piece": piece} for index, piece in enumerate(pieces)]}
+        messages = body.get("messages")
+        words = (_apply_template(messages) if messages else body["prompt"]).split()
+        strings = words if body.get("return_token_strs") else None
+        ids = [100 + index for index in range(len(words))]
+        return {"count": len(words), "max_model_len": 2048, "tokens": ids, "token_strs": strings}
+
+    def _apply_template(self, body: dict) -> dict:
+        return {"prompt": _apply_template(body["messages"])}
+
+
+def _apply_template(messages: list[dict]) -> str:
+    """Two tokens around each message, one at the end."""
+    return " ".join(f"<{message['role']}> {message['content']} <end>" for message in messages) + " <assistant>"
+
+
+def _make_chunk(choices: list) -> dict:
+    return {"id": "chat-1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": choices}
+
+
+def _make_chances(num: int) -> list[dict]:
+    """Return one token, of probability 0.75, with up to three alternatives."""
+    likeliest = [("Hello", 0.75), ("Hi", 0.125), ("Hey", 0.0625)]
+    others = [{"token": token, "logprob": math.log(probability)} for token, probability in likeliest[:num]]
+    return [{"token": "Hello", "logprob": math.log(0.75), "top_logprobs": others}]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    fake: FakeProvider
+
+    def server_bind(self) -> None:  # without the name look-up that HTTPServer adds
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def get_request(self):
+        accepted = super().get_request()
+        self.fake.num_connections += 1
+        return accepted
+
+    def handle_error(self, request, client_address) -> None:
+        """Say nothing of clients that hang up: the tests make them do so."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.loads(content) if content else None
+        path = urlsplit(self.path).path
+        fake = self.server.fake
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        fault = fake.receive(Request(self.command, path, headers, body))
+        try:
+            if fault is not None and fault.is_drop:
+                self._drop()
+            elif fault is not None and fault.status is not None:
+                self._send(fault.status, fault.body, fault.headers)
+            elif path == "/v1/chat/completions" and body.get("stream"):
+                self._send_stream()
+            else:
+                answer = fake.make_answer(path, body)
+                if answer is None:
+                    self._send(404, {"error": {"message": f"There is no {path}.", "type": "not_found"}})
+                else:
+                    self._send(200, answer)
+        finally:
+            fake.release()
+
+    def _send(self, status: int, body: object, headers: dict | None = None) -> None:
+        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _send_stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in self.server.fake.make_events():
+            content = f"data: {event}\n\n".encode()
+            self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+            self.wfile.flush()
+        if self.server.fake.stream_ending == "drop":
+            self._drop()
+        else:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
