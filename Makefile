@@ -1,10 +1,9 @@
 # The front door. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv/bin/python
-WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test lint live notebooks browser environment bench lock serve doctor
+.PHONY: help setup lab test  live notebooks browser environment lock serve doctor
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -21,17 +20,11 @@ doctor: setup ## check this machine and say what to do
 serve: setup ## serve the model to a class
 	@$(VENV) -m llmops_utils serve
 
-test: lint ## lint, unit tests, and every notebook against the recordings: no model, no network
-	@$(VENV) -m pytest -n $(WORKERS) --dist loadscope --nbval
-
-lint: setup
-	@$(VENV) -m ruff check
-	@$(VENV) -m ruff format --check
+test: setup ## , unit tests, and every notebook against the recordings: no model, no network
+	@$(VENV) -m llmops_utils test
 
 live: setup ## every notebook and the live tests against the embedded model
-	@$(VENV) -m llmops_utils models fetch
-	@WORKBOOK_LIVE=1 $(VENV) -m pytest -m live tests
-	@WORKBOOK_LIVE=1 $(VENV) -m pytest --nbval-lax --nbval-cell-timeout=180 --durations=20 notebooks
+	@$(VENV) -m llmops_utils test --live
 
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
@@ -41,9 +34,6 @@ browser: setup ## the widgets in JupyterLab in a real headless Chromium
 
 environment: setup ## install environment.yml's pip section into a fresh environment (needs the network)
 	@$(VENV) -m pytest -m network tests
-
-bench: setup ## measure, as ratios within one run
-	@$(VENV) -m llmops_utils bench
 
 lock: ## resolve pyproject.toml into requirements.txt anew
 	@$(PYTHON) start.py setup

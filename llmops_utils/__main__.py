@@ -31,17 +31,23 @@ def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True)
         fetch()
     diagnosis = diagnose()
     print(diagnosis, flush=True)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.news_url=None"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if not browser or not _has_browser():
         print("\nThere is no browser to open here: open the address that JupyterLab prints below.\n", flush=True)
         command.append("--no-browser")
     try:
-        sys.exit(subprocess.call([*command, str(NOTEBOOKS / "00_start_here.ipynb")], cwd=ROOT))
+        environment = os.environ | {"JUPYTER_CONFIG_PATH": _list_config_paths()}
+        sys.exit(subprocess.call([*command, str(NOTEBOOKS / "00_start_here.ipynb")], cwd=ROOT, env=environment))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _list_config_paths() -> str:
+    """Return Jupyter's configuration paths with the course's own, which turns off the question about news."""
+    own = str(Path(__file__).with_name("lab_config"))
+    return os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_CONFIG_PATH")]))
 
 
 def _has_browser() -> bool:
@@ -150,6 +156,26 @@ def make_notebooks(
         if not names or path.stem in names:
             print(f"{path.name} …", flush=True)
             store_outputs(path)
+
+
+@app.command()
+def test(
+    live: Annotated[bool, typer.Option("--live", help="Ask the embedded model instead of the recordings.")] = False,
+) -> None:
+    """Run the tests: lint, unit tests and every notebook against the recordings; or the live tests."""
+    steps = [["ruff", "check"], ["ruff", "format", "--check"], ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"]]
+    environment = dict(os.environ)
+    if live:
+        fetch()
+        environment["WORKBOOK_LIVE"] = "1"
+        steps = [
+            ["pytest", "-m", "live", "tests"],
+            ["pytest", "--nbval-lax", "--nbval-cell-timeout=180", "--durations=20", "notebooks"],
+        ]
+    for step in steps:
+        code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
+        if code:
+            sys.exit(code)
 
 
 @app.command()

@@ -53,7 +53,7 @@ EXERCISES = (
     Exercise(
         "00.1",
         "Your own question",
-        "Ask the model anything and keep the whole reply in my_reply.",
+        "Ask the model anything and keep the whole reply in `my_reply`.",
         "my_reply",
         _grade_first_reply,
         ("The call in section 0.2 does it, with another text.", "my_reply = model.chat('…')"),
@@ -62,7 +62,7 @@ EXERCISES = (
     Exercise(
         "00.2",
         "Without a model",
-        "Which line in .env makes every notebook answer from its recordings? Put it into my_line as a text.",
+        "Which line in `.env` makes every notebook answer from its recordings? Put it into `my_line` as a text.",
         "my_line",
         _grade_mode,
         ("Look at the table of modes in section 0.3.", "The name is LLMOPS_MODE, then an equals sign, then the mode."),
@@ -71,7 +71,7 @@ EXERCISES = (
     Exercise(
         "00.3",
         "What a call takes",
-        "How many tokens did the call behind `reply` take in all, read and written? Compute it into my_total.",
+        "How many tokens did the call behind `reply` take in all, read and written? Compute it into `my_total`.",
         "my_total",
         _grade_total,
         (

@@ -64,7 +64,7 @@ EXERCISES = (
     Exercise(
         "01.1",
         "The price of a call",
-        "Write compute_price(prompt_tokens, completion_tokens, usd_per_million_in, usd_per_million_out), "
+        "Write `compute_price(prompt_tokens, completion_tokens, usd_per_million_in, usd_per_million_out)`, "
         "which returns dollars.",
         "compute_price",
         _grade_cost,
@@ -80,7 +80,7 @@ EXERCISES = (
     Exercise(
         "01.2",
         "Top-k",
-        "Write keep_top_k(probabilities, k): keep the k likeliest tokens, set the others to 0, and scale so that "
+        "Write `keep_top_k(probabilities, k)`: keep the k likeliest tokens, set the others to 0, and scale so that "
         "the result sums to 1. The argument is a NumPy array and must not change; the order of the tokens stays.",
         "keep_top_k",
         _grade_top_k,
@@ -99,9 +99,9 @@ EXERCISES = (
     Exercise(
         "01.3",
         "The weakest token",
-        "Section Measured took the mean over a reply's tokens as its confidence. Write find_weakest(tokens), which "
+        "Section Measured took the mean over a reply's tokens as its confidence. Write `find_weakest(tokens)`, which "
         "returns the probability of the least likely token instead, and 0.0 for an empty reply. Each token has the "
-        "attribute probability.",
+        "attribute `probability`.",
         "find_weakest",
         _grade_weakest,
         ("It is the minimum over the tokens.", "min() takes default=0.0 for the empty case."),

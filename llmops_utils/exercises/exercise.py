@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import html
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,13 @@ class Outcome:
         )
         return (
             f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
-            f'<span style="white-space:pre-wrap">{html.escape(self.message)}</span></div>'
+            f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'
         )
+
+
+def mark_code(text: str) -> str:
+    """Return a text as HTML, with what stands in back-ticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def is_blank(answer: object) -> bool:
@@ -148,17 +154,17 @@ class Exercise:
         """Return the task with the four calls as buttons, and the last outcome below them."""
         import ipywidgets
 
-        from ..widgets.base import TeachingWidget
+        from ..widgets.base import TeachingWidget, style_html
 
         view = ipywidgets.HTML()
         made = []
         calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
         for name, call in calls.items():
             button = ipywidgets.Button(description=name, tooltip=f"{name}: exercise {self.id}")
-            button.on_click(lambda _, call=call: setattr(view, "value", call()._repr_html_()))
+            button.on_click(lambda _, call=call: setattr(view, "value", style_html(call()._repr_html_())))
             made.append(button)
         task = self._tell()
-        return TeachingWidget([ipywidgets.HTML(task), ipywidgets.HBox(made), view], repr(self), task)
+        return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(made), view], repr(self), task)
 
     def _find_answer(self) -> object:
         from IPython import get_ipython
@@ -172,7 +178,7 @@ class Exercise:
     def _tell(self) -> str:
         return (
             f'<div class="alert alert-info" role="note"><strong>Exercise {self.id}: {html.escape(self.title)}.</strong> '
-            f"{html.escape(self.task)}</div>"
+            f"{mark_code(self.task)}</div>"
         )
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import ipywidgets
 
 from ..errors import ExerciseError
 from ..progress import Progress
-from ..widgets.base import TeachingWidget
+from ..widgets.base import TeachingWidget, style_html
 from .exercise import Outcome
 
 
@@ -46,7 +46,7 @@ class Quiz(TeachingWidget):
         ]
         self.view = ipywidgets.HTML()
         button = ipywidgets.Button(description="Check", tooltip="Check the quiz")
-        button.on_click(lambda _: setattr(self.view, "value", self.check()._repr_html_()))
+        button.on_click(lambda _: setattr(self.view, "value", style_html(self.check()._repr_html_())))
         rows = []
         for number, (question, menu) in enumerate(zip(questions, self.menus, strict=True), start=1):
             rows += [ipywidgets.HTML(f"<p><strong>{number}. {html.escape(question.text)}</strong></p>"), menu]

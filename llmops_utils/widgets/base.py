@@ -53,9 +53,32 @@ def draw_bars(labels: Sequence[str], values: Sequence[float], marked: int | None
             f"<tr><td style='text-align:left'><code>{html.escape(label)}</code>{sign}</td>"
             f"<td style='text-align:right'>{value:.1%}</td><td style='width:16em'>{bar}</td></tr>"
         )
-    top = f"<caption style='text-align:left'>{html.escape(caption)}</caption>" if caption else ""
+    top = f"<caption style='text-align:left;white-space:nowrap'>{html.escape(caption)}</caption>" if caption else ""
     head = "<thead><tr><th>token</th><th>probability</th><th></th></tr></thead>"
     return f"<table>{top}{head}<tbody>{''.join(rows)}</tbody></table>"
+
+
+def style_html(content: str) -> str:
+    """Return HTML for a widget in the style of notebook text; widgets leave that style out."""
+    return f'<div class="jp-RenderedHTMLCommon">{content}</div>'
+
+
+class Bars:
+    """Bars to look at: a table in HTML, the same figures in plain text.
+
+    Args:
+        labels: what each bar stands for.
+        values: shares between 0 and 1.
+    """
+
+    def __init__(self, labels: Sequence[str], values: Sequence[float]) -> None:
+        self.labels, self.values = list(labels), list(values)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{value:6.1%}  {label!r}" for label, value in zip(self.labels, self.values, strict=True))
+
+    def _repr_html_(self) -> str:
+        return draw_bars([repr(label)[1:-1] for label in self.labels], self.values)
 
 
 class Picture:

@@ -7,7 +7,7 @@ import html
 import ipywidgets
 
 from ..catalog import Catalog, load_catalog
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 MODES = {
     "live": "ask the model",
@@ -55,7 +55,7 @@ class ProviderChooser(TeachingWidget):
         price = "Costs nothing." if entry.is_free else "Costs money by the token." if entry.key_variable else ""
         lacks = [name for name, can in entry.capabilities.items() if not can]
         missing = f" Cannot: {', '.join(lacks)}." if lacks else ""
-        self.lines.value = (
+        self.lines.value = style_html(
             f"<pre>{html.escape(chr(10).join(self.make_lines()))}</pre>"
             f"<p>{html.escape(price + missing)} Save as <code>.env</code> beside README.md, then restart the kernel.</p>"
         )

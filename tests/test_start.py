@@ -1,0 +1,329 @@
+"""Claims about start.py: it stops with a message that says what to do, and does nothing twice."""
+
+import ast
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from llmops_utils.settings import ROOT
+
+SOURCE = ROOT / "start.py"
+LOCK = (
+    "alpha==1.0 \\\n    --hash=sha256:aa\nuv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nuvicorn==2.0\n"
+)
+
+
+@pytest.fixture
+def start(monkeypatch, tmp_path):
+    """The script as a module, with all its paths below a folder of its own, and no way to start a program."""
+    spec = importlib.util.spec_from_file_location("start_of_the_course", SOURCE)
+    start = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(start)
+    for name, place in {
+        "ROOT": "",
+        "ENVIRONMENT": ".venv",
+        "TOOLS": ".tools",
+        "STAMP": ".venv/installed.txt",
+        "PYTHON": ".venv/bin/python",
+    }.items():
+        monkeypatch.setattr(start, name, tmp_path / place)
+    (tmp_path / "requirements.txt").write_text(LOCK, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    monkeypatch.setattr(start, "subprocess", SimpleNamespace(CalledProcessError=subprocess.CalledProcessError))
+    return start
+
+
+@pytest.fixture
+def commands(start, tmp_path):
+    """What the script runs; fetching uv and making the environment leave the files that they would."""
+    commands = []
+
+    def run(command, check, cwd):
+        assert (check, cwd) == (True, tmp_path)
+        commands.append(command)
+        made = tmp_path / (".tools/bin/uv" if "pip" in command and "-m" in command else ".venv/bin/python")
+        if made.name == "uv" or "venv" in command:
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.touch()
+
+    start.subprocess.run = run
+    return commands
+
+
+def make_run_fail(start, error):
+    def run(command, check, cwd):
+        raise error
+
+    start.subprocess.run = run
+
+
+def set_arguments(monkeypatch, start, *arguments, version=(3, 12, 1)):
+    """Let the script see another command line and another Python, and leave those of the tests alone."""
+    fake = SimpleNamespace(
+        version_info=version, argv=["start.py", *arguments], executable=sys.executable, exit=sys.exit
+    )
+    monkeypatch.setattr(start, "sys", fake)
+
+
+def make_stamp(start, version=sys.version_info):
+    digest = hashlib.sha256()
+    for name in ("requirements.txt", "pyproject.toml"):
+        digest.update((start.ROOT / name).read_bytes())
+    start.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+    start.PYTHON.touch()
+    start.STAMP.write_text(f"{digest.hexdigest()} {start.ROOT} {version[0]}.{version[1]}", encoding="utf-8")
+
+
+# The version of Python
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 8, 0), (3, 10, 14), (3, 14, 0)])
+def test_another_python_stops_with_what_to_do(version, start, monkeypatch):
+    set_arguments(monkeypatch, start, version=version)
+    with pytest.raises(SystemExit) as stopped:
+        start.main()
+    problem, step = stopped.value.code.strip().splitlines()
+    assert problem == f"The course needs Python 3.11, 3.12 or 3.13; this is Python {version[0]}.{version[1]}."
+    assert step.startswith("What to do: install one of them and use it: `make lab PYTHON=python3.12`")
+    assert "py -3.12 start.py" in step
+    assert not start.ENVIRONMENT.exists()
+    assert not start.TOOLS.exists()
+
+
+@pytest.mark.parametrize("version", [(3, 11, 0), (3, 12, 5), (3, 13, 2)])
+def test_a_supported_python_goes_on(version, start, monkeypatch):
+    set_arguments(monkeypatch, start, "setup", version=version)
+    called = []
+    monkeypatch.setattr(start, "set_up", lambda: called.append("set_up"))
+    start.main()
+    assert called == ["set_up"]
+
+
+def test_an_old_python_can_read_the_script_as_far_as_its_message():
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 7))
+    imported = {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
+    }
+    assert imported == {"hashlib", "os", "subprocess", "sys", "Path"}
+
+
+# The lines of the lock
+
+
+def test_the_pinned_lines_of_a_package_come_with_their_hashes(start):
+    assert start.read_hashed("uv") == "uv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+    assert start.read_hashed("alpha") == "alpha==1.0 \\\n    --hash=sha256:aa\n"
+
+
+def test_the_last_package_of_the_lock_is_read_to_the_end(start):
+    assert start.read_hashed("uvicorn") == "uvicorn==2.0\n"
+
+
+def test_the_lock_of_the_course_pins_uv_with_hashes(start, monkeypatch):
+    monkeypatch.setattr(start, "ROOT", ROOT)
+    first, *others = start.read_hashed("uv").splitlines()
+    assert re.fullmatch(r"uv==\d+\.\d+\.\d+ \\", first)
+    assert len(others) > 5
+    assert [line for line in others if not re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line)] == []
+    assert [line.endswith("\\") for line in others] == [True] * (len(others) - 1) + [False]
+
+
+# Setting up
+
+
+def test_nothing_is_done_where_the_stamp_fits(start, commands, capsys):
+    make_stamp(start)
+    start.set_up()
+    assert commands == []
+    assert capsys.readouterr().out == ""
+    assert not start.TOOLS.exists()
+
+
+def test_the_first_set_up_fetches_uv_makes_the_environment_and_installs(start, commands, tmp_path):
+    start.set_up()
+    uv, python, lock = str(tmp_path / ".tools/bin/uv"), str(start.PYTHON), str(tmp_path / "requirements.txt")
+    pip, venv, packages, own = commands
+    assert pip[:4] == [sys.executable, "-m", "pip", "install"]
+    assert {"--no-deps", "--require-hashes", f"--target={start.TOOLS}"} <= set(pip)
+    assert [venv[0], venv[1], venv[-1]] == [uv, "venv", str(start.ENVIRONMENT)]
+    assert venv[venv.index("--python") + 1] == sys.executable
+    assert packages == [uv, "pip", "install", "--python", python, "--require-hashes", "--requirement", lock]
+    assert own[:5] == packages[:5]
+    assert own[-2:] == ["--editable", str(tmp_path)]
+    assert {"--no-deps", "--no-build-isolation"} <= set(own)
+
+
+def test_uv_is_fetched_by_the_lines_of_the_lock(start, tmp_path):
+    read = []
+
+    def run(command, check, cwd):
+        (wanted,) = [part for part in command if part.startswith("--requirement=")]
+        with open(wanted.removeprefix("--requirement="), encoding="utf-8") as file:
+            read.append(file.read())
+        raise subprocess.CalledProcessError(1, command)
+
+    start.subprocess.run = run
+    with pytest.raises(SystemExit):
+        start.find_uv()
+    assert read == [start.read_hashed("uv")]
+
+
+def test_the_second_set_up_does_nothing(start, commands):
+    start.set_up()
+    num_commands = len(commands)
+    start.set_up()
+    assert len(commands) == num_commands == 4
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
+def test_another_lock_installs_again_and_keeps_uv_and_environment(name, start, commands, tmp_path):
+    start.set_up()
+    commands.clear()
+    with open(tmp_path / name, "a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    start.set_up()
+    assert [command[1:3] for command in commands] == [["pip", "install"]] * 2
+    commands.clear()
+    start.set_up()
+    assert commands == []
+
+
+def test_another_version_of_uv_is_fetched_again(start, commands, tmp_path):
+    start.set_up()
+    commands.clear()
+    (tmp_path / "requirements.txt").write_text(LOCK.replace("0.9.1", "0.9.2"), encoding="utf-8")
+    start.set_up()
+    assert commands[0][:4] == [sys.executable, "-m", "pip", "install"]
+
+
+def test_an_environment_without_python_is_made_again(start, commands):
+    start.set_up()
+    commands.clear()
+    start.PYTHON.unlink()
+    start.set_up()
+    assert commands[0][1] == "venv"
+    assert "--clear" in commands[0]
+
+
+def test_an_environment_of_another_python_is_made_again(start, commands):
+    make_stamp(start, version=(3, 9))
+    start.set_up()
+    assert [command[1] for command in commands if command[0].endswith("uv")] == ["venv", "pip", "pip"]
+
+
+# Failing
+
+
+@pytest.mark.parametrize("error", [subprocess.CalledProcessError(1, "pip"), FileNotFoundError(2, "No such file")])
+def test_a_failing_pip_stops_with_what_to_do_and_leaves_no_stamp(error, start):
+    make_run_fail(start, error)
+    with pytest.raises(SystemExit) as stopped:
+        start.set_up()
+    problem, step = stopped.value.code.strip().splitlines()
+    assert problem == "uv could not be fetched."
+    assert step.startswith("What to do: check your network and that `python -m pip --version` works")
+    assert not start.STAMP.exists()
+    assert not (start.TOOLS / "wanted.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        (2, "No environment could be made."),
+        (3, "The packages could not be installed."),
+        (4, "The course's own package could not be installed."),
+    ],
+)
+def test_a_failing_step_stops_with_its_own_message_and_leaves_no_stamp(number, problem, start, commands):
+    succeed = start.subprocess.run
+
+    def run(command, check, cwd):
+        succeed(command, check, cwd)
+        if len(commands) == number:
+            raise subprocess.CalledProcessError(2, command)
+
+    start.subprocess.run = run
+    with pytest.raises(SystemExit) as stopped:
+        start.set_up()
+    assert stopped.value.code.strip().splitlines()[0] == problem
+    assert "What to do: run this again" in stopped.value.code
+    assert not start.STAMP.exists()
+    assert len(commands) == number
+
+
+def test_after_a_failure_the_next_run_goes_on(start, commands):
+    succeed = start.subprocess.run
+    make_run_fail(start, subprocess.CalledProcessError(1, "pip"))
+    with pytest.raises(SystemExit):
+        start.set_up()
+    start.subprocess.run = succeed
+    start.set_up()
+    assert len(commands) == 4
+    assert start.STAMP.is_file()
+
+
+def test_a_failing_pip_shows_no_traceback(tmp_path):
+    for name in ("start.py", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "start.py"), "setup"],
+        env=os.environ | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": str(tmp_path)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.rstrip().splitlines()[-2] == "uv could not be fetched."
+    assert done.stderr.rstrip().splitlines()[-1].startswith("What to do: check your network")
+    assert not (tmp_path / ".venv").exists()
+
+
+# Handing over
+
+
+@pytest.mark.parametrize(
+    ("arguments", "handed_over"),
+    [((), ["lab"]), (("doctor",), ["doctor"]), (("models", "list"), ["models", "list"])],
+)
+def test_the_command_is_handed_over_with_its_exit_code(arguments, handed_over, start, monkeypatch, tmp_path):
+    set_arguments(monkeypatch, start, *arguments)
+    make_stamp(start, version=(3, 12))
+    called = []
+
+    def call(command, cwd):
+        called.append((command, cwd))
+        return 3
+
+    start.subprocess.call = call
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 3
+    assert called == [([str(start.PYTHON), "-m", "llmops_utils", *handed_over], tmp_path)]
+
+
+def test_setup_hands_nothing_over(start, monkeypatch):
+    set_arguments(monkeypatch, start, "setup")
+    make_stamp(start, version=(3, 12))
+    start.main()  # there is no subprocess.call here, so a call would raise
+
+
+def test_ctrl_c_ends_without_a_traceback(start, monkeypatch):
+    set_arguments(monkeypatch, start)
+    make_stamp(start, version=(3, 12))
+
+    def interrupt(command, **options):
+        raise KeyboardInterrupt
+
+    start.subprocess.call = interrupt
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 130
