@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test  live notebooks browser environment lock serve doctor
+.PHONY: help setup lab test live notebooks browser environment lock serve doctor
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,7 +20,7 @@ doctor: setup ## check this machine and say what to do
 serve: setup ## serve the model to a class
 	@$(VENV) -m llmops_utils serve
 
-test: setup ## , unit tests, and every notebook against the recordings: no model, no network
+test: setup ## lint, unit tests, and every notebook against the recordings: no model, no network
 	@$(VENV) -m llmops_utils test
 
 live: setup ## every notebook and the live tests against the embedded model

@@ -75,7 +75,8 @@ def set_up():
     uv = find_uv()
     print("Installing the packages of the course (about 1 GB on disk) …", flush=True)
     again = "run this again; what has come so far is kept. On a slow line this takes some minutes."
-    if not PYTHON.is_file():
+    version = wanted.split()[-1]
+    if not PYTHON.is_file() or (STAMP.is_file() and STAMP.read_text(encoding="utf-8").split()[-1] != version):
         run(
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT],
             "No environment could be made.",

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .catalog import load_catalog
-from .errors import WorkbookError
+from .errors import DataError, WorkbookError
 from .settings import NOTEBOOKS, ROOT, load_settings
 
 app = typer.Typer(
@@ -152,14 +152,23 @@ def make_notebooks(
     """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
     from .notebooks import list_notebooks, store_outputs
 
-    for path in list_notebooks():
-        if not names or path.stem in names:
-            print(f"{path.name} …", flush=True)
-            store_outputs(path)
+    for path in [_find_notebook(name) for name in names] if names else list_notebooks():
+        print(f"{path.name} …", flush=True)
+        store_outputs(path)
 
 
-@app.command()
-def test(
+def _find_notebook(name: str) -> Path:
+    """Return the notebook of that name. Raises `DataError` with the known names."""
+    from .notebooks import list_notebooks
+
+    known = {path.stem: path for path in list_notebooks()}
+    if Path(name).stem not in known:
+        raise DataError(f"There is no notebook “{name}”.", f"Choose one of {', '.join(known)}.")
+    return known[Path(name).stem]
+
+
+@app.command("test")
+def run_tests(
     live: Annotated[bool, typer.Option("--live", help="Ask the embedded model instead of the recordings.")] = False,
 ) -> None:
     """Run the tests: lint, unit tests and every notebook against the recordings; or the live tests."""
@@ -186,13 +195,16 @@ def record(name: str) -> None:
     """
     from .notebooks import record_notebook
 
-    path = NOTEBOOKS / f"{Path(name).stem}.ipynb"
+    path = _find_notebook(name)
     num_kept, num_dropped = record_notebook(path)
     print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
 
 
 def main() -> None:
     """Run the command line; an error of this package becomes its message and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a Windows console may lack some of our characters
     try:
         app()
     except WorkbookError as error:

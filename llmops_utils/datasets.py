@@ -69,7 +69,7 @@ def read_csv(path: Path, build: Callable[[dict], Record]) -> list[Record]:
             rows = csv.DictReader(file)
             for row in rows:
                 try:
-                    if None in row or not all(row.values()):
+                    if None in row or not all((value or "").strip() for value in row.values()):
                         raise ValueError("too many, too few or empty fields")
                     record = build(row)
                     if record.id in seen:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .catalog import load_catalog
-from .connection import find_key
+from .connection import connect, find_key
 from .errors import WorkbookError
 from .settings import NOTEBOOKS, ROOT, Settings, load_settings, read_environment
 from .weights import has_weights
@@ -80,6 +80,8 @@ def check_packages(lock: Path = LOCK) -> Finding:
     """Compare the installed packages with the lock."""
     from packaging.requirements import Requirement
 
+    if not lock.is_file():
+        return Finding("Packages", "fault", f"{lock.name} is missing", "Restore it: `git checkout requirements.txt`.")
     wanted = []
     for line in lock.read_text(encoding="utf-8").splitlines():
         if line and not line[0].isspace() and not line.startswith(("#", "-")):
@@ -110,10 +112,12 @@ def check_settings() -> Finding:
         catalog.find_provider(provider)
         for entry in catalog.providers.values():
             find_key(entry, settings)
+        connect("doctor", settings)
     except WorkbookError as error:
         return Finding("Settings", "fault", error.problem, error.next_step)
     environment = read_environment()
     keys = [entry.key_variable for entry in catalog.providers.values() if environment.get(entry.key_variable or "-")]
+    keys += ["LLMOPS_API_KEY"] if settings.api_key else []
     message = f"mode {settings.mode}, provider {provider}" + (
         f", keys set: {', '.join(keys)}" if keys else ", no key set"
     )
@@ -158,9 +162,13 @@ def check_port() -> Finding:
 def check_disk(settings: Settings) -> Finding:
     """Check the room on the disk of the learner's folder."""
     folder = settings.home
-    while not folder.exists():
+    while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    free = shutil.disk_usage(folder).free / 1e9
+    try:
+        free = shutil.disk_usage(folder).free / 1e9
+    except OSError as error:
+        step = "Set LLMOPS_HOME to a folder on a disk that is there."
+        return Finding("Disk", "fault", f"{folder} cannot be read ({error.strerror})", step)
     if free < 0.5:
         return Finding(
             "Disk", "fault", f"{free:.1f} GB free", "Free half a gigabyte, or set LLMOPS_HOME to another disk."

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from .errors import DataError
 from .settings import load_settings
 
 
@@ -24,15 +25,34 @@ class Progress:
         self.path = path or settings.progress or settings.home / "progress.json"
 
     def read(self) -> dict[str, str]:
-        """Return the date of solving, by exercise. A damaged file is put aside, not overwritten."""
+        """Return the date of solving, by exercise. A damaged file is put aside, not overwritten.
+
+        Raises:
+            DataError: the file is there and cannot be read.
+        """
         try:
-            done = json.loads(self.path.read_text(encoding="utf-8"))["done"]
-            return {str(name): str(date) for name, date in done.items()}
+            text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.path.replace(self.path.with_name("progress.damaged.json"))
-            return {}
+        except UnicodeDecodeError:
+            return self._put_aside()
+        except OSError as error:
+            raise self._explain(error) from error
+        try:
+            return {str(name): str(date) for name, date in json.loads(text)["done"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return self._put_aside()
+
+    def _put_aside(self) -> dict[str, str]:
+        places = [self.path.with_name(f"progress.damaged{number}.json") for number in ("", *range(2, 100))]
+        self.path.replace(next((place for place in places if not place.exists()), places[-1]))
+        return {}
+
+    def _explain(self, error: OSError) -> DataError:
+        return DataError(
+            f"Your progress in {self.path} cannot be read or written ({error.strerror or error}).",
+            "Set LLMOPS_HOME to a folder that you may write to.",
+        )
 
     def mark_done(self, exercise: str) -> None:
         """Note that an exercise is solved; the first date stays."""
@@ -43,10 +63,13 @@ class Progress:
         self._change(lambda done: done.pop(exercise, None) if exercise else done.clear())
 
     def _change(self, change) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name("progress.lock")):
-            done = self.read()
-            change(done)
-            part = self.path.with_name("progress.part")
-            part.write_text(json.dumps({"done": done}, indent=1), encoding="utf-8")
-            os.replace(part, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name("progress.lock")):
+                done = self.read()
+                change(done)
+                part = self.path.with_name("progress.part")
+                part.write_text(json.dumps({"done": done}, indent=1), encoding="utf-8")
+                os.replace(part, self.path)
+        except OSError as error:
+            raise self._explain(error) from error

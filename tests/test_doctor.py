@@ -186,6 +186,7 @@ def test_sound_settings_are_told_with_mode_and_provider(monkeypatch):
     assert check_settings().message == "mode replay, provider ollama, no key set"
     monkeypatch.delenv("LLMOPS_PROVIDER")
     monkeypatch.setenv("LLMOPS_BASE_URL", "http://127.0.0.1:8000/v1")
+    monkeypatch.setenv("LLMOPS_MODEL", "tiny")
     assert check_settings().message == "mode replay, provider custom, no key set"
 
 

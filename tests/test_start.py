@@ -16,7 +16,8 @@ from llmops_utils.settings import ROOT
 
 SOURCE = ROOT / "start.py"
 LOCK = (
-    "alpha==1.0 \\\n    --hash=sha256:aa\nuv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nuvicorn==2.0\n"
+    "alpha==1.0 \\\n    --hash=sha256:aa\nuv-build==0.1\n"
+    "uv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nuvicorn==2.0\n"
 )
 
 

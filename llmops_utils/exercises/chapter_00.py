@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .exercise import Exercise, Wrong
 from .quiz import Question, Quiz
 
@@ -21,7 +23,7 @@ def _grade_first_reply(answer) -> str:
 def _grade_mode(answer) -> str:
     if not isinstance(answer, str):
         raise Wrong("The answer is a text.")
-    lines = [line.strip().replace(" ", "") for line in answer.splitlines() if line.strip()]
+    lines = [re.sub(r"[\s'\"]", "", line) for line in answer.splitlines() if line.strip()]
     if lines == ["LLMOPS_MODE=replay"]:
         return "With this one line every notebook answers from its recordings: no model, no network, no key."
     if any(line.startswith("LLMOPS_MODE") for line in lines) and len(lines) == 1:

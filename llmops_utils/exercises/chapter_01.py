@@ -35,6 +35,8 @@ def _grade_top_k(function) -> str:
             raise Wrong("It changed the array that it was given. Work on a copy.")
         if found.shape != (4,):
             raise Wrong(f"It returned the shape {found.shape}; return one probability per token, 0 for those left out.")
+        if not np.isfinite(found).all():
+            raise Wrong(f"For k = {k} the result holds {found[~np.isfinite(found)][0]}: something was divided by zero.")
         if np.count_nonzero(found) != k:
             raise Wrong(f"For k = {k} it kept {np.count_nonzero(found)} tokens.")
         if not math.isclose(found.sum(), 1.0, abs_tol=1e-9):
@@ -128,8 +130,8 @@ QUIZ = Quiz(
         ),
         Question(
             "You lower the temperature towards 0. What happens to the distribution?",
-            ("it becomes flatter", "it moves to the likeliest token", "nothing", "it is cut off at a share"),
-            1,
+            ("it moves to the likeliest token", "it becomes flatter", "nothing", "it is cut off at a share"),
+            0,
             "Dividing the log-probabilities by a small number stretches their differences.",
         ),
         Question(
@@ -147,11 +149,11 @@ QUIZ = Quiz(
             "A reply sounds certain. What do you know?",
             (
                 "that it is true",
-                "that its tokens were likely, which is something else",
                 "that the model looked it up",
                 "that the temperature was 0",
+                "that its tokens were likely, which is something else",
             ),
-            1,
+            3,
             "Fluent and likely is not the same as true; section Measured shows how far the two go together.",
         ),
         Question(

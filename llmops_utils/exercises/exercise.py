@@ -13,6 +13,15 @@ from typing import Any
 from ..progress import Progress
 
 _UNSET = object()
+TITLES = {
+    "right": "Right.",
+    "wrong": "Not yet.",
+    "raised": "Your code raised.",
+    "not attempted": "Not attempted.",
+    "hint": "Hint.",
+    "solution": "Solution.",
+    "reset": "Open again.",
+}
 
 
 class Wrong(Exception):
@@ -53,9 +62,7 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         kind = {"right": "success", "wrong": "warning", "raised": "danger"}.get(self.state, "info")
-        title = {"right": "Right.", "wrong": "Not yet.", "raised": "Your code raised."}.get(
-            self.state, "Not attempted."
-        )
+        title = TITLES.get(self.state, "")
         return (
             f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
             f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'

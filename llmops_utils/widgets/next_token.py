@@ -83,19 +83,23 @@ class NextTokenExplorer(TeachingWidget):
     def step_back(self) -> None:
         """Remove the last token."""
         if self._pieces:
-            self._pieces.pop()
-            self._ask()
+            self._try(self._pieces[:-1])
 
     def restart(self) -> None:
         """Begin again with the prompt and the same draws."""
-        self._pieces.clear()
-        self._random = np.random.default_rng(self._seed)
-        self._ask()
+        if self._try([]):
+            self._random = np.random.default_rng(self._seed)
 
     def _add(self, piece: str) -> None:
-        self._pieces.append(piece)
-        if not self._ask():
-            self._pieces.pop()
+        self._try([*self._pieces, piece])
+
+    def _try(self, pieces: list[str]) -> bool:
+        """Move to a text; where the model fails, the text stays as it is. Return whether it moved."""
+        before, self._pieces = self._pieces, pieces
+        if self._ask():
+            return True
+        self._pieces = before
+        return False
 
     def _ask(self) -> bool:
         """Ask for the next distribution; say why where there is none, and return whether there is."""
