@@ -13,7 +13,7 @@ import typer
 
 from .catalog import load_catalog
 from .errors import DataError, WorkbookError
-from .settings import NOTEBOOKS, ROOT, load_settings
+from .settings import ROOT, load_settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
@@ -32,6 +32,7 @@ def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True)
     diagnosis = diagnose()
     print(diagnosis, flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if not browser or not _has_browser():
@@ -39,7 +40,7 @@ def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True)
         command.append("--no-browser")
     try:
         environment = os.environ | {"JUPYTER_CONFIG_PATH": _list_config_paths()}
-        sys.exit(subprocess.call([*command, str(NOTEBOOKS / "00_start_here.ipynb")], cwd=ROOT, env=environment))
+        sys.exit(subprocess.call(command, cwd=ROOT, env=environment))
     except KeyboardInterrupt:
         sys.exit(130)
 

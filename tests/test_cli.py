@@ -146,7 +146,7 @@ def lab(monkeypatch):
 def test_the_lab_opens_the_first_notebook_of_the_course(lab, capsys):
     command, code = lab.start()
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert command[-1] == str(NOTEBOOKS / "00_start_here.ipynb")
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
     assert f"--ServerApp.root_dir={ROOT}" in command
     assert lab.folder == ROOT
     assert code == 0
