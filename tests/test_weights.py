@@ -336,7 +336,7 @@ class Index:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/simple/"
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/index/"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
