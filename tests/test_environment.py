@@ -1,5 +1,6 @@
 """environment.yml, pyproject.toml and requirements.txt say the same, and the lock installs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -66,16 +67,19 @@ def test_the_pip_section_installs_into_a_fresh_environment(tmp_path):
     """As conda does it: the lines of the pip section become a requirements file that pip reads."""
     lines = yaml.safe_load(CONDA)["dependencies"][-1]["pip"]
     folder = tmp_path / "fresh"
+    outside = {name: value for name, value in os.environ.items() if name not in ("WORKBOOK_GUARD", "PYTHONPATH")}
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = next(path for path in (folder / "bin/python", folder / "Scripts/python.exe") if path.exists())
     wanted = ROOT / "condaenv.test.requirements.txt"  # beside the lock, as conda puts it, since paths are relative
     try:
         wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "-U", "-r", str(wanted)], check=True, cwd=ROOT)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", "-U", "-r", str(wanted)], check=True, cwd=ROOT, env=outside
+        )
     finally:
         wanted.unlink()
     code = "import chromadb, comet_ml, openai, xllamacpp, jupyterlab; from llmops_utils.model import Model; print('ok')"
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, env=outside)
     assert done.stdout.strip().endswith("ok"), done.stderr[-2000:]
     check = subprocess.run([str(python), "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout[-2000:]
