@@ -15,14 +15,31 @@ def compute_cost(provider: Provider, model: str, prompt_tokens: int, completion_
     """
     if provider.is_free:
         return 0.0
+    known_as = {"gemini": "google", "custom": None}.get(provider.id, provider.id)
+    try:
+        return _look_up_price(known_as, model, prompt_tokens, completion_tokens)
+    except LookupError:
+        return None
+
+
+def price_tokens(provider: str, model: str, prompt_tokens: float, completion_tokens: float) -> float:
+    """Return the list price in dollars of a call's tokens, which may be averages and therefore fractions.
+
+    Raises:
+        LookupError: no price is known.
+
+    Source: as `compute_cost`; the price of a short call, for prices that rise with the length of the prompt.
+    """
+    read = _look_up_price(provider, model, 1000, 0) / 1000
+    written = _look_up_price(provider, model, 0, 1000) / 1000
+    return prompt_tokens * read + completion_tokens * written
+
+
+def _look_up_price(provider: str | None, model: str, prompt_tokens: int, completion_tokens: int) -> float:
     from genai_prices import Usage, calc_price
 
     usage = Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens)
-    known_as = {"gemini": "google", "custom": None}.get(provider.id, provider.id)
-    try:
-        return float(calc_price(usage, model_ref=model, provider_id=known_as).total_price)
-    except LookupError:
-        return None
+    return float(calc_price(usage, model_ref=model, provider_id=provider).total_price)
 
 
 def bound_tokens(*texts: str, num_messages: int = 1) -> int:

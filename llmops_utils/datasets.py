@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +34,219 @@ class ShopSentence:
     french: str
     german: str
     spanish: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """What `evaluate` runs a system on: an input, and the value that a scorer expects."""
+
+    id: str
+    input: str
+    expected: str
+
+
+INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
+SENTIMENTS = ("negative", "neutral", "positive")
+URGENCIES = ("normal", "high")
+SPLITS = ("shots", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A customer's message to Pellworth, with its labels; "none" stands where there is no such thing in it."""
+
+    id: str
+    split: str
+    text: str
+    intent: str
+    second_intent: str
+    sentiment: str
+    urgency: str
+    product: str
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question whose answer was computed: `level` 1 to 4, and worked solutions in several forms.
+
+    Attributes:
+        answer: a number without separators, or a date as YYYY-MM-DD.
+        reasoning: the way there in words, ending with "The answer is …".
+        symbols: an arithmetic expression, or for dates an operation as JSON.
+        program: Python that assigns `answer`.
+    """
+
+    id: str
+    split: str
+    level: int
+    question: str
+    answer: str
+    reasoning: str
+    symbols: str
+    program: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question to the assistant that needs tools: `tools` names those that a sensible way uses, in order."""
+
+    id: str
+    split: str
+    kind: str
+    question: str
+    answer: str
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A row of Pellworth's order table; dates as YYYY-MM-DD, `delivered_on` may be "none"."""
+
+    id: str
+    customer: str
+    product: str
+    model: str
+    quantity: int
+    unit_price_eur: str
+    postage_eur: str
+    status: str
+    ordered_on: str
+    delivered_on: str
+    country: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note of the counter staff: the company's handbook in short."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class OddMessage:
+    """An honest message in an odd form (markup, capitals, another language), with its intent."""
+
+    id: str
+    kind: str
+    text: str
+    intent: str
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A text that tries to change the answer of a classifier to `target`."""
+
+    id: str
+    kind: str
+    text: str
+    target: str
+
+
+def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
+    """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
+
+    Raises:
+        DataError: the records have no such field.
+    """
+    try:
+        return [Example(r.id, str(getattr(r, input)), str(getattr(r, expected))) for r in records]
+    except AttributeError as error:
+        raise DataError(f"A record has no such field ({error}).", "Name two fields of the record.") from error
+
+
+def load_messages(split: str | None = None, path: Path = DATA / "customer_messages.csv") -> list[Message]:
+    """Return the customer messages of a split (shots, dev or test), or all. Raises `DataError` with file and line.
+
+    Each split goes round the intents, so that its first 8, 16, 24 … messages hold each intent equally often.
+    """
+
+    def build(row: dict) -> Message:
+        _check_labels(row, split=SPLITS, intent=INTENTS, sentiment=SENTIMENTS, urgency=URGENCIES)
+        _check_labels(row, second_intent=(*INTENTS, "none"), product=("kettle", "grinder", "scale", "none"))
+        if row["order_id"] not in (row["text"] if row["order_id"] != "none" else "none"):
+            raise ValueError(f"order {row['order_id']} does not stand in the text")
+        return Message(**row)
+
+    return _choose_split(read_csv(path, build), split, path)
+
+
+def load_word_problems(split: str | None = None, path: Path = DATA / "word_problems.csv") -> list[Problem]:
+    """Return the word problems of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
+    return _choose_split(read_csv(path, lambda row: _build_problem(row, "expression")), split, path)
+
+
+def load_date_questions(split: str | None = None, path: Path = DATA / "date_questions.csv") -> list[Problem]:
+    """Return the date questions of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
+    return _choose_split(read_csv(path, lambda row: _build_problem(row, "symbols")), split, path)
+
+
+def load_tasks(split: str | None = None, path: Path = DATA / "agent_tasks.csv") -> list[Task]:
+    """Return the questions that need tools, of a split (shots, dev or test), or all."""
+
+    def build(row: dict) -> Task:
+        _check_labels(row, split=SPLITS)
+        return Task(**(row | {"tools": tuple(row["tools"].split())}))
+
+    return _choose_split(read_csv(path, build), split, path)
+
+
+def load_orders(path: Path = DATA / "orders.csv") -> list[Order]:
+    """Return Pellworth's order table. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> Order:
+        row = row | {"id": row["order_id"], "quantity": int(row["quantity"])}
+        del row["order_id"]
+        return Order(**row)
+
+    return read_csv(path, build)
+
+
+def load_notes(path: Path = DATA / "notes.csv") -> list[Note]:
+    """Return the notes of the counter staff. Raises `DataError` with file and line."""
+    return read_csv(path, lambda row: Note(**row))
+
+
+def load_odd_messages(path: Path = DATA / "odd_messages.csv") -> list[OddMessage]:
+    """Return honest messages in odd forms. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> OddMessage:
+        _check_labels(row, intent=INTENTS)
+        return OddMessage(**row)
+
+    return read_csv(path, build)
+
+
+def load_injections(path: Path = DATA / "injections.csv") -> list[Injection]:
+    """Return texts that attack a classifier. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> Injection:
+        _check_labels(row, target=INTENTS)
+        return Injection(**row)
+
+    return read_csv(path, build)
+
+
+def _build_problem(row: dict, symbols: str) -> Problem:
+    _check_labels(row, split=SPLITS, level=("1", "2", "3", "4"))
+    row = dict(row)
+    return Problem(symbols=row.pop(symbols), level=int(row.pop("level")), **row)
+
+
+def _check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
+    for column, labels in allowed.items():
+        if row[column] not in labels:
+            raise ValueError(f"{column} is “{row[column]}”, not one of {', '.join(labels)}")
+
+
+def _choose_split(records: list[Record], split: str | None, path: Path) -> list[Record]:
+    if split is None:
+        return records
+    if split not in SPLITS:
+        raise DataError(f"“{split}” is no split of {path.name}.", f"Choose one of {', '.join(SPLITS)}.")
+    return [record for record in records if record.split == split]
 
 
 def load_fact_questions(path: Path = DATA / "fact_questions.csv") -> list[FactQuestion]:

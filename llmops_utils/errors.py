@@ -44,6 +44,10 @@ class DataError(WorkbookError):
     """A data file is missing, empty or malformed; the message names file and line."""
 
 
+class PromptError(WorkbookError):
+    """A prompt is malformed, unknown or was given the wrong variables; the message names prompt and element."""
+
+
 class WeightsError(WorkbookError):
     """Model files could not be fetched or do not match their checksum."""
 
@@ -110,6 +114,10 @@ class BudgetExceeded(WorkbookError):
 
 class CapabilityMissing(WorkbookError):
     """The model or its provider cannot do this."""
+
+
+class EvaluationInterrupted(WorkbookError):
+    """The learner interrupted an evaluation; what was done is kept."""
 
 
 class ExerciseError(WorkbookError):

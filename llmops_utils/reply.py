@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Provenance:
         recorded = f" of {self.recorded}" if self.recorded else ""
         seed = f", seed {self.seed}" if self.seed is not None else ""
         return f"{self.model} ({self.source}{seed}), {self.mode}{recorded}"
+
+    @property
+    def without_seed(self) -> Provenance:
+        """The same without the seed: what the replies of a whole run have in common."""
+        return replace(self, seed=None)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ LEVELS = {
     "model": 5,
     "sandbox": 6,
     "agent": 6,
+    "scorers": 6,
+    "results": 6,
     "rag": 6,
     "evaluation": 6,
     "tracking": 6,

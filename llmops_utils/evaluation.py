@@ -1,0 +1,456 @@
+"""Run a system over a data set, and compare two runs on the same examples."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from types import CodeType, FunctionType
+
+import numpy as np
+
+from .budget import price_tokens
+from .datasets import Example
+from .errors import (
+    BudgetExceeded,
+    CapabilityMissing,
+    DataError,
+    EvaluationInterrupted,
+    KeyRefused,
+    ModelNotServed,
+    RecordingMissing,
+    SettingsError,
+)
+from .metrics import (
+    Estimate,
+    Proportion,
+    compute_mcnemar,
+    compute_sign_flip_p,
+    estimate_difference,
+    estimate_mean,
+    estimate_proportion,
+)
+from .reply import Reply
+from .scorers import Score
+from .settings import load_settings
+
+# Errors that every further example would meet as well: the run ends at the first of them.
+FATAL = (SettingsError, KeyRefused, BudgetExceeded, RecordingMissing, CapabilityMissing, ModelNotServed)
+HOPELESS = 8  # so many failures without one success end the run, whatever the error
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system made of one input, where that is more than one reply.
+
+    Attributes:
+        prediction: what the scorer sees.
+        replies: all replies of the model that it took; their tokens, seconds and dollars are added up.
+        trace: the steps on the way, as dicts that JSON can hold.
+    """
+
+    prediction: object
+    replies: tuple[Reply, ...] = ()
+    trace: list[dict] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example of a report. `error` is empty unless the system failed; then the score is 0."""
+
+    id: str
+    input: str
+    expected: str
+    prediction: object
+    score: float
+    note: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    num_calls: int = 0
+    latency_s: float = 0.0
+    cost_usd: float | None = 0.0
+    error: str = ""
+    trace: list[dict] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A system's rows over a data set.
+
+    Attributes:
+        name: what was run.
+        rows: one per example, in the examples' order.
+        provenance: model, source and mode of the replies.
+        duration_s: wall-clock seconds of the whole run, calls in parallel.
+        num_resumed: rows taken over from an interrupted run.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    provenance: str
+    duration_s: float = field(compare=False)
+    num_resumed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """The score of each example, shape (n,)."""
+        return np.array([row.score for row in self.rows])
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each example is right or wrong, with nothing between."""
+        return bool(np.isin(self.scores, (0.0, 1.0)).all())
+
+    @cached_property
+    def score(self) -> Proportion | Estimate:
+        """The mean score with its interval: Wilson's for right and wrong, bootstrap for anything between."""
+        if self.is_binary:
+            return estimate_proportion(int(self.scores.sum()), len(self.rows))
+        return estimate_mean(self.scores)
+
+    @property
+    def num_failed(self) -> int:
+        """How many examples the system failed on with an error."""
+        return sum(bool(row.error) for row in self.rows)
+
+    @property
+    def prompt_tokens(self) -> float:
+        """Tokens read per example."""
+        return float(np.mean([row.prompt_tokens for row in self.rows]))
+
+    @property
+    def completion_tokens(self) -> float:
+        """Tokens written per example."""
+        return float(np.mean([row.completion_tokens for row in self.rows]))
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds of model time per example: its calls one after the other; in replay the recorded ones."""
+        return float(np.mean([row.latency_s for row in self.rows]))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Dollars per example at the model's own price, None where no price is known."""
+        costs = [row.cost_usd for row in self.rows]
+        return None if None in costs else float(np.mean(costs))
+
+    def price_at(self, provider: str, model: str) -> float:
+        """Return what 1,000 examples would cost at another model's list price, in dollars.
+
+        The tokens are those counted here; another model counts a little differently and may write more or less.
+        """
+        return 1000 * price_tokens(provider, model, self.prompt_tokens, self.completion_tokens)
+
+    @property
+    def table(self):
+        """The rows as a `pandas.DataFrame`, without traces."""
+        import pandas
+
+        columns = [name for name in Row.__dataclass_fields__ if name != "trace"]
+        return pandas.DataFrame([{name: getattr(row, name) for name in columns} for row in self.rows])
+
+    def __str__(self) -> str:
+        failed = f", {self.num_failed} failed with an error" if self.num_failed else ""
+        return f"{self.name}: {self.score}{failed}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        spent = (
+            f"{self.prompt_tokens:.0f} + {self.completion_tokens:.0f} tokens and {self.latency_s:.2f} s per example"
+        )
+        return (
+            '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
+            f'{html.escape(str(self))}<div style="opacity:.7;font-size:85%">{spent}<br>'
+            f"{html.escape(self.provenance)}</div></div>"
+        )
+
+
+def evaluate(
+    system: Callable[[str], Reply | Answer | object],
+    examples: Sequence[Example],
+    scorer: Callable[[object, str], Score],
+    *,
+    name: str = "",
+    parallel: int | None = None,
+) -> Report:
+    """Return the report of a system over examples: asked in parallel, each scored.
+
+    An example on which the system fails with an error is kept as failed, with score 0. An interrupt keeps the rows
+    that are done; the same call then goes on where it stopped, as long as system, examples and model are unchanged.
+
+    Args:
+        system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.
+        examples: at least one, with different ids.
+        scorer: takes prediction and expected value.
+        name: what the report is called; default: the system's name.
+        parallel: examples at once; default: LLMOPS_PARALLEL.
+
+    Raises:
+        DataError: no examples, an id twice, or an expected value that the scorer does not know.
+        EvaluationInterrupted: the learner interrupted the run.
+        WorkbookError: an error that every example would meet: a refused key, an empty budget, no recording.
+    """
+    from tqdm.auto import tqdm
+
+    examples = list(examples)
+    _check_examples(examples, scorer)
+    settings = load_settings()
+    name = name or getattr(system, "__name__", type(system).__name__)
+    journal = _Journal(system, examples, scorer, settings)
+    done = {row.id: row for row in journal.read()}
+    num_resumed, started, sources, num_failed = len(done), time.perf_counter(), set(), 0
+
+    def run(example: Example) -> Row:
+        row, source = _run_one(system, example, scorer)
+        if not row.error:
+            journal.append(row)
+            sources.add(source)
+        return row
+
+    pool = ThreadPoolExecutor(parallel or settings.parallel, thread_name_prefix="evaluate")
+    futures = [pool.submit(run, example) for example in examples if example.id not in done]
+    silent = settings.mode in ("replay", "fill", "record")
+    try:
+        for future in tqdm(as_completed(futures), total=len(futures), desc=name, disable=silent):
+            row = future.result()
+            done[row.id] = row
+            num_failed += bool(row.error)
+            if num_failed == len(done) >= min(HOPELESS, len(examples)):
+                raise DataError(
+                    f"“{name}” failed on each of the first {num_failed} examples. The last error: {row.error}",
+                    "Run the system on one example by hand: system(examples[0].input).",
+                )
+    except KeyboardInterrupt:
+        # What is on its way is waited for and kept, so that no example is asked twice.
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise EvaluationInterrupted(
+            f"“{name}” was interrupted; {len(journal.read())} of {len(examples)} examples are kept.",
+            "Run the same cell again: it goes on with the others.",
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    journal.delete()
+    provenance = "; ".join(sorted(sources - {""})) or "no model asked"
+    rows = tuple(done[example.id] for example in examples)
+    return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
+
+
+def _check_examples(examples: list[Example], scorer) -> None:
+    if not examples:
+        raise DataError("There are no examples to evaluate.", "Check the split or the filter that chose them.")
+    if len({example.id for example in examples}) != len(examples):
+        raise DataError("Two examples share an id.", "Give each example its own id.")
+    check = getattr(scorer, "check_expected", None)
+    for example in examples if check else []:
+        check(example.expected)
+
+
+def _run_one(system, example: Example, scorer) -> tuple[Row, str]:
+    """Return the row of one example, and where its replies came from."""
+    try:
+        result = system(example.input)
+        if isinstance(result, Reply):
+            parsed = result.parsed
+            result = Answer(result.text if parsed is None else parsed, (result,))
+        elif not isinstance(result, Answer):
+            result = Answer(result)
+        score = scorer(result.prediction, example.expected)
+    except FATAL:
+        raise
+    except Exception as error:  # whatever goes wrong in a system is that example's result
+        problem = getattr(error, "problem", "") or str(error)
+        text = f"{type(error).__name__}: {problem}"[:500]
+        return Row(example.id, example.input, example.expected, None, 0.0, error=text), ""
+    replies = (*result.replies, *score.replies)
+    costs = [reply.cost_usd for reply in replies]
+    row = Row(
+        example.id,
+        example.input,
+        example.expected,
+        result.prediction,
+        float(score.value),
+        score.note,
+        sum(reply.prompt_tokens for reply in replies),
+        sum(reply.completion_tokens for reply in replies),
+        len(replies),
+        sum(reply.latency_s for reply in replies),
+        None if None in costs else float(sum(costs)),
+        trace=result.trace,
+    )
+    return row, str(replies[0].provenance.without_seed) if replies else ""
+
+
+class _Journal:
+    """The finished rows of a run that may be interrupted, in the learner's folder until the run is complete."""
+
+    def __init__(self, system, examples: list[Example], scorer, settings) -> None:
+        about = [
+            describe_code(system),
+            [asdict(example) for example in examples],
+            describe_code(scorer),
+            [settings.mode, settings.provider, settings.model, settings.base_url],
+        ]
+        key = hashlib.sha256(json.dumps(about, default=str, sort_keys=True).encode()).hexdigest()[:16]
+        self.path = settings.home / "evaluations" / f"{key}.jsonl"
+        self._lock = threading.Lock()
+
+    def read(self) -> list[Row]:
+        """Return the rows kept so far. A half-written last line, from a killed process, is left out."""
+        rows = []
+        try:
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                rows.append(Row(**json.loads(line)))
+        except (OSError, ValueError, TypeError):
+            pass
+        return rows
+
+    def append(self, row: Row) -> None:
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(row), default=str) + "\n")
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def describe_code(thing: object, depth: int = 4) -> object:
+    """Return a description of a function or object that changes when its code or the values it uses change.
+
+    It follows names that a function takes from its notebook, its defaults and its closure, a few levels deep; what
+    has no stable text (an open file, a connection) counts by its type.
+    """
+    if depth == 0:
+        return type(thing).__name__
+    if isinstance(thing, FunctionType):
+        names = _list_names(thing.__code__)
+        used = {name: thing.__globals__[name] for name in names if name in thing.__globals__}
+        used |= dict(zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True))
+        described = {name: describe_code(getattr(value, "cell_contents", value), depth - 1) for name, value in used.items()}
+        return [_describe_bytecode(thing.__code__), repr(thing.__defaults__), described]
+    if hasattr(thing, "func") and hasattr(thing, "keywords"):  # functools.partial
+        return [describe_code(thing.func, depth - 1), repr(thing.args), repr(thing.keywords)]
+    text = repr(thing)
+    return type(thing).__name__ if " at 0x" in text else text
+
+
+def _list_names(code: CodeType) -> list[str]:
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in _list_names(part)]
+    return sorted({*code.co_names, *inner})
+
+
+def _describe_bytecode(code: CodeType) -> list:
+    parts = [_describe_bytecode(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), parts]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against a baseline on the same examples.
+
+    Attributes:
+        difference: mean score of the candidate minus that of the baseline, with its paired bootstrap interval.
+        p: how probable a difference at least as large would be if the two were equally good (exact McNemar for
+            right and wrong, a sign-flip test for anything between).
+        gained: ids on which the candidate scores higher.
+        lost: ids on which it scores lower.
+    """
+
+    baseline: Report
+    candidate: Report
+    difference: Estimate
+    p: float
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def num(self) -> int:
+        """How many examples were compared."""
+        return len(self.baseline)
+
+    @property
+    def verdict(self) -> str:
+        """`helps`, `hurts` or `cannot tell`: a verdict needs p below 0.05 and an interval on one side of 0."""
+        if self.p < SIGNIFICANT and self.difference.low > 0:
+            return "helps"
+        if self.p < SIGNIFICANT and self.difference.high < 0:
+            return "hurts"
+        return "cannot tell"
+
+    @property
+    def price_ratio(self) -> float:
+        """Tokens per example of the candidate over those of the baseline."""
+        return sum_tokens(self.candidate) / max(sum_tokens(self.baseline), 1e-9)
+
+    def __str__(self) -> str:
+        change = format_points(self.difference)
+        at = " at this n" if self.verdict == "cannot tell" else ""
+        return (
+            f"{self.candidate.name} against {self.baseline.name}: {self.verdict}{at}; {change}, "
+            f"p = {self.p:.2g}, n = {self.num}"
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        lines = "".join(_make_html_row(report) for report in (self.baseline, self.candidate))
+        at = " at this n" if self.verdict == "cannot tell" else ""
+        return (
+            '<table><thead><tr><th style="text-align:left">system</th><th>score</th><th>tokens per example</th>'
+            f"<th>seconds per example</th></tr></thead><tbody>{lines}</tbody></table>"
+            f"<div><b>{html.escape(self.candidate.name)}: {self.verdict}{at}.</b> {format_points(self.difference)}, "
+            f"p = {self.p:.2g}, n = {self.num}; {len(self.gained)} examples gained, {len(self.lost)} lost; "
+            f"{self.price_ratio:.1f} times the tokens.</div>"
+        )
+
+
+def _make_html_row(report: Report) -> str:
+    return (
+        f'<tr><td style="text-align:left">{html.escape(report.name)}</td><td>{report.score}</td>'
+        f"<td>{report.prompt_tokens:.0f} + {report.completion_tokens:.0f}</td><td>{report.latency_s:.2f}</td></tr>"
+    )
+
+
+def sum_tokens(report: Report) -> float:
+    """Return the tokens per example, read and written together."""
+    return report.prompt_tokens + report.completion_tokens
+
+
+def format_points(difference: Estimate) -> str:
+    """Return a difference of scores in percentage points with its interval, such as `+12 points [+4, +20]`."""
+    value, low, high = (f"{100 * part:+.0f}" for part in (difference.value, difference.low, difference.high))
+    return f"{value} points [{low}, {high}]"
+
+
+def compare(baseline: Report, candidate: Report) -> Comparison:
+    """Return how the candidate differs from the baseline, paired by example.
+
+    Raises:
+        DataError: the reports hold other examples or other expected values, or fewer than two.
+    """
+    if [(row.id, row.expected) for row in baseline.rows] != [(row.id, row.expected) for row in candidate.rows]:
+        raise DataError(
+            f"“{baseline.name}” and “{candidate.name}” were not run on the same examples.",
+            "Evaluate both on the same list, then compare.",
+        )
+    before, after = baseline.scores, candidate.scores
+    difference = estimate_difference(before, after)
+    if baseline.is_binary and candidate.is_binary:
+        p = compute_mcnemar(before == 1, after == 1)
+    else:
+        p = compute_sign_flip_p(before, after)
+    ids = [row.id for row in baseline.rows]
+    gained = tuple(name for name, change in zip(ids, after - before, strict=True) if change > 0)
+    lost = tuple(name for name, change in zip(ids, after - before, strict=True) if change < 0)
+    return Comparison(baseline, candidate, difference, p, gained, lost)
