@@ -166,9 +166,7 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        spent = (
-            f"{self.prompt_tokens:.0f} + {self.completion_tokens:.0f} tokens and {self.latency_s:.2f} s per example"
-        )
+        spent = f"{self.prompt_tokens:.0f} + {self.completion_tokens:.0f} tokens and {self.latency_s:.2f} s per example"
         return (
             '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
             f'{html.escape(str(self))}<div style="opacity:.7;font-size:85%">{spent}<br>'
@@ -337,7 +335,9 @@ def describe_code(thing: object, depth: int = 4) -> object:
         names = _list_names(thing.__code__)
         used = {name: thing.__globals__[name] for name in names if name in thing.__globals__}
         used |= dict(zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True))
-        described = {name: describe_code(getattr(value, "cell_contents", value), depth - 1) for name, value in used.items()}
+        described = {
+            name: describe_code(getattr(value, "cell_contents", value), depth - 1) for name, value in used.items()
+        }
         return [_describe_bytecode(thing.__code__), repr(thing.__defaults__), described]
     if hasattr(thing, "func") and hasattr(thing, "keywords"):  # functools.partial
         return [describe_code(thing.func, depth - 1), repr(thing.args), repr(thing.keywords)]

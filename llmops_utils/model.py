@@ -217,8 +217,12 @@ class Model:
             ending = "\nAnswer with exactly one of these and nothing else: " + ", ".join(choices)
             last = conversation[-1] | {"content": conversation[-1]["content"] + ending}
             return None, [*conversation[:-1], last]
-        if self.provider.id == "embedded":  # llama.cpp takes a bare enum, which costs the fewest tokens
-            return {"type": "string", "enum": choices}, conversation
+        if self.provider.id == "embedded":
+            # llama.cpp takes a grammar of bare words: a third of the tokens of a quoted enum, and the reply looks like
+            # the examples of a few-shot prompt.
+            return {
+                "grammar": "root ::= " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
+            }, conversation
         return close_schema(
             {"type": "object", "properties": {"choice": {"type": "string", "enum": choices}}}
         ), conversation
@@ -231,7 +235,9 @@ class Model:
 
     def _post_chat(self, conversation, max_tokens, schema=None, logprobs=0, options=None):
         body = self._make_body(conversation, max_tokens, options or {})
-        if schema is not None:
+        if schema is not None and "grammar" in schema:
+            body |= schema
+        elif schema is not None:
             body["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "schema": schema, "strict": True},

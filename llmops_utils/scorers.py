@@ -2,7 +2,8 @@
 
 A scorer is called as `scorer(prediction, expected)` and returns a `Score`. A prediction is what a system gave back
 (a text, a `Reply`, a number, a dict), whatever its form: what cannot be read scores 0, with the reason as note.
-What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that raises.
+What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that raises
+`DataError`; `scorer.check_expected(expected)` tells before any model is asked.
 """
 
 from __future__ import annotations
@@ -73,18 +74,21 @@ class ExactMatch:
     name: ClassVar[str] = "exact match"
 
     def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0. Raises `DataError` where no text, number or bool is expected."""
+        """Return 1 or 0."""
+        self.check_expected(expected)
         prediction = _unwrap(prediction)
-        wanted = _spell(expected)
-        if not wanted or not wanted.strip():
-            raise _refuse(expected, "a text or a number")
         if not self.normalise:
             is_same = type(prediction) is type(expected) and prediction == expected
             return Score(1.0) if is_same else Score(0.0, _describe_miss(prediction))
         found = _spell(prediction)
-        if found is not None and normalise_text(found) == normalise_text(wanted):
+        if found is not None and normalise_text(found) == normalise_text(_spell(expected)):
             return Score(1.0)
         return Score(0.0, _describe_miss(prediction))
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where no text, number or bool is expected."""
+        if not (_spell(expected) or "").strip():
+            raise _refuse(expected, "a text or a number")
 
 
 def normalise_text(text: str) -> str:
@@ -112,9 +116,8 @@ class ChoiceMatch:
         object.__setattr__(self, "choices", _check_labels(self.choices, "choices"))
 
     def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0. Raises `DataError` where what is expected is none of the choices."""
-        if expected not in self.choices:
-            raise _refuse(expected, f"one of {', '.join(self.choices)}")
+        """Return 1 or 0."""
+        self.check_expected(expected)
         prediction = _unwrap(prediction)
         if not isinstance(prediction, str) or not prediction.strip():
             return Score(0.0, _describe_miss(prediction))
@@ -124,6 +127,11 @@ class ChoiceMatch:
         if len(named) > 1:
             return Score(0.0, f"more than one label: {', '.join(named)}")
         return Score(1.0) if named == [expected] else Score(0.0, f"{named[0]} instead of {expected}")
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where none of the choices is expected."""
+        if expected not in self.choices:
+            raise _refuse(expected, f"one of {', '.join(self.choices)}")
 
     def _list_named(self, text: str) -> list[str]:
         bare = (text.strip().casefold(), text.strip(string.whitespace + string.punctuation).casefold())
@@ -163,12 +171,8 @@ class Contains:
             object.__setattr__(self, "accepted", _check_texts(self.accepted, "accepted texts"))
 
     def __call__(self, prediction: object, expected: object = None) -> Score:
-        """Return 1 or 0. Raises `DataError` where no text is expected."""
-        accepted = self.accepted
-        if accepted is None:
-            accepted = _check_texts(
-                expected if isinstance(expected, list | tuple) else [_spell(expected)], "expected texts"
-            )
+        """Return 1 or 0."""
+        accepted = self._list_accepted(expected)
         prediction = _unwrap(prediction)
         if not isinstance(prediction, str) or not prediction.strip():
             return Score(0.0, _describe_miss(prediction))
@@ -179,6 +183,15 @@ class Contains:
             if re.search(pattern, text):
                 return Score(1.0, NEGATION)
         return Score(0.0, f"none of the texts is in: {_shorten(prediction)}")
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where no text is expected, and none accepted for all examples."""
+        self._list_accepted(expected)
+
+    def _list_accepted(self, expected: object) -> Sequence[str]:
+        if self.accepted is not None:
+            return self.accepted
+        return _check_texts(expected if isinstance(expected, list | tuple) else [_spell(expected)], "expected texts")
 
 
 # --- numbers and dates -----------------------------------------------------------------------------------------
@@ -307,10 +320,9 @@ class NumberMatch:
             )
 
     def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0. Raises `DataError` where no number is expected."""
+        """Return 1 or 0."""
+        self.check_expected(expected)
         wanted = _convert_expected_number(expected)
-        if wanted is None:
-            raise _refuse(expected, "a number")
         prediction = _unwrap(prediction)
         if isinstance(prediction, str):
             found = read_number(prediction, self.where)
@@ -323,6 +335,11 @@ class NumberMatch:
         rounding = 2 * math.ulp(max(abs(found), abs(wanted)))  # 12.505 - 12.5 is a little more than 0.005
         is_near = abs(found - wanted) <= self.tolerance + rounding
         return Score(1.0) if is_near else Score(0.0, f"{found:.12g} instead of {wanted:.12g}")
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where no number is expected."""
+        if _convert_expected_number(expected) is None:
+            raise _refuse(expected, "a number")
 
 
 MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
@@ -391,10 +408,9 @@ class DateMatch:
             raise DataError(f"{self.where!r} is no place in a text.", "Give where as 'last' or 'first'.")
 
     def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0. Raises `DataError` where no date is expected."""
+        """Return 1 or 0."""
+        self.check_expected(expected)
         wanted = _to_date(expected)
-        if wanted is None:
-            raise _refuse(expected, "a date such as 2026-03-14")
         prediction = _unwrap(prediction)
         if isinstance(prediction, str):
             found = read_date(prediction, self.where)
@@ -405,6 +421,11 @@ class DateMatch:
             if found is None:
                 return Score(0.0, _describe_miss(prediction))
         return Score(1.0) if found == wanted else Score(0.0, f"{found} instead of {wanted}")
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where no date is expected."""
+        if _to_date(expected) is None:
+            raise _refuse(expected, "a date such as 2026-03-14")
 
 
 @dataclass(frozen=True)
@@ -424,12 +445,17 @@ class ValueMatch:
         NumberMatch(self.tolerance)
 
     def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0. Raises `DataError` where nothing is expected, or an impossible date."""
+        """Return 1 or 0."""
+        return self._choose(expected)(prediction, expected)
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where nothing is expected, or an impossible date."""
+        self._choose(expected).check_expected(expected)
+
+    def _choose(self, expected: object) -> Scorer:
         if isinstance(expected, date) or (isinstance(expected, str) and ISO.fullmatch(expected)):
-            return DateMatch()(prediction, expected)
-        if _convert_expected_number(expected) is not None:
-            return NumberMatch(self.tolerance)(prediction, expected)
-        return ExactMatch()(prediction, expected)
+            return DateMatch()
+        return ExactMatch() if _convert_expected_number(expected) is None else NumberMatch(self.tolerance)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------
@@ -463,10 +489,7 @@ class JsonField:
 
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return what the scorer says of the field; `expected` is its value, or a dict that holds it under the path."""
-        if isinstance(expected, Mapping):
-            is_there, expected = self._find(expected)
-            if not is_there:
-                raise DataError(f"The expected value has no field “{self.path}”.", "Mend the data set, or the path.")
+        expected = self._find_expected(expected)
         prediction = _unwrap(prediction)
         if hasattr(prediction, "model_dump"):
             prediction = prediction.model_dump()
@@ -485,6 +508,21 @@ class JsonField:
         if expected is None:
             return Score(0.0, _describe_miss(value))
         return self.scorer(value, expected)
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where the field's scorer refuses what is expected, or a dict lacks the field."""
+        wanted = self._find_expected(expected)
+        check = getattr(self.scorer, "check_expected", None)
+        if check and wanted is not None:
+            check(wanted)
+
+    def _find_expected(self, expected: object) -> object:
+        if not isinstance(expected, Mapping):
+            return expected
+        is_there, wanted = self._find(expected)
+        if not is_there:
+            raise DataError(f"The expected value has no field “{self.path}”.", "Mend the data set, or the path.")
+        return wanted
 
     def _find(self, value: object) -> tuple[bool, object]:
         for part in self.path.split("."):
@@ -572,21 +610,24 @@ class ModelGraded:
         return f"graded by {getattr(self.model, 'name', 'a model')}"
 
     def __call__(self, prediction: object, expected: object = None) -> Score:
-        """Return 1 or 0 with the grade as note. Raises `DataError` where there is nothing to compare with."""
-        wanted = _spell_any(expected)
-        if "expected" in _list_fields(self.template) and not wanted.strip():
-            raise _refuse(expected, "something to compare with, or a template without {expected}")
+        """Return 1 or 0, with the grade as note."""
+        self.check_expected(expected)
         answer = _spell_any(_unwrap(prediction))
         if not answer.strip():
             return Score(0.0, "the reply is empty")
         answer = re.sub(r"<(?=\s*/?\s*answer\b)", "‹", answer, flags=re.IGNORECASE)
         prompt = self.template.format(
-            rubric=self.rubric, expected=wanted, prediction=answer, choices=" or ".join(self.choices)
+            rubric=self.rubric, expected=_spell_any(expected), prediction=answer, choices=" or ".join(self.choices)
         )
         reply = self.model.chat(prompt, choices=list(self.choices), max_tokens=self.max_tokens)
         if reply.parsed not in self.choices:
             return Score(0.0, "the grader's reply was no grade", (reply,))
         return Score(float(reply.parsed in self.right), reply.parsed, (reply,))
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where nothing is expected and the template asks for it."""
+        if "expected" in _list_fields(self.template) and not _spell_any(expected).strip():
+            raise _refuse(expected, "something to compare with; or leave {expected} out of the template")
 
 
 def _list_fields(template: str) -> set[str]:

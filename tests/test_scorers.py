@@ -100,6 +100,22 @@ def test_names_and_reprs_read_like_this():
 def test_a_faulty_expected_value_raises(name, expected):
     with pytest.raises(DataError, match=r"The expected (value|texts) .* (is|are) not"):
         SCORERS[name][0]("Berlin", expected)
+    with pytest.raises(DataError, match=r"The expected (value|texts) .* (is|are) not"):
+        SCORERS[name][0].check_expected(expected)
+    with pytest.raises(DataError):
+        JsonField("order.id", SCORERS[name][0]).check_expected({"order": {"id": expected or ""}})
+
+
+@each_scorer
+def test_an_expected_value_that_fits_passes_the_check(scorer, expected):
+    assert scorer.check_expected(expected) is None
+
+
+def test_a_json_field_checks_its_own_scorer_if_that_can_check():
+    assert JsonField("id", ExactMatch()).check_expected({"id": None}) is None
+    assert JsonField("id", lambda prediction, expected: Score(1.0)).check_expected({"id": []}) is None
+    with pytest.raises(DataError, match="has no field “id”"):
+        JsonField("id", ExactMatch()).check_expected({"ID": "a"})
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
@@ -773,6 +789,8 @@ def test_a_grader_that_cannot_grade_raises(options, said):
 def test_a_template_that_needs_a_reference_refuses_none(expected):
     with pytest.raises(DataError, match="something to compare with"):
         ModelGraded(FakeGrader("correct"), RUBRIC)("30 days", expected)
+    with pytest.raises(DataError, match="something to compare with"):
+        ModelGraded(FakeGrader("correct"), RUBRIC).check_expected(expected)
 
 
 def test_a_failing_grader_is_not_a_wrong_answer():
