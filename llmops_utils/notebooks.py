@@ -87,7 +87,7 @@ def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **envi
             os.environ |= {"LLMOPS_MODE": mode, **environment}
             if mode == "replay":  # what is stored must not depend on who makes it: a new learner's empty home
                 for name in [name for name in os.environ if name.startswith("LLMOPS_")]:
-                    if name not in ("LLMOPS_MODE", "LLMOPS_RECORDINGS"):
+                    if name not in ("LLMOPS_MODE", "LLMOPS_RECORDINGS", "LLMOPS_RESULTS"):
                         del os.environ[name]
                 os.environ |= {"LLMOPS_HOME": home, "LLMOPS_NO_DOTENV": "1"}
             NotebookClient(notebook, timeout=timeout_s, kernel_name="python3", resources=resources).execute()
@@ -160,7 +160,10 @@ def store_outputs(path: Path, timeout_s: int = 300) -> None:
     import nbformat
 
     record_notebook(path, "fill", timeout_s)
-    notebook = run_notebook(nbformat.read(path, as_version=4), path.parent, "replay", timeout_s)
+    with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
+        notebook = nbformat.read(path, as_version=4)
+        notebook = run_notebook(notebook, path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
+        ship_results(Path(results), int(path.stem[:2]))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")
     part = path.with_suffix(".part")

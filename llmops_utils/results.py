@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SHIPPED = DATA / "results"
 # The results' dollars are those of a cheap and widely used model, so that techniques can be compared in money even
 # where they were measured on a model that costs nothing.
 PRICED_AT = ("openai", "gpt-5-mini")
+# Results of this session, by (own, model, task, technique); a chapter's closing table shows them at once.
+_measured_now: dict[tuple, Result] = {}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Result:
     usd_per_1000: float
     price_ratio: float
     provenance: str
+
+    @property
+    def model(self) -> str:
+        """The name of the model that was measured."""
+        return self.provenance.split(" (")[0]
 
     @property
     def claim(self) -> str:
@@ -95,28 +103,39 @@ def make_result(comparison: Comparison, technique: str, task: str, chapter: int)
 def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
     """Keep a result in the learner's folder under the model's name, and return it.
 
-    A later result for the same technique and task takes the place of the earlier one. In replay nothing is kept:
+    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
     what was recorded is part of the course already.
     """
     result = make_result(comparison, technique, task, chapter)
     settings = load_settings()
-    folder = Path(os.environ["LLMOPS_RESULTS"]) if "LLMOPS_RESULTS" in os.environ else settings.home / "results"
-    if settings.mode != "replay" or "LLMOPS_RESULTS" in os.environ:
-        _write(result, folder)
+    own = settings.mode != "replay"
+    _measured_now[own, result.model, task, technique] = result
+    if own or settings.results is not None:
+        _write([result], settings.results or settings.home / "results")
     return result
 
 
-def _write(result: Result, folder: Path) -> None:
+def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    model = result.provenance.split(" (")[0]
-    path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', model)}.json"
     with FileLock(folder / ".lock"):
-        kept = [one for one in _read(path) if (one.technique, one.task) != (result.technique, result.task)]
-        kept = sorted([*kept, result], key=lambda one: (one.chapter, one.task, one.technique))
-        part = path.with_suffix(".part")
-        rows = [asdict(one) for one in kept]
-        part.write_text(json.dumps({"model": model, "results": rows}, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(part, path)
+        for model in {result.model for result in results}:
+            path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', model)}.json"
+            new = {(one.technique, one.task): one for one in results if one.model == model}
+            old = {(one.technique, one.task): one for one in _read(path) if one.chapter != dropped_chapter}
+            kept = sorted((old | new).values(), key=lambda one: (one.chapter, one.task, one.technique))
+            rows = [asdict(one) for one in kept]
+            part = path.with_suffix(".part")
+            text = json.dumps({"model": model, "results": rows}, indent=1, ensure_ascii=False) + "\n"
+            part.write_text(text, encoding="utf-8", newline="\n")
+            os.replace(part, path)
+    (folder / ".lock").unlink(missing_ok=True)
+
+
+def ship_results(folder: Path, chapter: int, target: Path = SHIPPED) -> None:
+    """Take the results of one chapter's run into the course, in the place of what the chapter had there."""
+    results = [result for listed in load_results(folder).values() for result in listed]
+    if results:
+        _write(results, target, dropped_chapter=chapter)
 
 
 def _read(path: Path) -> list[Result]:
@@ -138,22 +157,56 @@ def load_results(folder: Path | None = None) -> dict[str, list[Result]]:
         folder: only the results of this folder.
     """
     if folder is not None:
-        return {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
+        listed = [_read(path) for path in sorted(folder.glob("*.json"))]
+        return {results[0].model: results for results in listed if results}
+    shipped = load_results(SHIPPED)
     own = load_results(load_settings().home / "results")
-    return load_results(SHIPPED) | {f"{model}, yours": results for model, results in own.items()}
+    for (is_own, model, task, technique), result in _measured_now.items():
+        results = (own if is_own else shipped).setdefault(model, [])
+        results[:] = [one for one in results if (one.task, one.technique) != (task, technique)] + [result]
+    found = shipped | {f"{model}, yours": results for model, results in own.items()}
+    return {
+        model: sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
+        for model, results in found.items()
+    }
 
 
-def tabulate_results(results: dict[str, list[Result]] | None = None):
-    """Return the table "technique × task" as a `pandas.DataFrame`: a row per result, a column group per model."""
+def tabulate_results(results: Sequence[Result]):
+    """Return the table "technique × task" of one model as a `pandas.DataFrame`, one row per result.
+
+    Tokens, seconds and dollars are those of the technique; "price" compares its tokens with those of the plain prompt.
+    """
     import pandas
 
-    results = load_results() if results is None else results
-    columns = {}
-    for model, listed in results.items():
-        columns[model] = {
-            (one.task, one.technique): f"{one.score:.0%} [{one.low:.0%}, {one.high:.0%}] {one.verdict}"
-            for one in listed
+    rows = [
+        {
+            "technique": one.technique,
+            "task": one.task,
+            "chapter": one.chapter,
+            "plain prompt": f"{one.baseline_score:.0%}",
+            "score": f"{one.score:.0%} [{one.low:.0%}, {one.high:.0%}]",
+            "verdict": one.verdict,
+            "n": one.num,
+            "tokens": f"{one.prompt_tokens:.0f} + {one.completion_tokens:.0f}",
+            "seconds": f"{one.latency_s:.2f}",
+            f"$ per 1,000 at {PRICED_AT[1]}": f"{one.usd_per_1000:.3f}",
+            "price": f"{one.price_ratio:.1f} ×",
         }
+        for one in results
+    ]
+    if not rows:
+        raise DataError("There are no results yet.", "Run the chapters 05 to 08, or restore data/results.")
+    return pandas.DataFrame(rows)
+
+
+def tabulate_models(results: dict[str, list[Result]]):
+    """Return a `pandas.DataFrame` with a row per technique and task and a column per model: score and verdict."""
+    import pandas
+
+    columns = {
+        model: {(one.task, one.technique): f"{one.score:.0%}, {one.verdict}" for one in listed}
+        for model, listed in results.items()
+    }
     table = pandas.DataFrame(columns).fillna("not measured")
     table.index = pandas.MultiIndex.from_tuples(table.index, names=["task", "technique"])
-    return table.sort_index(sort_remaining=False)
+    return table

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import contextlib
 import datetime
 import html
 import json
@@ -31,10 +32,10 @@ import re
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from .errors import DataError
+from .errors import CapabilityMissing, DataError
 
 MAX_WORKERS = 4
 MAX_DURATION_S = 60
@@ -72,13 +73,13 @@ def __pack(value, size, depth, dates=(__datetime.date, __datetime.datetime, __da
             return ['list', [pack(item, depth - 1) for item in value]]
         if isinstance(value, dict) and not any([isinstance(key, list) for key in value]):
             return ['dict', [[pack(key, depth - 1), pack(item, depth - 1)] for key, item in value.items()]]
-        raise error(f'{kind.__name__} is no plain type, or its keys are not')
+        raise error(f'{kind.__name__} is no plain type, or its keys are not')  # a tuple as key, say
     return dumps(pack(value, depth))
 __value = None
 """
 
 _lock = threading.Lock()
-_pools: dict[int, object] = {}  # by process id: after a fork, the child must not use the workers of its parent
+_pools: dict[int, object] = {}  # at most one, by the process that made it
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Limits:
 
     Args:
         duration_s: time in which the interpreter executes, at most 60 s; the code may not sleep at all.
-        memory_bytes: heap of the interpreter, where an empty program takes about 43 kB.
+        memory_bytes: heap of the interpreter, where an empty program takes about 70 kB.
         recursion: depth of calls.
         host_calls: undefined names and refused calls of the system, such as `open`, that the code may catch.
         max_code_chars: length of the source.
@@ -154,6 +155,7 @@ def run_code(
 
     Raises:
         DataError: an argument of the caller is wrong: `code` no str, a name no identifier, an input not plain.
+        CapabilityMissing: this process is a fork of one that used the sandbox.
     """
     _check_text(code)
     for name in [*(inputs or {}), *([] if result is None else [result])]:
@@ -164,7 +166,7 @@ def run_code(
         return _refuse(f"the code has {len(code)} characters, at most {limits.max_code_chars} are run")
     from pydantic_monty import MontySyntaxError
 
-    printed, room = [], limits.max_output_chars + 1  # one more, to see that something was dropped
+    pool, printed, room = _get_pool(), [], limits.max_output_chars + 1  # one more, to see that something was dropped
 
     def keep_output(stream: str, text: str) -> None:
         nonlocal room
@@ -172,22 +174,10 @@ def run_code(
             printed.append(text[:room])
             room -= len(printed[-1])
 
-    session = _get_pool().checkout(
-        limits={
-            "max_feed_duration_secs": float(limits.duration_s),
-            "max_turn_duration_secs": float(limits.duration_s),
-            "max_memory": limits.memory_bytes,
-            "max_recursion_depth": limits.recursion,
-            "max_suspensions": limits.host_calls + 1,  # one to see whether `result` is set
-            "max_total_sleep_secs": 0.0,
-        },
-        os_policy={"random_start": {"seed": 0}},
-    )
     value, error, started = None, None, time.perf_counter()
     try:
-        with session:
+        with _open_session(pool, limits) as session:
             started = time.perf_counter()  # without the wait for a free worker
-            _run_steps(session, PACK)
             for source in _mark_last_expression(code):
                 try:
                     _run_steps(session, source, inputs=inputs, print_callback=keep_output)
@@ -195,7 +185,7 @@ def run_code(
                 except MontySyntaxError as problem:  # with a function, it was raised by code that ran, as by eval
                     if source is code or any(frame.function_name for frame in problem.traceback()):
                         raise
-            value = _read_value(session, result, limits.max_value_size)
+            value = _read_value(session, result, limits.max_value_size, keep_output)
     except Exception as problem:  # of the code, a limit, the worker or the conversion: each is the outcome of this code
         value, error = None, _describe(problem)
     duration_s = time.perf_counter() - started
@@ -240,12 +230,42 @@ def close_pool() -> None:
 
 def _get_pool():
     with _lock:
-        if os.getpid() not in _pools:
+        if not _pools:
             from pydantic_monty import Monty
 
             _pools[os.getpid()] = Monty(min_processes=1, max_processes=MAX_WORKERS).__enter__()
             atexit.register(close_pool)
+        if os.getpid() not in _pools:  # Monty does not return there
+            raise CapabilityMissing(
+                "The sandbox does not work in a fork of a process that used it.", "Use threads, or start by “spawn”."
+            )
         return _pools[os.getpid()]
+
+
+@contextlib.contextmanager
+def _open_session(pool, limits: Limits):
+    """Lend a worker that lives: one that was killed while it waited is noticed at its first step only."""
+    from pydantic_monty import MontyCrashedError
+
+    options = {
+        "max_feed_duration_secs": float(limits.duration_s),
+        "max_turn_duration_secs": float(limits.duration_s),
+        "max_memory": limits.memory_bytes,
+        "max_recursion_depth": limits.recursion,
+        "max_suspensions": limits.host_calls + 1,  # one to see whether `result` is set
+        "max_total_sleep_secs": 0.0,
+    }
+    for num_left in reversed(range(MAX_WORKERS + 1)):
+        with contextlib.ExitStack() as stack:
+            try:
+                session = stack.enter_context(pool.checkout(limits=options, os_policy={"random_start": {"seed": 0}}))
+                _run_steps(session, PACK)
+            except MontyCrashedError:
+                if num_left:
+                    continue
+                raise
+            yield session
+            return
 
 
 def _run_steps(session, code: str, **options) -> None:
@@ -271,13 +291,14 @@ def _mark_last_expression(code: str) -> Iterator[str]:
     yield code
 
 
-def _read_value(session, name: str | None, size: int) -> object:
+def _read_value(session, name: str | None, size: int, keep_output: Callable[[str, str], None]) -> object:
     """Return the value of a variable, or of the last expression, as it was packed in the sandbox."""
     from pydantic_monty import MontyRuntimeError
 
     for variable in [*([] if name is None else [name]), "__value"]:
         try:
-            text = session.feed_run(f'f"{{__pack({variable}, {size}, {MAX_DEPTH})}}"')
+            source = f'f"{{__pack({variable}, {size}, {MAX_DEPTH})}}"'
+            text = session.feed_run(source, print_callback=keep_output)  # else a print goes to this process' stdout
             break
         except MontyRuntimeError as problem:
             if variable == "__value" or not isinstance(problem.exception(), NameError):

@@ -64,7 +64,8 @@ ATTEMPTS = [
     ("subprocess", "processes", "import subprocess\nanswer = subprocess.check_output(['cat', '@FILE@'])"),
     ("os-exec", "processes", "import os\nos.execv('/bin/sh', ['sh', '-c', 'touch @DIR@/made'])"),
     ("fork", "processes", "import os\nanswer = [os.fork() for _ in range(10)]"),
-    ("kill", "processes", "import os, signal\nos.kill(os.getppid(), signal.SIGTERM)"),
+    ("kill", "processes", "import os\nos.kill(1, 9)"),
+    ("kill-parent", "processes", "import os\nos.kill(os.getppid(), 15)"),
     ("signal", "processes", "import signal\nsignal.alarm(1)"),
     ("os-exit", "processes", "import os\nos._exit(0)"),
     ("sys-exit", "processes", "import sys\nsys.exit(0)"),
@@ -116,7 +117,7 @@ ATTEMPTS = [
     ("max-range", "time", "answer = max(range(10**14))"),
     ("contains-iterator", "time", "answer = 'a' in iter(int, 1)"),
     ("factorial", "time", "import math\nanswer = math.factorial(10**7)"),
-    ("modular-power", "time", "answer = pow(3, 10**9000, 10**9000 + 1) and 1 / 0"),
+    ("modular-power", "time", "answer = pow(3, 10**9000, 10**9000 + 1)"),
     ("decimal-precision", "time", "import decimal\ndecimal.getcontext().prec = 10**6\nanswer = decimal.Decimal(2).ln()"),
     ("sleep", "time", "import time\ntime.sleep(30)"),
     ("async-sleep", "time", "import asyncio\nasync def f():\n    await asyncio.sleep(30)\nasyncio.run(f())"),
@@ -124,6 +125,7 @@ ATTEMPTS = [
     ("regex-nested", "time", "import re\nre.compile('((a{100}){100}){100}')"),
     ("caught-calls", "time", "while True:\n    try:\n        open('x')\n    except Exception:\n        pass"),
     ("colliding-keys", "time", "answer = {(2**61 - 1) * i: 1 for i in range(20_000)}"),
+    ("colliding-keys-few", "time", "answer = {(2**61 - 1) * i: 1 for i in range(3000)}"),
     ("colliding-set-unused", "time", "{(2**61 - 1) * i for i in range(40_000)}"),
     ("hash-of-pairs", "time", "t = (1,)\nfor i in range(60):\n    t = (t, t)\nanswer = {t: 1}"),
     ("hash-of-pairs-last", "time", "t = (1,)\nfor i in range(60):\n    t = (t, t)\n{t: 1}"),
@@ -169,6 +171,7 @@ ATTEMPTS = [
     ("flood-empty", "output", "while True:\n    print()"),
     ("flood-long-line", "output", "print('x' * 15_000_000)\nprint('x' * 15_000_000)\n1 / 0"),
     ("flood-stderr", "output", "import sys\nwhile True:\n    print('x' * 1000, file=sys.stderr)"),
+    ("flood-from-pack", "output", "def __pack(*given):\n    while True:\n        print('x' * 1000)\nanswer = 1"),
     ("long-code", "output", "answer = 1  #" + "x" * 10_000),
 ]  # fmt: skip
 
@@ -209,8 +212,8 @@ def get_memory_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def assert_nothing_got_through(outcome, host, code):
-    markers, file, server = host
+def assert_nothing_got_through(outcome, host):
+    _, file, server = host
     assert not outcome.is_ok, f"got through: {outcome.value!r}"
     assert outcome.value is None
     assert SECRET not in outcome.output + outcome.error
@@ -232,7 +235,7 @@ def test_no_attempt_gets_through(group, code, host):
     outcome = run_code(code)
     assert time.perf_counter() - started < MAX_DURATION_S
     assert get_memory_bytes() - before < MAX_GROWTH_BYTES
-    assert_nothing_got_through(outcome, host, code)
+    assert_nothing_got_through(outcome, host)
     assert {child.name() for child in psutil.Process().children(recursive=True)} - children <= {"monty", "monty.exe"}
     assert run_code("answer = 1 + 1").value == 2
 
@@ -246,7 +249,7 @@ def test_attempts_have_distinct_names_and_cover_all_groups():
 def test_the_secret_would_be_found_where_code_gets_it(host):
     outcome = run_code("answer = secret", {"secret": SECRET})
     with pytest.raises(AssertionError, match="got through"):
-        assert_nothing_got_through(outcome, host, "")
+        assert_nothing_got_through(outcome, host)
 
 
 # Built-in functions that look dangerous and are not: they act on the sandbox alone.
@@ -267,10 +270,10 @@ def test_harmless_calls_show_the_sandbox_and_not_the_host(code, expected):
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "environ"), reason="the system shows no environment")
-def test_the_workers_have_an_empty_environment(host):
+def test_the_workers_do_not_inherit_the_environment(host):
     run_code("1")
     assert list_workers()
-    assert all(worker.environ() == {} for worker in list_workers())
+    assert all(SECRET not in worker.environ().values() for worker in list_workers())
 
 
 # --- values --------------------------------------------------------------------------------------------------
@@ -391,6 +394,12 @@ def test_printed_text_is_cut_with_a_mark_and_the_code_goes_on():
     assert run_code("print('abcdef')", limits=Limits(max_output_chars=3)).output == "abc… (cut at 3 characters)"
 
 
+def test_nothing_is_printed_here_whatever_the_code_replaces(capfd):
+    outcome = run_code("def __pack(*given):\n    print('a')\n    return '1'\nprint('b')\nanswer = 1")
+    assert (outcome.output, outcome.value) == ("b\na\n", 1)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("code", "error"),
     [
@@ -444,7 +453,7 @@ def test_a_larger_limit_lets_the_same_code_through():
 
 def test_text_that_cannot_be_encoded_is_an_error_of_the_code():
     assert "surrogates" in run_code("answer = '\ud800'").error
-    assert not run_code("answer = '\x00'").is_ok
+    assert "surrogates" in run_code("answer = x", {"x": "\ud800"}).error
 
 
 # --- arguments -----------------------------------------------------------------------------------------------
@@ -695,19 +704,25 @@ def test_a_closed_pool_leaves_no_worker_and_opens_again():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_forked_process_makes_its_own_workers():
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_of_a_process_that_used_the_sandbox_raises_instead_of_waiting_for_ever():
     code = (
-        "import json, os, warnings\n"
-        "from llmops_utils.sandbox import run_code\n"
+        "import json, os\n"
+        "from llmops_utils.errors import CapabilityMissing\n"
+        "from llmops_utils.sandbox import close_pool, run_code\n"
         "first = run_code('answer = 1').value\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    os._exit(run_code('answer = 40 + 2').value)\n"
-        "second = [run_code('answer = 7').value for _ in range(20)]\n"
+        "    try:\n"
+        "        run_code('answer = 2')\n"
+        "    except CapabilityMissing:\n"
+        "        close_pool()\n"
+        "        os._exit(42)\n"
+        "    os._exit(1)\n"
         "code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
-        "print(json.dumps([first, code, set(second) == {7}]))\n"
+        "print(json.dumps([first, code, run_code('answer = 7').value]))\n"
     )
-    assert run_python(code) == [1, 42, True]
+    assert run_python(code) == [1, 42, 7]
 
 
 def test_importing_the_module_loads_no_interpreter_and_starts_no_thread():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
+from ..evaluation import Comparison, Report, Row, sum_tokens
 from ..metrics import Bin
-from .base import Picture, make_figure
+from .base import BAR_COLOUR, Picture, make_figure
 
 
 def draw_reliability(bins: Sequence[Bin]) -> Picture:
@@ -20,3 +22,95 @@ def draw_reliability(bins: Sequence[Bin]) -> Picture:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the model", ylabel="share that is right")
     told = "; ".join(f"confidence {c:.0%}, right {a:.0%}" for c, a in zip(x, y, strict=True))
     return Picture(figure, f"Reliability chart: {told}. The dotted line is perfect calibration.")
+
+
+def draw_scores(reports: Sequence[Report]) -> Picture:
+    """Return the score of each report as a point with its interval, one line per report, in the given order."""
+    scores = [report.score for report in reports]
+    figure, axes = make_figure(6.4, 0.8 + 0.42 * len(reports))
+    for place, score in enumerate(scores):
+        axes.plot([score.low, score.high], [place, place], color=BAR_COLOUR, linewidth=2)
+        axes.plot(score.value, place, marker="o", color=BAR_COLOUR)
+    axes.set(yticks=range(len(reports)), xlim=(0, 1), xlabel="score, with 95 % interval")
+    axes.set_yticklabels([report.name for report in reports])
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    return Picture(figure, "Scores: " + "; ".join(str(report) for report in reports) + ".")
+
+
+def draw_cost(reports: Sequence[Report]) -> Picture:
+    """Return the score of each report against its tokens per example: up is better, left is cheaper."""
+    figure, axes = make_figure(6.4, 3.6)
+    told = []
+    for report in reports:
+        tokens, score = sum_tokens(report), report.score
+        axes.errorbar(
+            tokens, score.value, yerr=[[score.value - score.low], [score.high - score.value]], marker="o", capsize=4
+        )
+        axes.annotate(report.name, (tokens, score.value), textcoords="offset points", xytext=(7, 4))
+        told.append(f"{report.name} {score.value:.0%} at {tokens:.0f} tokens")
+    axes.set(ylim=(0, 1), xlabel="tokens per example", ylabel="score, with 95 % interval")
+    axes.set_xlim(left=0, right=1.3 * max(sum_tokens(report) for report in reports))
+    axes.grid(alpha=0.3)
+    return Picture(figure, f"Score against cost: {'; '.join(told)}.")
+
+
+def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -> Picture:
+    """Return the scores of reports against a number that was varied, with intervals.
+
+    Args:
+        values: the number, one per report.
+        reports: in the order of the values.
+        label: what the number is, with its unit.
+    """
+    scores = [report.score for report in reports]
+    figure, axes = make_figure(5.4, 3.4)
+    below = [score.value - score.low for score in scores]
+    above = [score.high - score.value for score in scores]
+    axes.errorbar(values, [score.value for score in scores], yerr=[below, above], marker="o", capsize=4)
+    axes.set(ylim=(0, 1), xlabel=label, ylabel="score, with 95 % interval", xticks=list(values))
+    axes.grid(alpha=0.3)
+    told = "; ".join(f"{value:g}: {score.value:.0%}" for value, score in zip(values, scores, strict=True))
+    return Picture(figure, f"Score against {label}: {told}.")
+
+
+class Flips:
+    """The examples on which a candidate and its baseline differ, as a table.
+
+    Args:
+        comparison: of the two.
+        num: most examples of each kind.
+    """
+
+    def __init__(self, comparison: Comparison, num: int = 5) -> None:
+        self.comparison, self.num = comparison, num
+
+    def _list_rows(self) -> list[tuple[str, str, str, str, str]]:
+        before = {row.id: row for row in self.comparison.baseline.rows}
+        after = {row.id: row for row in self.comparison.candidate.rows}
+        return [
+            (word, before[name].input, before[name].expected, _tell(before[name]), _tell(after[name]))
+            for word, names in (("gained", self.comparison.gained), ("lost", self.comparison.lost))
+            for name in names[: self.num]
+        ]
+
+    def __repr__(self) -> str:
+        gained, lost = len(self.comparison.gained), len(self.comparison.lost)
+        return f"What flipped: {gained} gained, {lost} lost of {self.comparison.num}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(part)}</td>" for part in row) + "</tr>"
+            for row in self._list_rows()
+        )
+        names = (self.comparison.baseline.name, self.comparison.candidate.name)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", "input", "expected", *names))
+        return (
+            f"<div>{html.escape(repr(self))}; at most {self.num} of each are shown.</div>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def _tell(row: Row) -> str:
+    text = row.error or str(row.prediction)
+    return text if len(text) <= 160 else text[:160] + " …"
