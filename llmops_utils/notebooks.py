@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import DataError, WorkbookError
 from .recording import Recordings, hash_key
+from .results import ship_results
 from .settings import NOTEBOOKS, load_settings
 
 SEAL = "workbook_seal"

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https:// and name a host")
         return url.rstrip("/") if url else url
 
-    @field_validator("home", "recordings", "progress", "used_log")
+    @field_validator("home", "recordings", "progress", "results", "used_log")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path is not None else None
