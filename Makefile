@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser environment lock serve doctor
+.PHONY: help setup lab test live notebooks browser environment lock serve doctor bench
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ live: setup ## every notebook and the live tests against the embedded model
 
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
+
+bench: setup ## throughput of the model on this machine, as ratios in one run
+	@$(VENV) benchmarks/throughput.py
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run

@@ -36,7 +36,7 @@ def parse_json(text: str, schema: dict | type) -> object:
     """Return the value that the text spells, or None where it was cut off or does not fit."""
     try:
         return json.loads(text) if isinstance(schema, dict) else schema.model_validate_json(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # a reply of a thousand brackets
         return None
 
 
@@ -47,7 +47,7 @@ def find_choice(text: str, choices: list[str]) -> str | None:
         value = value.get("choice") if isinstance(value, dict) else value
         if value in choices:
             return value
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     named = [c for c in choices if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", text, re.IGNORECASE)]
     return named[0] if len(named) == 1 else None

@@ -15,11 +15,11 @@ import string
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from .answers import ISO, parse_number, read_date, read_number, to_date, to_float
 from .errors import DataError
 from .reply import Reply
 from .schemas import find_choice
@@ -196,109 +196,6 @@ class Contains:
 
 # --- numbers and dates -----------------------------------------------------------------------------------------
 
-ANSWER = re.compile(r"\banswer\b\**\s*(?:is\b|[:=])", re.IGNORECASE)
-EQUALS = re.compile(r"[=≈]")
-# "36 + 4 =" right after "the answer is": the sum is still to come. A sentence's end, a comma and "40 (" end it.
-SUM = re.compile(
-    r"(?:[0-9:'’+\-−–*/×÷·x)€$£% \u00a0\u2007\u2009\u202f]|[.,](?=[0-9])|(?<![\w%€$£*] )(?<![\w%€$£])\("
-    r"|days?\b|weeks?\b|EUR\b|USD\b)*+[=≈]",
-    re.IGNORECASE,
-)
-
-
-def _pick(text: str, items: list[tuple[int, object]], where: str) -> object:
-    """Return the item that the text gives as its answer; `items` holds starts and values in their order.
-
-    After the last "answer is" or "Answer:" it is the first item, or None; "12 + 28 = 40" counts as 40.
-    Else it is the first item after the last "=", or, where there is none, the last (or first) item of the text.
-    """
-    marks = list(ANSWER.finditer(text))
-    if marks:
-        start = marks[-1].end()
-        while found := SUM.match(text, start):
-            start = found.end()
-        return next((value for position, value in items if position >= start), None)
-    for equals in list(EQUALS.finditer(text))[-1:]:
-        after = [value for position, value in items if position >= equals.end()]
-        if after:
-            return after[0]
-    return items[0 if where == "first" else -1][1] if items else None
-
-
-SPACES = "\u00a0\u2007\u2009\u202f"
-CURRENCY = r"(?:EUR|USD|GBP|CHF|US\$|[€$£])"
-NUMBER = re.compile(
-    rf"""
-    (?P<sign>(?<![\w)\]%€$£])[-−])?
-    (?:(?<!\w){CURRENCY}[ {SPACES}]?(?P<inner>[-−])?       # a currency before it, perhaps with the sign after that
-       |(?<!\w)(?<![A-Za-z]-)(?<![0-9][/:.,]))             # not in a word, GPT-4, 1/2 or 14:30
-    (?P<digits>[0-9]++(?:[.,'’{SPACES}][0-9]++)*+|(?<!\.)\.[0-9]++)
-    (?P<exponent>e[+-]?[0-9]++(?!\w))?+
-    (?!_|/[0-9]|:[0-9]|(?:st|nd|rd|th)\b|[a-z]+[0-9])      # not 1/2, 14:30, 3rd or a3f9
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-GROUPED = r"[1-9][0-9]{0,2}"  # what stands before the first thousands separator
-
-
-def read_number(text: str, where: str = "last") -> float | None:
-    """Return the number that a text gives as its answer, or None where it gives none.
-
-    It is the number after the last "answer is", "Answer:" or "=", else the last one in the text (or the first).
-    1,234.50 and 1.234,50 and 1 234.50 (with a narrow or no-break space) are the same; 12,50 is 12.5, but 12,500 is
-    12500 and 12.500 is 12.5. Currency and percent signs do not count: 5 % is 5.0. Dates, times, fractions like 1/2,
-    ordinals like 3rd, names like GPT-4 and numbers in words are no numbers; "3 million" is 3. Negation is not seen.
-
-    Args:
-        text: any text.
-        where: "last" or "first", for a text without "answer is" and "=".
-    """
-    masked = list(text)
-    for found in DATE.finditer(text):
-        masked[found.start() : found.end()] = " " * (found.end() - found.start())
-    bare = "".join(masked)
-    items = [(found.start(), _convert_number(found)) for found in NUMBER.finditer(bare)]
-    return _pick(bare, [(start, value) for start, value in items if value is not None], where)
-
-
-def _convert_number(found: re.Match) -> float | None:
-    digits = found["digits"]
-    if re.fullmatch(rf"{GROUPED}(,[0-9]{{3}})+(\.[0-9]+)?", digits):
-        digits = digits.replace(",", "")
-    elif re.fullmatch(rf"{GROUPED}((\.[0-9]{{3}})+,[0-9]{{1,2}}|(\.[0-9]{{3}}){{2,}})", digits):
-        digits = digits.replace(".", "").replace(",", ".")
-    elif re.fullmatch(rf"{GROUPED}(['’{SPACES}][0-9]{{3}})+([.,][0-9]+)?", digits):
-        digits = re.sub(rf"['’{SPACES}]", "", digits).replace(",", ".")
-    elif re.fullmatch(r"[0-9]+,[0-9]{1,2}|0,[0-9]+", digits):
-        digits = digits.replace(",", ".")
-    elif not re.fullmatch(r"[0-9]*\.?[0-9]+", digits):
-        return None
-    value = float(digits + (found["exponent"] or ""))
-    if not math.isfinite(value):
-        return None
-    return -value if found["sign"] or found["inner"] else value
-
-
-def _convert_expected_number(expected: object) -> float | None:
-    """Return a number, or what a text spells that is a number and nothing else; 007 is a name, not a number."""
-    if not isinstance(expected, str):
-        return _to_float(expected)
-    text = expected.strip()
-    found = NUMBER.match(text)
-    if not found or re.match(r"0[0-9]", found["digits"]):
-        return None
-    return _convert_number(found) if re.fullmatch(rf"\s?(?:%|{CURRENCY})?", text[found.end() :]) else None
-
-
-def _to_float(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
-        return None
-    try:
-        number = float(value)
-    except (OverflowError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
 
 @dataclass(frozen=True)
 class NumberMatch:
@@ -322,14 +219,14 @@ class NumberMatch:
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return 1 or 0."""
         self.check_expected(expected)
-        wanted = _convert_expected_number(expected)
+        wanted = parse_number(expected)
         prediction = _unwrap(prediction)
         if isinstance(prediction, str):
             found = read_number(prediction, self.where)
             if found is None:
                 return Score(0.0, "no number in the reply")
         else:
-            found = _to_float(prediction)
+            found = to_float(prediction)
             if found is None:
                 return Score(0.0, _describe_miss(prediction))
         rounding = 2 * math.ulp(max(abs(found), abs(wanted)))  # 12.505 - 12.5 is a little more than 0.005
@@ -338,58 +235,8 @@ class NumberMatch:
 
     def check_expected(self, expected: object) -> None:
         """Raise `DataError` where no number is expected."""
-        if _convert_expected_number(expected) is None:
+        if parse_number(expected) is None:
             raise _refuse(expected, "a number")
-
-
-MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
-MONTH = (
-    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
-    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
-)
-ISO = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*")
-DATE = re.compile(
-    rf"""
-    (?<![\w./-])(?:
-        (?P<y1>[0-9]{{4}})(?P<cut>[-/.])(?P<m1>[0-9]{{1,2}})(?P=cut)(?P<d1>[0-9]{{1,2}})(?=T[0-9]|(?!\w))
-      | (?P<d2>[0-9]{{1,2}})(?P<cut2>[-/.])(?P<m2>[0-9]{{1,2}})(?P=cut2)(?P<y2>[0-9]{{4}})(?!\w)
-    )(?![-/.][0-9])
-    | (?<![\w.,/])(?P<d3>[0-9]{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m3>{MONTH})\b\.?,?\s+(?P<y3>[0-9]{{4}})(?!\w)
-    | (?<!\w)(?P<m4>{MONTH})\b\.?\s+(?P<d4>[0-9]{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y4>[0-9]{{4}})(?!\w)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-def read_date(text: str, where: str = "last") -> date | None:
-    """Return the date that a text gives as its answer, or None where it gives none or an impossible one.
-
-    It is the date after the last "answer is", "Answer:" or "=", else the last one in the text (or the first). Read are
-    2026-03-14, 14 March 2026, March 14, 2026, 14.03.2026 and 14/03/2026 (the day first), each with its year of four
-    digits and also with short months; the day of the week is not checked.
-
-    Args:
-        text: any text.
-        where: "last" or "first", for a text without "answer is" and "=".
-    """
-    return _pick(text, [(found.start(), _convert_date(found)) for found in DATE.finditer(text)], where)
-
-
-def _convert_date(found: re.Match) -> date | None:
-    year, month, day = next((found[f"y{n}"], found[f"m{n}"], found[f"d{n}"]) for n in "1234" if found[f"y{n}"])
-    if not month.isdigit():
-        month = 1 + MONTHS.index(month[:3].lower()) // 3
-    try:
-        return date(int(year), int(month), int(day))
-    except ValueError:
-        return None
-
-
-def _to_date(value: object) -> date | None:
-    """Return a date, or what a text in the form 2026-03-14 spells."""
-    if isinstance(value, date):
-        return value.date() if isinstance(value, datetime) else value
-    return read_date(value) if isinstance(value, str) and ISO.fullmatch(value) else None
 
 
 @dataclass(frozen=True)
@@ -410,21 +257,21 @@ class DateMatch:
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return 1 or 0."""
         self.check_expected(expected)
-        wanted = _to_date(expected)
+        wanted = to_date(expected)
         prediction = _unwrap(prediction)
         if isinstance(prediction, str):
             found = read_date(prediction, self.where)
             if found is None:
                 return Score(0.0, "no possible date in the reply")
         else:
-            found = _to_date(prediction)
+            found = to_date(prediction)
             if found is None:
                 return Score(0.0, _describe_miss(prediction))
         return Score(1.0) if found == wanted else Score(0.0, f"{found} instead of {wanted}")
 
     def check_expected(self, expected: object) -> None:
         """Raise `DataError` where no date is expected."""
-        if _to_date(expected) is None:
+        if to_date(expected) is None:
             raise _refuse(expected, "a date such as 2026-03-14")
 
 
@@ -455,7 +302,7 @@ class ValueMatch:
     def _choose(self, expected: object) -> Scorer:
         if isinstance(expected, date) or (isinstance(expected, str) and ISO.fullmatch(expected)):
             return DateMatch()
-        return ExactMatch() if _convert_expected_number(expected) is None else NumberMatch(self.tolerance)
+        return ExactMatch() if parse_number(expected) is None else NumberMatch(self.tolerance)
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------

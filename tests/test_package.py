@@ -22,6 +22,7 @@ LEVELS = {
     "metrics": 1,
     "schemas": 1,
     "prompts": 1,
+    "answers": 1,
     "catalog": 2,
     "datasets": 2,
     "weights": 3,
