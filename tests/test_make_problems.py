@@ -16,7 +16,7 @@ import pytest
 DATA = Path(__file__).resolve().parents[1] / "data"
 LEVELS = ("1", "2", "3", "4")
 COUNTS = {
-    "word_problems.csv": {"shots": 4, "dev": 20, "test": 40},
+    "word_problems.csv": {"shots": 6, "dev": 20, "test": 40},
     "date_questions.csv": {"shots": 3, "dev": 12, "test": 32},
 }
 OPERATIONS = {"add_days", "add_weeks", "add_months", "add_working_days", "subtract_days", "days_between"}
@@ -51,6 +51,26 @@ def run(program):
 
 def remove_digits(text):
     return re.sub(r"\d", "", text)
+
+
+def remove_names(text):
+    return re.sub(rf"\b({'|'.join(GENERATOR.WORD_NAMES)})\b", "", remove_digits(text))
+
+
+def find_numbers(text):
+    return re.findall(r"\d+(?:\.\d+)?", text)
+
+
+def find_scenario(question):
+    """Return the number of the scenario and its wording; there must be just one."""
+    found = [
+        (number, wording)
+        for number, scenario in enumerate(GENERATOR.WORD_SCENARIOS)
+        for wording in scenario.wordings
+        if re.fullmatch(re.sub(r"\\\{\w+\\\}", r"[\\w.]+", re.escape(wording)), question)
+    ]
+    assert len(found) == 1, (question, found)
+    return found[0]
 
 
 def solve(symbols):
@@ -117,34 +137,25 @@ def test_no_question_comes_twice(name):
     assert len({row["question"] for row in ROWS[name]}) == len(ROWS[name])
 
 
-@both_files
-def test_no_two_questions_differ_only_in_digits(name):
-    assert len({remove_digits(row["question"]) for row in ROWS[name]}) == len(ROWS[name])
+def test_no_two_date_questions_differ_only_in_numbers_months_and_weekdays():
+    assert len({GENERATOR.strip_numbers(row["question"]) for row in DATES}) == len(DATES)
 
 
 @both_files
-def test_no_two_questions_differ_only_in_numbers_months_and_weekdays(name):
-    assert len({GENERATOR.strip_numbers(row["question"]) for row in ROWS[name]}) == len(ROWS[name])
+def test_the_text_of_a_shot_without_its_digits_and_names_appears_nowhere_else(name):
+    texts = Counter(remove_names(row["question"]) for row in ROWS[name])
+    assert all(texts[remove_names(row["question"])] == 1 for row in ROWS[name] if row["split"] == "shots")
 
 
-@both_files
-def test_the_text_of_a_shot_without_its_digits_appears_nowhere_else(name):
-    shots = {remove_digits(row["question"]) for row in ROWS[name] if row["split"] == "shots"}
-    assert not shots & {remove_digits(row["question"]) for row in ROWS[name] if row["split"] != "shots"}
-
-
-@pytest.mark.parametrize(
-    ("name", "scenarios"), [("word_problems.csv", "WORD_SCENARIOS"), ("date_questions.csv", "DATE_SCENARIOS")]
-)
-def test_no_wording_of_a_shot_is_used_again(name, scenarios):
-    wordings = [wording for scenario in getattr(GENERATOR, scenarios) for wording in scenario.wordings]
+def test_no_wording_of_a_shot_of_the_date_questions_is_used_again():
+    wordings = [wording for scenario in GENERATOR.DATE_SCENARIOS for wording in scenario.wordings]
     used = {"shots": set(), "others": set()}
     for wording in wordings:
         pattern = re.compile(re.sub(r"\\\{\w+\\\}", ".+?", re.escape(wording)))
-        for row in ROWS[name]:
+        for row in DATES:
             if pattern.fullmatch(row["question"]):
                 used["shots" if row["split"] == "shots" else "others"].add(wording)
-    assert len(used["shots"]) == 4 * COUNTS[name]["shots"]
+    assert len(used["shots"]) == 4 * COUNTS["date_questions.csv"]["shots"]
     assert not used["shots"] & used["others"]
 
 
@@ -152,7 +163,7 @@ def test_no_wording_of_a_shot_is_used_again(name, scenarios):
 def test_the_reasoning_is_short_and_ends_with_the_answer(name):
     for row in ROWS[name]:
         sentences = re.split(r"(?<=\.) ", row["reasoning"])
-        assert 2 <= len(sentences) <= 4, row["id"]
+        assert 2 <= len(sentences) <= (5 if row["level"] == "4" else 4), row["id"]
         assert sentences[-1] == f"The answer is {row['answer']}.", row["id"]
 
 
@@ -192,41 +203,101 @@ def test_answers_of_word_problems_are_plain_positive_numbers():
 
 def test_only_amounts_of_money_have_decimals():
     for row in WORDS:
-        if "many euros" not in row["question"]:
+        if "euros" not in row["question"]:
             assert not re.search(r"\d\.\d", row["question"] + row["reasoning"]), row["id"]
 
 
 def test_no_answer_can_be_copied_from_its_question():
     for row in WORDS:
-        numbers = {float(number) for number in re.findall(r"\d+(?:\.\d+)?", row["question"])}
-        assert float(row["answer"]) not in numbers, row["id"]
+        assert float(row["answer"]) not in {float(number) for number in find_numbers(row["question"])}, row["id"]
 
 
-def test_word_problems_have_15_to_45_words():
-    assert all(15 <= len(row["question"].split()) <= 45 for row in WORDS)
+def test_easy_word_problems_have_12_to_28_words_and_hard_ones_up_to_45():
+    for row in WORDS:
+        assert 12 <= len(row["question"].split()) <= (28 if row["level"] in "12" else 45), row["id"]
+
+
+def test_the_rows_of_each_split_go_round_the_levels():
+    for split, count in COUNTS["word_problems.csv"].items():
+        assert [row["level"] for row in WORDS if row["split"] == split] == [*LEVELS] * count
+
+
+def test_each_level_has_six_scenarios_with_four_wordings_that_are_spread_evenly():
+    for level in LEVELS:
+        scenarios = [scenario for scenario in GENERATOR.WORD_SCENARIOS if str(scenario.level) == level]
+        assert [len(scenario.wordings) for scenario in scenarios] == [4] * 6
+        for split, count in COUNTS["word_problems.csv"].items():
+            rows = [row for row in WORDS if (row["split"], row["level"]) == (split, level)]
+            found = Counter(find_scenario(row["question"])[0] for row in rows)
+            assert sorted(set(found.values())) in ([count // 6], [count // 6, count // 6 + 1])
+            assert len(found) == 6
+
+
+def test_the_wording_of_a_shot_is_used_once_and_other_wordings_of_its_scenario_elsewhere():
+    wordings = Counter(find_scenario(row["question"]) for row in WORDS)
+    for row in WORDS:
+        if row["split"] == "shots":
+            scenario, wording = find_scenario(row["question"])
+            assert wordings[scenario, wording] == 1, row["id"]
+            assert sum(number == scenario for number, _ in wordings) == 4, row["id"]
 
 
 def test_the_level_says_how_many_operations_there_are():
     for row in WORDS:
         count = len(re.findall(r"[-+*/]", row["expression"]))
+        is_hard = "percent" in row["question"] or set(find_numbers(row["question"])) > set(
+            find_numbers(row["expression"])
+        )
         is_in_cents = "." in row["expression"]
-        fits = {"1": count == 1, "2": count == 2, "3": count == 3 or (count == 2 and is_in_cents), "4": count >= 4}
+        fits = {
+            "1": count == 1,
+            "2": count == 2,
+            "3": count == 3 or (count == 2 and is_in_cents),
+            "4": count == 4 or is_hard,
+        }
         assert fits[row["level"]], row["id"]
+        if row["level"] != "4":
+            assert row["reasoning"].count("=") == count, row["id"]
 
 
-def test_each_level_has_at_least_eight_scenarios_with_several_wordings():
-    for level in (1, 2, 3, 4):
-        scenarios = [scenario for scenario in GENERATOR.WORD_SCENARIOS if scenario.level == level]
-        assert len(scenarios) >= 8
-        assert min(len(scenario.wordings) for scenario in scenarios) >= 3
+def test_level_1_has_every_operation_and_divides_by_small_numbers():
+    assert {row["expression"].split()[1] for row in WORDS if row["level"] == "1"} == set("+-*/")
+    for row in WORDS:
+        if row["level"] in "12" and "/" in row["expression"]:
+            assert 2 <= int(row["expression"].split()[-1]) <= 9, row["id"]
+
+
+def test_easy_problems_have_whole_numbers_of_2_to_9_and_11_to_60():
+    for row in WORDS:
+        if row["level"] in "12":
+            assert {int(number) for number in find_numbers(row["question"])} <= {*range(2, 10), *range(11, 61)}
+
+
+def test_expressions_hold_the_numbers_in_the_order_of_the_question():
+    for row in WORDS:
+        asked, used = find_numbers(row["question"]), find_numbers(row["expression"])
+        if row["level"] != "4":
+            assert used == asked, row["id"]
+            assert "(" not in row["expression"], row["id"]
+        else:
+            assert [number for number in used if number != "100"] == [n for n in asked if n in used], row["id"]
+
+
+def test_programs_have_a_line_for_each_number_of_the_expression_and_one_for_the_answer():
+    for row in WORDS:
+        *lines, last = row["program"].splitlines()
+        assert len(lines) <= 5, row["id"]
+        numbers = [re.fullmatch(r"[a-z_]+ = ([\d.]+)", line)[1] for line in lines]
+        assert numbers == [number for number in find_numbers(row["expression"]) if number != "100"], row["id"]
+        values = dict(line.split(" = ") for line in lines)
+        formula = last.removeprefix("answer = ")
+        assert re.sub(r"[a-z_]+", lambda name, values=values: values[name[0]], formula) == row["expression"], row["id"]
 
 
 def test_some_hard_problems_hold_a_number_that_does_not_matter():
-    count = 0
-    for row in WORDS:
-        asked, used = (re.findall(r"\d+(?:\.\d+)?", row[column]) for column in ("question", "expression"))
-        count += row["level"] == "4" and {float(number) for number in asked} > {float(number) for number in used}
-    assert count > 0
+    for split in COUNTS["word_problems.csv"]:
+        rows = [row for row in WORDS if (row["split"], row["level"]) == (split, "4")]
+        assert any(set(find_numbers(row["question"])) > set(find_numbers(row["expression"])) for row in rows)
 
 
 # Date questions
