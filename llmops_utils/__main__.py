@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .catalog import load_catalog
+from .connection import choose_local_models, is_embedded
 from .errors import DataError, WorkbookError
 from .settings import ROOT, load_settings
 
@@ -63,7 +64,7 @@ def _has_browser() -> bool:
 
 def _needs_weights() -> bool:
     settings = load_settings()
-    return settings.mode != "replay" and not settings.base_url and settings.provider in (None, "embedded")
+    return settings.mode != "replay" and is_embedded(settings)
 
 
 @app.command()
@@ -94,9 +95,8 @@ def fetch() -> None:
     from .weights import fetch_weights
 
     settings = load_settings()
-    embedded = load_catalog().find_provider("embedded")
-    for name in (settings.model or embedded.default_model, settings.embedding_model or embedded.embedding_model):
-        fetch_weights(load_catalog().find_local(name), settings.home)
+    for model in choose_local_models(settings):
+        fetch_weights(model, settings.home)
 
 
 @models.command("pull")
@@ -122,7 +122,7 @@ def serve(
     from .weights import fetch_weights
 
     settings = load_settings()
-    model = load_catalog().find_local(settings.model or load_catalog().find_provider("embedded").default_model)
+    model, _ = choose_local_models(settings)
     paths = fetch_weights(model, settings.home)
     server = start_server(
         next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, host, port

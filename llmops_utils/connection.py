@@ -63,17 +63,10 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
     settings = settings or load_settings()
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
         raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
-    catalog = load_catalog()
-    name = settings.provider or ("custom" if settings.base_url else "embedded")
-    provider = catalog.find_provider(name)
+    name = _name_provider(settings)
+    provider = load_catalog().find_provider(name)
     if name == "embedded":
-        model = catalog.find_local(settings.model or provider.default_model)
-        encoder = catalog.find_local(settings.embedding_model or provider.embedding_model)
-        if model.kind != "chat" or encoder.kind != "embedding":
-            raise SettingsError(
-                "LLMOPS_MODEL wants a chat model and LLMOPS_EMBEDDING_MODEL an embedding model.",
-                "See `python -m llmops_utils models list`.",
-            )
+        model, encoder = choose_local_models(settings)
         live = EmbeddedTransport(model, encoder, settings)
         return Connection(
             provider,
@@ -110,6 +103,34 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
         _make_transport(chapter, settings, live, source),
         key or "no key needed",
     )
+
+
+def _name_provider(settings: Settings) -> str:
+    return settings.provider or ("custom" if settings.base_url else "embedded")
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Return whether the settings mean a model in this process."""
+    return _name_provider(settings) == "embedded"
+
+
+def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:
+    """Return the chat model and the embedding model that run on this machine by the settings.
+
+    Raises:
+        UnknownModel: one is not in the catalog.
+        SettingsError: one is of the other kind.
+    """
+    catalog = load_catalog()
+    embedded = catalog.find_provider("embedded")
+    model = catalog.find_local(settings.model or embedded.default_model)
+    encoder = catalog.find_local(settings.embedding_model or embedded.embedding_model)
+    if model.kind != "chat" or encoder.kind != "embedding":
+        raise SettingsError(
+            "LLMOPS_MODEL wants a chat model and LLMOPS_EMBEDDING_MODEL an embedding model.",
+            "See `python -m llmops_utils models list`.",
+        )
+    return model, encoder
 
 
 def find_key(provider: Provider, settings: Settings) -> str:

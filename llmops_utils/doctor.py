@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .catalog import load_catalog
-from .connection import connect, find_key
+from .connection import choose_local_models, connect, find_key, is_embedded
 from .errors import WorkbookError
 from .settings import NOTEBOOKS, ROOT, Settings, load_settings, read_environment
 from .weights import has_weights
@@ -126,14 +126,12 @@ def check_settings() -> Finding:
 
 def check_weights(settings: Settings) -> Finding:
     """Check that the embedded model's files are there and whole."""
-    catalog = load_catalog()
-    embedded = catalog.find_provider("embedded")
-    names = [settings.model or embedded.default_model, embedded.embedding_model]
-    if settings.base_url or settings.provider not in (None, "embedded"):
+    if not is_embedded(settings):
         return Finding("Model files", "ok", "not needed, a provider answers")
     if settings.mode == "replay":
         return Finding("Model files", "ok", "not needed, answers come from the recordings")
-    missing = [name for name in names if not has_weights(catalog.find_local(name), settings.home)]
+    models = choose_local_models(settings)
+    missing = [model.name for model in models if not has_weights(model, settings.home)]
     if missing:
         return Finding(
             "Model files",
@@ -141,7 +139,7 @@ def check_weights(settings: Settings) -> Finding:
             f"missing or damaged: {', '.join(missing)}",
             "Run `python -m llmops_utils models fetch`.",
         )
-    return Finding("Model files", "ok", f"{' and '.join(names)} are there and whole")
+    return Finding("Model files", "ok", f"{' and '.join(model.name for model in models)} are there and whole")
 
 
 def check_port() -> Finding:

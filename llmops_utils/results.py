@@ -18,7 +18,7 @@ from .settings import DATA, load_settings
 SHIPPED = DATA / "results"
 # The results' dollars are those of a cheap and widely used model, so that techniques can be compared in money even
 # where they were measured on a model that costs nothing.
-PRICED_AT = ("openai", "gpt-5-mini")
+PRICED_AT = ("openai", "gpt-6-luna")
 # Results of this session, by (own, model, task, technique); a chapter's closing table shows them at once.
 _measured_now: dict[tuple, Result] = {}
 
