@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import inspect
 import json
@@ -182,7 +183,9 @@ class Agent:
             self.prefix += _write_turns(example)
 
     def __repr__(self) -> str:
-        return f"Agent({self.model!r}, {list(self.tools)}, {self.max_steps} steps)"
+        # The checksum lets an interrupted evaluation notice that instruction or examples have changed since.
+        checksum = hashlib.sha256(json.dumps([self.prefix, self.schema]).encode()).hexdigest()[:8]
+        return f"Agent({self.model!r}, {list(self.tools)}, {self.max_steps} steps, prompt {checksum})"
 
     def _write_instruction(self) -> str:
         lines = [f"- {tool.name}: {tool.description}" for tool in self.tools.values()]
