@@ -11,6 +11,10 @@ from pathlib import Path
 
 from .errors import ServerError
 
+# llama.cpp keeps what it has read of earlier prompts, by default up to 8 GiB: too much for an old laptop. A prompt of
+# 600 tokens takes about 14 MiB with the smallest model.
+CACHE_MIB = 256
+
 _lock = threading.Lock()
 _running: dict[tuple, EmbeddedServer] = {}
 
@@ -69,6 +73,7 @@ def start_server(
     params.n_ctx = context * parallel
     params.cpuparams.n_threads = threads or os.cpu_count() or 1
     params.use_jinja = True
+    params.cache_ram_mib = CACHE_MIB
     params.verbosity = -1
     params.ui = False
     try:
