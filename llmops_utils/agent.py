@@ -180,12 +180,19 @@ class Agent:
         )
         self.prefix = [{"role": "system", "content": self._write_instruction()}]
         for example in examples:
+            if example.answer is None:
+                raise DataError("An example of the agent has no answer.", "Show only traces that were finished.")
             self.prefix += _write_turns(example)
 
     def __repr__(self) -> str:
         # The checksum lets an interrupted evaluation notice that instruction or examples have changed since.
         checksum = hashlib.sha256(json.dumps([self.prefix, self.schema]).encode()).hexdigest()[:8]
         return f"Agent({self.model!r}, {list(self.tools)}, {self.max_steps} steps, prompt {checksum})"
+
+    def list_parts(self) -> list:
+        """Return what the answers depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
+        functions = [tool.function for tool in self.tools.values()]
+        return [repr(self), self.schema, self.prefix, self.tool_timeout_s, functions]
 
     def _write_instruction(self) -> str:
         lines = [f"- {tool.name}: {tool.description}" for tool in self.tools.values()]

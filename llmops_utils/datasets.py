@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,8 @@ def load_messages(split: str | None = None, path: Path = DATA / "customer_messag
     def build(row: dict) -> Message:
         _check_labels(row, split=SPLITS, intent=INTENTS, sentiment=SENTIMENTS, urgency=URGENCIES)
         _check_labels(row, second_intent=(*INTENTS, "none"), product=("kettle", "grinder", "scale", "none"))
-        if row["order_id"] not in (row["text"] if row["order_id"] != "none" else "none"):
+        order_id = row["order_id"]
+        if order_id != "none" and not re.search(rf"(?<!\w){re.escape(order_id)}(?!\w)", row["text"]):
             raise ValueError(f"order {row['order_id']} does not stand in the text")
         return Message(**row)
 

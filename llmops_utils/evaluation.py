@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import html
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 
 import numpy as np
 
@@ -161,6 +163,8 @@ class Report:
 
     def __str__(self) -> str:
         failed = f", {self.num_failed} failed with an error" if self.num_failed else ""
+        if len(self.rows) == 1 and not self.is_binary:  # no spread, no interval
+            return f"{self.name}: {self.scores[0]:.2f} (n = 1){failed}"
         return f"{self.name}: {self.score}{failed}"
 
     __repr__ = __str__
@@ -195,7 +199,7 @@ def evaluate(
         parallel: examples at once; default: LLMOPS_PARALLEL.
 
     Raises:
-        DataError: no examples, an id twice, or an expected value that the scorer does not know.
+        DataError: no examples, an id twice, an expected value that the scorer does not know, or `parallel` below 1.
         EvaluationInterrupted: the learner interrupted the run.
         WorkbookError: an error that every example would meet: a refused key, an empty budget, no recording.
     """
@@ -203,28 +207,32 @@ def evaluate(
 
     examples = list(examples)
     _check_examples(examples, scorer)
+    if parallel is not None and parallel < 1:
+        raise DataError(f"{parallel} examples at once are too few.", "Give at least 1, or leave parallel out.")
     settings = load_settings()
     name = name or getattr(system, "__name__", type(system).__name__)
     journal = _Journal(system, examples, scorer, settings)
-    done = {row.id: row for row in journal.read()}
-    num_resumed, started, sources, num_failed = len(done), time.perf_counter(), set(), 0
+    kept = journal.read()
+    done = {row.id: row for row, _ in kept}
+    num_resumed, started, num_failed = len(done), time.perf_counter(), 0
+    sources = {source for _, source in kept}
 
     def run(example: Example) -> Row:
         row, source = _run_one(system, example, scorer)
         if not row.error:
-            journal.append(row)
+            journal.append(row, source)
             sources.add(source)
         return row
 
     pool = ThreadPoolExecutor(parallel or settings.parallel, thread_name_prefix="evaluate")
-    futures = [pool.submit(run, example) for example in examples if example.id not in done]
     silent = settings.mode in ("replay", "fill", "record")
     try:
+        futures = [pool.submit(run, example) for example in examples if example.id not in done]
         for future in tqdm(as_completed(futures), total=len(futures), desc=name, disable=silent):
             row = future.result()
             done[row.id] = row
             num_failed += bool(row.error)
-            if num_failed == len(done) >= min(HOPELESS, len(examples)):
+            if num_failed == len(done) >= min(HOPELESS, len(examples)) and not sources:
                 raise DataError(
                     f"“{name}” failed on each of the first {num_failed} examples. The last error: {row.error}",
                     "Run the system on one example by hand: system(examples[0].input).",
@@ -247,6 +255,10 @@ def evaluate(
 def _check_examples(examples: list[Example], scorer) -> None:
     if not examples:
         raise DataError("There are no examples to evaluate.", "Check the split or the filter that chose them.")
+    if not all(isinstance(example, Example) for example in examples):
+        raise DataError(
+            "What is to be evaluated are no examples.", "Make them: make_examples(records, input, expected)."
+        )
     if len({example.id for example in examples}) != len(examples):
         raise DataError("Two examples share an id.", "Give each example its own id.")
     check = getattr(scorer, "check_expected", None)
@@ -264,13 +276,17 @@ def _run_one(system, example: Example, scorer) -> tuple[Row, str]:
         elif not isinstance(result, Answer):
             result = Answer(result)
         score = scorer(result.prediction, example.expected)
+        if not isinstance(score, Score):
+            raise DataError(
+                f"The scorer returned {score!r:.60}, which is no Score.", "Return Score(1.0) or Score(0.0)."
+            )
+        replies = (*result.replies, *score.replies)
     except FATAL:
         raise
     except Exception as error:  # whatever goes wrong in a system is that example's result
         problem = getattr(error, "problem", "") or str(error)
         text = f"{type(error).__name__}: {problem}"[:500]
         return Row(example.id, example.input, example.expected, None, 0.0, error=text), ""
-    replies = (*result.replies, *score.replies)
     costs = [reply.cost_usd for reply in replies]
     row = Row(
         example.id,
@@ -303,21 +319,38 @@ class _Journal:
         self.path = settings.home / "evaluations" / f"{key}.jsonl"
         self._lock = threading.Lock()
 
-    def read(self) -> list[Row]:
-        """Return the rows kept so far. A half-written last line, from a killed process, is left out."""
-        rows = []
+    def read(self) -> list[tuple[Row, str]]:
+        """Return the rows kept so far with their provenance. A half-written line, from a killed process, is left out."""
+        kept = []
         try:
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                rows.append(Row(**json.loads(line)))
-        except (OSError, ValueError, TypeError):
-            pass
-        return rows
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            lines = []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                kept.append((Row(**entry["row"]), entry["source"]))
+            except (ValueError, TypeError, KeyError):
+                continue
+        return kept
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Row, source: str) -> None:
+        """Keep a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
+        try:
+            line = json.dumps({"row": vars(row), "source": source}, default=str)
+        except (TypeError, ValueError, RecursionError):
+            return
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(row), default=str) + "\n")
+            with self.path.open("ab+") as file:
+                if file.tell() and not self._ends_a_line(file):
+                    file.write(b"\n")
+                file.write(line.encode() + b"\n")
+
+    @staticmethod
+    def _ends_a_line(file) -> bool:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -326,23 +359,71 @@ class _Journal:
 def describe_code(thing: object, depth: int = 4) -> object:
     """Return a description of a function or object that changes when its code or the values it uses change.
 
-    It follows names that a function takes from its notebook, its defaults and its closure, a few levels deep; what
-    has no stable text (an open file, a connection) counts by its type.
+    It follows names that a function takes from its notebook, its defaults and its closure, the values of callable
+    objects and of methods' owners, classes of the notebook and containers, a few functions deep. An object may name
+    its parts itself (`list_parts`). What has no stable text (an open file, a connection) counts by its type. It is
+    the same in every process.
     """
-    if depth == 0:
-        return type(thing).__name__
+    if hasattr(thing, "list_parts") and not isinstance(thing, type):
+        return [type(thing).__name__, *(describe_code(part, depth) for part in thing.list_parts())]
     if isinstance(thing, FunctionType):
-        names = _list_names(thing.__code__)
-        used = {name: thing.__globals__[name] for name in names if name in thing.__globals__}
-        used |= dict(zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True))
-        described = {
-            name: describe_code(getattr(value, "cell_contents", value), depth - 1) for name, value in used.items()
-        }
-        return [_describe_bytecode(thing.__code__), repr(thing.__defaults__), described]
-    if hasattr(thing, "func") and hasattr(thing, "keywords"):  # functools.partial
-        return [describe_code(thing.func, depth - 1), repr(thing.args), repr(thing.keywords)]
+        return _describe_function(thing, depth - 1) if depth else _describe_bytecode(thing.__code__)
+    if isinstance(thing, MethodType):
+        return [describe_code(thing.__func__, depth), _describe_values(thing.__self__, depth)]
+    if isinstance(thing, functools.partial):
+        return [describe_code(part, depth) for part in (thing.func, thing.args, thing.keywords)]
+    if isinstance(thing, dict | list | tuple) and re.search(r"\[\.\.\.\]|\{\.\.\.\}", repr(thing)):
+        return _describe_text(thing)  # it may hold itself
+    if isinstance(thing, dict):
+        return ["dict", [[repr(key), describe_code(value, depth)] for key, value in thing.items()]]
+    if isinstance(thing, list | tuple):
+        return [type(thing).__name__, [describe_code(part, depth) for part in thing]]
+    if isinstance(thing, set | frozenset):
+        return ["set", sorted(repr(part) for part in thing)]
+    if isinstance(thing, type) and thing.__module__ == "__main__" and depth:
+        return [thing.__name__, repr(thing.__mro__), _describe_class(thing, depth - 1)]
+    return _describe_values(thing, depth) if callable(thing) and depth else _describe_text(thing)
+
+
+def _describe_text(thing: object) -> str:
     text = repr(thing)
     return type(thing).__name__ if " at 0x" in text else text
+
+
+def _describe_function(function: FunctionType, depth: int) -> list:
+    names = _list_names(function.__code__)
+    used = {name: function.__globals__[name] for name in names if name in function.__globals__}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        used[name] = cell.cell_contents
+    described = {name: describe_code(value, depth) for name, value in used.items()}
+    defaults = [describe_code(part, depth) for part in (function.__defaults__, function.__kwdefaults__)]
+    return [_describe_bytecode(function.__code__), defaults, described]
+
+
+# Parts of a class that differ from place to place, or from process to process.
+UNSTABLE = ("__dict__", "__weakref__", "__module__", "__firstlineno__", "__static_attributes__")
+
+
+def _describe_class(thing: type, depth: int) -> list:
+    """Return what a class of the notebook consists of: its methods and the values and types of its fields."""
+    hidden = (f"__pydantic_{name}" for name in ("core_schema__", "decorators__", "validator__", "serializer__"))
+    skipped = {*UNSTABLE, *hidden}
+    parts = [(name, part) for name, part in sorted(vars(thing).items()) if name not in skipped]
+    return [
+        [name, describe_code(part, depth) if isinstance(part, FunctionType) else _describe_text(part)]
+        for name, part in parts
+        if isinstance(part, FunctionType | str | int | float | tuple | dict)
+    ]
+
+
+def _describe_values(thing: object, depth: int) -> object:
+    """Return the text of an object, or where it has none of its own, its class with its values."""
+    text = _describe_text(thing)
+    if text != type(thing).__name__ or not depth:
+        return text
+    call = type(thing).__call__ if callable(thing) else None
+    values = {name: describe_code(value, depth - 1) for name, value in sorted(getattr(thing, "__dict__", {}).items())}
+    return [text, describe_code(call, depth - 1) if isinstance(call, FunctionType) else "", values]
 
 
 def _list_names(code: CodeType) -> list[str]:
@@ -351,8 +432,13 @@ def _list_names(code: CodeType) -> list[str]:
 
 
 def _describe_bytecode(code: CodeType) -> list:
-    parts = [_describe_bytecode(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
-    return [code.co_code.hex(), list(code.co_names), parts]
+    return [code.co_code.hex(), list(code.co_names), [_describe_constant(part) for part in code.co_consts]]
+
+
+def _describe_constant(value: object) -> object:
+    if isinstance(value, CodeType):
+        return _describe_bytecode(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # a set has no order of its own
 
 
 @dataclass(frozen=True)
@@ -437,9 +523,9 @@ def compare(baseline: Report, candidate: Report) -> Comparison:
     """Return how the candidate differs from the baseline, paired by example.
 
     Raises:
-        DataError: the reports hold other examples or other expected values, or fewer than two.
+        DataError: the reports hold other examples, other inputs or expected values, another order, or fewer than two.
     """
-    if [(row.id, row.expected) for row in baseline.rows] != [(row.id, row.expected) for row in candidate.rows]:
+    if _list_asked(baseline) != _list_asked(candidate):
         raise DataError(
             f"“{baseline.name}” and “{candidate.name}” were not run on the same examples.",
             "Evaluate both on the same list, then compare.",
@@ -454,3 +540,7 @@ def compare(baseline: Report, candidate: Report) -> Comparison:
     gained = tuple(name for name, change in zip(ids, after - before, strict=True) if change > 0)
     lost = tuple(name for name, change in zip(ids, after - before, strict=True) if change < 0)
     return Comparison(baseline, candidate, difference, p, gained, lost)
+
+
+def _list_asked(report: Report) -> list[tuple]:
+    return [(row.id, row.input, row.expected) for row in report.rows]

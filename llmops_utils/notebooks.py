@@ -139,7 +139,11 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
         log = Path(folder) / "used.txt"
         log.touch()
         # What is solved here must not count as the learner's progress, so that is kept elsewhere.
-        environment = {"LLMOPS_USED_LOG": str(log), "LLMOPS_PROGRESS": str(Path(folder) / "progress.json")}
+        environment = {
+            "LLMOPS_USED_LOG": str(log),
+            "LLMOPS_PROGRESS": str(Path(folder) / "progress.json"),
+            "LLMOPS_RESULTS": str(Path(folder) / "results"),
+        }
         run_notebook(copy.deepcopy(notebook), path.parent, mode, timeout_s, **environment)
         run_notebook(solve_notebook(notebook, path.stem), path.parent, "fill", timeout_s, **environment)
         used = set(log.read_text(encoding="utf-8").split())

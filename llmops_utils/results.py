@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -119,7 +120,7 @@ def _write(results: list[Result], folder: Path, dropped_chapter: int | None = No
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         for model in {result.model for result in results}:
-            path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', model)}.json"
+            path = folder / f"{_name_file(model)}.json"
             new = {(one.technique, one.task): one for one in results if one.model == model}
             old = {(one.technique, one.task): one for one in _read(path) if one.chapter != dropped_chapter}
             kept = sorted((old | new).values(), key=lambda one: (one.chapter, one.task, one.technique))
@@ -128,7 +129,12 @@ def _write(results: list[Result], folder: Path, dropped_chapter: int | None = No
             text = json.dumps({"model": model, "results": rows}, indent=1, ensure_ascii=False) + "\n"
             part.write_text(text, encoding="utf-8", newline="\n")
             os.replace(part, path)
-    (folder / ".lock").unlink(missing_ok=True)
+
+
+def _name_file(model: str) -> str:
+    """Return a name that any disk takes; where it is not the model's own, a checksum keeps it apart from others."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", model)
+    return name if name == model else f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def ship_results(folder: Path, chapter: int, target: Path = SHIPPED) -> None:
@@ -203,6 +209,8 @@ def tabulate_models(results: dict[str, list[Result]]):
     """Return a `pandas.DataFrame` with a row per technique and task and a column per model: score and verdict."""
     import pandas
 
+    if not any(results.values()):
+        raise DataError("There are no results yet.", "Run the chapters 05 to 08, or restore data/results.")
     columns = {
         model: {(one.task, one.technique): f"{one.score:.0%}, {one.verdict}" for one in listed}
         for model, listed in results.items()
