@@ -237,7 +237,10 @@ def evaluate(
                     f"“{name}” failed on each of the first {num_failed} examples. The last error: {row.error}",
                     "Run the system on one example by hand: system(examples[0].input).",
                 )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
+        if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
         # What is on its way is waited for and kept, so that no example is asked twice.
         pool.shutdown(wait=True, cancel_futures=True)
         raise EvaluationInterrupted(

@@ -192,7 +192,7 @@ def test_an_exercise_without_a_cell_is_noticed():
 
 @pytest.mark.parametrize("part", ["code", "outputs", "recordings"])
 def test_the_seal_breaks_when_one_word_changes(part, tmp_path):
-    path = PATHS[-1]
+    path = next(path for path in PATHS if path.stem == "01_llm_basics")  # its recordings speak of Paris
     notebook, recordings = read(path), tmp_path / "recordings.jsonl"
     shutil.copy(get_recordings(path), recordings)
     if part == "code":
