@@ -148,41 +148,7 @@ def check_llm_basics(page, address):
         shoot(picture, "01_" + told.lower().replace(" ", "_"))
 
 
-def check_prompt_basics(page, address):
-    """Chapter 05: the workbench follows its boxes; a message that is not recorded says so."""
-    notebook = open_and_run(page, address, "05_prompt_basics")
-    workbench = find_cell(notebook, "workbench = PromptWorkbench(")
-    status = workbench.locator("[role=status]")
-    expect(status).to_contain_text("Reply:")
-    num_rows = workbench.locator("tbody tr").count()
-    workbench.get_by_label("examples").uncheck()
-    expect(workbench.locator("tbody tr")).not_to_have_count(num_rows)
-    expect(status).to_contain_text("Reply:")
-    shoot(workbench, "05_workbench")
-    workbench.locator("select").select_option(index=2)
-    expect(status).to_be_visible()
-
-
-def check_prompting_basic(page, address):
-    """Chapter 06: the picker shows a ready set at once, and says that an own choice needs a model."""
-    notebook = open_and_run(page, address, "06_prompting_basic")
-    picker = find_cell(notebook, "picker = ShotPicker(")
-    shown = picker.locator("strong").first
-    expect(shown).to_have_text("none")
-    picker.locator("select").first.select_option("two per intent")
-    expect(shown).to_have_text("two per intent")
-    shoot(picker, "06_picker")
-    picker.locator("select").first.select_option("your own choice")
-    picker.get_by_role("button", name="Measure").click()
-    expect(picker.locator("[role=status]")).to_be_visible()
-
-
-CHECKS = (
-    check_start_here,
-    check_llm_basics,
-    check_prompt_basics,
-    check_prompting_basic,
-)
+CHECKS = (check_start_here, check_llm_basics)
 
 
 def main():
