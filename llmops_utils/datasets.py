@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from .errors import DataError
 from .settings import DATA
-
-Record = TypeVar("Record")
+from .tables import SPLITS, check_labels, choose_split, read_csv
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,11 @@ class Example:
 INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
 SENTIMENTS = ("negative", "neutral", "positive")
 URGENCIES = ("normal", "high")
-SPLITS = ("shots", "dev", "test")
+QUESTION_KINDS = ("plain", "paraphrase", "code", "two pages", "outdated", "unanswerable")
+ATTACK_KINDS = (
+    *("override", "fake policy", "exfiltration link", "persona"),
+    *("hidden comment", "delimiter break", "authority", "other language"),
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,36 @@ class Injection:
     target: str
 
 
+@dataclass(frozen=True)
+class HandbookQuestion:
+    """A question about Pellworth's handbook, with the pages that answer it.
+
+    Attributes:
+        answer: a few words, as they stand in the passages where possible; empty when unanswerable.
+        pages: stems of files in `data/handbook`. The kind "two pages" needs both; otherwise each one answers alone.
+        passages: one for each page, word for word but for white space; both are empty when unanswerable.
+    """
+
+    id: str
+    split: str
+    kind: str
+    question: str
+    answer: str
+    pages: tuple[str, ...]
+    passages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PageAttack:
+    """A paragraph for the page of a question that instructs the model; `marker` in an answer shows that it worked."""
+
+    id: str
+    kind: str
+    text: str
+    question_id: str
+    marker: str
+
+
 def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
@@ -165,34 +196,34 @@ def load_messages(split: str | None = None, path: Path = DATA / "customer_messag
     """
 
     def build(row: dict) -> Message:
-        _check_labels(row, split=SPLITS, intent=INTENTS, sentiment=SENTIMENTS, urgency=URGENCIES)
-        _check_labels(row, second_intent=(*INTENTS, "none"), product=("kettle", "grinder", "scale", "none"))
+        check_labels(row, split=SPLITS, intent=INTENTS, sentiment=SENTIMENTS, urgency=URGENCIES)
+        check_labels(row, second_intent=(*INTENTS, "none"), product=("kettle", "grinder", "scale", "none"))
         order_id = row["order_id"]
         if order_id != "none" and not re.search(rf"(?<!\w){re.escape(order_id)}(?!\w)", row["text"]):
             raise ValueError(f"order {row['order_id']} does not stand in the text")
         return Message(**row)
 
-    return _choose_split(read_csv(path, build), split, path)
+    return choose_split(read_csv(path, build), split, path)
 
 
 def load_word_problems(split: str | None = None, path: Path = DATA / "word_problems.csv") -> list[Problem]:
     """Return the word problems of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
-    return _choose_split(read_csv(path, lambda row: _build_problem(row, "expression")), split, path)
+    return choose_split(read_csv(path, lambda row: _build_problem(row, "expression")), split, path)
 
 
 def load_date_questions(split: str | None = None, path: Path = DATA / "date_questions.csv") -> list[Problem]:
     """Return the date questions of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
-    return _choose_split(read_csv(path, lambda row: _build_problem(row, "symbols")), split, path)
+    return choose_split(read_csv(path, lambda row: _build_problem(row, "symbols")), split, path)
 
 
 def load_tasks(split: str | None = None, path: Path = DATA / "agent_tasks.csv") -> list[Task]:
     """Return the questions that need tools, of a split (shots, dev or test), or all."""
 
     def build(row: dict) -> Task:
-        _check_labels(row, split=SPLITS)
+        check_labels(row, split=SPLITS)
         return Task(**(row | {"tools": tuple(row["tools"].split())}))
 
-    return _choose_split(read_csv(path, build), split, path)
+    return choose_split(read_csv(path, build), split, path)
 
 
 def load_orders(path: Path = DATA / "orders.csv") -> list[Order]:
@@ -215,7 +246,7 @@ def load_odd_messages(path: Path = DATA / "odd_messages.csv") -> list[OddMessage
     """Return honest messages in odd forms. Raises `DataError` with file and line."""
 
     def build(row: dict) -> OddMessage:
-        _check_labels(row, intent=INTENTS)
+        check_labels(row, intent=INTENTS)
         return OddMessage(**row)
 
     return read_csv(path, build)
@@ -225,30 +256,54 @@ def load_injections(path: Path = DATA / "injections.csv") -> list[Injection]:
     """Return texts that attack a classifier. Raises `DataError` with file and line."""
 
     def build(row: dict) -> Injection:
-        _check_labels(row, target=INTENTS)
+        check_labels(row, target=INTENTS)
         return Injection(**row)
 
     return read_csv(path, build)
 
 
+def load_handbook_questions(
+    split: str | None = None, path: Path = DATA / "handbook_questions.csv"
+) -> list[HandbookQuestion]:
+    """Return the questions about the handbook of a split (dev or test), or all. Raises `DataError` with file and line.
+
+    Both splits spread the kinds evenly, so that the first questions have nearly the mix of all.
+    """
+
+    def build(row: dict) -> HandbookQuestion:
+        check_labels(row, split=("dev", "test"), kind=QUESTION_KINDS)
+        pages, passages = (_split_parts(row[column], " || ") for column in ("pages", "passages"))
+        num_pages = {"unanswerable": (0,), "two pages": (2,)}.get(row["kind"], (1, 2, 3))
+        if len(pages) not in num_pages or len(passages) != len(pages):
+            raise ValueError(f"{len(pages)} pages and {len(passages)} passages do not fit the kind “{row['kind']}”")
+        if bool(row["answer"].strip()) != bool(pages):
+            raise ValueError("an answer needs a page, and a page an answer")
+        return HandbookQuestion(**(row | {"pages": pages, "passages": passages}))
+
+    questions = read_csv(path, build, optional=("answer", "pages", "passages"))
+    return choose_split(questions, split, path, ("dev", "test"))
+
+
+def load_page_attacks(path: Path = DATA / "page_attacks.csv") -> list[PageAttack]:
+    """Return paragraphs that instruct the model from a page. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> PageAttack:
+        check_labels(row, kind=ATTACK_KINDS)
+        if row["marker"] not in row["text"]:
+            raise ValueError(f"the marker “{row['marker']}” does not stand in the text")
+        return PageAttack(**row)
+
+    return read_csv(path, build)
+
+
+def _split_parts(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(separator) if part.strip())
+
+
 def _build_problem(row: dict, symbols: str) -> Problem:
-    _check_labels(row, split=SPLITS, level=("1", "2", "3", "4"))
+    check_labels(row, split=SPLITS, level=("1", "2", "3", "4"))
     row = dict(row)
     return Problem(symbols=row.pop(symbols), level=int(row.pop("level")), **row)
-
-
-def _check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
-    for column, labels in allowed.items():
-        if row[column] not in labels:
-            raise ValueError(f"{column} is “{row[column]}”, not one of {', '.join(labels)}")
-
-
-def _choose_split(records: list[Record], split: str | None, path: Path) -> list[Record]:
-    if split is None:
-        return records
-    if split not in SPLITS:
-        raise DataError(f"“{split}” is no split of {path.name}.", f"Choose one of {', '.join(SPLITS)}.")
-    return [record for record in records if record.split == split]
 
 
 def load_fact_questions(path: Path = DATA / "fact_questions.csv") -> list[FactQuestion]:
@@ -257,7 +312,7 @@ def load_fact_questions(path: Path = DATA / "fact_questions.csv") -> list[FactQu
     def build(row: dict) -> FactQuestion:
         if row["difficulty"] not in ("easy", "medium", "hard"):
             raise ValueError(f"difficulty is “{row['difficulty']}”")
-        accepted = tuple(part.strip() for part in row["accepted"].split("|") if part.strip())
+        accepted = _split_parts(row["accepted"], "|")
         if not accepted:
             raise ValueError("no accepted answer")
         return FactQuestion(row["id"], row["topic"], row["difficulty"], row["question"], accepted)
@@ -268,35 +323,3 @@ def load_fact_questions(path: Path = DATA / "fact_questions.csv") -> list[FactQu
 def load_shop_sentences(path: Path = DATA / "shop_sentences.csv") -> list[ShopSentence]:
     """Return the 12 sentences. Raises `DataError` with file and line."""
     return read_csv(path, lambda row: ShopSentence(**row))
-
-
-def read_csv(path: Path, build: Callable[[dict], Record]) -> list[Record]:
-    """Return one record per row of a CSV file in UTF-8 with a header.
-
-    Raises:
-        DataError: the file is missing, empty or not UTF-8, a row has too many, too few or empty fields, `build`
-            refuses it, or two records share an `id`. The message names file and line.
-    """
-    records: list[Record] = []
-    seen: set[str] = set()
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            for row in rows:
-                try:
-                    if None in row or not all((value or "").strip() for value in row.values()):
-                        raise ValueError("too many, too few or empty fields")
-                    record = build(row)
-                    if record.id in seen:
-                        raise ValueError(f"the id {record.id} stands twice")
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataError(
-                        f"{path.name}, line {rows.line_num}: {error}.", "Mend the row, or restore the file."
-                    ) from error
-                seen.add(record.id)
-                records.append(record)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} cannot be read ({error}).", "Restore it: `git checkout data`.") from error
-    if not records:
-        raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
-    return records

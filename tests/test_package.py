@@ -24,6 +24,7 @@ LEVELS = {
     "prompts": 1,
     "answers": 1,
     "catalog": 2,
+    "tables": 2,
     "datasets": 2,
     "weights": 3,
     "recording": 3,
