@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent
 LIVE = os.environ.get("WORKBOOK_LIVE") == "1"
 
 for name in list(os.environ):
-    keeps = LIVE and name in ("LLMOPS_HOME", "LLMOPS_BASE_URL", "LLMOPS_MODEL", "LLMOPS_PROVIDER")
+    keeps = LIVE and name in ("LLMOPS_HOME", "LLMOPS_BASE_URL", "LLMOPS_MODEL", "LLMOPS_PROVIDER", "LLMOPS_EXAMPLES")
     if (name.startswith("LLMOPS_") and not keeps) or name.endswith("_API_KEY"):
         del os.environ[name]
 os.environ["LLMOPS_NO_DOTENV"] = "1"

@@ -16,6 +16,8 @@ from .connection import choose_local_models, is_embedded
 from .errors import DataError, WorkbookError
 from .settings import ROOT, load_settings
 
+LIVE_EXAMPLES = "40"  # of each test split: whether the notebooks run shows with few, and all take half an hour
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
 )
@@ -178,6 +180,7 @@ def run_tests(
     if live:
         fetch()
         environment["WORKBOOK_LIVE"] = "1"
+        environment.setdefault("LLMOPS_EXAMPLES", LIVE_EXAMPLES)
         steps = [
             ["pytest", "-m", "live", "tests"],
             ["pytest", "--nbval-lax", "--nbval-cell-timeout=180", "--durations=20", "notebooks"],

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, description="processor threads of the embedded server; default: cores")
     timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
     retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
+    examples: int | None = Field(
+        None, ge=8, description="most examples of a test split; fewer are faster and tell less; default: all"
+    )
     results: Path | None = Field(None, description="folder for measured results; default: in home")
     home: Path = Field(
         default_factory=lambda: user_data_path("llmops-workbook", appauthor=False),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .errors import DataError
+from .settings import load_settings
 
 Record = TypeVar("Record")
 SPLITS = ("shots", "dev", "test")
@@ -59,9 +60,14 @@ def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
 def choose_split(
     records: list[Record], split: str | None, path: Path, splits: tuple[str, ...] = SPLITS
 ) -> list[Record]:
-    """Return the records of one split, or all of them for `None`. Raises `DataError` for a split that is none."""
+    """Return the records of one split, or all of them for `None`; of `test` at most as many as LLMOPS_EXAMPLES says.
+
+    Raises:
+        DataError: the split is none.
+    """
     if split is None:
         return records
     if split not in splits:
         raise DataError(f"“{split}” is no split of {path.name}.", f"Choose one of {', '.join(splits)}.")
-    return [record for record in records if record.split == split]
+    limit = load_settings().examples if split == "test" else None
+    return [record for record in records if record.split == split][:limit]

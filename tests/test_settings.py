@@ -155,6 +155,7 @@ def test_an_unknown_name_never_shows_its_value(monkeypatch):
         ("LLMOPS_CONTEXT", "131073"),
         ("LLMOPS_PARALLEL", "0"),
         ("LLMOPS_THREADS", "0"),
+        ("LLMOPS_EXAMPLES", "7"),
         ("LLMOPS_RETRIES", "1.5"),
         ("LLMOPS_RETRIES", "-1"),
         ("LLMOPS_TIMEOUT_S", "0"),

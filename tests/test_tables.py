@@ -55,3 +55,19 @@ def test_a_split_is_chosen_among_those_that_the_file_has():
     with pytest.raises(DataError, match=r"“shots” is no split of rows\.csv") as caught:
         choose_split(rows, "shots", Path("rows.csv"), ("dev", "test"))
     assert caught.value.next_step == "Choose one of dev, test."
+
+
+def make_rows(num):
+    return [Row(f"{split}-{number}", split, "x") for number in range(num) for split in ("shots", "dev", "test")]
+
+
+def test_the_setting_for_few_examples_shortens_the_test_split_and_no_other(monkeypatch):
+    monkeypatch.setenv("LLMOPS_EXAMPLES", "8")
+    rows = make_rows(20)
+    assert [row.id for row in choose_split(rows, "test", Path("x.csv"))] == [f"test-{number}" for number in range(8)]
+    assert len(choose_split(rows, "dev", Path("x.csv"))) == 20
+    assert choose_split(rows, None, Path("x.csv")) == rows
+
+
+def test_without_the_setting_the_test_split_is_whole():
+    assert len(choose_split(make_rows(20), "test", Path("x.csv"))) == 20

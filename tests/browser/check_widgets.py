@@ -148,7 +148,71 @@ def check_llm_basics(page, address):
         shoot(picture, "01_" + told.lower().replace(" ", "_"))
 
 
-CHECKS = (check_start_here, check_llm_basics)
+def check_prompt_basics(page, address):
+    """Chapter 05: the workbench follows its boxes; a message that is not recorded says so."""
+    notebook = open_and_run(page, address, "05_prompt_basics")
+    workbench = find_cell(notebook, "workbench = PromptWorkbench(")
+    status = workbench.locator("[role=status]")
+    expect(status).to_contain_text("Reply:")
+    num_rows = workbench.locator("tbody tr").count()
+    workbench.get_by_label("examples").uncheck()
+    expect(workbench.locator("tbody tr")).not_to_have_count(num_rows)
+    expect(status).to_contain_text("Reply:")
+    shoot(workbench, "05_workbench")
+    workbench.locator("select").select_option(index=2)
+    expect(status).to_be_visible()
+
+
+def check_prompting_basic(page, address):
+    """Chapter 06: the picker shows a ready set at once, and says that an own choice needs a model."""
+    notebook = open_and_run(page, address, "06_prompting_basic")
+    picker = find_cell(notebook, "picker = ShotPicker(")
+    shown = picker.locator("strong").first
+    expect(shown).to_have_text("none")
+    picker.locator("select").first.select_option("two per intent")
+    expect(shown).to_have_text("two per intent")
+    shoot(picker, "06_picker")
+    picker.locator("select").first.select_option("your own choice")
+    picker.get_by_role("button", name="Measure").click()
+    expect(picker.locator("[role=status]")).to_be_visible()
+
+
+def check_prompting_advanced(page, address):
+    """Chapter 07: the explorer steps through a chain."""
+    notebook = open_and_run(page, address, "07_prompting_advanced")
+    explorer = find_cell(notebook, "ChainExplorer(")
+    explorer.get_by_role("button", name="prompt chaining").click()
+    next_step = explorer.get_by_role("button", name="Next step")
+    shown = explorer.locator("table").first
+    expect(shown).to_contain_text("1 of ")
+    before = shown.inner_text()
+    if next_step.is_enabled():
+        next_step.click()
+        expect(shown).not_to_have_text(before, use_inner_text=True)
+    shoot(explorer, "07_explorer")
+
+
+def check_prompting_specialized(page, address):
+    """Chapter 08: the inspector goes forward to the answer."""
+    notebook = open_and_run(page, address, "08_prompting_specialized")
+    inspector = find_cell(notebook, "TraceInspector(")
+    rows = inspector.locator("tbody tr")
+    expect(rows).to_have_count(0)
+    inspector.get_by_role("button", name="Forward").click()
+    expect(rows).to_have_count(1)
+    shoot(inspector, "08_inspector")
+    inspector.get_by_role("button", name="To the end").click()
+    expect(inspector.locator("[role=status]")).to_contain_text("Answer:")
+
+
+CHECKS = (
+    check_start_here,
+    check_llm_basics,
+    check_prompt_basics,
+    check_prompting_basic,
+    check_prompting_advanced,
+    check_prompting_specialized,
+)
 
 
 def main():
