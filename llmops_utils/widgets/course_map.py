@@ -15,6 +15,8 @@ CHAPTERS = (
     ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
     ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
     ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
+    ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),
+    ("08_prompting_specialized", "Specialised prompting", "What can a model do that may calculate and look things up?"),
 )
 
 
