@@ -93,6 +93,7 @@ def test_a_reply_that_was_cut_off_says_so(explorer):
 
 def test_a_problem_of_ones_own_is_solved_and_not_judged(explorer):
     assert explorer.own.layout.display == "none"
+    assert explorer.problem.layout.display is None  # hiding the one must not hide the other
     explorer.problem.value = ""
     assert explorer.own.layout.display is None
     assert "Write a problem" in explorer.text

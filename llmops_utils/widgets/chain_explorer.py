@@ -41,11 +41,17 @@ class ChainExplorer(TeachingWidget):
         self._answers: dict[tuple[str, str], Answer] = {}
         self._step = 0
         titles = [(f"{number}. {_cut(one.input, 60)}", one.id) for number, one in enumerate(self._examples, start=1)]
-        style, wide = {"description_width": "5em"}, ipywidgets.Layout(width="auto")
+        style = {"description_width": "5em"}
         self.problem = ipywidgets.Dropdown(
-            options=[*titles, (OWN, "")], value=self._examples[0].id, description="problem", style=style, layout=wide
+            options=[*titles, (OWN, "")],
+            value=self._examples[0].id,
+            description="problem",
+            style=style,
+            layout=_stretch(),
         )
-        self.own = ipywidgets.Text(placeholder="Write a problem and press Enter", continuous_update=False, layout=wide)
+        self.own = ipywidgets.Text(
+            placeholder="Write a problem and press Enter", continuous_update=False, layout=_stretch()
+        )
         self.way = ipywidgets.ToggleButtons(options=list(self._ways), description="way", style=style)
         self.back_button = ipywidgets.Button(description="Back", tooltip="The step before")
         self.next_button = ipywidgets.Button(description="Next step", tooltip="The next call of the model")
@@ -155,6 +161,11 @@ class ChainExplorer(TeachingWidget):
         )
         expected = f" Expected: {example.expected}" if example.expected else ""
         self._view.value = f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p><table>{lines}</table>"
+
+
+def _stretch() -> ipywidgets.Layout:
+    """Return a layout of its own for one control: a shared one would hide both when one is hidden."""
+    return ipywidgets.Layout(width="auto")
 
 
 def _say_missing(error: WorkbookError) -> str:
