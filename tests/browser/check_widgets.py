@@ -154,6 +154,7 @@ def check_prompt_basics(page, address):
     notebook = open_and_run(page, address, "05_prompt_basics")
     workbench = find_cell(notebook, "workbench = PromptWorkbench(")
     status = workbench.locator("[role=status]")
+    workbench.locator("select").select_option(index=0)  # all combinations of the first message are recorded
     expect(status).to_contain_text("Reply:")
     rows = workbench.locator("tbody")
     before = rows.inner_text()
