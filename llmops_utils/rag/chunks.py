@@ -39,7 +39,7 @@ class Chunking:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"“{self.method}” is no way to cut a page.", f"Choose one of {', '.join(METHODS)}.")
-        if not 20 <= self.size or not 0 <= self.overlap < self.size:
+        if self.size < 20 or not 0 <= self.overlap < self.size:
             raise DataError(
                 f"Chunks of {self.size} characters with {self.overlap} repeated cannot be made.",
                 "Take a size of at least 20 and an overlap from 0 to less than the size.",
@@ -48,6 +48,9 @@ class Chunking:
     def __str__(self) -> str:
         title = "" if self.adds_title else ", without title"
         return f"{self.method}, {self.size} characters, overlap {self.overlap}{title}"
+
+
+DEFAULT_CHUNKING = Chunking()
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,12 @@ class Chunk:
         return f"Chunk({self.id!r}, {self.end - self.start} characters)"
 
 
-def split_pages(pages: Iterable[Page], chunking: Chunking = Chunking()) -> list[Chunk]:
+def split_pages(pages: Iterable[Page], chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
     """Return the chunks of all pages in order. Every character that is no white space is in one of them."""
     return [chunk for page in pages for chunk in split_page(page, chunking)]
 
 
-def split_page(page: Page, chunking: Chunking = Chunking()) -> list[Chunk]:
+def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
     """Return the chunks of a page in order."""
     checksum = hashlib.sha256(f"{page.checksum} {chunking}".encode()).hexdigest()[:8]
     headings = _list_headings(page.text)

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import DataError, SettingsError, WorkbookError
 from ..settings import Settings, load_settings, read_environment
-from .chunks import Chunk, Chunking, split_pages
+from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .pages import Page
 
 BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
@@ -129,7 +129,7 @@ def build_index(
     name: str,
     pages: Sequence[Page],
     embedding: Embedding,
-    chunking: Chunking = Chunking(),
+    chunking: Chunking = DEFAULT_CHUNKING,
     *,
     settings: Settings | None = None,
 ) -> Index:

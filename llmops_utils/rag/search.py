@@ -18,10 +18,13 @@ DEPTH = 50  # chunks of each ranking that are fused
 RRF_CONSTANT = 60  # of the paper; it damps the difference between the first ranks
 # The commonest English words and those of questions: they stand in every page and tell none from another.
 STOP_WORDS = frozenset(
-    "a about after all am an and any are as at be been before but by can could did do does for from get had has have "
-    "how i if in into is it its just may me much my no not of on only or our out she should so some than that the "
-    "their them then there these they this to too us was we were what when where which while who why will with would "
-    "you your".split()
+    re.findall(
+        r"\w+",
+        """a about after all am an and any are as at be been before but by can could did do does for from get had has
+        have how i if in into is it its just may me much my no not of on only or our out she should so some than that
+        the their them then there these they this to too us was we were what when where which while who why will with
+        would you your""",
+    )
 )
 
 
