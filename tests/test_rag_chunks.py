@@ -1,5 +1,6 @@
 """Claims about cutting pages: nothing is lost, nothing is doubled, and borders fall where they should."""
 
+import itertools
 import random
 import re
 
@@ -54,7 +55,7 @@ def test_every_character_of_the_handbook_is_in_a_chunk(method, size, overlap):
 def test_without_overlap_no_character_is_in_two_chunks(method):
     for page in HANDBOOK[::6]:
         chunks = split_page(page, Chunking(method, 400))
-        assert all(before.end <= after.start for before, after in zip(chunks, chunks[1:], strict=False))
+        assert all(before.end <= after.start for before, after in itertools.pairwise(chunks))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -68,7 +69,7 @@ def test_a_chunk_is_no_longer_than_its_size_but_for_a_heading_before_it(method):
 def test_overlap_repeats_whole_sentences_up_to_its_length():
     text = " ".join(f"Sentence number {number:03d} stands here." for number in range(40))
     chunks = split_page(parse_page("p", text), Chunking("sentence", 200, 80))
-    shared = [before.end - after.start for before, after in zip(chunks, chunks[1:], strict=False)]
+    shared = [before.end - after.start for before, after in itertools.pairwise(chunks)]
     assert len(shared) > 5
     assert all(0 < length <= 80 for length in shared)
     assert all(re.fullmatch(r"(Sentence number \d{3} stands here\. ?)+", chunk.text) for chunk in chunks)
@@ -127,7 +128,7 @@ def test_a_long_text_is_cut_in_blocks_without_loss(method):
     assert len(page.text) > 3 * BLOCK
     chunks = split_page(page, Chunking(method, 500))
     assert list_uncovered(page, chunks) == []
-    assert all(before.end <= after.start for before, after in zip(chunks, chunks[1:], strict=False))
+    assert all(before.end <= after.start for before, after in itertools.pairwise(chunks))
 
 
 def test_a_text_without_any_border_is_cut_all_the_same():

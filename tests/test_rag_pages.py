@@ -138,7 +138,7 @@ def test_an_empty_folder_and_a_missing_one_say_what_is_wanted(tmp_path):
 def test_two_files_of_one_name_are_refused(tmp_path):
     (tmp_path / "a.md").write_text("one", encoding="utf-8")
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
-    with pytest.raises(DataError, match="Two files of .* are called a"):
+    with pytest.raises(DataError, match=r"Two files of .* are called a"):
         load_pages(tmp_path)
 
 

@@ -8,8 +8,9 @@ unfinished; the next one finishes it.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..settings import Settings, load_settings, read_environment
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .pages import Page
 
+CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
 BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
 READ_BATCH = 10_000
 LOCK_TIMEOUT_S = 600
@@ -91,6 +93,7 @@ class Index:
     changes: Changes
     collection: object = field(repr=False, compare=False)
     embedding: Embedding = field(repr=False, compare=False)
+    client: object = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -116,11 +119,12 @@ class Index:
             found = self.collection.query(
                 query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
             )
-        pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
-        if any(id not in self.chunks for id, _ in pairs):
+            held = self.client.get_collection(self.name, embedding_function=None).metadata
+        if held.get("content") != describe_content(self.chunks):
             raise IndexChanged(
                 f"The index “{self.name}” was changed by another notebook or process.", "Build it again in this one."
             )
+        pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
         scored = [(self.chunks[id], 1.0 - float(distance)) for id, distance in pairs]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0].id))
 
@@ -159,13 +163,23 @@ def build_index(
         present = _list_ids(collection)
         stale = sorted(present - set(chunks))
         missing = [chunk for chunk in chunks.values() if chunk.id not in present]
+        content = describe_content(chunks)
+        if stale or missing or collection.metadata.get("content") != content:
+            collection.modify(metadata={**collection.metadata, "content": CHANGING})
         for start in range(0, len(stale), BATCH):
             collection.delete(ids=stale[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
             _add_chunks(collection, missing[start : start + BATCH], embedding)
+        if collection.metadata.get("content") != content:
+            collection.modify(metadata={**collection.metadata, "content": content})
     embedded = tuple(dict.fromkeys(chunk.page.name for chunk in missing))
     changes = Changes(len(missing), len(stale), len(chunks) - len(missing), embedded)
-    return Index(name, chunking, chunks, changes, collection, embedding)
+    return Index(name, chunking, chunks, changes, collection, embedding, client)
+
+
+def describe_content(ids: Iterable[str]) -> str:
+    """Return a short text that stands for a set of chunks."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
@@ -188,6 +202,7 @@ def open_client(settings: Settings | None = None):
     it, the collections lie in the folder `indexes` of LLMOPS_HOME.
     """
     import chromadb
+    from chromadb.api.shared_system_client import SharedSystemClient
     from chromadb.config import Settings as ChromaSettings
 
     settings = settings or load_settings()
@@ -196,6 +211,8 @@ def open_client(settings: Settings | None = None):
     if not host:
         folder = settings.home / "indexes"
         folder.mkdir(parents=True, exist_ok=True)
+        # A client that is open sees only part of what another process added since; a new one reads everything.
+        SharedSystemClient.clear_system_cache()
         return chromadb.PersistentClient(str(folder), settings=quiet)
     address = urlsplit(host if "//" in host else f"http://{host}")
     try:
@@ -218,17 +235,13 @@ def _check_name(name: str) -> None:
 
 def _open_collection(client, name: str, embedding: Embedding, chunking: Chunking):
     """Return the collection, made where it is not there. Raises `IndexMismatch` where another one bears its name."""
-    from chromadb.errors import NotFoundError
-
     maker = ", ".join([embedding.name(), *(f"{key} {value}" for key, value in sorted(embedding.get_config().items()))])
     wanted = {"embedding": maker, "chunking": str(chunking)}
-    try:
-        collection = client.get_collection(name, embedding_function=None)
-    except NotFoundError:
-        # Where two processes make it at once on a server, the second gets the one of the first.
-        collection = client.get_or_create_collection(
-            name, metadata=wanted, embedding_function=embedding, configuration={"hnsw": dict(HNSW)}
-        )
+    # The collection is made without an embedding function, and given one whenever it is opened: what it was made with
+    # stands in its metadata, where this function compares it. Of two processes at once, the second gets the first's.
+    collection = client.get_or_create_collection(
+        name, metadata=wanted, embedding_function=None, configuration={"hnsw": dict(HNSW)}
+    )
     stated = collection.metadata or {}
     for part, value in wanted.items():
         if stated.get(part) != value:
@@ -237,7 +250,7 @@ def _open_collection(client, name: str, embedding: Embedding, chunking: Chunking
                 f"({value}). Vectors and chunks of the two cannot be mixed.",
                 f"Give this one another name, or delete the old one: delete_index({name!r}).",
             )
-    return collection
+    return client.get_collection(name, embedding_function=embedding)
 
 
 def _list_ids(collection) -> set[str]:
