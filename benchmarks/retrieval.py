@@ -37,7 +37,7 @@ from llmops_utils.weights import fetch_weights
 NUM_QUESTIONS = 100
 ROUNDS = 3
 NUM_LONG = 64
-SMALL = Chunking("recursive", 100, 75)
+SMALL = Chunking("recursive", 90, 70)
 SIZES = (1000, 2000, 5000, 10_000, 20_000)
 
 

@@ -77,7 +77,7 @@ def test_overlap_repeats_whole_sentences_up_to_its_length():
 
 def test_by_heading_each_section_is_a_chunk_and_knows_its_headings():
     chunks = split_page(parse_page("kettles", TEXT), Chunking("heading", 800))
-    assert [chunk.heading for chunk in chunks] == ["", "Care", "Price"]
+    assert [chunk.heading for chunk in chunks] == ["", "Care > Descaling", "Price"]
     assert [chunk.text.splitlines()[0] for chunk in chunks] == ["# Kettles", "## Care", "## Price"]
     assert "# no heading" in chunks[1].text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from ..errors import DataError
 from ..evaluation import Answer
 from ..model import Model
 from ..reply import Reply
-from .chunks import Chunk
+from .chunks import LEADING, Chunk
 from .search import Hit, Retriever
 
 NOT_FOUND = "not in the handbook"
@@ -92,7 +91,7 @@ def write_passages(hits: Sequence[Hit]) -> str:
 
 
 def _strip_heading(text: str) -> str:
-    return re.sub(r"\A(#{1,6} +.*\n+)+(?=\S)", "", text)
+    return text[LEADING.match(text).end() :] or text
 
 
 def assemble_prompt(

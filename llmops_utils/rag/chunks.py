@@ -15,6 +15,7 @@ METHODS = ("heading", "recursive", "sentence")
 # The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
 BLOCK = 100_000
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
+LEADING = re.compile(r"(?:#{1,6} +.*\n+)*")  # the headings with which a chunk begins
 FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
@@ -95,7 +96,7 @@ def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]
     headings = _list_headings(page.text)
     chunks = []
     for number, (start, end) in enumerate(_cut(page.text, headings, chunking)):
-        heading = _find_heading(headings, start, page.title)
+        heading = _find_heading(headings, LEADING.match(page.text, start, end).end(), page.title)
         title = f"{page.title} > {heading}" if heading else page.title
         searched = page.text[start:end]
         if chunking.adds_title:
