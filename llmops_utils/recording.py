@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import httpx2
 
 from .errors import DataError
 from .settings import Mode, redact
+from .vectors import join_answers, list_texts, make_text_body, split_answer
 
 LATENCY_HEADER = "x-llmops-latency-s"
 DATE_HEADER = "x-llmops-recorded"
@@ -178,6 +180,8 @@ class RecordingTransport(httpx2.BaseTransport):
     | record | ask and store (once per session) | ask and store |
     | live | ask | ask |
 
+    In a request for embeddings each text counts by itself: only those that are not recorded are asked for.
+
     Args:
         mode: one of the table.
         recordings: where to look and store.
@@ -210,9 +214,10 @@ class RecordingTransport(httpx2.BaseTransport):
             body = content.decode("utf-8", "replace")
         key = make_key(request.method, request.url.path, body)
         found = self.recordings.find(key) if self.recordings is not None and self.mode != "live" else None
-        if self.used_log is not None:
-            with self.used_log.open("a", encoding="utf-8") as log:
-                log.write(hash_key(key) + "\n")
+        texts = list_texts(request.url.path, body)
+        if texts and self.recordings is not None and self.mode != "live" and (found is None or self.mode == "record"):
+            return self._answer_texts(request, body, texts)
+        self._note_use(key)
         if found is not None and (self.mode != "record" or key in self._fresh):
             return _respond(found)
         if self.mode == "replay" or self.live is None:
@@ -247,6 +252,60 @@ class RecordingTransport(httpx2.BaseTransport):
             return _respond(found)  # the same answer again: the old line stays, so the file shows what changed
         self.recordings.add(recording)
         return _respond(recording)
+
+    def _answer_texts(self, request: httpx2.Request, body: dict, texts: list[str]) -> httpx2.Response:
+        """Return the embeddings of texts, each from its recording, those without one from the server."""
+        bodies = {text: make_text_body(body, text) for text in texts}
+        keys = {text: make_key(request.method, request.url.path, bodies[text]) for text in bodies}
+        found = {}
+        for text, key in keys.items():
+            self._note_use(key)
+            recording = self.recordings.find(key)
+            if recording is not None and (self.mode != "record" or key in self._fresh):
+                found[text] = recording
+        missing = [text for text in keys if text not in found]
+        if missing and (self.mode == "replay" or self.live is None):
+            return self._report_missing(request, body | {"input": missing[0]})
+        if missing:
+            asked = {name: value for name, value in body.items() if name != "encoding_format"} | {"input": missing}
+            headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
+            started = time.perf_counter()
+            response = self.live.handle_request(
+                httpx2.Request(request.method, request.url, headers=headers, json=asked, extensions=request.extensions)
+            )
+            response.read()
+            latency_s = round((time.perf_counter() - started) / len(missing), 4)
+            try:
+                parts = split_answer(json.loads(response.content), missing) if response.status_code == 200 else None
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, struct.error):
+                parts = None
+            if parts is None:
+                return response  # refused, or no embeddings: shown to the caller, never stored
+            today = datetime.date.today().isoformat()
+            for text, part in zip(missing, parts, strict=True):
+                one = (request.method, request.url.path, bodies[text], 200, part, False, latency_s, self.source, today)
+                found[text] = Recording(*one)
+                if self.mode in ("record", "fill"):
+                    self._keep(found[text])
+        answer = join_answers(body, [found[text].response for text in texts])
+        headers = {
+            LATENCY_HEADER: str(round(sum(recording.latency_s for recording in found.values()), 3)),
+            DATE_HEADER: max(recording.recorded for recording in found.values()),
+            SOURCE_HEADER: found[texts[0]].source,
+        }
+        return httpx2.Response(200, headers=headers, json=answer)
+
+    def _keep(self, recording: Recording) -> None:
+        """Store a fresh answer; where the same one is there already, the old line stays: the file shows what changed."""
+        self._fresh.add(recording.key)
+        before = self.recordings.find(recording.key)
+        if before is None or (before.status, before.response) != (recording.status, recording.response):
+            self.recordings.add(recording)
+
+    def _note_use(self, key: str) -> None:
+        if self.used_log is not None:
+            with self.used_log.open("a", encoding="utf-8") as log:
+                log.write(hash_key(key) + "\n")
 
     def _report_missing(self, request: httpx2.Request, body: object) -> httpx2.Response:
         """Return a 404 in the form of an API error, so that plain openai code shows a readable message."""

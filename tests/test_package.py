@@ -27,6 +27,7 @@ LEVELS = {
     "tables": 2,
     "datasets": 2,
     "weights": 3,
+    "vectors": 3,
     "recording": 3,
     "budget": 3,
     "reply": 3,

@@ -1,0 +1,208 @@
+"""How fast texts are embedded and a large documentation is indexed and searched.
+
+    python benchmarks/retrieval.py            # all, about ten minutes on 2 cores
+    python benchmarks/retrieval.py --num 2000 # a quick look: the growth stops at 2,000 chunks
+
+Part 1 embeds the same texts with the same model file twice, with Chroma's own embedding function for MiniLM and with
+that of this course, in turn, and takes the best of three rounds of each. Chroma's function is given the file where it
+would have downloaded one. The two differ in padding alone: Chroma's pads each text to 256 tokens, the course's each
+batch to its longest text; the smallest cosine between both shows whether the vectors are the same.
+
+Part 2 indexes the documentation of Python's standard library by headings, and asks 100 questions.
+
+Part 3 cuts the same documentation into much smaller chunks, so that there are enough of them, and lets one index grow.
+"First query" is the one after the index was opened anew: Chroma then builds its graph of neighbours from its log.
+"Found" is the share of the ten nearest chunks, by a search through all vectors, that Chroma finds too.
+
+Times are those of one run on one machine, other programs included.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from llmops_utils.connection import choose_local_models
+from llmops_utils.datasets import load_fact_questions
+from llmops_utils.model import Model
+from llmops_utils.rag import Chunking, ModelEmbedding, build_index, load_pages, split_pages
+from llmops_utils.rag.stdlib import gather_stdlib_pages
+from llmops_utils.settings import DATA, load_settings
+from llmops_utils.weights import fetch_weights
+
+NUM_QUESTIONS = 100
+ROUNDS = 3
+NUM_LONG = 64
+SMALL = Chunking("recursive", 90, 70)
+SIZES = (1000, 2000, 5000, 10_000, 20_000)
+
+
+class TimedEmbedding(ModelEmbedding):
+    """Adds up the seconds that embedding takes."""
+
+    seconds = 0.0
+
+    def __call__(self, input):
+        """Return one vector per text."""
+        started = time.perf_counter()
+        vectors = super().__call__(input)
+        self.seconds += time.perf_counter() - started
+        return vectors
+
+
+def make_chromas_own(folder: Path):
+    """Return Chroma's embedding function for MiniLM on the model file of this course."""
+    from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
+
+    settings = load_settings()
+    paths = fetch_weights(choose_local_models(settings)[1], settings.home)
+    place = folder / ONNXMiniLM_L6_V2.EXTRACTED_FOLDER_NAME
+    place.mkdir()
+    for name, path in paths.items():
+        shutil.copy(path, place / name)
+    for name in ("config.json", "special_tokens_map.json", "tokenizer_config.json", "vocab.txt"):
+        (place / name).touch()  # it only looks whether they are there
+
+    class ChromasOwn(ONNXMiniLM_L6_V2):
+        DOWNLOAD_PATH = folder
+
+    return ChromasOwn()
+
+
+def time_rounds(embedding, texts: list[str]) -> tuple[float, np.ndarray]:
+    """Return the seconds of one pass over the texts, and their vectors."""
+    started = time.perf_counter()
+    vectors = np.array(embedding(texts))
+    return time.perf_counter() - started, vectors
+
+
+def compare_embeddings(own, chromas) -> None:
+    """Print the throughput of both functions on short and on long texts."""
+    pages = load_pages(DATA / "handbook")
+    sets = {
+        "questions": [question.question for question in load_fact_questions()],
+        "pages": [page.text for page in pages[:NUM_LONG]],
+    }
+    print("| texts | characters each | Chroma's, texts per second | this course's | ratio | smallest cosine |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, texts in sets.items():
+        own(texts[:4])
+        chromas(texts[:4])  # loads the model
+        seconds: dict = {own: [], chromas: []}
+        vectors = {}
+        for _ in range(ROUNDS):
+            for embedding in (chromas, own):
+                taken, vectors[embedding] = time_rounds(embedding, texts)
+                seconds[embedding].append(taken)
+        rates = [len(texts) / min(seconds[embedding]) for embedding in (chromas, own)]
+        cosine = float((vectors[own] * vectors[chromas]).sum(axis=1).min())
+        mean = np.mean([len(text) for text in texts])
+        print(
+            f"| {len(texts)} {name} | {mean:.0f} | {rates[0]:.1f} | {rates[1]:.1f} | {rates[1] / rates[0]:.1f} "
+            f"| {cosine:.6f} |"
+        )
+
+
+def list_questions(chunks) -> list[str]:
+    """Return questions spread over the documentation: the first line of a docstring, without its heading."""
+    step = max(1, len(chunks) // NUM_QUESTIONS)
+    lines = [[line for line in chunk.text.splitlines() if line and line[0] != "#"] for chunk in chunks[::step]]
+    return [f"How does it work: {line[0][:80]}" for line in lines if line][:NUM_QUESTIONS]
+
+
+def measure_index(embedding, settings, name, pages, chunking) -> list[str]:
+    """Return the columns that say how the index answers."""
+    started = time.perf_counter()
+    index = build_index(name, pages, embedding, chunking, settings=settings)
+    index.find_similar("How do I open a file?", 10)
+    first = time.perf_counter() - started
+    questions = list_questions(list(index.chunks.values()))
+    whole, search = [], []
+    for question in questions:
+        embedding.seconds, started = 0.0, time.perf_counter()
+        index.find_similar(question, 10)
+        whole.append(1000 * (time.perf_counter() - started))
+        search.append(whole[-1] - 1000 * embedding.seconds)
+    folder = settings.home / "indexes"
+    megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+    held = index.collection.get(include=["embeddings"])
+    matrix, shares = held["embeddings"], []
+    for question in questions:
+        nearest = np.argsort(-(matrix @ embedding([question])[0]))[:10]
+        found = {chunk.id for chunk, _ in index.find_similar(question, 10)}
+        shares.append(len(found & {held["ids"][number] for number in nearest}) / 10)
+    times = [f"{np.quantile(values, share):.1f}" for values in (whole, search) for share in (0.5, 0.95)]
+    return [f"{megabytes:.1f}", f"{first:.1f}", *times, f"{np.mean(shares):.3f}"]
+
+
+COLUMNS = (
+    "chunks",
+    "seconds to index",
+    "of it embedding",
+    "MB on disk",
+    "open and first query, s",
+    "query p50, ms",
+    "p95",
+    "search alone p50, ms",
+    "p95",
+    "found",
+)
+
+
+def print_header() -> None:
+    """Print the head of the table of indexes."""
+    print(f"| {' | '.join(COLUMNS)} |\n| {' | '.join(['---'] * len(COLUMNS))} |", flush=True)
+
+
+def grow_index(name: str, pages, chunking: Chunking, sizes, model: Model) -> None:
+    """Print a row for each size that one index reaches as pages are added."""
+    embedding, total, embedded = TimedEmbedding(model), 0.0, 0.0
+    with tempfile.TemporaryDirectory() as home:
+        settings = load_settings(home=home)
+        chunks = split_pages(pages, chunking)
+        for size in sizes:
+            border = chunks[min(size, len(chunks)) - 1].page.name
+            part = [page for page in pages if page.name <= border]
+            embedding.seconds, started = 0.0, time.perf_counter()
+            index = build_index(name, part, embedding, chunking, settings=settings)
+            total += time.perf_counter() - started
+            embedded += embedding.seconds
+            columns = measure_index(embedding, settings, name, part, chunking)
+            print(f"| {' | '.join([f'{len(index):,}', f'{total:.1f}', f'{embedded:.1f}', *columns])} |", flush=True)
+
+
+def main() -> None:
+    """Run all parts and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--num", type=int, default=SIZES[-1], help="chunks up to which the index grows (default: 20000)"
+    )
+    num = parser.parse_args().num
+    os.environ["LLMOPS_MODE"] = "live"
+    os.environ.pop("CHROMA_HOST", None)
+    model = Model("retrieval")
+    if model.provider.id != "embedded":
+        raise SystemExit("This measures the embedded model: unset LLMOPS_PROVIDER and LLMOPS_BASE_URL.")
+    print("1. Embedding the same texts with the same model file")
+    with tempfile.TemporaryDirectory() as folder:
+        compare_embeddings(ModelEmbedding(model), make_chromas_own(Path(folder)))
+    pages = gather_stdlib_pages()
+    print(
+        f"\n2. The standard library's documentation: {len(pages)} pages, {sum(len(p.text) for p in pages) / 1e6:.2f} MB"
+    )
+    chunking = Chunking()
+    chunks = len(split_pages(pages, chunking))
+    print(f"cut by {chunking}")
+    print_header()
+    grow_index("stdlib", pages, chunking, [chunks], model)
+    print(f"\n3. The same, cut by {SMALL}")
+    print_header()
+    grow_index("growing", pages, SMALL, [size for size in SIZES if size <= num], model)
+
+
+if __name__ == "__main__":
+    main()

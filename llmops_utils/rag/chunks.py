@@ -1,0 +1,186 @@
+"""Chunks: pages cut into pieces that are found and read by themselves."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..errors import DataError
+from .pages import Page
+
+METHODS = ("heading", "recursive", "sentence")
+# The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
+BLOCK = 100_000
+HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
+LEADING = re.compile(r"(?:#{1,6} +.*\n+)*")  # the headings with which a chunk begins
+FENCE = re.compile(r"^ {0,3}(```|~~~)")
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How pages are cut.
+
+    Attributes:
+        method: `heading`: one chunk per section, a long one cut further; `recursive`: at the largest borders that
+            fit (paragraphs, then lines, sentences, words); `sentence`: whole sentences, whatever the paragraphs.
+        size: most characters of a chunk, not counting a heading that would stand alone before it. MiniLM reads
+            about 1,000 and ignores the rest.
+        overlap: most characters that a chunk repeats from the one before it; less than `size`.
+        adds_title: whether page and heading are embedded and searched with the chunk's text.
+    """
+
+    method: str = "heading"
+    size: int = 800
+    overlap: int = 0
+    adds_title: bool = True
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise DataError(f"“{self.method}” is no way to cut a page.", f"Choose one of {', '.join(METHODS)}.")
+        if self.size < 20 or not 0 <= self.overlap < self.size:
+            raise DataError(
+                f"Chunks of {self.size} characters with {self.overlap} repeated cannot be made.",
+                "Take a size of at least 20 and an overlap from 0 to less than the size.",
+            )
+
+    def __str__(self) -> str:
+        title = "" if self.adds_title else ", without title"
+        return f"{self.method}, {self.size} characters, overlap {self.overlap}{title}"
+
+
+DEFAULT_CHUNKING = Chunking()
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a page: `page.text[start:end]` is its text.
+
+    Attributes:
+        id: page, number and checksum; another text or chunking gives another id.
+        heading: the headings that it stands under, joined by " > ".
+        searched: the text that is embedded and searched.
+    """
+
+    id: str
+    page: Page
+    heading: str
+    start: int
+    end: int
+    searched: str
+
+    @property
+    def text(self) -> str:
+        """The chunk's text as it stands in the page."""
+        return self.page.text[self.start : self.end]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What filters see: the page's metadata, and `page`, `title` and `heading`."""
+        return {**self.page.metadata, "page": self.page.name, "title": self.page.title, "heading": self.heading}
+
+    def __repr__(self) -> str:
+        return f"Chunk({self.id!r}, {self.end - self.start} characters)"
+
+
+def split_pages(pages: Iterable[Page], chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
+    """Return the chunks of all pages in order. Every character that is no white space is in one of them."""
+    return [chunk for page in pages for chunk in split_page(page, chunking)]
+
+
+def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
+    """Return the chunks of a page in order."""
+    checksum = hashlib.sha256(f"{page.checksum} {chunking}".encode()).hexdigest()[:8]
+    headings = _list_headings(page.text)
+    chunks = []
+    for number, (start, end) in enumerate(_cut(page.text, headings, chunking)):
+        heading = _find_heading(headings, LEADING.match(page.text, start, end).end(), page.title)
+        title = f"{page.title} > {heading}" if heading else page.title
+        searched = page.text[start:end]
+        if chunking.adds_title:
+            searched = f"{title}\n{searched}"
+        chunks.append(Chunk(f"{page.name}#{number}-{checksum}", page, heading, start, end, searched))
+    return chunks
+
+
+@dataclass(frozen=True)
+class _Heading:
+    start: int
+    level: int
+    text: str
+    path: tuple[str, ...]
+
+
+def _list_headings(text: str) -> list[_Heading]:
+    """Return the headings of a Markdown text in order; lines inside fences are none."""
+    found: list[_Heading] = []
+    above: list[_Heading] = []
+    fence, position = "", 0
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        if mark and fence in ("", mark[1]):
+            fence = "" if fence else mark[1]
+        heading = None if fence else HEADING.match(line)
+        if heading:
+            level = len(heading[1])
+            above = [one for one in above if one.level < level]
+            path = (*(one.text for one in above), heading[2])
+            found.append(_Heading(position, level, heading[2], path))
+            above.append(found[-1])
+        position += len(line) + 1
+    return found
+
+
+def _find_heading(headings: list[_Heading], position: int, title: str) -> str:
+    """Return the headings above a position, without the page's title, which every chunk has."""
+    number = bisect.bisect_right(headings, position, key=lambda heading: heading.start)
+    path = headings[number - 1].path if number else ()
+    return " > ".join(path[1:] if path[:1] == (title,) else path)
+
+
+def _cut(text: str, headings: list[_Heading], chunking: Chunking) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each chunk; white space at both ends is left out."""
+    from semantic_text_splitter import TextSplitter
+
+    splitter = TextSplitter(chunking.size, overlap=chunking.overlap)
+    # To the splitter a line end is a larger border than a sentence; as a space it is none.
+    prepared = text.replace("\n", " ") if chunking.method == "sentence" else text
+    sections = _list_sections(text, headings) if chunking.method == "heading" else [(0, len(text))]
+    for first, last in sections:
+        for start, end in _list_blocks(text, first, last):
+            # A heading alone is found by its words and tells nothing: it goes with what follows.
+            held: tuple[int, int] | None = None
+            for offset, piece in splitter.chunk_indices(prepared[start:end]):
+                begin, finish = start + offset, start + offset + len(piece)
+                if held:
+                    begin = min(held[0], begin)
+                held = (begin, finish) if HEADING.fullmatch(text[begin:finish]) else None
+                if not held:
+                    yield begin, finish
+            if held:
+                yield held
+
+
+def _list_sections(text: str, headings: list[_Heading]) -> list[tuple[int, int]]:
+    """Return start and end of each section; a heading without a text of its own stays with the next one."""
+    borders = [0]
+    for before, heading in zip([None, *headings], headings, strict=False):
+        body_start = text.find("\n", before.start) if before else 0
+        if heading.start and text[body_start : heading.start].strip():
+            borders.append(heading.start)
+    return list(zip(borders, [*borders[1:], len(text)], strict=True))
+
+
+def _list_blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield parts of at most `BLOCK` characters that end at a paragraph, a line or a word where there is one."""
+    while end - start > BLOCK:
+        limit = start + BLOCK
+        border = next(
+            (at + len(mark) for mark in ("\n\n", "\n", " ") if (at := text.rfind(mark, start, limit)) > start), limit
+        )
+        yield start, border
+        start = border
+    if start < end:
+        yield start, end

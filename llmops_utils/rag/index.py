@@ -1,0 +1,334 @@
+"""The index: chunks with their vectors in a Chroma collection, kept in step with the pages.
+
+The collection lies in the learner's folder, or in a Chroma server where CHROMA_HOST is set. A chunk's id holds a
+checksum of its page and of the chunking, so bringing the collection into step is a difference of two sets: ids that
+should not be there are deleted, ids that are missing are embedded and added. A run that was killed left one of the two
+unfinished; the next one finishes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from ..errors import DataError, SettingsError, WorkbookError
+from ..settings import Settings, load_settings, read_environment
+from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
+from .pages import Page
+
+CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
+BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
+READ_BATCH = 10_000
+LOCK_TIMEOUT_S = 600
+# With a small number Chroma writes its graph of neighbours to disk now and then and forgets the log of what was added.
+# A second process that has the older graph in memory would write that one, and lose the vectors for good (Chroma
+# 1.5.9). With a number that is never reached the log stays, and every process builds its graph from it.
+NEVER = 1_000_000_000
+# The search among neighbours is wide enough to find what a search through all would find, up to tens of thousands.
+HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": NEVER}
+
+
+class IndexMismatch(WorkbookError):
+    """The collection was made with another embedding model or another chunking."""
+
+
+class IndexChanged(WorkbookError):
+    """Another process changed the collection since this index was built."""
+
+
+class IndexUnreachable(WorkbookError):
+    """The Chroma server does not answer, or the folder cannot be used."""
+
+
+class Embedding(Protocol):
+    """What makes the vectors: a `ModelEmbedding`, or any embedding function of Chroma."""
+
+    def __call__(self, input: Sequence[str]) -> list:
+        """Return one vector per text."""
+
+    @staticmethod
+    def name() -> str:
+        """Return what it is called."""
+
+    def get_config(self) -> dict:
+        """Return what must not differ between two uses of one index."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run of `build_index` did: numbers of chunks added, deleted and kept, and the pages that were embedded."""
+
+    num_added: int
+    num_deleted: int
+    num_kept: int
+    pages: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.num_added} chunks added, {self.num_deleted} deleted, {self.num_kept} kept"
+
+
+@dataclass(frozen=True)
+class Index:
+    """Chunks that can be found by the meaning of a question. Made by `build_index`.
+
+    Attributes:
+        name: of the collection.
+        chunking: how the pages were cut.
+        chunks: all of them, by id, in the order of the pages.
+        changes: what the run did that made it.
+        collection: the Chroma collection, for a closer look.
+    """
+
+    name: str
+    chunking: Chunking
+    chunks: Mapping[str, Chunk] = field(repr=False)
+    changes: Changes
+    collection: object = field(repr=False, compare=False)
+    embedding: Embedding = field(repr=False, compare=False)
+    client: object = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def find_similar(self, question: str, k: int, where: Mapping | None = None) -> list[tuple[Chunk, float]]:
+        """Return the chunks nearest to a question, the nearest first, each with its cosine.
+
+        Args:
+            question: any text.
+            k: most chunks.
+            where: metadata that a chunk's page must have, such as {"status": "current"}.
+
+        Raises:
+            DataError: the question is empty, or k below 1.
+            IndexChanged: the collection holds other chunks by now.
+            IndexUnreachable: the Chroma server is gone.
+        """
+        if not question.strip() or k < 1:
+            raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
+        wanted = min(k, len(self.chunks))
+        vector = self.embedding([question])[0]
+        with _translate_faults():
+            found = self.collection.query(
+                query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
+            )
+            held = self.client.get_collection(self.name, embedding_function=None).metadata
+        if held.get("content") != describe_content(self.chunks):
+            raise IndexChanged(
+                f"The index “{self.name}” was changed by another notebook or process.", "Build it again in this one."
+            )
+        pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
+        scored = [(self.chunks[id], 1.0 - float(distance)) for id, distance in pairs]
+        return sorted(scored, key=lambda pair: (-pair[1], pair[0].id))
+
+
+def build_index(
+    name: str,
+    pages: Sequence[Page],
+    embedding: Embedding,
+    chunking: Chunking = DEFAULT_CHUNKING,
+    *,
+    settings: Settings | None = None,
+) -> Index:
+    """Return the index of the pages: new and changed pages are embedded, those that are gone are deleted.
+
+    Args:
+        name: of the index; another chunking or embedding model needs another name.
+        pages: all pages that it shall hold, at least one.
+        embedding: makes the vectors.
+        chunking: how to cut the pages.
+        settings: default: from the environment.
+
+    Raises:
+        DataError: there is no page, two share a name, or the name of the index cannot be one.
+        IndexMismatch: an index of that name was made with another embedding model or chunking.
+        IndexUnreachable: the Chroma server does not answer, the folder cannot be used, or another process has been
+            indexing for ten minutes.
+    """
+    settings = settings or load_settings()
+    _check_name(name)
+    if not pages or len({page.name for page in pages}) != len(pages):
+        raise DataError("There is no page to index, or two pages share a name.", "Load them with load_pages.")
+    chunks = {chunk.id: chunk for chunk in split_pages(pages, chunking)}
+    with _lock(settings), _translate_faults():
+        client = open_client(settings)
+        collection = _open_collection(client, name, embedding, chunking)
+        present = _list_ids(collection)
+        stale = sorted(present - set(chunks))
+        missing = [chunk for chunk in chunks.values() if chunk.id not in present]
+        content = describe_content(chunks)
+        if stale or missing or collection.metadata.get("content") != content:
+            collection.modify(metadata={**collection.metadata, "content": CHANGING})
+        for start in range(0, len(stale), BATCH):
+            collection.delete(ids=stale[start : start + BATCH])
+        for start in range(0, len(missing), BATCH):
+            _add_chunks(collection, missing[start : start + BATCH], embedding)
+        if collection.metadata.get("content") != content:
+            collection.modify(metadata={**collection.metadata, "content": content})
+    embedded = tuple(dict.fromkeys(chunk.page.name for chunk in missing))
+    changes = Changes(len(missing), len(stale), len(chunks) - len(missing), embedded)
+    return Index(name, chunking, chunks, changes, collection, embedding, client)
+
+
+def describe_content(ids: Iterable[str]) -> str:
+    """Return a short text that stands for a set of chunks."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
+
+
+def delete_index(name: str, *, settings: Settings | None = None) -> None:
+    """Delete an index; where there is none, nothing happens."""
+    from chromadb.errors import NotFoundError
+
+    settings = settings or load_settings()
+    _check_name(name)
+    with _lock(settings), _translate_faults():
+        try:
+            open_client(settings).delete_collection(name)
+        except NotFoundError:
+            return
+
+
+def open_client(settings: Settings | None = None):
+    """Return the Chroma client that the settings ask for, its telemetry switched off.
+
+    CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
+    it, the collections lie in the folder `indexes` of LLMOPS_HOME.
+    """
+    import chromadb
+    from chromadb.api.shared_system_client import SharedSystemClient
+    from chromadb.config import Settings as ChromaSettings
+
+    settings = settings or load_settings()
+    quiet = ChromaSettings(anonymized_telemetry=False)
+    host = "" if settings.mode == "replay" else read_environment().get("CHROMA_HOST", "").strip()
+    if not host:
+        folder = settings.home / "indexes"
+        folder.mkdir(parents=True, exist_ok=True)
+        # A client that is open sees only part of what another process added since; a new one reads everything.
+        SharedSystemClient.clear_system_cache()
+        return chromadb.PersistentClient(str(folder), settings=quiet)
+    address = urlsplit(host if "//" in host else f"http://{host}")
+    try:
+        port = address.port or (443 if address.scheme == "https" else 8000)
+    except ValueError:
+        port = None
+    if address.scheme not in ("http", "https") or not address.hostname or port is None:
+        raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
+    with _translate_faults():
+        return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name):
+        raise DataError(
+            f"“{name}” is no name for an index.",
+            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends.",
+        )
+
+
+def _open_collection(client, name: str, embedding: Embedding, chunking: Chunking):
+    """Return the collection, made where it is not there. Raises `IndexMismatch` where another one bears its name."""
+    maker = ", ".join([embedding.name(), *(f"{key} {value}" for key, value in sorted(embedding.get_config().items()))])
+    wanted = {"embedding": maker, "chunking": str(chunking)}
+    # The collection is made without an embedding function, and given one whenever it is opened: what it was made with
+    # stands in its metadata, where this function compares it. Of two processes at once, the second gets the first's.
+    collection = client.get_or_create_collection(
+        name, metadata=wanted, embedding_function=None, configuration={"hnsw": dict(HNSW)}
+    )
+    stated = collection.metadata or {}
+    for part, value in wanted.items():
+        if stated.get(part) != value:
+            raise IndexMismatch(
+                f"The index “{name}” was made with another {part} ({stated.get(part, 'not stated')}) than is asked for "
+                f"({value}). Vectors and chunks of the two cannot be mixed.",
+                f"Give this one another name, or delete the old one: delete_index({name!r}).",
+            )
+    return client.get_collection(name, embedding_function=embedding)
+
+
+def _list_ids(collection) -> set[str]:
+    found: set[str] = set()
+    while True:
+        batch = collection.get(include=[], limit=READ_BATCH, offset=len(found))["ids"]
+        found.update(batch)
+        if len(batch) < READ_BATCH:
+            return found
+
+
+def _add_chunks(collection, chunks: list[Chunk], embedding: Embedding) -> None:
+    texts = [chunk.searched for chunk in chunks]
+    # An upsert, since on a server another process may have added the same chunk meanwhile.
+    collection.upsert(
+        ids=[chunk.id for chunk in chunks],
+        embeddings=embedding(texts),
+        documents=[chunk.text for chunk in chunks],
+        metadatas=[chunk.metadata for chunk in chunks],
+    )
+
+
+def _write_filter(where: Mapping | None) -> dict | None:
+    """Return a filter in Chroma's form from fields with a value or a list of values."""
+    if not where:
+        return None
+    parts = [{key: {"$in": list(list_values(value))}} for key, value in where.items()]
+    return parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def list_values(value: object) -> tuple:
+    """Return the values that a filter allows for one field."""
+    return tuple(value) if isinstance(value, list | tuple | set) else (value,)
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    """Let one process at a time change the indexes of this machine."""
+    path: Path = settings.home / "indexes.lock"
+    lock = FileLock(path, timeout=LOCK_TIMEOUT_S)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise IndexUnreachable(
+            f"Another notebook has been indexing for {LOCK_TIMEOUT_S // 60} minutes.",
+            "Wait until it is done, or restart its kernel; then run this cell again.",
+        ) from error
+    except OSError as error:
+        raise IndexUnreachable(
+            f"The folder {path.parent} cannot be written to ({error.strerror}).",
+            "Set LLMOPS_HOME to a folder that you may write to.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _translate_faults() -> Iterator[None]:
+    """Turn what Chroma raises where its server or its folder fails into a clear error."""
+    import httpx
+    from chromadb.errors import ChromaError, InternalError, NotFoundError
+
+    try:
+        yield
+    except WorkbookError:
+        raise
+    except NotFoundError as error:
+        raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
+    except (httpx.HTTPError, ValueError, OSError, ChromaError) as error:
+        if isinstance(error, ValueError) and "Could not connect" not in str(error):
+            raise
+        if isinstance(error, ChromaError) and not isinstance(error, InternalError):
+            raise
+        raise IndexUnreachable(
+            f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",
+            "Where CHROMA_HOST is set: start the server (chroma run), or unset it. "
+            "Else check the disk and the folder LLMOPS_HOME.",
+        ) from error

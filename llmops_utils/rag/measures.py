@@ -1,0 +1,301 @@
+"""How good retrieval and answers are: recall, MRR, nDCG, tokens of the passage, token F1, citations, refusals."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import DataError
+from ..metrics import Proportion, estimate_proportion
+from ..reply import Reply
+from ..scorers import Score
+from .chunks import Chunk
+from .pages import Page
+
+# --- rankings --------------------------------------------------------------------------------------------------
+
+
+def compute_recall(ranking: Sequence[str], relevant: Iterable[str], k: int) -> float:
+    """Return the share of the relevant items that are among the first k of a ranking, in [0, 1].
+
+    Args:
+        ranking: the best first; an item that comes again counts at its first place.
+        relevant: at least one.
+        k: at least 1.
+
+    Raises:
+        DataError: nothing is relevant, or k is below 1.
+    """
+    wanted = _check_relevant(relevant, k)
+    return len(wanted & set(ranking[:k])) / len(wanted)
+
+
+def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> float:
+    """Return 1 / rank of the first relevant item, 0.0 where there is none. Its mean over questions is the MRR.
+
+    Source: E. Voorhees, The TREC-8 Question Answering Track report (1999).
+    """
+    wanted = _check_relevant(relevant, 1)
+    return next((1 / rank for rank, item in enumerate(ranking, start=1) if item in wanted), 0.0)
+
+
+def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> float:
+    """Return the discounted cumulative gain of the first k items over that of the best possible order, in [0, 1].
+
+    The gain of rank i is divided by log2(i + 1). An item that comes again counts once.
+
+    Args:
+        ranking: the best first.
+        gains: how relevant each item is, at least 0; what is not named has 0. One of them is above 0.
+        k: at least 1.
+
+    Source: K. Järvelin and J. Kekäläinen, Cumulated gain-based evaluation of IR techniques, ACM TOIS 20 (2002), with
+    the discount from rank 1 on that is usual today.
+    """
+    _check_relevant((item for item, gain in gains.items() if gain > 0), k)
+    if any(gain < 0 for gain in gains.values()):
+        raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
+    seen: set[str] = set()
+    found = [0.0 if item in seen or seen.add(item) else float(gains.get(item, 0)) for item in ranking[:k]]
+    best = sorted(gains.values(), reverse=True)[:k]
+    return _discount(found) / _discount(best)
+
+
+def _discount(gains: Sequence[float]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
+
+
+def _check_relevant(relevant: Iterable[str], k: int) -> set[str]:
+    wanted = set(relevant)
+    if not wanted or k < 1:
+        raise DataError("There is nothing to find, or k is below 1.", "Leave out questions without a gold page.")
+    return wanted
+
+
+def rank_pages(chunks: Iterable[Chunk]) -> list[str]:
+    """Return the names of the chunks' pages in their order, each once."""
+    return list(dict.fromkeys(chunk.page.name for chunk in chunks))
+
+
+# --- passages --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a gold passage stands: `page.text[start:end]`."""
+
+    page: Page
+    start: int
+    end: int
+
+    def overlaps(self, chunk: Chunk) -> bool:
+        """Return whether a chunk holds at least half of the passage's tokens."""
+        passage = _list_tokens(self.page, self.start, self.end)
+        return 2 * len(passage & _list_tokens(chunk.page, chunk.start, chunk.end)) >= len(passage)
+
+
+def locate_passages(passages: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Span]:
+    """Return where each passage stands, in the first of the named pages that holds it; spacing may differ.
+
+    Raises:
+        DataError: a page is not there, or a passage stands in none of the pages.
+    """
+    by_name = {page.name: page for page in pages}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise DataError(f"There is no page {missing[0]}.", "Check the gold page against the names of the pages.")
+    spans = []
+    for passage in passages:
+        pattern = re.compile(r"\s+".join(map(re.escape, passage.split())))
+        found = [(name, pattern.search(by_name[name].text)) for name in names if passage.strip()]
+        matches = [Span(by_name[name], match.start(), match.end()) for name, match in found if match]
+        if not matches:
+            raise DataError(
+                f"The passage “{passage[:60]}” does not stand in {', '.join(names)}.", "Mend the passage or the page."
+            )
+        spans.append(matches[0])
+    return spans
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How retrieved chunks cover the gold passages, in tokens.
+
+    Attributes:
+        recall: share of the passages' tokens that stand in a chunk, in [0, 1].
+        precision: share of the chunks' tokens that belong to a passage, in [0, 1]; 0.0 where no chunk was found.
+    """
+
+    recall: float
+    precision: float
+
+
+def measure_overlap(chunks: Sequence[Chunk], spans: Sequence[Span]) -> Overlap:
+    """Return how the chunks cover the passages. A token is a run without white space; one found twice counts once.
+
+    Args:
+        chunks: those that were retrieved.
+        spans: at least one.
+
+    Source: B. Smith and A. Troynikov, Evaluating Chunking Strategies for Retrieval, Chroma technical report (2024).
+    """
+    if not spans:
+        raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
+    gold = set().union(*(_list_tokens(span.page, span.start, span.end) for span in spans))
+    found = set().union(*(_list_tokens(chunk.page, chunk.start, chunk.end) for chunk in chunks))
+    both = len(gold & found)
+    return Overlap(both / len(gold), both / len(found) if found else 0.0)
+
+
+def _list_tokens(page: Page, start: int, end: int) -> set[tuple[str, int]]:
+    """Return the tokens of a part of a page, each by the page's name and the position where it begins."""
+    return {(page.name, start + match.start()) for match in re.finditer(r"\S+", page.text[start:end])}
+
+
+# --- answers ---------------------------------------------------------------------------------------------------
+
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+
+
+def normalise_answer(text: str) -> str:
+    """Return a text in lower case, without punctuation and the articles a, an and the, with single spaces.
+
+    Source: P. Rajpurkar et al., SQuAD: 100,000+ questions for machine comprehension of text, EMNLP 2016.
+    """
+    plain = "".join(char for char in text.lower() if char not in string.punctuation)
+    return " ".join(ARTICLES.sub(" ", plain).split())
+
+
+def is_exact_match(prediction: str, gold: str) -> bool:
+    """Return whether two answers are the same after `normalise_answer`."""
+    return normalise_answer(prediction) == normalise_answer(gold)
+
+
+def compute_token_f1(prediction: str, gold: str) -> float:
+    """Return the harmonic mean of precision and recall of the answer's tokens, in [0, 1].
+
+    Tokens are those of `normalise_answer`; one that comes twice counts twice. Where one of the answers has no token,
+    the score is 1.0 if the other has none either, else 0.0.
+
+    Source: as `normalise_answer`, with the rule for empty answers of SQuAD 2.0 (P. Rajpurkar, R. Jia and P. Liang,
+    Know what you don't know, ACL 2018).
+    """
+    found, wanted = normalise_answer(prediction).split(), normalise_answer(gold).split()
+    if not found or not wanted:
+        return float(found == wanted)
+    num_shared = sum((Counter(found) & Counter(wanted)).values())
+    return 2 * num_shared / (len(found) + len(wanted))
+
+
+@dataclass(frozen=True)
+class TokenF1:
+    """Scores a text by `compute_token_f1`; a scorer for `evaluate`."""
+
+    name: ClassVar[str] = "token F1"
+
+    def __call__(self, prediction: object, expected: object) -> Score:
+        """Return a score between 0 and 1."""
+        self.check_expected(expected)
+        text = prediction.text if isinstance(prediction, Reply) else prediction
+        if not isinstance(text, str):
+            return Score(0.0, f"the prediction is a {type(text).__name__}, no text")
+        value = compute_token_f1(text, expected)
+        return Score(value, "" if value else f"no word in common: {text[:60]}")
+
+    def check_expected(self, expected: object) -> None:
+        """Raise `DataError` where no text is expected."""
+        if not isinstance(expected, str) or not expected.strip():
+            raise DataError(f"The expected value {expected!r} is no text.", "Give the gold answer as a text.")
+
+
+def is_supported(cited: Sequence[Chunk], spans: Sequence[Span]) -> bool:
+    """Return whether a citation is correct: there is one, and each cited chunk holds at least half of a gold passage."""
+    return bool(cited) and all(any(span.overlaps(chunk) for span in spans) for chunk in cited)
+
+
+@dataclass(frozen=True)
+class RefusalScore:
+    """How well a system knows what it cannot answer.
+
+    Attributes:
+        precision: of the questions that it refused, the share that cannot be answered; None where it refused none.
+        recall: of the questions that cannot be answered, the share that it refused.
+        refused_wrongly: of the questions that can be answered, the share that it refused.
+    """
+
+    precision: Proportion | None
+    recall: Proportion
+    refused_wrongly: Proportion
+
+
+def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) -> RefusalScore:
+    """Return precision and recall of the refusals with their Wilson intervals.
+
+    Args:
+        is_refused: shape (n,).
+        is_answerable: shape (n,), with at least one of each kind.
+
+    Raises:
+        DataError: the lengths differ, or one kind of question is missing.
+    """
+    refused, answerable = _check_kinds(is_refused, is_answerable)
+    num_right = int((refused & ~answerable).sum())
+    num_refused = int(refused.sum())
+    return RefusalScore(
+        estimate_proportion(num_right, num_refused) if num_refused else None,
+        estimate_proportion(num_right, int((~answerable).sum())),
+        estimate_proportion(num_refused - num_right, int(answerable.sum())),
+    )
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A border between what is refused (below) and what is answered.
+
+    Attributes:
+        value: the border.
+        balanced_accuracy: mean of the share of answerable questions at or above it and of the others below it.
+    """
+
+    value: float
+    balanced_accuracy: float
+
+
+def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) -> Threshold:
+    """Return the threshold with the best balanced accuracy on a development set; of equals, the lowest.
+
+    Args:
+        support: shape (n,), how well each question is supported, say the best cosine of its hits.
+        is_answerable: shape (n,), with at least one of each kind.
+
+    Raises:
+        DataError: the lengths differ, one kind of question is missing, or a number is not finite.
+    """
+    values = np.asarray(support, dtype=float)
+    _, answerable = _check_kinds(values, is_answerable)
+    if not np.isfinite(values).all():
+        raise DataError("A support is no finite number.", "Give one number per question.")
+    levels = np.unique(values)
+    borders = [float(levels[0]), *((levels[:-1] + levels[1:]) / 2).tolist()]
+    scored = [
+        Threshold(border, float(((values >= border)[answerable].mean() + (values < border)[~answerable].mean()) / 2))
+        for border in borders
+    ]
+    return max(scored, key=lambda one: (one.balanced_accuracy, -one.value))
+
+
+def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
+    flags, answerable = np.asarray(values, dtype=bool), np.asarray(is_answerable, dtype=bool)
+    if flags.shape != answerable.shape or answerable.all() or not answerable.any():
+        raise DataError(
+            "There must be one value per question, and questions of both kinds.",
+            "Give questions that can be answered and some that cannot.",
+        )
+    return flags, answerable

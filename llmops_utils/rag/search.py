@@ -1,0 +1,232 @@
+"""Search: by meaning, by words, and both fused; then an optional step that orders the best anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..errors import DataError
+from ..model import Model
+from .chunks import Chunk
+from .index import Index, list_values
+
+METHODS = ("dense", "lexical", "fused")
+DEPTH = 50  # chunks of each ranking that are fused
+RRF_CONSTANT = 60  # of the paper; it damps the difference between the first ranks
+# The commonest English words and those of questions: they stand in every page and tell none from another.
+STOP_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """a about after all am an and any are as at be been before but by can could did do does for from get had has
+        have how i if in into is it its just may me much my no not of on only or our out she should so some than that
+        the their them then there these they this to too us was we were what when where which while who why will with
+        would you your""",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that was found.
+
+    Attributes:
+        rank: its place in the result, from 1.
+        score: by which it got there: a cosine, a BM25 score, or a sum of reciprocal ranks.
+        dense_rank: its place by meaning, None where it is not among the first 50; `cosine` is the score there.
+        lexical_rank: its place by words, None where it shares no word; `bm25` is the score there.
+    """
+
+    chunk: Chunk
+    rank: int
+    score: float
+    dense_rank: int | None = None
+    cosine: float | None = None
+    lexical_rank: int | None = None
+    bm25: float | None = None
+
+
+Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words that lexical search compares: lower case, without stop words and the plural's s.
+
+    A compound such as PW-8252 or 3.4 counts as a whole and in its parts.
+    """
+    words: list[str] = []
+    for compound in re.findall(r"\w+(?:[-.]\w+)*", text.casefold()):
+        parts = re.split(r"[-.]", compound)
+        words += [_strip_plural(word) for word in (parts if len(parts) == 1 else [compound, *parts])]
+    return [word for word in words if word not in STOP_WORDS]
+
+
+def _strip_plural(word: str) -> str:
+    """Return a word without its plural ending.
+
+    Source: the rules of D. Harman, How effective is suffixing?, JASIS 42 (1991), for the endings ies, es and s.
+    """
+    if word.endswith("ies") and not word.endswith(("eies", "aies")) and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith("es") and not word.endswith(("aes", "ees", "oes")) and len(word) > 3:
+        return word[:-1]
+    if word.endswith("s") and not word.endswith(("us", "ss")) and len(word) > 3:
+        return word[:-1]
+    return word
+
+
+class LexicalIndex:
+    """BM25 over chunks, in memory.
+
+    Args:
+        chunks: what is searched, at least one.
+    """
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        import bm25s
+
+        self.chunks = list(chunks)
+        words = [split_words(chunk.searched) for chunk in self.chunks]
+        self._vocabulary = {word for one in words for word in one}
+        self._bm25 = None
+        if self._vocabulary:
+            self._bm25 = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
+            self._bm25.index(words, show_progress=False)
+
+    def find_matching(self, question: str, k: int, where: Mapping | None = None) -> list[tuple[Chunk, float]]:
+        """Return the chunks that share words with a question, the best first, each with its BM25 score above 0."""
+        words = [word for word in split_words(question) if word in self._vocabulary]
+        if not words:
+            return []
+        scores = self._bm25.get_scores(words)
+        order = np.argsort(-scores, kind="stable")
+        found = []
+        for index in order:
+            if scores[index] <= 0 or len(found) == k:
+                break
+            if is_match(self.chunks[index], where):
+                found.append((self.chunks[index], float(scores[index])))
+        return found
+
+
+def is_match(chunk: Chunk, where: Mapping | None) -> bool:
+    """Return whether a chunk's metadata has the values that a filter wants."""
+    metadata = chunk.metadata
+    return all(metadata.get(key) in list_values(value) for key, value in (where or {}).items())
+
+
+def fuse_ranks(*rankings: Sequence[str], constant: int = RRF_CONSTANT) -> dict[str, float]:
+    """Return the fused score of each id, the best first: the sum of 1 / (constant + rank) over the rankings.
+
+    Scores of different searches cannot be added, since a cosine and a BM25 score have different scales; ranks can.
+
+    Args:
+        rankings: ids, the best first, each once.
+        constant: at least 0; a small one trusts the first ranks more.
+
+    Source: G. Cormack, C. Clarke and S. Büttcher, Reciprocal rank fusion outperforms Condorcet and individual rank
+    learning methods, SIGIR 2009.
+    """
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        if len(set(ranking)) != len(ranking):
+            raise DataError("A ranking holds an id twice.", "Give each id once.")
+        for rank, id in enumerate(ranking, start=1):
+            scores[id] = scores.get(id, 0.0) + 1 / (constant + rank)
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """Finds chunks for a question.
+
+    Attributes:
+        index: what is searched.
+        method: `dense` (by meaning), `lexical` (by words) or `fused` (both).
+        where: metadata that a page must have, such as {"status": "current"}; a list allows several values.
+        rerank: orders the first `rerank_depth` hits anew, given question and hits; None leaves them.
+        rerank_depth: how many hits it sees.
+    """
+
+    index: Index
+    method: str = "fused"
+    where: Mapping | None = None
+    rerank: Rerank | None = None
+    rerank_depth: int = 10
+    lexical: LexicalIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise DataError(f"“{self.method}” is no way to search.", f"Choose one of {', '.join(METHODS)}.")
+        object.__setattr__(self, "lexical", LexicalIndex(list(self.index.chunks.values())))
+
+    def list_parts(self) -> list:
+        """Return what the hits depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
+        return [self.method, self.where, self.rerank, self.rerank_depth, list(self.index.chunks)]
+
+    def find_chunks(self, question: str, k: int = 5) -> list[Hit]:
+        """Return the k best hits, the best first; fewer where fewer match.
+
+        Raises:
+            DataError: the question is empty, or k below 1.
+            IndexChanged, IndexUnreachable: the index cannot be searched.
+        """
+        if not question.strip() or k < 1:
+            raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
+        depth = max(DEPTH, k, self.rerank_depth)
+        dense = self.index.find_similar(question, depth, self.where) if self.method != "lexical" else []
+        lexical = self.lexical.find_matching(question, depth, self.where) if self.method != "dense" else []
+        dense_ranks = {chunk.id: (rank, score) for rank, (chunk, score) in enumerate(dense, start=1)}
+        lexical_ranks = {chunk.id: (rank, score) for rank, (chunk, score) in enumerate(lexical, start=1)}
+        if self.method == "fused":
+            scores = fuse_ranks(list(dense_ranks), list(lexical_ranks))
+        else:
+            scores = {id: score for id, (_, score) in (dense_ranks or lexical_ranks).items()}
+        hits: list[Hit] = []
+        for rank, (id, score) in enumerate(scores.items(), start=1):
+            places = (*dense_ranks.get(id, (None, None)), *lexical_ranks.get(id, (None, None)))
+            hits.append(Hit(self.index.chunks[id], rank, score, *places))
+        if self.rerank:
+            first = list(self.rerank(question, hits[: self.rerank_depth]))
+            hits = [replace(hit, rank=rank) for rank, hit in enumerate(first + hits[self.rerank_depth :], start=1)]
+        return hits[:k]
+
+
+def put_outdated_last(question: str, hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits with those of outdated pages (`status: outdated`) after all others."""
+    return sorted(hits, key=lambda hit: hit.chunk.metadata.get("status", "current") == "outdated")
+
+
+@dataclass(frozen=True)
+class ModelReranker:
+    """Orders hits by how probable the model finds "yes" to: does this passage answer the question? One call per hit.
+
+    Attributes:
+        model: must return token probabilities.
+    """
+
+    model: Model
+
+    def __call__(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits, the likeliest first."""
+        prompts = [
+            f"Passage: {hit.chunk.searched}\n\nQuestion: {question}\n\n"
+            "Does the passage answer the question? Answer yes or no."
+            for hit in hits
+        ]
+        replies = self.model.chat_each(prompts, max_tokens=1, logprobs=10, label="rerank")
+        chances = [_find_yes(reply.tokens[0]) if reply.tokens else 0.0 for reply in replies]
+        order = sorted(range(len(hits)), key=lambda index: -chances[index])
+        return [hits[index] for index in order]
+
+
+def _find_yes(token) -> float:
+    """Return the share of yes among yes and no."""
+    chances = {"yes": 0.0, "no": 0.0}
+    for one in token.alternatives:
+        word = one.text.strip().casefold()
+        if word in chances:
+            chances[word] += one.probability
+    return chances["yes"] / total if (total := sum(chances.values())) else 0.0

@@ -1,0 +1,63 @@
+"""A small deterministic embedding: hashed words, so that texts with the same words are near each other."""
+
+import re
+import zlib
+
+import numpy as np
+
+
+class FakeEmbedding:
+    """Vectors of `dimension` numbers; keeps what it was asked to embed.
+
+    Args:
+        model: what its configuration says.
+        fails_after: texts after which it raises, to stand for a failing provider.
+    """
+
+    def __init__(self, model="fake-1", dimension=64, fails_after=None):
+        self.model = model
+        self.dimension = dimension
+        self.fails_after = fails_after
+        self.texts = []
+
+    def __call__(self, input):
+        vectors = []
+        for text in input:
+            if self.fails_after is not None and len(self.texts) >= self.fails_after:
+                raise RuntimeError("the embedding failed")
+            self.texts.append(text)
+            vector = np.full(self.dimension, 1e-3, dtype=np.float32)
+            for word in re.findall(r"\w+", text.lower()):
+                vector[zlib.crc32(word.encode()) % self.dimension] += 1
+            vectors.append(vector / np.linalg.norm(vector))
+        return vectors
+
+    def embed_query(self, input):
+        return self(input)
+
+    @staticmethod
+    def name():
+        return "fake"
+
+    def get_config(self):
+        return {"model": self.model}
+
+    @classmethod
+    def build_from_config(cls, config):
+        return cls(config["model"])
+
+    @staticmethod
+    def validate_config(config):
+        pass
+
+    def validate_config_update(self, old_config, new_config):
+        pass
+
+    def default_space(self):
+        return "cosine"
+
+    def supported_spaces(self):
+        return ["cosine"]
+
+    def is_legacy(self):
+        return False
