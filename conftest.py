@@ -10,9 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 LIVE = os.environ.get("WORKBOOK_LIVE") == "1"
+KEPT = ("HOME", "BASE_URL", "MODEL", "PROVIDER", "EXAMPLES", "THREADS")  # settings that a live run takes over
 
 for name in list(os.environ):
-    keeps = LIVE and name in ("LLMOPS_HOME", "LLMOPS_BASE_URL", "LLMOPS_MODEL", "LLMOPS_PROVIDER", "LLMOPS_EXAMPLES")
+    keeps = LIVE and name.removeprefix("LLMOPS_") in KEPT
     if (name.startswith("LLMOPS_") and not keeps) or name.endswith("_API_KEY"):
         del os.environ[name]
 os.environ["LLMOPS_NO_DOTENV"] = "1"
