@@ -40,6 +40,8 @@ LEVELS = {
     "results": 6,
     "rag": 6,
     "evaluation": 6,
+    "runs": 6,
+    "spans": 6,
     "tracking": 6,
     "exercises": 7,
     "widgets": 7,

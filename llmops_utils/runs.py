@@ -1,0 +1,452 @@
+"""Tracked runs read back from Comet's offline archives, so that they can be compared without an account.
+
+An archive is a zip file that `comet_ml` writes: `experiment.json` (key, project, times), `messages.json` (one JSON
+object a line for each thing that was logged) and the logged files under random names. The format is Comet's own; it
+was read from archives of comet_ml 3.58, and a test pins what is used of it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .errors import DataError
+from .evaluation import Report, Row
+from .prompts import Prompt
+from .settings import load_settings
+
+# What comet_ml adds by itself, besides what was logged.
+AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
+REPORT, PROMPT, COMPARISON, SPANS = "report.json", "prompt.json", "comparison.json", "spans.json"
+
+
+def get_folder() -> Path:
+    """Return the folder of the archives: `runs` in LLMOPS_HOME. Below it, `sent` holds those that Comet has."""
+    return load_settings().home / "runs"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A logged text and what was logged about it."""
+
+    text: str
+    metadata: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One tracked run, as it was logged.
+
+    Attributes:
+        key: Comet's key of the run.
+        started_ms: when it began, milliseconds since 1970.
+        duration_s: seconds from start to end.
+        is_sent: whether Comet has it already.
+        parameters: the last value of each.
+        metrics: the last value of each.
+        history: all values of each metric, as (step, value); the step is None where none was given.
+        texts: in the order in which they were logged.
+        files: the content of the other logged files by name; a second one of a name is called “NAME (2)”.
+        path: the archive.
+    """
+
+    key: str
+    name: str
+    project: str
+    started_ms: int
+    duration_s: float
+    tags: tuple[str, ...]
+    is_sent: bool
+    parameters: dict[str, object]
+    metrics: dict[str, float]
+    history: dict[str, tuple[tuple[int | None, float], ...]]
+    texts: tuple[Text, ...]
+    files: dict[str, bytes]
+    path: Path
+
+    @cached_property
+    def tables(self) -> dict:
+        """The logged CSV files as `pandas.DataFrame`s; each cell is text, since CSV knows nothing else."""
+        import pandas
+
+        return {
+            name: pandas.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+            for name, content in self.files.items()
+            if name.endswith(".csv")
+        }
+
+    @cached_property
+    def report(self) -> Report | None:
+        """The evaluation report that was logged, or None."""
+        content = self._load(REPORT)
+        return None if content is None else restore_report(content)
+
+    @cached_property
+    def prompt(self) -> Prompt | None:
+        """The prompt that was logged, or None."""
+        content = self._load(PROMPT)
+        return None if content is None else Prompt(**content)
+
+    @property
+    def comparison(self) -> dict | None:
+        """What was logged of a comparison with a baseline, or None."""
+        return self._load(COMPARISON)
+
+    @property
+    def spans(self) -> list[dict] | None:
+        """The spans of a request that were logged, or None."""
+        return self._load(SPANS)
+
+    def _load(self, name: str):
+        if name not in self.files:
+            return None
+        try:
+            return json.loads(self.files[name])
+        except ValueError as error:
+            raise DataError(f"{name} of the run “{self.name}” is no JSON.", "Log the run again.") from error
+
+    def __repr__(self) -> str:
+        return (
+            f"Run “{self.name}”: {len(self.parameters)} parameters, {len(self.metrics)} metrics, "
+            f"{len(self.texts)} texts, {len(self.files)} files"
+        )
+
+
+def make_report_dict(report: Report) -> dict:
+    """Return a report as a dict that JSON can hold; predictions that JSON has no form for become text."""
+    rows = [json.loads(json.dumps(vars(row), default=str)) for row in report.rows]
+    kept = {name: getattr(report, name) for name in ("name", "provenance", "duration_s", "num_resumed")}
+    return kept | {"rows": rows}
+
+
+def restore_report(content: dict) -> Report:
+    """Return the report that `make_report_dict` wrote. Raises `DataError` where it did not."""
+    try:
+        return Report(**content | {"rows": tuple(Row(**row) for row in content["rows"])})
+    except (TypeError, KeyError) as error:
+        raise DataError(f"A logged report cannot be read ({error}).", "Log the run again.") from error
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run that could not be read: its file or name, what is wrong, and what to do."""
+
+    where: str
+    problem: str
+    next_step: str
+
+
+@dataclass(frozen=True, repr=False)
+class Runs(Sequence):
+    """Runs in the order of their start, and beside them what could not be read."""
+
+    runs: tuple[Run, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def __getitem__(self, index):
+        return self.runs[index]
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def find(self, name: str) -> Run:
+        """Return the latest run of that name. Raises `DataError` where there is none."""
+        for run in reversed(self.runs):
+            if run.name == name:
+                return run
+        there = ", ".join(dict.fromkeys(run.name for run in self.runs)) or "none"
+        raise DataError(f"There is no run “{name}”.", f"There is: {there}.")
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.runs)} runs", *(f"  {run.name}" for run in self.runs)]
+        lines += [f"not readable: {one.where}: {one.problem} {one.next_step}" for one in self.problems]
+        return "\n".join(lines)
+
+
+def tabulate_runs(runs: Sequence[Run], parameters: Sequence[str] = (), metrics: Sequence[str] = ()):
+    """Return runs × parameters × metrics as a `pandas.DataFrame`, a run in each row; what a run lacks is empty.
+
+    Args:
+        runs: in the order of the rows.
+        parameters: the columns wanted; default: those in which the runs differ.
+        metrics: the columns wanted; default: all.
+    """
+    import pandas
+
+    parameters = list(parameters) or list_differing(runs)
+    metrics = list(metrics) or list(dict.fromkeys(name for run in runs for name in run.metrics))
+    rows = [
+        {"run": run.name}
+        | {name: run.parameters.get(name, "") for name in parameters}
+        | {name: run.metrics.get(name, float("nan")) for name in metrics}
+        for run in runs
+    ]
+    return pandas.DataFrame(rows, columns=["run", *parameters, *metrics])
+
+
+def list_differing(runs: Sequence[Run]) -> list[str]:
+    """Return the names of the parameters that do not have the same value in all runs."""
+    names = dict.fromkeys(name for run in runs for name in run.parameters)
+    return [name for name in names if len({repr(run.parameters.get(name)) for run in runs}) > 1]
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def list_runs(folder: Path | None = None) -> Runs:
+    """Return all runs in a folder, those that were sent as well; what cannot be read is told and hides no other.
+
+    Args:
+        folder: default: `get_folder()`. One that is not there holds no runs.
+    """
+    folder = get_folder() if folder is None else Path(folder)
+    runs: list[Run] = []
+    problems: list[Problem] = []
+    open_runs = {note["key"]: note for note in read_notes(folder)}
+    for path in sorted([*folder.glob("*.zip"), *folder.glob("sent/*.zip")]):
+        if is_placeholder(path):
+            open_runs.setdefault(path.stem.partition("-")[0], {"name": path.name, "state": "lost"})
+            continue
+        try:
+            run = read_run(path)
+            runs.append(run)
+            open_runs.pop(run.key, None)
+        except DataError as error:
+            problems.append(Problem(path.name, error.problem, error.next_step))
+    problems += [_tell_open(note) for note in sorted(open_runs.values(), key=lambda note: note["name"])]
+    return Runs(tuple(sorted(runs, key=lambda run: (run.started_ms, run.duration_s, run.key))), tuple(problems))
+
+
+def _tell_open(note: dict) -> Problem:
+    state = note["state"]
+    problem = f"The run “{note['name']}” was never ended."
+    if state == "here":
+        return Problem(note["name"], problem, "It is still open in this notebook: call its end().")
+    if state == "elsewhere":
+        return Problem(note["name"], problem, "Its process still runs: call its end() there.")
+    if state == "dead":
+        return Problem(note["name"], problem, "Its process is gone. rescue_runs() packs what it had logged.")
+    return Problem(note["name"], problem, "What it had logged is gone; delete the file.")
+
+
+def is_placeholder(path: Path) -> bool:
+    """Return whether a file is the empty zip that comet_ml puts down when an offline run begins."""
+    return path.stat().st_size == 22 and zipfile.is_zipfile(path)
+
+
+def read_run(path: Path | str) -> Run:
+    """Return the run in an archive.
+
+    Raises:
+        DataError: there is no such file, it is damaged, no archive of Comet, or was never ended.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"There is no archive {path.name}.", "list_runs() shows those that are there.")
+    if is_placeholder(path):
+        raise DataError(f"The run in {path.name} was never ended.", "Call its end(), or rescue_runs().")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError, ValueError):
+        raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
+    except Exception as error:  # zlib.error and the like, from whatever way of packing a foreign file has
+        raise DataError(f"{path.name} is damaged ({type(error).__name__}).", "Restore it, or delete it.") from None
+    if "experiment.json" not in members or "messages.json" not in members:
+        raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
+    try:
+        return _build_run(path, json.loads(members["experiment.json"]), _split(members["messages.json"]), members)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}: {error}).",
+            "It may be damaged, or of another version of comet_ml. Restore it, or delete it.",
+        ) from error
+
+
+def _split(content: bytes) -> list[dict]:
+    return [json.loads(line) for line in content.decode("utf-8").splitlines() if line.strip()]
+
+
+def _build_run(path: Path, about: dict, messages: list[dict], members: dict[str, bytes]) -> Run:
+    parameters, others, history, texts, files = {}, {}, {}, [], {}
+    for message in messages:
+        payload, kind = message["payload"], message["type"]
+        if kind == "parameter_msg" and payload["param"]["source"] != "auto-logged":
+            parameters[payload["param"]["paramName"]] = payload["param"]["paramValue"]
+        elif kind == "metric_msg" and payload["metric"]["metricName"] not in AUTOMATIC:
+            one = payload["metric"]
+            value = float(one["metricValue"]) if isinstance(one["metricValue"], str) else one["metricValue"]
+            history.setdefault(one["metricName"], []).append((one["step"], value))
+        elif kind == "log_other":
+            others[payload["key"]] = payload["value"]
+        elif kind == "file_upload":
+            content, options = members[payload["file_path"]], payload["additional_params"]
+            if payload["upload_type"] == "text-sample":
+                texts.append(Text(content.decode("utf-8"), payload["metadata"] or {}))
+            else:
+                name = options["fileName"]
+                number = 1 + sum(one == name or one.startswith(f"{name} (") for one in files)
+                files[name if number == 1 else f"{name} ({number})"] = content
+    return Run(
+        about["offline_id"],
+        str(others.get("Name", about["offline_id"])),
+        about["project_name"] or "",
+        about["start_time"],
+        (about["stop_time"] - about["start_time"]) / 1000,
+        tuple(about["tags"]),
+        path.parent.name == "sent",
+        parameters,
+        {name: values[-1][1] for name, values in history.items()},
+        {name: tuple(values) for name, values in history.items()},
+        tuple(texts),
+        files,
+        path,
+    )
+
+
+# --- runs that were never ended ------------------------------------------------------------------------------
+
+
+def write_note(folder: Path, key: str, name: str, project: str, data: str) -> None:
+    """Note that a run has begun, so that it can be found where it is never ended.
+
+    Args:
+        folder: the folder of the archives.
+        key: of the run.
+        name: of the run.
+        project: of the run.
+        data: the folder into which comet_ml writes until the run ends.
+    """
+    import psutil
+
+    notes = folder / "open"
+    notes.mkdir(parents=True, exist_ok=True)
+    ended = {path.stem.partition("-")[0] for path in list_archives(folder)}
+    for path in notes.glob("*.json"):
+        if path.stem in ended:
+            path.unlink(missing_ok=True)
+    about = {"key": key, "name": name, "project": project, "data": data, "started_ms": int(time.time() * 1000)}
+    about |= {"pid": os.getpid(), "process_started": psutil.Process().create_time()}
+    (notes / f"{key}.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def list_archives(folder: Path) -> list[Path]:
+    """Return the archives of ended runs in a folder and its `sent`."""
+    return [path for path in sorted([*folder.glob("*.zip"), *folder.glob("sent/*.zip")]) if not is_placeholder(path)]
+
+
+def read_notes(folder: Path) -> list[dict]:
+    """Return the notes of runs that have begun and have no archive yet, each with its state: here, elsewhere, dead."""
+    ended = {path.stem.partition("-")[0] for path in list_archives(folder)}
+    notes = []
+    for path in sorted(folder.glob("open/*.json")):
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+            if note["key"] not in ended:
+                notes.append(note | {"state": _find_state(note)})
+        except (ValueError, KeyError, TypeError, OSError):
+            continue  # half a note, from a process that died while it wrote
+    return notes
+
+
+def _find_state(note: dict) -> str:
+    import psutil
+
+    try:
+        is_alive = abs(psutil.Process(note["pid"]).create_time() - note["process_started"]) < 1
+    except psutil.Error:
+        is_alive = False
+    if is_alive:
+        return "here" if note["pid"] == os.getpid() else "elsewhere"
+    return "dead" if (Path(note["data"]) / "messages.json").is_file() else "lost"
+
+
+def rescue_runs(folder: Path | None = None) -> list[Path]:
+    """Pack what runs of dead processes had logged into archives, and return those; they carry the tag “rescued”.
+
+    Args:
+        folder: default: `get_folder()`.
+    """
+    folder = get_folder() if folder is None else Path(folder)
+    made = []
+    for note in read_notes(folder):
+        if note["state"] != "dead":
+            continue
+        data = Path(note["data"])
+        content = (data / "messages.json").read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]  # the last line may be half written
+        about = {
+            "offline_id": note["key"],
+            "project_name": note["project"],
+            "workspace": None,
+            "tags": ["rescued"],
+            "start_time": note["started_ms"],
+            "stop_time": int((data / "messages.json").stat().st_mtime * 1000),
+            "resume_strategy": "get_or_create",
+            "customer_error_reported": False,
+            "customer_error_message": None,
+            "user_provided_experiment_key": True,
+            "comet_start_sourced": True,
+        }
+        members = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
+        made.append(write_archive(folder / f"{note['key']}-rescued.zip", members, about, whole))
+        for path in [*folder.glob(f"{note['key']}*.zip"), folder / "open" / f"{note['key']}.json"]:
+            if path.suffix == ".json" or is_placeholder(path):
+                path.unlink()
+    return made
+
+
+def list_wanted(path: Path) -> set[int]:
+    """Return the numbers of the messages in an archive that Comet has to have got; of a parameter only the last value.
+
+    comet_ml sends parameters in batches with one value for each name.
+    """
+    with zipfile.ZipFile(path) as archive:
+        payloads = [message["payload"] for message in _split(archive.read("messages.json"))]
+    last = {one["param"]["paramName"] if "param" in one else one["message_id"]: one["message_id"] for one in payloads}
+    return set(last.values())
+
+
+def mend_archive(path: Path) -> None:
+    """Mark an online run's archive as one to go on with, not as a new run.
+
+    Comet has the beginning of such a run; `comet upload` refuses a new run with a key that is there already.
+    An archive that cannot be read stays as it is.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        about = json.loads(members["experiment.json"])
+        if about["resume_strategy"] == "create":
+            write_archive(path, members, about | {"resume_strategy": "get_or_create"})
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
+        return
+
+
+def write_archive(path: Path, members: dict[str, bytes], about: dict, messages: bytes | None = None) -> Path:
+    """Write an archive as a whole or not at all, and return its path.
+
+    Args:
+        path: where to.
+        members: the files in it by name.
+        about: what `experiment.json` is to hold.
+        messages: what `messages.json` is to hold; default: that of the members.
+    """
+    part = path.with_suffix(".part")
+    contents = members | {"experiment.json": json.dumps(about).encode()}
+    contents |= {} if messages is None else {"messages.json": messages}
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    os.replace(part, path)
+    return path
