@@ -286,7 +286,8 @@ def log_report(
         told = row.error or f"{row.prediction}"
         about = {"kind": "reply", "example": row.id, "score": row.score}
         run.log_text(f"{row.input}\n→ {told}\nexpected: {row.expected}", metadata=about)
-    run.log_table("examples.csv", report.table, index=False)
+    # As text: of a table logged with `log_table` an online run's archive may get an empty file (seen with 3.58).
+    run.log_asset_data(report.table.to_csv(index=False, lineterminator="\n"), name="examples.csv")
     run.log_asset_data(json.dumps(content, ensure_ascii=False), name=REPORT)
     traces = {row.id: row.trace for row in report.rows if row.trace}
     if traces:
@@ -348,8 +349,8 @@ def _log_comparison(run, comparison: Comparison, report: Report) -> None:
         for row in report.rows
         if row.id in {*comparison.gained, *comparison.lost}
     ]
-    columns = ["id", "change", "input", "expected", "before", "after"]
-    run.log_table("flips.csv", pandas.DataFrame(rows, columns=columns), index=False)
+    flips = pandas.DataFrame(rows, columns=["id", "change", "input", "expected", "before", "after"])
+    run.log_asset_data(flips.to_csv(index=False, lineterminator="\n"), name="flips.csv")
 
 
 # --- sending -------------------------------------------------------------------------------------------------
