@@ -219,7 +219,7 @@ def _settle_at_end(run) -> None:
     run.end = end_and_settle
 
 
-def _hide_secrets(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """Return a text without the values of any variable of the environment or `.env` that is named as a key."""
     environment = read_environment()
     secrets = [value for name, value in environment.items() if re.search(r"API_KEY$|TOKEN$|SECRET$", name) and value]
@@ -267,7 +267,7 @@ def log_report(
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")
     if comparison is not None and comparison.candidate != report:
         raise DataError("The candidate of the comparison is not this report.", "Log compare(baseline, report).")
-    content = json.loads(_hide_secrets(json.dumps(make_report_dict(report), ensure_ascii=False)))
+    content = json.loads(hide_secrets(json.dumps(make_report_dict(report), ensure_ascii=False)))
     report = restore_report(content)
     own = {
         name: value if isinstance(value, int | float | str) else str(value)
@@ -275,13 +275,13 @@ def log_report(
     }
     found = _describe(report, prompt, data, split, seed) | own
     run.log_parameters(
-        {name: _hide_secrets(value) if isinstance(value, str) else value for name, value in found.items()}
+        {name: hide_secrets(value) if isinstance(value, str) else value for name, value in found.items()}
     )
     run.log_metrics(_measure(report))
     if prompt is not None:
         about = {"kind": "prompt", "prompt": prompt.name, "version": prompt.version}
-        run.log_text(_hide_secrets(str(prompt.show())), metadata=about)
-        run.log_asset_data(_hide_secrets(json.dumps(asdict(prompt))), name=PROMPT)
+        run.log_text(hide_secrets(str(prompt.show())), metadata=about)
+        run.log_asset_data(hide_secrets(json.dumps(asdict(prompt))), name=PROMPT)
     for row in report.rows[:num_texts]:
         told = row.error or f"{row.prediction}"
         about = {"kind": "reply", "example": row.id, "score": row.score}
@@ -332,10 +332,10 @@ def _log_comparison(run, comparison: Comparison, report: Report) -> None:
     measured = {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
     measured = {name: float(value) for name, value in measured.items()} | {"p": float(comparison.p)}
     run.log_metrics(measured)
-    run.log_parameter("baseline", _hide_secrets(comparison.baseline.name))
+    run.log_parameter("baseline", hide_secrets(comparison.baseline.name))
     told = {"baseline": comparison.baseline.name, "verdict": comparison.verdict, "told": str(comparison)} | measured
     told |= {"gained": list(comparison.gained), "lost": list(comparison.lost)}
-    run.log_asset_data(_hide_secrets(json.dumps(told, ensure_ascii=False)), name=COMPARISON)
+    run.log_asset_data(hide_secrets(json.dumps(told, ensure_ascii=False)), name=COMPARISON)
     before = {row.id: row.prediction for row in comparison.baseline.rows}
     rows = [
         [
