@@ -167,8 +167,13 @@ class Runs(Sequence):
         there = ", ".join(dict.fromkeys(run.name for run in self.runs)) or "none"
         raise DataError(f"There is no run “{name}”.", f"There is: {there}.")
 
+    def keep_latest(self) -> Runs:
+        """Return one run for each name, the latest; what could not be read stays beside them."""
+        latest = {run.name: run for run in self.runs}
+        return Runs(tuple(run for run in self.runs if latest[run.name] is run), self.problems)
+
     def __repr__(self) -> str:
-        lines = [f"{len(self.runs)} runs", *(f"  {run.name}" for run in self.runs)]
+        lines = ["1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs", *(f"  {run.name}" for run in self.runs)]
         lines += [f"not readable: {one.where}: {one.problem} {one.next_step}" for one in self.problems]
         return "\n".join(lines)
 
@@ -203,24 +208,29 @@ def list_differing(runs: Sequence[Run]) -> list[str]:
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def list_runs(folder: Path | None = None) -> Runs:
+def list_runs(folder: Path | None = None, project: str | None = None) -> Runs:
     """Return all runs in a folder, those that were sent as well; what cannot be read is told and hides no other.
 
     Args:
         folder: default: `get_folder()`. One that is not there holds no runs.
+        project: only those of this project, and what cannot be read.
     """
     folder = get_folder() if folder is None else Path(folder)
     runs: list[Run] = []
     problems: list[Problem] = []
-    open_runs = {note["key"]: note for note in read_notes(folder)}
+    notes = read_notes(folder)
+    open_runs = {note["key"]: note for note in notes if project in (None, note["project"])}
+    elsewhere = {note["key"] for note in notes} - set(open_runs)
     for path in sorted([*folder.glob("*.zip"), *folder.glob("sent/*.zip")]):
         if is_placeholder(path):
-            open_runs.setdefault(path.stem.partition("-")[0], {"name": path.name, "state": "lost"})
+            key = path.stem.partition("-")[0]
+            if key not in elsewhere:
+                open_runs.setdefault(key, {"name": path.name, "state": "lost"})
             continue
         try:
             run = read_run(path)
-            runs.append(run)
-            open_runs.pop(run.key, None)
+            if project in (None, run.project):
+                runs.append(run)
         except DataError as error:
             problems.append(Problem(path.name, error.problem, error.next_step))
     problems += [_tell_open(note) for note in sorted(open_runs.values(), key=lambda note: note["name"])]

@@ -120,7 +120,7 @@ def start_run(name: str, *, project: str = PROJECT, tags: Sequence[str] = (), on
         raise KeyMissing(
             f"There is no Comet key in {KEY}.", f"Set {KEY} in .env, or leave `online` out: the run becomes an archive."
         )
-    is_online = key is not None and online is not False and load_settings().mode != "replay"
+    is_online = key is not None and online is not False and load_settings().mode not in ("replay", "fill")
     comet_ml = _load_comet()
     running = comet_ml.get_running_experiment()
     if running is not None and not running.ended:

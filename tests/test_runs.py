@@ -112,6 +112,18 @@ def test_runs_come_in_the_order_of_their_start_whatever_their_files_are_called(f
     assert [run.key for run in list_runs(folder)] == ["c", "b", "a"]
 
 
+def test_runs_can_be_listed_by_project_and_the_latest_of_each_name_kept(folder, tmp_path):
+    for key, project, start in (("a", "ours", 1), ("b", "theirs", 2), ("c", "ours", 3)):
+        write(folder / f"{key}.zip", ABOUT | {"offline_id": key, "project_name": project, "start_time": start})
+    write_note(folder, "d", "open elsewhere", "theirs", str(tmp_path))
+    zipfile.ZipFile(folder / "d-AbCdEf.zip", "w").close()
+    runs = list_runs(folder, project="ours")
+    assert [run.key for run in runs] == ["a", "c"]
+    assert [run.key for run in runs.keep_latest()] == ["c"]
+    assert runs.problems == ()
+    assert [problem.where for problem in list_runs(folder, project="theirs").problems] == ["open elsewhere"]
+
+
 def test_a_folder_that_is_not_there_holds_no_runs(folder):
     assert len(list_runs(folder)) == 0
     assert list_runs(folder).problems == ()

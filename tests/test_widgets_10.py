@@ -60,7 +60,7 @@ def test_the_static_view_holds_table_picture_prompt_and_flips(dashboard):
     assert 'alt="Score against price: 1 zero: 8% at 32 tokens; 2 four: 25% at 122 tokens; 3 eight: 83%' in text
     assert "From “zero” to “eight”" in text
     assert "shots 0 → 8" in text
-    assert ">carefully.</ins>" in text
+    assert ">intent carefully.</ins>" in text
     assert "What flipped: 10 gained, 1 lost of 12" in text
 
 
