@@ -11,31 +11,19 @@ import json
 import logging
 import os
 import re
-import subprocess
-import sys
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from .archives import get_folder, list_wanted, write_note
 from .errors import DataError, KeyMissing, KeyRefused, ProviderError, Unreachable
 from .evaluation import Comparison, Report
 from .metrics import Proportion
 from .prompts import Prompt
-from .runs import (
-    COMPARISON,
-    PROMPT,
-    REPORT,
-    get_folder,
-    is_placeholder,
-    list_wanted,
-    make_report_dict,
-    mend_archive,
-    restore_report,
-    write_note,
-)
+from .runs import COMPARISON, PROMPT, REPORT, make_report_dict, restore_report
 from .settings import check_key, load_settings, read_environment, redact
 
 KEY = "COMET_API_KEY"
@@ -351,75 +339,3 @@ def _log_comparison(run, comparison: Comparison, report: Report) -> None:
     ]
     flips = pandas.DataFrame(rows, columns=["id", "change", "input", "expected", "before", "after"])
     run.log_asset_data(flips.to_csv(index=False, lineterminator="\n"), name="flips.csv")
-
-
-# --- sending -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Upload:
-    """How sending one archive went; `problem` is empty where Comet has it now."""
-
-    file: str
-    problem: str = ""
-
-
-def upload_runs(folder: Path | None = None, *, timeout_s: float = 600) -> list[Upload]:
-    """Send all archives that Comet does not have yet with Comet's own tool, `comet upload`, and say how each went.
-
-    An archive that was sent moves to `sent`; every other one stays where it is, so that the same call tries again.
-
-    Args:
-        folder: default: `get_folder()`.
-        timeout_s: most seconds for all of them.
-
-    Raises:
-        KeyMissing: there is no key.
-        KeyRefused: Comet does not accept it; nothing was sent.
-    """
-    folder = get_folder() if folder is None else Path(folder)
-    key = find_comet_key()
-    if key is None:
-        raise KeyMissing(f"There is no Comet key in {KEY}.", f"Set {KEY} in .env, then call upload_runs() again.")
-    paths = [path for path in sorted(folder.glob("*.zip")) if not is_placeholder(path)]
-    if not paths:
-        return []
-    for path in paths:
-        mend_archive(path)
-    environment = os.environ | SWITCHES | {KEY: key, "COMET_LOGGING_CONSOLE": "INFO"}
-    command = [sys.executable, "-m", "comet_ml.scripts.comet_upload", *map(str, paths)]
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, encoding="utf-8", errors="replace",
-            timeout=timeout_s, check=False,
-        )  # fmt: skip
-        said = done.stdout + done.stderr
-    except subprocess.TimeoutExpired as error:
-        said = "".join(part.decode("utf-8", "replace") for part in (error.stdout, error.stderr) if part)
-    if "invalid Comet API key" in said:
-        raise KeyRefused(
-            f"Comet does not accept the key in {KEY}; nothing was sent.", "Copy the key again from your Comet account."
-        )
-    uploads = []
-    for path, part in zip(paths, _split_by_archive(said, paths), strict=True):
-        is_done = "Done!" in part
-        if is_done:
-            (folder / "sent").mkdir(exist_ok=True)
-            os.replace(path, folder / "sent" / path.name)
-        uploads.append(Upload(path.name, "" if is_done else redact(_find_error(part), key)))
-    return uploads
-
-
-def _split_by_archive(said: str, paths: Sequence[Path]) -> list[str]:
-    """Return what the tool said about each archive; it names one when it begins with it, and works in order."""
-    places = [said.find(f"Attempting to upload {str(path)!r}") for path in paths] + [len(said)]
-    parts = []
-    for index, place in enumerate(places[:-1]):
-        later = [other for other in places[index + 1 :] if other >= 0]
-        parts.append(said[place : min(later)] if place >= 0 else "")
-    return parts
-
-
-def _find_error(part: str) -> str:
-    errors = re.findall(r"COMET ERROR: (.+)", part)
-    return errors[-1].strip() if errors else "The tool ended before this archive was sent."

@@ -9,22 +9,19 @@ from dataclasses import replace
 
 import pytest
 
+from llmops_utils.archives import is_placeholder, mend_archive, rescue_runs, write_note
 from llmops_utils.errors import DataError
 from llmops_utils.evaluation import Report, Row
 from llmops_utils.runs import (
     Run,
     Runs,
     Text,
-    is_placeholder,
     list_differing,
     list_runs,
     make_report_dict,
-    mend_archive,
     read_run,
-    rescue_runs,
     restore_report,
     tabulate_runs,
-    write_note,
 )
 from llmops_utils.settings import ROOT
 

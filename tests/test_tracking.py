@@ -11,13 +11,15 @@ import warnings
 import pytest
 from fake_comet import GOOD_KEY, FakeComet
 
-from llmops_utils import tracking
+from llmops_utils import uploads
+from llmops_utils.archives import get_folder
 from llmops_utils.errors import DataError, KeyMalformed, KeyMissing, KeyRefused, Unreachable
 from llmops_utils.evaluation import Report, Row, compare
 from llmops_utils.prompts import load_prompt
-from llmops_utils.runs import get_folder, list_runs
+from llmops_utils.runs import list_runs
 from llmops_utils.settings import ROOT
-from llmops_utils.tracking import find_comet_key, log_report, start_run, upload_runs
+from llmops_utils.tracking import find_comet_key, log_report, start_run
+from llmops_utils.uploads import upload_runs
 
 BAD_KEY = "refusedcometkey9876543"
 ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
@@ -484,7 +486,7 @@ def test_what_the_tool_says_is_split_by_archive(tmp_path):
     said = (
         f"Attempting to upload {str(paths[0])!r}...\n Done!\nAttempting to upload {str(paths[1])!r}...\nCOMET ERROR: no"
     )
-    parts = tracking._split_by_archive(said, paths)
+    parts = uploads._split_by_archive(said, paths)
     assert ["Done!" in part for part in parts] == [True, False, False]
-    assert tracking._find_error(parts[1]) == "no"
+    assert uploads._find_error(parts[1]) == "no"
     assert parts[2] == ""
