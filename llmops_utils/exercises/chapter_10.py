@@ -54,32 +54,37 @@ def _make_run(name: str, score: float, read: float, written: float) -> SimpleNam
     return SimpleNamespace(name=name, metrics=metrics)
 
 
-def _grade_cheapest(function) -> str:
-    a, b, c, d = (
+def _grade_affordable(function) -> str:
+    a, b, c, d, e = (
         _make_run("a", 0.50, 700.0, 2.0),
         _make_run("b", 0.47, 300.0, 2.0),
         _make_run("c", 0.44, 100.0, 2.0),
-        _make_run("d", 0.46, 250.0, 90.0),
+        _make_run("d", 0.49, 290.0, 90.0),
+        _make_run("e", 0.47, 280.0, 2.0),
     )
     cases = [
-        ([a, b, c, d], 0.05, b),
-        ([d, c, b, a], 0.05, b),
-        ([a, b, c, d], 0.0, a),
-        ([a, b, c, d], 0.10, c),
-        ([c], 0.0, c),
+        ([a, b, c, d], 302, b),
+        ([d, c, b, a], 379, b),
+        ([a, b, c, d], 380, d),
+        ([a, b, c, d], 1000, a),
+        ([b, e, c], 302, e),
+        ([c, e, b], 302, e),
+        ([a, b, c], 101, None),
+        ([], 500, None),
     ]
-    for runs, margin, expected in cases:
-        found = call_learner(function, list(runs), margin)
-        if getattr(found, "name", None) not in [run.name for run in runs]:
-            raise Wrong(f"It returned {found!r:.60}; return one of the runs.")
-        if found.name != expected.name:
-            told = "; ".join(
-                f"{run.name}: score {run.metrics['score']:.2f}, tokens {run.metrics['prompt_tokens']:.0f} + "
-                f"{run.metrics['completion_tokens']:.0f}"
-                for run in runs
-            )
-            raise Wrong(f"Of the runs ({told}) and a margin of {margin} it chose {found.name}, not {expected.name}.")
-    return "This rule needs no statistics, only a margin that you are ready to lose. State it before you look."
+    for runs, most_tokens, expected in cases:
+        found = call_learner(function, list(runs), most_tokens)
+        told = "; ".join(
+            f"{run.name}: score {run.metrics['score']:.2f}, tokens {run.metrics['prompt_tokens']:.0f} + "
+            f"{run.metrics['completion_tokens']:.0f}"
+            for run in runs
+        )
+        if found is not None and getattr(found, "name", None) not in [run.name for run in runs]:
+            raise Wrong(f"It returned {found!r:.60}; return one of the runs, or None.")
+        name, wanted = (None if run is None else run.name for run in (found, expected))
+        if name != wanted:
+            raise Wrong(f"Of the runs ({told}) and at most {most_tokens} tokens it chose {name}, not {wanted}.")
+    return "A limit on the price is a rule as well, and one that can be stated before anything is measured."
 
 
 def _build_tree() -> Span:
@@ -149,21 +154,22 @@ EXERCISES = (
     ),
     Exercise(
         "10.3",
-        "A rule of your own",
-        "Write `choose_cheapest(runs, margin)`: among the runs whose score is at most `margin` below the highest, it "
-        "returns the one with the fewest tokens, read and written together. Each run has `metrics` with `score`, "
-        "`prompt_tokens` and `completion_tokens`.",
-        "choose_cheapest",
-        _grade_cheapest,
+        "Another rule: a limit on the price",
+        "Write `choose_affordable(runs, most_tokens)`: among the runs that take at most so many tokens for each message, "
+        "read and written together, it returns the one with the highest score, of two equal ones the cheaper; and None "
+        "where no run is affordable. Each run has `metrics` with `score`, `prompt_tokens` and `completion_tokens`.",
+        "choose_affordable",
+        _grade_affordable,
         (
-            "First the highest score, then the runs that reach it less the margin, then the cheapest of those.",
-            "min(runs, key=…) returns the run itself. Rounding may bite: compare with a little slack, 1e-9.",
+            "First keep the affordable ones, then take the best of them.",
+            "A tuple as the key settles ties: max(…, key=lambda run: (score, -tokens)). max has a `default`.",
         ),
         """
-        def choose_cheapest(runs, margin):
-            best = max(run.metrics["score"] for run in runs)
-            near = [run for run in runs if run.metrics["score"] >= best - margin - 1e-9]
-            return min(near, key=lambda run: run.metrics["prompt_tokens"] + run.metrics["completion_tokens"])
+        def choose_affordable(runs, most_tokens):
+            def price(run):
+                return run.metrics["prompt_tokens"] + run.metrics["completion_tokens"]
+            affordable = [run for run in runs if price(run) <= most_tokens]
+            return max(affordable, key=lambda run: (run.metrics["score"], -price(run)), default=None)
         """,
     ),
     Exercise(
