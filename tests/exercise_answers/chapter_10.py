@@ -102,34 +102,47 @@ WRONG = {
     "10.3": [
         Slip(
             "the highest score",
-            "def choose_cheapest(runs, margin):\n    return max(runs, key=lambda run: run.metrics['score'])",
+            "def choose_affordable(runs, most_tokens):\n    return max(runs, key=lambda run: run.metrics['score'])",
             "it chose a, not b",
         ),
         Slip(
-            "the cheapest of all",
-            "def choose_cheapest(runs, margin):\n"
+            "the cheapest",
+            "def choose_affordable(runs, most_tokens):\n"
             "    return min(runs, key=lambda run: run.metrics['prompt_tokens'] + run.metrics['completion_tokens'])",
             "it chose c, not b",
         ),
         Slip(
             "forgets what is written",
-            "def choose_cheapest(runs, margin):\n"
-            "    best = max(run.metrics['score'] for run in runs)\n"
-            "    near = [run for run in runs if run.metrics['score'] >= best - margin - 1e-9]\n"
-            "    return min(near, key=lambda run: run.metrics['prompt_tokens'])",
+            "def choose_affordable(runs, most_tokens):\n"
+            "    near = [run for run in runs if run.metrics['prompt_tokens'] <= most_tokens]\n"
+            "    return max(near, key=lambda run: run.metrics['score'], default=None)",
             "it chose d, not b",
         ),
         Slip(
-            "a share of the best",
-            "def choose_cheapest(runs, margin):\n"
-            "    best = max(run.metrics['score'] for run in runs)\n"
-            "    near = [run for run in runs if run.metrics['score'] >= best * (1 - margin)]\n"
-            "    return min(near, key=lambda run: run.metrics['prompt_tokens'] + run.metrics['completion_tokens'])",
-            "it chose a, not b",
+            "below the limit only",
+            "def choose_affordable(runs, most_tokens):\n"
+            "    near = [run for run in runs if run.metrics['prompt_tokens'] + run.metrics['completion_tokens'] < most_tokens]\n"
+            "    return max(near, key=lambda run: run.metrics['score'], default=None)",
+            "it chose c, not b",
+        ),
+        Slip(
+            "the first of equal ones",
+            "def choose_affordable(runs, most_tokens):\n"
+            "    near = [run for run in runs if run.metrics['prompt_tokens'] + run.metrics['completion_tokens'] <= most_tokens]\n"
+            "    return max(near, key=lambda run: run.metrics['score'], default=None)",
+            "it chose b, not e",
+        ),
+        Slip(
+            "no answer where there is none",
+            "def choose_affordable(runs, most_tokens):\n"
+            "    near = [run for run in runs if run.metrics['prompt_tokens'] + run.metrics['completion_tokens'] <= most_tokens] or runs\n"
+            "    return max(near, key=lambda run: (run.metrics['score'], -run.metrics['prompt_tokens']), default=None)",
+            "it chose a, not None",
         ),
         Slip(
             "its name",
-            "def choose_cheapest(runs, margin):\n    return max(runs, key=lambda run: run.metrics['score']).name",
+            "def choose_affordable(runs, most_tokens):\n"
+            "    return max(runs, key=lambda run: run.metrics['score']).name",
             "return one of the runs",
         ),
     ],
@@ -171,11 +184,11 @@ ALSO_RIGHT = {
         "    return {k: [first.get(k), second.get(k)] for k in {*first, *second} if first.get(k) != second.get(k)}",
     ],
     "10.3": [
-        "def choose_cheapest(runs, margin):\n"
-        "    best = max(run.metrics['score'] for run in runs)\n"
+        "def choose_affordable(runs, most_tokens):\n"
         "    def price(run):\n"
         "        return run.metrics['prompt_tokens'] + run.metrics['completion_tokens']\n"
-        "    return sorted([r for r in runs if best - r.metrics['score'] <= margin + 1e-6], key=price)[0]",
+        "    kept = sorted((run for run in runs if price(run) <= most_tokens), key=price)\n"
+        "    return max(kept, key=lambda run: run.metrics['score']) if kept else None",
     ],
     "10.4": [
         "def find_slowest(root):\n    return max((one for _, one in root.walk()), key=lambda one: one.own_s).name"
@@ -183,5 +196,5 @@ ALSO_RIGHT = {
 }
 
 RAISING = {
-    "10.3": [("def choose_cheapest(runs, margin):\n    return runs['score']", "TypeError", "(")],
+    "10.3": [("def choose_affordable(runs, most_tokens):\n    return runs['score']", "TypeError", "(")],
 }
