@@ -62,11 +62,13 @@ def upload_runs(folder: Path | None = None, *, timeout_s: float = 600) -> list[U
         )
     uploads = []
     for path, part in zip(paths, _split_by_archive(said, paths), strict=True):
-        is_done = "Done!" in part
+        # The tool says so as well where a part was refused on the way; then it told an error before.
+        before, done, _ = part.partition("Done!")
+        is_done = bool(done) and "COMET ERROR" not in before
         if is_done:
             (folder / "sent").mkdir(exist_ok=True)
             os.replace(path, folder / "sent" / path.name)
-        uploads.append(Upload(path.name, "" if is_done else redact(_find_error(part), key)))
+        uploads.append(Upload(path.name, "" if is_done else redact(_find_error(before), key)))
     return uploads
 
 

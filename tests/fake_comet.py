@@ -43,6 +43,7 @@ class FakeComet:
         keys: the API keys that requests carried in their header.
         is_cut: drop every connection.
         cut_at: a path; from the first request to it on, connections are dropped.
+        broken_at: a path; requests to it are answered with status 500.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,7 @@ class FakeComet:
         self.keys: set[str] = set()
         self.is_cut = False
         self.cut_at = ""
+        self.broken_at = ""
         self.lock = threading.Lock()
 
     def __enter__(self) -> FakeComet:
@@ -133,7 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
             fake.paths.append(parts.path)
             fake.keys.add(self.headers.get("authorization") or "")
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            status, answer = fake.answer(parts.path, query, self._parse(content))
+            if fake.broken_at and parts.path.endswith(fake.broken_at):
+                status, answer = 500, {"msg": "something is wrong here"}
+            else:
+                status, answer = fake.answer(parts.path, query, self._parse(content))
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")

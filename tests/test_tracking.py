@@ -417,6 +417,17 @@ def test_a_connection_cut_half_way_loses_nothing_and_the_run_can_be_sent_later(c
     assert list_runs()[0].is_sent
 
 
+def test_a_part_that_comet_fails_on_is_noticed_though_the_connection_holds(comet):
+    comet.broken_at = "batch/logger/experiment/parameter"
+    run = start_run("half taken")
+    run.log_parameter("shots", 8)
+    run.log_metric("score", 0.5)
+    with pytest.warns(UserWarning, match="did not get all of the run “half taken”"):
+        run.end()
+    (read,) = list_runs()
+    assert (read.is_sent, read.parameters) == (False, {"shots": 8})
+
+
 # --- comet upload --------------------------------------------------------------------------------------------
 
 
@@ -470,6 +481,18 @@ def test_a_connection_cut_while_sending_is_told_and_the_same_call_goes_on_later(
     assert stored.num_starts == 2
     assert stored.parameters == read.parameters
     assert stored.files == read.files
+
+
+def test_an_archive_of_which_comet_fails_on_a_part_does_not_count_as_sent(comet):
+    make_archives("half taken", size=2)
+    comet.broken_at = "batch/logger/experiment/parameter"
+    (upload,) = upload_runs()
+    assert upload.problem != ""
+    assert not list_runs()[0].is_sent
+    comet.broken_at = ""
+    assert [upload.problem for upload in upload_runs()] == [""]
+    (read,) = list_runs()
+    assert comet.runs[read.key].parameters == read.parameters
 
 
 def test_a_damaged_archive_does_not_keep_the_others_from_being_sent(comet):
