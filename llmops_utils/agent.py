@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 import html
 import inspect
@@ -241,7 +242,9 @@ class Agent:
             except BaseException as error:  # also SystemExit: a tool must not end the notebook
                 results.put((f"{action} failed: {type(error).__name__}: {error}", True))
 
-        threading.Thread(target=work, daemon=True, name=f"tool {action}").start()
+        # In a copy of the context, so that a tool's spans find the request that they belong to.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(work,), daemon=True, name=f"tool {action}").start()
         try:
             text, is_error = results.get(timeout=self.tool_timeout_s)
         except queue.Empty:
