@@ -41,6 +41,7 @@ LEVELS = {
     "rag": 6,
     "evaluation": 6,
     "tracking": 6,
+    "training": 6,
     "exercises": 7,
     "widgets": 7,
     "doctor": 7,

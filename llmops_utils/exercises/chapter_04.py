@@ -72,6 +72,7 @@ def _grade_stop(function) -> str:
         ([1.0, 2.0, 3.0], 1, 0),
         ([2.0], 1, 0),
         ([3.0, 2.5, 2.5, 2.4], 2, 3),
+        ([2.0, 2.4, 2.3, 2.2, 1.9], 3, 0),
     ]
     for losses, patience, expected in cases:
         found = call_learner(function, list(losses), patience)
@@ -98,14 +99,14 @@ EXERCISES = (
         ),
         """
         def apply_merges(word, merges):
-            pieces = list(word)
+            parts = list(word)
             for left, right in merges:
-                place = 0
-                while place < len(pieces) - 1:
-                    if (pieces[place], pieces[place + 1]) == (left, right):
-                        pieces[place : place + 2] = [left + right]
-                    place += 1
-            return pieces
+                joined = []
+                for part in parts:
+                    is_pair = joined[-1:] == [left] and part == right
+                    joined = [*joined[:-1], left + right] if is_pair else [*joined, part]
+                parts = joined
+            return parts
         """,
     ),
     Exercise(
@@ -155,13 +156,9 @@ EXERCISES = (
         ),
         """
         def find_stop(losses, patience):
-            best = 0
-            for place, loss in enumerate(losses):
-                if loss < losses[best]:
-                    best = place
-                elif place - best >= patience:
-                    break
-            return best
+            bests = [losses.index(min(losses[: place + 1])) for place in range(len(losses))]
+            stops = [best for place, best in enumerate(bests) if place - best >= patience]
+            return [*stops, bests[-1]][0]
         """,
     ),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -157,7 +159,7 @@ class Transformer:
         try:
             with np.load(io.BytesIO(base64.b64decode(packed, validate=True)), allow_pickle=False) as stored:
                 found = {name: stored[name].astype(np.float32) for name in stored.files}
-        except (ValueError, OSError, EOFError, KeyError) as error:
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"These are no weights ({error}).", "Record the chapter again.") from error
         shapes = {name: one.data.shape for name, one in self.parameters.items()}
         if {name: values.shape for name, values in found.items()} != shapes:
