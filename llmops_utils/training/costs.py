@@ -21,7 +21,8 @@ def compute_flops(num_parameters: float, num_tokens: float) -> float:
     """Return the operations of a training run: 6 per parameter and token.
 
     Two in the forward pass, a multiplication and an addition, and twice as many in the backward pass. Attention over
-    long contexts and what is computed twice to save memory come on top.
+    long contexts and what is computed twice to save memory come on top. The first source counts parameters without
+    the table of token vectors, which makes a difference for small models; here all are counted.
 
     Source: J. Kaplan et al., Scaling laws for neural language models, arXiv 2001.08361 (2020), section 2.1;
     J. Hoffmann et al., Training compute-optimal large language models, arXiv 2203.15556 (2022), appendix F.
