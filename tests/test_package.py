@@ -47,6 +47,7 @@ LEVELS = {
     "spans": 6,
     "tracking": 6,
     "uploads": 6,
+    "training": 6,
     "exercises": 7,
     "widgets": 7,
     "doctor": 7,

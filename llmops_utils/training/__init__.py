@@ -1,0 +1,1 @@
+"""A language model trained from nothing: text, tokens, gradients, a transformer, its runs, and what all that costs."""

@@ -1,0 +1,111 @@
+"""The company's own text to train on: the pages of its handbook, in splits, and worse versions of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..settings import DATA
+
+FRONT = re.compile(r"\A---\n.*?\n---\n\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the handbook: `id` is its file's name, `text` its Markdown without the fields at the top."""
+
+    id: str
+    text: str
+
+
+def load_pages(folder: Path = DATA / "handbook") -> list[Page]:
+    """Return the pages of the handbook by name. Raises `DataError` where there is none, or one is empty."""
+    pages = []
+    for path in sorted(folder.glob("*.md"), key=lambda path: path.name):
+        text = FRONT.sub("", path.read_text(encoding="utf-8")).strip()
+        if not text:
+            raise DataError(f"{path.name} holds no text.", "Restore it: `git checkout data`.")
+        pages.append(Page(path.stem, text + "\n"))
+    if not pages:
+        raise DataError(f"There is no page in {folder.name}.", "Restore them: `git checkout data`.")
+    return pages
+
+
+def split_pages(pages: Sequence[Page]) -> dict[str, list[str]]:
+    """Return texts by split: `test` every eighth page, `dev` every sixteenth, `train` the rest.
+
+    Pages are split whole. Sentences of one page in two splits would tell of each other.
+    """
+    splits: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
+    for number, page in enumerate(pages):
+        name = "test" if number % 8 == 3 else "dev" if number % 16 == 15 else "train"
+        splits[name].append(page.text)
+    return splits
+
+
+def choose_share(texts: Sequence[str], share: float) -> list[str]:
+    """Return an evenly spread share of the texts, at least one. A smaller share is a part of each that is twice it."""
+    if not 0 < share <= 1:
+        raise DataError(f"{share} is no share.", "Give a number above 0, at most 1.")
+    step = round(1 / share)
+    return list(texts[::step])
+
+
+def cut_texts(texts: Sequence[str], num_bytes: int) -> list[str]:
+    """Return the texts from the first on, the last one cut, so that they have `num_bytes` bytes or up to 3 less."""
+    kept: list[str] = []
+    left = num_bytes
+    for text in texts:
+        content = text.encode("utf-8")[:left]
+        if content:
+            kept.append(content.decode("utf-8", "ignore"))
+        left -= len(content)
+    if left > 0:
+        raise DataError(f"The texts are {left} bytes too short.", "Give more text, or ask for less.")
+    return [text for text in kept if text]
+
+
+BANNERS = (
+    "Home > Help > Handbook > Page\n",
+    "We use cookies. Accept all | Only necessary | Settings\n",
+    "Share this page: mail | link | print\n",
+    "Was this page helpful? Yes No (0 of 0 people said yes)\n",
+    '<div class="footer"><a href="#top">Back to top</a></div>\n',
+)
+BROKEN = {"'": "â€™", "-": "â€“", "é": "Ã©", "ü": "Ã¼"}
+
+
+def make_dirty(texts: Sequence[str], seed: int = 0, banner_share: float = 0.5, slip_share: float = 0.03) -> list[str]:
+    """Return the texts as careless scraping would have left them.
+
+    Banners of a website stand between the paragraphs, marks of punctuation come out in the wrong encoding, and some
+    letters are misread, as by a scanner. The texts get longer by that; `cut_texts` makes amounts equal.
+
+    Args:
+        texts: clean ones.
+        seed: makes the dirt repeatable.
+        banner_share: share of paragraphs that a banner follows.
+        slip_share: share of letters that are misread.
+    """
+    random = np.random.default_rng(seed)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    dirty = []
+    for text in texts:
+        paragraphs = []
+        for paragraph in text.split("\n\n"):
+            slips = random.random(len(paragraph)) < slip_share
+            wrong = random.integers(0, len(letters), len(paragraph))
+            read = [
+                letters[new] if slip and old.isalpha() else BROKEN.get(old, old)
+                for old, slip, new in zip(paragraph, slips, wrong, strict=True)
+            ]
+            paragraphs.append("".join(read))
+            if random.random() < banner_share:
+                paragraphs.append(BANNERS[random.integers(len(BANNERS))].rstrip("\n"))
+        dirty.append("\n\n".join(paragraphs))
+    return dirty

@@ -1,0 +1,77 @@
+"""What a trained model has to beat: counts of neighbouring tokens, and the compressors of the standard library."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import DataError
+from .tokenizer import Encoded
+
+
+class Ngrams:
+    """A model that looks at the last `order` - 1 tokens and counts what followed them in training.
+
+    Where a context was rarely seen, the model with one token less has more to say: its probability counts as
+    `strength` further observations. Source: D. J. C. MacKay and L. C. B. Peto, A hierarchical Dirichlet language
+    model, Natural Language Engineering 1 (1995).
+
+    Args:
+        ids: the training text, shape (n,).
+        order: 1 counts tokens, 2 pairs (a bigram model), 3 triples.
+        vocabulary: number of tokens.
+        strength: how much the shorter context weighs.
+    """
+
+    def __init__(self, ids: np.ndarray, order: int, vocabulary: int, strength: float = 20.0) -> None:
+        if order < 1 or len(ids) < order:
+            raise DataError(f"{len(ids)} tokens make no model of order {order}.", "Give more text, or a lower order.")
+        self.order, self.vocabulary, self.strength = order, vocabulary, strength
+        listed = [int(one) for one in ids]
+        self._counts = [
+            Counter(tuple(listed[last - size : last + 1]) for last in range(size, len(listed))) for size in range(order)
+        ]
+        self._contexts = [
+            Counter(tuple(listed[last - size : last]) for last in range(size, len(listed))) for size in range(order)
+        ]
+
+    def compute_chance(self, before: Sequence[int], token: int) -> float:
+        """Return the probability of a token after the tokens `before`; over all tokens it sums to 1."""
+        chance = 1 / self.vocabulary
+        for size in range(min(self.order, len(before) + 1)):
+            context = tuple(int(one) for one in before[len(before) - size :])
+            seen = self._counts[size][(*context, int(token))] + self.strength * chance
+            chance = seen / (self._contexts[size][context] + self.strength)
+        return chance
+
+    def measure_bits(self, encoded: Sequence[Encoded]) -> list[float]:
+        """Return the bits per byte of each text, its mark of the start given."""
+        measured = []
+        for one in encoded:
+            chances = [
+                self.compute_chance(one.ids[max(0, place - self.order + 1) : place], one.ids[place])
+                for place in range(1, len(one.ids))
+            ]
+            measured.append(float(-np.log2(chances).sum()) / one.num_bytes)
+        return measured
+
+
+def average_bits(bits: Sequence[float], encoded: Sequence[Encoded]) -> float:
+    """Return the bits per byte of all texts together, from those of each: longer texts weigh more."""
+    return float(np.average(bits, weights=[one.num_bytes for one in encoded]))
+
+
+def compress_with_gzip(texts: Sequence[str]) -> float:
+    """Return the bits per byte of the texts, joined and compressed by gzip, which knows no other text."""
+    content = "".join(texts).encode("utf-8")
+    return 8 * len(gzip.compress(content, 9, mtime=0)) / len(content)
+
+
+def compress_after(known: Sequence[str], texts: Sequence[str]) -> float:
+    """Return the bits per byte that xz adds for the texts once it has read `known`: a compressor that was trained too."""
+    before, content = "".join(known).encode("utf-8"), "".join(texts).encode("utf-8")
+    return 8 * (len(lzma.compress(before + content, preset=9)) - len(lzma.compress(before, preset=9))) / len(content)

@@ -1,0 +1,172 @@
+"""A small transformer language model, from token ids to the logits of the next token. All of it is here.
+
+It is the architecture of GPT-2 (A. Radford et al., 2019) with three later simplifications: root-mean-square
+normalisation, no biases, and squared ReLU. The table of token vectors is also the output layer.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .gradients import (
+    Tensor,
+    add,
+    attend,
+    drop_out,
+    look_up,
+    multiply,
+    multiply_transposed,
+    normalise,
+    square_relu,
+)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes of a transformer.
+
+    Attributes:
+        vocabulary: number of tokens.
+        width: numbers in the vector of a position; `heads` divides it.
+        depth: number of blocks.
+        heads: attention heads in each block.
+        context: most tokens that it reads at once.
+    """
+
+    vocabulary: int
+    width: int = 96
+    depth: int = 3
+    heads: int = 4
+    context: int = 128
+
+    def __post_init__(self) -> None:
+        if min(self.vocabulary, self.width, self.depth, self.heads, self.context) < 1 or self.width % self.heads:
+            raise DataError(f"{self} cannot be built.", "All sizes are at least 1, and heads must divide width.")
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that training sets."""
+        in_block = 12 * self.width**2 + 2 * self.width
+        return self.depth * in_block + (self.vocabulary + self.context + 1) * self.width
+
+
+class Transformer:
+    """A transformer with its parameters, which are random at first.
+
+    Attributes:
+        architecture: the sizes.
+        parameters: tensors by name; `block 0 query` and so on.
+    """
+
+    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
+        self.architecture = architecture
+        random = np.random.default_rng(seed)
+        width, depth = architecture.width, architecture.depth
+
+        def draw(rows: int, columns: int, scale: float) -> Tensor:
+            return Tensor((random.standard_normal((rows, columns)) * scale).astype(np.float32))
+
+        def ones() -> Tensor:
+            return Tensor(np.ones(width, dtype=np.float32))
+
+        self.parameters = {
+            "token": draw(architecture.vocabulary, width, 0.02),
+            "position": draw(architecture.context, width, 0.02),
+        }
+        shrunk = width**-0.5 / (2 * depth) ** 0.5  # so that the sum over all blocks stays of one size
+        for block in range(depth):
+            self.parameters |= {
+                f"block {block} attention gain": ones(),
+                f"block {block} query, key, value": draw(width, 3 * width, width**-0.5),
+                f"block {block} attention out": draw(width, width, shrunk),
+                f"block {block} feed-forward gain": ones(),
+                f"block {block} feed-forward in": draw(width, 4 * width, width**-0.5),
+                f"block {block} feed-forward out": draw(4 * width, width, shrunk / 2),
+            }
+        self.parameters["last gain"] = ones()
+
+    def compute_logits(self, ids: np.ndarray, drop: float = 0.0, random: np.random.Generator | None = None) -> Tensor:
+        """Return the score of every token as the next one at every position, shape (batch, length, vocabulary).
+
+        Args:
+            ids: token ids, shape (batch, length), length at most the context.
+            drop: share of values that are dropped while training.
+            random: draws what is dropped; None drops nothing.
+        """
+        p, heads = self.parameters, self.architecture.heads
+        places = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+        x = drop_out(add(look_up(p["token"], ids), look_up(p["position"], places)), drop, random)
+        for block in range(self.architecture.depth):
+            name = f"block {block}"
+            seen = normalise(x, p[f"{name} attention gain"])
+            mixed = attend(multiply(seen, p[f"{name} query, key, value"]), heads)
+            x = add(x, drop_out(multiply(mixed, p[f"{name} attention out"]), drop, random))
+            seen = normalise(x, p[f"{name} feed-forward gain"])
+            inner = square_relu(multiply(seen, p[f"{name} feed-forward in"]))
+            x = add(x, drop_out(multiply(inner, p[f"{name} feed-forward out"]), drop, random))
+        return multiply_transposed(normalise(x, p["last gain"]), p["token"])
+
+    def continue_ids(
+        self, ids: Sequence[int], num_tokens: int, temperature: float = 0.7, seed: int = 0, stop: int | None = None
+    ) -> list[int]:
+        """Return the tokens that the model writes after `ids`, drawn one by one.
+
+        Args:
+            ids: the beginning, at least one token.
+            num_tokens: most tokens to write.
+            temperature: 0 takes the likeliest token each time; 1 draws by the model's own probabilities.
+            seed: makes the draw repeatable.
+            stop: a token that ends the text and is left out.
+        """
+        if not ids:
+            raise DataError("A text begins with at least one token.", "Give the token that marks its start.")
+        random = np.random.default_rng(seed)
+        written = list(ids)
+        for _ in range(num_tokens):
+            window = np.array([written[-self.architecture.context :]])
+            logits = self.compute_logits(window).data[0, -1].astype(np.float64)
+            if temperature == 0:
+                chosen = int(logits.argmax())
+            else:
+                chances = np.exp((logits - logits.max()) / temperature)
+                drawn = np.searchsorted(np.cumsum(chances), random.random() * chances.sum(), side="right")
+                chosen = min(int(drawn), len(chances) - 1)
+            if chosen == stop:
+                break
+            written.append(chosen)
+        return written[len(ids) :]
+
+    def pack_weights(self) -> str:
+        """Return the parameters as text: half-precision numbers in a compressed file, in base 64."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **{name: one.data.astype(np.float16) for name, one in self.parameters.items()})
+        return base64.b64encode(file.getvalue()).decode("ascii")
+
+    def unpack_weights(self, packed: str) -> None:
+        """Set the parameters from `pack_weights`.
+
+        Raises:
+            DataError: the text holds no weights, or those of another architecture.
+        """
+        try:
+            with np.load(io.BytesIO(base64.b64decode(packed, validate=True)), allow_pickle=False) as stored:
+                found = {name: stored[name].astype(np.float32) for name in stored.files}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"These are no weights ({error}).", "Record the chapter again.") from error
+        shapes = {name: one.data.shape for name, one in self.parameters.items()}
+        if {name: values.shape for name, values in found.items()} != shapes:
+            raise DataError("The weights are those of another architecture.", "Build the model as it was trained.")
+        for name, values in found.items():
+            self.parameters[name] = Tensor(values)
+
+    def copy_parameters(self) -> dict[str, np.ndarray]:
+        """Return the values of all parameters as they are now."""
+        return {name: one.data.copy() for name, one in self.parameters.items()}

@@ -1,0 +1,87 @@
+"""Prompt, retrieve, fine-tune or train: describe a situation and see the ways in order, with their reasons."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import ipywidgets
+
+from ..training.adaptation import CHOICES, Advice, Situation, rank_ways
+from .base import TeachingWidget
+
+LABELS = {
+    "lacks": "answers lack",
+    "changes": "facts change",
+    "num_examples": "fitting text",
+    "sources": "sources are",
+    "requests": "requests",
+}
+
+
+class AdaptationChooser(TeachingWidget):
+    """A decision aid: five menus, and the four ways in order.
+
+    Args:
+        ready: situations by name, for the static table; the first one is shown at the start.
+    """
+
+    def __init__(self, ready: Mapping[str, Situation]) -> None:
+        self.ready = dict(ready)
+        first = next(iter(self.ready.values()))
+        self.menus = {
+            name: ipywidgets.Dropdown(
+                options=list(options),
+                value=getattr(first, name),
+                description=LABELS[name],
+                style={"description_width": "8em"},
+            )
+            for name, options in CHOICES.items()
+        }
+        self._view = ipywidgets.HTML()
+        for menu in self.menus.values():
+            menu.observe(lambda _: self.show(), names="value")
+        told = "; ".join(f"{name}: {rank_ways(situation)[0].way}" for name, situation in self.ready.items())
+        summary = f"Adaptation chooser, what comes first in {len(self.ready)} situations: {told}."
+        super().__init__([*self.menus.values(), self._view], summary, self._tell_all())
+        self.show()
+
+    @property
+    def situation(self) -> Situation:
+        """What the menus say."""
+        return Situation(**{name: menu.value for name, menu in self.menus.items()})
+
+    def show(self) -> None:
+        """Show the ways in order for what the menus say."""
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{one.way}</td><td style='text-align:left'>{_tell_reasons(one)}</td></tr>"
+            for one in rank_ways(self.situation)
+        )
+        head = "<thead><tr><th>way</th><th>reasons</th></tr></thead>"
+        self._view.value = f"<table>{head}<tbody>{rows}</tbody></table>"
+
+    def _tell_all(self) -> str:
+        rows = []
+        for name, situation in self.ready.items():
+            ways = rank_ways(situation)
+            order = ", ".join(f"{one.way} ({one.points:+d})" for one in ways if one.is_possible)
+            facts = "; ".join(f"{LABELS[field]} {getattr(situation, field)}" for field in CHOICES)
+            cells = (name, facts, order, "; ".join(ways[0].reasons_for))
+            rows.append(
+                "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+            )
+        head = "".join(
+            f"<th>{text}</th>" for text in ("situation", "facts", "possible ways, best first", "why the first")
+        )
+        caption = "Adaptation chooser: ready situations, with reasons for less reasons against"
+        return (
+            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
+
+def _tell_reasons(one: Advice) -> str:
+    parts = [f"needs {html.escape(one.needs)}"]
+    parts += [f"<strong>+</strong> {html.escape(reason)}" for reason in one.reasons_for]
+    parts += [f"<strong>−</strong> {html.escape(reason)}" for reason in one.reasons_against]
+    return "<br>".join(parts)
