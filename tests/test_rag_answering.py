@@ -14,6 +14,7 @@ from llmops_utils.rag.answering import (
     NOT_FOUND,
     Assistant,
     assemble_prompt,
+    find_source,
     make_schema,
     read_reply,
     write_passages,
@@ -54,10 +55,10 @@ def retriever(tmp_path_factory):
 
 @pytest.fixture
 def say(provider):
-    """Let the model answer with a source and a text."""
+    """Let the model answer with a text."""
 
-    def order(source, answer):
-        provider.answer = lambda body: json.dumps({"source": source, "answer": answer})
+    def order(text):
+        provider.answer = lambda body: text
 
     return order
 
@@ -68,11 +69,11 @@ def list_chats(provider):
     return [body for body in bodies if body["messages"][-1]["content"] != "Say no."]
 
 
-# --- answers -------------------------------------------------------------------------------------------------------
+# --- short answers -------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_cites_the_passage_that_the_model_names(model, retriever, say, provider):
-    say(1, "within  30 days")
+def test_an_answer_cites_the_passage_that_holds_its_words(model, retriever, say, provider):
+    say("within  30 days")
     result = Assistant(model, retriever).answer("Within how many days may goods come back?")
     assert (result.text, result.answer) == ("within 30 days [1]", "within 30 days")
     assert [hit.chunk.page.name for hit in result.cited] == ["returns"]
@@ -81,36 +82,72 @@ def test_an_answer_cites_the_passage_that_the_model_names(model, retriever, say,
     assert not result.is_refused
     (body,) = list_chats(provider)
     assert body["messages"][1]["content"].startswith("[1] Returns: Goods may come back within 30 days.\n\n[2] ")
-    assert "Question: Within how many days may goods come back?" in body["messages"][1]["content"]
-    assert body["response_format"]["json_schema"]["schema"] == make_schema(3)
+    assert body["messages"][1]["content"].endswith("Question: Within how many days may goods come back?\nShort answer:")
+    assert body["stop"] == ["\n"]
 
 
 def test_the_second_passage_is_cited_by_its_own_number(model, retriever, say):
-    say(2, "48 hours")
-    result = Assistant(model, retriever).answer("How long may goods wait in a locker within days?")
-    assert result.text == "48 hours [2]"
-    assert result.cited == (result.hits[1],)
-    assert result.citations[0].startswith("[2] ")
+    say("It waits 48 hours.")
+    result = Assistant(model, retriever).answer("Within how many days must goods leave a locker?")
+    number = [hit.chunk.page.name for hit in result.hits].index("lockers") + 1
+    assert result.text == f"It waits 48 hours. [{number}]"
+    assert result.cited == (result.hits[number - 1],)
+    assert result.citations == [f"[{number}] lockers"]
 
 
-def test_source_0_is_a_refusal_by_the_model(model, retriever, say):
-    say(0, "I do not know")
+def test_the_source_is_the_passage_with_most_of_the_words_of_equals_the_first(retriever):
+    hits = retriever.find_chunks("parcel grinder goods Err5", 4)
+    names = [hit.chunk.page.name for hit in hits]
+    for answer, name, share in [
+        ("2.1 kg", "grinders", 1.0),
+        ("The load cell is broken", "scales", 1.0),
+        ("The load cell explodes", "scales", 2 / 3),
+        ("48 hours in a drawer", "lockers", 2 / 3),
+    ]:
+        assert find_source(answer, hits) == (names.index(name) + 1, pytest.approx(share))
+    assert find_source("unheard", hits) == (1, 0.0)
+    assert find_source("no", hits) == (1, 0.0)
+    assert find_source("31 days", hits) == (0, 0.0)
+    assert find_source("x", []) == (0, 0.0)
+
+
+@pytest.mark.parametrize("answer", ["within 31 days", "three lovely zebras", "no"])
+def test_an_answer_whose_words_stand_nowhere_is_refused_by_the_check(model, retriever, say, answer):
+    say(answer)
+    result = Assistant(model, retriever).answer("Within how many days may goods come back?")
+    assert (result.text, result.answer, result.refused_by, result.cited) == (NOT_FOUND, NOT_FOUND, "check", ())
+    assert result.reply.text == answer
+
+
+def test_without_the_check_only_a_wrong_number_is_refused(model, retriever, say):
+    assistant = Assistant(model, retriever, least_share=0)
+    say("three lovely zebras")
+    assert assistant.answer("days").answer == "three lovely zebras"
+    say("within 31 days")
+    assert assistant.answer("days").refused_by == "check"
+
+
+@pytest.mark.parametrize("answer", ["Not in the handbook.", "", "  "])
+def test_the_model_may_say_itself_that_there_is_no_answer(model, retriever, say, answer):
+    say(answer)
     result = Assistant(model, retriever).answer("Who owns the shop?")
-    assert (result.text, result.answer, result.refused_by, result.cited) == (NOT_FOUND, NOT_FOUND, "model", ())
-    assert result.reply is not None
+    assert (result.answer, result.refused_by) == (NOT_FOUND, "model")
+
+
+# --- refusals before the model -------------------------------------------------------------------------------------
 
 
 def test_below_the_threshold_the_model_is_not_asked(model, retriever, say, provider):
-    say(1, "never said")
+    say("30 days")
     result = Assistant(model, retriever, threshold=0.6).answer("zyzzyva quux")
     assert (result.answer, result.refused_by, result.reply, result.prompt) == (NOT_FOUND, "threshold", None, None)
     assert result.support < 0.6
     assert list_chats(provider) == []
-    assert Assistant(model, retriever, threshold=0.0).answer("zyzzyva quux").answer == "never said"
+    assert Assistant(model, retriever, k=4, threshold=0.0).answer("zyzzyva quux").answer == "30 days"
 
 
 def test_the_support_is_the_best_cosine_of_the_hits(model, retriever, say):
-    say(1, "x")
+    say("the load cell")
     result = Assistant(model, retriever).answer("Err5 load cell")
     assert result.support == max(hit.cosine for hit in result.hits)
 
@@ -122,11 +159,26 @@ def test_without_any_hit_it_refuses(model, retriever, provider):
     assert list_chats(provider) == []
 
 
-def test_where_it_may_not_refuse_0_is_no_choice(model, retriever, say, provider):
-    say(1, "x")
-    Assistant(model, retriever, may_refuse=False, k=2).answer("grinder")
-    schema = list_chats(provider)[0]["response_format"]["json_schema"]["schema"]
-    assert schema["properties"]["source"]["enum"] == [1, 2]
+# --- answers by schema ---------------------------------------------------------------------------------------------
+
+
+def test_by_schema_the_model_names_its_source(model, retriever, say, provider):
+    say(json.dumps({"source": 2, "answer": "48  hours"}))
+    result = Assistant(model, retriever, style="schema", k=3).answer("How long may goods wait in a locker?")
+    assert (result.text, result.cited) == ("48 hours [2]", (result.hits[1],))
+    (body,) = list_chats(provider)
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert schema == make_schema(3)
+    assert schema["properties"]["source"]["enum"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ['{"source": 0, "answer": "x"}', '{"source": 1, "answer": "within', '{"source": 1, "answer": "  "}', "30 days"],
+)
+def test_by_schema_source_0_and_broken_replies_are_refusals(model, retriever, say, reply):
+    say(reply)
+    assert Assistant(model, retriever, style="schema").answer("days").refused_by == "model"
 
 
 @pytest.mark.parametrize(
@@ -148,11 +200,10 @@ def test_a_broken_reply_cites_nothing(parsed, expected):
     assert read_reply(parsed, 3) == expected
 
 
-def test_a_reply_that_was_cut_off_is_a_refusal_and_no_crash(model, retriever, provider):
-    provider.answer = lambda body: '{"source": 1, "answer": "within 30'
-    assert Assistant(model, retriever).answer("days").refused_by == "model"
-    provider.answer = lambda body: '{"source": 1, "answer": "  "}'
-    assert Assistant(model, retriever).answer("days").answer == NOT_FOUND
+@pytest.mark.parametrize("options", [{"style": "long"}, {"least_share": 1.5}, {"least_share": -0.1}])
+def test_an_impossible_assistant_is_refused(model, retriever, options):
+    with pytest.raises(DataError):
+        Assistant(model, retriever, **options)
 
 
 # --- prompts -------------------------------------------------------------------------------------------------------
@@ -188,14 +239,14 @@ def test_a_model_that_cannot_count_gets_what_surely_fits(retriever, provider, tm
     provider.choose_fault = lambda request: refuse(404) if request.path.endswith("/tokenize") else None
     settings = load_settings(mode="live", provider="custom", base_url=provider.base_url, model="tiny", home=tmp_path)
     hits = retriever.find_chunks("How long may goods wait?", 4)
-    prompt = assemble_prompt("How long?", hits, Model("09_rag", settings=settings), max_tokens=16, context=220)
+    prompt = assemble_prompt("How long?", hits, Model("09_rag", settings=settings), max_tokens=16, context=190)
     assert 0 < len(prompt.hits) < 4
-    assert sum(len(message["content"]) for message in prompt.messages) / 2 + 40 <= 220 - 16
+    assert sum(len(message["content"]) for message in prompt.messages) / 2 + 40 <= 190 - 16
 
 
 def test_a_question_of_5000_words_is_a_clear_error(model, retriever, provider):
     question = "May I return it? " * 1250
-    with pytest.raises(DataError, match=r"The question \(5000 words\) and one passage do not fit into 1984 tokens"):
+    with pytest.raises(DataError, match=r"The question \(5000 words\) and one passage do not fit into 2000 tokens"):
         Assistant(model, retriever).answer(question)
     assert list_chats(provider) == []
 
@@ -213,13 +264,13 @@ def test_an_empty_question_is_refused(model, retriever, question):
 
 def test_evaluate_runs_the_assistant_and_keeps_what_it_found(model, retriever, say, monkeypatch, tmp_path):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
-    say(1, "30 days")
+    say("30 days")
     examples = [
         Example("a", "Within how many days may goods come back?", "30 days"),
         Example("b", "zyzzyva quux", NOT_FOUND),
     ]
-    asked = evaluate(Assistant(model, retriever), examples, TokenF1(), name="asks always")
-    careful = evaluate(Assistant(model, retriever, threshold=0.3), examples, TokenF1(), name="with a threshold")
+    asked = evaluate(Assistant(model, retriever, k=4), examples, TokenF1(), name="asks always")
+    careful = evaluate(Assistant(model, retriever, k=4, threshold=0.3), examples, TokenF1(), name="with a threshold")
     assert asked.scores.tolist() == [1.0, 0.0]
     assert careful.scores.tolist() == [1.0, 1.0]
     assert [row.num_calls for row in careful.rows] == [1, 0]

@@ -10,11 +10,17 @@ from ..evaluation import Answer
 from ..model import Model
 from ..reply import Reply
 from .chunks import LEADING, Chunk
-from .search import Hit, Retriever
+from .search import Hit, Retriever, split_words
 
 NOT_FOUND = "not in the handbook"
+STYLES = ("short", "schema")
 INSTRUCTION = "You answer questions about Pellworth from passages of its handbook."
-TASK = "Give the number of the passage that answers the question, and a short answer. If none answers it, give 0."
+# What stands after the question. A model as small as the course's answers best where it is asked for nothing but a
+# short answer; to a schema with a source it gives numbers without sense.
+TASKS = {
+    "short": "Short answer:",
+    "schema": "Give the number of the passage that answers the question, and a short answer. If none answers it, give 0.",
+}
 # A token of English text has about four characters. With fewer than this many per token, a prompt surely fits.
 FEWEST_CHARACTERS = 2
 TEMPLATE_TOKENS = 40  # what a chat template adds
@@ -46,7 +52,7 @@ class GroundedAnswer:
         cited: the hits that it cites; empty where it is refused.
         hits: what was found.
         support: the best cosine among the hits, None where none has one.
-        refused_by: `threshold`, `model`, or an empty text where it is not refused.
+        refused_by: `threshold`, `model`, `check`, or an empty text where it is not refused.
         prompt: what the model was asked, None where the threshold refused before.
         reply: what it answered.
     """
@@ -99,7 +105,7 @@ def assemble_prompt(
     hits: Sequence[Hit],
     model: Model,
     *,
-    task: str = TASK,
+    task: str = TASKS["short"],
     instruction: str = INSTRUCTION,
     max_tokens: int = 64,
     context: int | None = None,
@@ -151,49 +157,70 @@ def _fits(messages: list[dict], room: int, model: Model) -> bool:
 class Assistant:
     """Answers questions from documents; a system for `evaluate`.
 
-    It refuses in two places: before the model is asked, where no hit is as near to the question as `threshold`, and
-    after, where the model itself chooses source 0.
+    It says "not in the handbook" in up to three places: before the model is asked, where no hit is as near to the
+    question as `threshold`; where the model says so itself; and after, where no passage holds the words of the answer.
 
     Attributes:
         model: writes the answers.
         retriever: finds the passages.
         k: passages in the prompt.
+        style: `short`: the model writes a short answer, and the passage that holds most of its words is cited;
+            `schema`: the model names its source in JSON, or 0, which small models cannot.
         threshold: the least cosine of the best hit; None asks the model always. Choose it on a development set.
-        may_refuse: whether the model may choose 0.
+        least_share: in the style `short`, the share of the answer's words that the cited passage must hold, with all
+            its numbers; 0 leaves the check out.
         max_tokens: most tokens of the reply.
     """
 
     model: Model
     retriever: Retriever
-    k: int = 3
+    k: int = 2
+    style: str = "short"
     threshold: float | None = None
-    may_refuse: bool = True
-    max_tokens: int = 64
+    least_share: float = 0.5
+    max_tokens: int = 48
     instruction: str = INSTRUCTION
-    task: str = TASK
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES or not 0 <= self.least_share <= 1:
+            raise DataError(
+                f"There is no style “{self.style}” with a least share of {self.least_share}.",
+                f"Choose one of {', '.join(STYLES)}, and a share from 0 to 1.",
+            )
 
     def list_parts(self) -> list:
         """Return what the answers depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
-        options = [self.k, self.threshold, self.may_refuse, self.max_tokens, self.instruction, self.task]
+        options = [self.k, self.style, self.threshold, self.least_share, self.max_tokens, self.instruction]
         return [repr(self.model), self.retriever, options]
 
     def answer(self, question: str) -> GroundedAnswer:
         """Return the answer to a question. Raises what search and model raise."""
         hits = tuple(self.retriever.find_chunks(question, self.k))
-        cosines = [hit.cosine for hit in hits if hit.cosine is not None]
-        support = max(cosines, default=None)
+        support = max((hit.cosine for hit in hits if hit.cosine is not None), default=None)
         if not hits or (self.threshold is not None and (support is None or support < self.threshold)):
             return GroundedAnswer(question, NOT_FOUND, NOT_FOUND, (), hits, support, "threshold")
-        options = {"task": self.task, "instruction": self.instruction, "max_tokens": self.max_tokens}
-        prompt = assemble_prompt(question, hits, self.model, **options)
-        schema = make_schema(len(prompt.hits), self.may_refuse)
-        reply = self.model.chat(prompt.messages, schema=schema, max_tokens=self.max_tokens)
-        source, answer = read_reply(reply.parsed, len(prompt.hits))
-        given = (hits, support)
-        if source == 0 or not answer:
-            return GroundedAnswer(question, NOT_FOUND, NOT_FOUND, (), *given, "model", prompt, reply)
+        prompt = assemble_prompt(
+            question,
+            hits,
+            self.model,
+            task=TASKS[self.style],
+            instruction=self.instruction,
+            max_tokens=self.max_tokens,
+        )
+        if self.style == "schema":
+            reply = self.model.chat(prompt.messages, schema=make_schema(len(prompt.hits)), max_tokens=self.max_tokens)
+            source, text = read_reply(reply.parsed, len(prompt.hits))
+            refused_by = "" if source and text else "model"
+        else:
+            reply = self.model.chat(prompt.messages, max_tokens=self.max_tokens, stop=["\n"])
+            text = " ".join(reply.text.split())
+            source, share = find_source(text, prompt.hits)
+            is_said = not text or NOT_FOUND in text.casefold()
+            refused_by = "model" if is_said else "check" if not source or share < self.least_share else ""
+        if refused_by:
+            return GroundedAnswer(question, NOT_FOUND, NOT_FOUND, (), hits, support, refused_by, prompt, reply)
         cited = (prompt.hits[source - 1],)
-        return GroundedAnswer(question, f"{answer} [{source}]", answer, cited, *given, "", prompt, reply)
+        return GroundedAnswer(question, f"{text} [{source}]", text, cited, hits, support, "", prompt, reply)
 
     def __call__(self, question: str) -> Answer:
         """Return the answer as `evaluate` wants it: the text without citation, the reply, and the trace."""
@@ -209,13 +236,36 @@ class Assistant:
         return Answer(result.answer, (result.reply,) if result.reply else (), trace)
 
 
-def make_schema(num_passages: int, may_refuse: bool = True) -> dict:
-    """Return the schema of a reply: the number of its source, then the answer."""
-    sources = [*([0] if may_refuse else []), *range(1, num_passages + 1)]
+def find_source(answer: str, hits: Sequence[Hit]) -> tuple[int, float]:
+    """Return the number of the passage that holds most of an answer's words, and the share that it holds.
+
+    Of equals the first. A passage that lacks a number of the answer is no source of it. Stop words do not count; where
+    the answer has no other words, as in "no", the first passage is taken, with a share of 0.
+
+    Args:
+        answer: the text without citation.
+        hits: the passages as they are numbered, from 1.
+
+    Returns:
+        The number, 0 where each passage lacks a number of the answer; and the share, in [0, 1].
+    """
+    words = set(split_words(answer))
+    numbers = {word for word in words if word[0].isdigit()}
+    best, best_share = 0, -1.0
+    for number, hit in enumerate(hits, start=1):
+        held = set(split_words(hit.chunk.searched))
+        share = len(words & held) / len(words) if words else 0.0
+        if numbers <= held and share > best_share:
+            best, best_share = number, share
+    return best, max(best_share, 0.0)
+
+
+def make_schema(num_passages: int) -> dict:
+    """Return the schema of a reply: the number of its source, 0 for none, then the answer."""
     return {
         "type": "object",
         "properties": {
-            "source": {"type": "integer", "enum": sources},
+            "source": {"type": "integer", "enum": list(range(num_passages + 1))},
             "answer": {"type": "string", "maxLength": 120},
         },
         "required": ["source", "answer"],

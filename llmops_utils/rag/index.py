@@ -85,6 +85,9 @@ class Index:
         chunks: all of them, by id, in the order of the pages.
         changes: what the run did that made it.
         collection: the Chroma collection, for a closer look.
+        embedding: makes the vectors.
+        client: the Chroma client.
+        content: stands for the set of chunks; the collection says the same as long as nobody changed it.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Index:
     collection: object = field(repr=False, compare=False)
     embedding: Embedding = field(repr=False, compare=False)
     client: object = field(repr=False, compare=False)
+    content: str = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -120,7 +124,7 @@ class Index:
                 query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
             )
             held = self.client.get_collection(self.name, embedding_function=None).metadata
-        if held.get("content") != describe_content(self.chunks):
+        if held.get("content") != self.content:
             raise IndexChanged(
                 f"The index “{self.name}” was changed by another notebook or process.", "Build it again in this one."
             )
@@ -174,7 +178,7 @@ def build_index(
             collection.modify(metadata={**collection.metadata, "content": content})
     embedded = tuple(dict.fromkeys(chunk.page.name for chunk in missing))
     changes = Changes(len(missing), len(stale), len(chunks) - len(missing), embedded)
-    return Index(name, chunking, chunks, changes, collection, embedding, client)
+    return Index(name, chunking, chunks, changes, collection, embedding, client, content)
 
 
 def describe_content(ids: Iterable[str]) -> str:
