@@ -146,6 +146,32 @@ class Injection:
     target: str
 
 
+@dataclass(frozen=True)
+class PrivateText:
+    """A text and how it should read without personal data; `kind` is email, phone, iban, card or none."""
+
+    id: str
+    kind: str
+    text: str
+    redacted: str
+
+
+@dataclass(frozen=True)
+class NearPair:
+    """Two questions that are near each other, with their answers."""
+
+    id: str
+    question: str
+    near_question: str
+    answer: str
+    near_answer: str
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both questions have the same answer."""
+        return self.answer == self.near_answer
+
+
 def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
@@ -229,6 +255,21 @@ def load_injections(path: Path = DATA / "injections.csv") -> list[Injection]:
         return Injection(**row)
 
     return read_csv(path, build)
+
+
+def load_private_texts(path: Path = DATA / "private_texts.csv") -> list[PrivateText]:
+    """Return texts with and without personal data. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> PrivateText:
+        _check_labels(row, kind=("email", "phone", "iban", "card", "none"))
+        return PrivateText(**row)
+
+    return read_csv(path, build)
+
+
+def load_near_pairs(path: Path = DATA / "near_questions.csv") -> list[NearPair]:
+    """Return pairs of near questions, with the same answer or not. Raises `DataError` with file and line."""
+    return read_csv(path, lambda row: NearPair(**row))
 
 
 def _build_problem(row: dict, symbols: str) -> Problem:
