@@ -29,8 +29,10 @@ live: setup ## every notebook and the live tests against the embedded model
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
 
-bench: setup ## throughput of the model on this machine, as ratios in one run
+bench: setup ## throughput of the model, as ratios in one run; what the gate and the monitor catch and miss
 	@$(VENV) benchmarks/throughput.py
+	@$(VENV) benchmarks/gate.py
+	@$(VENV) benchmarks/monitor.py
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run

@@ -11,6 +11,7 @@ Source: S. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferior
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .datasets import INTENTS, SENTIMENTS, URGENCIES, Example, load_messages, make_examples
+from .datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
 from .errors import DataError, PromptError
 from .evaluation import Comparison, Report, compare, evaluate, format_points
 from .metrics import Estimate
 from .model import Model
 from .prompts import PROMPTS, Prompt, load_prompt
 from .releases import load_production, load_release
+from .reply import Reply
 from .results import PRICED_AT
 from .scorers import ChoiceMatch
 
@@ -42,8 +44,19 @@ class LabelTask:
 
     def load_examples(self, split: str, num: int | None = None) -> list[Example]:
         """Return the first `num` examples of a split, without messages that have none of the labels."""
-        messages = [one for one in load_messages(split) if getattr(one, self.field) in self.labels]
-        return make_examples(messages[:num], "text", self.field)
+        return make_examples(self._list_messages(split)[:num], "text", self.field)
+
+    def choose_shots(self, num: int) -> list[tuple[str, str]]:
+        """Return `num` pairs of text and label from the split `shots`, going round the labels."""
+        queues: dict[str, list[Message]] = {}
+        for message in self._list_messages("shots"):
+            queues.setdefault(getattr(message, self.field), []).append(message)
+        rounds = itertools.zip_longest(*queues.values())
+        shots = [message for listed in rounds for message in listed if message is not None]
+        return [(message.text, getattr(message, self.field)) for message in shots[:num]]
+
+    def _list_messages(self, split: str) -> list[Message]:
+        return [one for one in load_messages(split) if getattr(one, self.field) in self.labels]
 
 
 TASKS = {
@@ -239,15 +252,26 @@ def _count_needed(mean: float, variance: float, margin: float) -> int | None:
     return math.ceil(max(z * z * variance / room**2, z * z * (1 - margin) / margin if variance == 0 else 0))
 
 
-def make_system(model: Model, prompt: Prompt, labels: Sequence[str]) -> Callable:
-    """Return a system that asks the model with a prompt for one of the labels; the prompt's variable is `message`."""
+def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 0) -> Callable:
+    """Return a system that asks the model with a prompt for one of the task's labels.
+
+    The prompt's only variable is `message`. Examples stand before the message as earlier turns, in the prompt's form.
+    """
     if prompt.variables != {"message"}:
         raise PromptError(
             f"The gate gives {prompt.label} the variable message, and it has "
             f"{', '.join(sorted(prompt.variables)) or 'none'}.",
             "Write {{ message }} where the customer's text goes, or use evaluate and decide yourself.",
         )
-    return lambda text: model.chat(prompt.render(message=text), choices=list(labels), max_tokens=MAX_TOKENS)
+    turns = []
+    for text, label in task.choose_shots(num_shots):
+        turns += [prompt.render(message=text)[-1], {"role": "assistant", "content": label}]
+
+    def ask(text: str) -> Reply:
+        *beginning, message = prompt.render(message=text)
+        return model.chat([*beginning, *turns, message], choices=list(task.labels), max_tokens=MAX_TOKENS)
+
+    return ask
 
 
 def run_gate(
@@ -265,7 +289,7 @@ def run_gate(
         model: what both versions are asked with; in replay its recordings.
         candidate: a revision or version; default: the highest revision.
         folder: the registry.
-        num: only so many examples, at least 2; default: the whole split.
+        num: only so many examples, at least 2; default: as many as the release says.
         parallel: requests at once; default: LLMOPS_PARALLEL.
 
     Raises:
@@ -280,12 +304,12 @@ def run_gate(
     if present.version == new.version:
         raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
     task = TASKS[release.task]
-    examples = task.load_examples(release.split, num)
     if num is not None and num < 2:
         raise DataError(f"{num} examples are too few to compare.", "Give at least 2, or leave num out.")
+    examples = task.load_examples(release.split, num or release.num_examples)
     reports = [
         evaluate(
-            make_system(model, prompt, task.labels),
+            make_system(model, prompt, task, release.num_shots),
             examples,
             ChoiceMatch(task.labels),
             name=prompt.label,

@@ -17,13 +17,13 @@ from .results import PRICED_AT
 from .settings import DATA
 
 # The set-ups in which all messages were asked; `make_traffic.py` says how.
-SOURCES = ("production", "coarser model", "one-sided examples", "loose model")
+SOURCES = ("production", "coarser model", "changed prompt", "loose model")
 # What happens, in the words of the chapter, by name.
 INCIDENTS = {
     "none": "nothing happens",
     "coarser model": "the provider serves coarser weights under the same name",
     "loose model": "the provider's new version no longer keeps to the list of labels",
-    "prompt": "a prompt change goes out whose examples all come from one desk",
+    "prompt": "a well-meant change of the prompt goes out without the gate",
     "questions": "a strike at the parcel service: half of all messages ask for parcels",
 }
 DRIFT_INTENT, DRIFT_SHARE = "delivery", 0.5
@@ -99,7 +99,7 @@ def simulate_traffic(
         is_drifted = (random.random(num) < DRIFT_SHARE) & (np.arange(num) >= start)
         places = np.where(is_drifted, np.array(wanted)[random.integers(0, len(wanted), num)], places)
     is_graded = random.random(num) < share_graded
-    source = {"prompt": "one-sided examples"}.get(incident, incident if incident in SOURCES else "production")
+    source = {"prompt": "changed prompt"}.get(incident, incident if incident in SOURCES else "production")
     return [
         _make_request(traffic[source if number >= start else "production"][place], bool(is_graded[number]))
         for number, place in enumerate(places)

@@ -189,7 +189,7 @@ class Monitor:
             )
         self.size, self.rule, self.measures = size, rule or AlertRule(), tuple(measures)
         self.codes = {
-            name: sorted({getattr(request, name) for request in reference}) + [NO_CODE]
+            name: [*sorted({getattr(request, name) for request in reference}), NO_CODE]
             for name in ("cluster", "answer")
         }
         columns = self._make_columns(reference)

@@ -41,6 +41,8 @@ class Release(BaseModel):
     Attributes:
         task: what candidates are measured on; a name in `gate.TASKS`.
         split: the part of its data set.
+        num_examples: only its first ones; None for all.
+        num_shots: how many examples of the split `shots` stand before each message as earlier turns.
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
         history: what was in production, the present last.
@@ -50,6 +52,8 @@ class Release(BaseModel):
 
     task: str
     split: Literal["dev", "test"] = "test"
+    num_examples: int | None = Field(None, ge=2)
+    num_shots: int = Field(0, ge=0, le=64)
     margin: float = Field(0.1, gt=0, lt=1)
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: tuple[Entry, ...] = ()
@@ -159,6 +163,8 @@ def open_release(
     folder: Path = PROMPTS,
     *,
     split: str = "test",
+    num_examples: int | None = None,
+    num_shots: int = 0,
     margin: float = 0.1,
     max_usd_per_1000: float | None = None,
 ) -> Release:
@@ -167,7 +173,8 @@ def open_release(
     Raises:
         PromptError: there is no such prompt, a value is out of range, or a file that is there is malformed.
     """
-    fields = {"task": task, "split": split, "margin": margin, "max_usd_per_1000": max_usd_per_1000}
+    limits = {"margin": margin, "max_usd_per_1000": max_usd_per_1000}
+    fields = {"task": task, "split": split, "num_examples": num_examples, "num_shots": num_shots} | limits
     try:
         new = Release(**fields)
     except ValidationError as error:
