@@ -46,10 +46,7 @@ def _grade_threshold(function) -> str:
         found = call_learner(function, list(listed), most_wrong)
         if found != expected:
             told = [(row.threshold, f"wrong {row.wrong_hits}") for row in listed]
-            raise Wrong(
-                f"For {told} and most_wrong = {most_wrong} it returned {found}"
-                + (f": {why}." if why else ".")
-            )
+            raise Wrong(f"For {told} and most_wrong = {most_wrong} it returned {found}" + (f": {why}." if why else "."))
     return "The upper bound is what you may promise. With few labelled pairs no threshold can be promised anything."
 
 
@@ -72,25 +69,26 @@ def _grade_mask(function) -> str:
 
 
 def _grade_release(function) -> str:
+    shown, held = "a loss as large as the margin is excluded here", "a loss as large as the margin is not excluded here"
+    worse = "the whole interval lies below 0, also where the loss is within the margin"
     cases = [
-        ((-0.04, 0.06, 0.1, 0.05, 0.1), "pass"),
-        ((-0.12, 0.06, 0.1, 0.05, 0.1), "too few"),
-        ((-0.20, -0.02, 0.1, 0.05, 0.1), "regression"),
-        ((-0.04, -0.01, 0.1, 0.05, 0.1), "regression"),
-        ((-0.04, 0.06, 0.1, 0.20, 0.1), "price"),
-        ((0.05, 0.20, 0.1, 0.20, 0.1), "price"),
-        ((-0.20, -0.02, 0.1, 0.20, 0.1), "regression"),
-        ((-0.12, 0.20, 0.1, 0.20, 0.1), "too few"),
-        ((-0.04, 0.06, 0.03, 0.05, 0.1), "too few"),
-        ((0.01, 0.06, 0.1, 0.10, 0.1), "pass"),
+        ((-0.04, 0.06, 0.1, 0.05, 0.1), "pass", shown),
+        ((-0.12, 0.06, 0.1, 0.05, 0.1), "too few", held),
+        ((-0.20, -0.02, 0.1, 0.05, 0.1), "regression", worse),
+        ((-0.04, -0.01, 0.1, 0.05, 0.1), "regression", worse),
+        ((-0.04, 0.06, 0.1, 0.20, 0.1), "price", "it is good enough, and too dear"),
+        ((0.05, 0.20, 0.1, 0.20, 0.1), "price", "also a better candidate can be too dear"),
+        ((-0.20, -0.02, 0.1, 0.20, 0.1), "regression", "of several reasons the score comes first"),
+        ((-0.12, 0.20, 0.1, 0.20, 0.1), "too few", "of several reasons the score comes first"),
+        ((-0.04, 0.06, 0.03, 0.05, 0.1), "too few", held),
+        ((0.01, 0.06, 0.1, 0.10, 0.1), "pass", "the limit of the price itself is allowed"),
     ]
-    for values, expected in cases:
-        found = call_learner(function, *values)
-        if found != expected:
+    for values, expected, why in cases:
+        if call_learner(function, *values) != expected:
             low, high, margin, usd, max_usd = values
             raise Wrong(
-                f"For an interval from {low:+.0%} to {high:+.0%}, a margin of {margin:.0%} and a price of ${usd:.2f} with "
-                f"${max_usd:.2f} allowed it returned {found!r}."
+                f"For an interval from {low:+.0%} to {high:+.0%}, a margin of {margin:.0%} and ${usd:.2f} where "
+                f"${max_usd:.2f} are allowed, the answer is another one: {why}."
             )
     return "Only what was shown passes; what was not shown is held up, and told apart from what was shown to be bad."
 

@@ -113,7 +113,7 @@ WRONG = {
             "    if high < 0:\n"
             "        return 'regression'\n"
             "    return 'price' if usd > max_usd else 'pass'",
-            "it returned 'pass'",
+            "is not excluded here",
         ),
         Slip(
             "the price first",
@@ -123,7 +123,7 @@ WRONG = {
             "    if high < 0:\n"
             "        return 'regression'\n"
             "    return 'pass' if low > -margin else 'too few'",
-            "it returned 'price'",
+            "of several reasons the score comes first",
         ),
         Slip(
             "asks for an improvement",
@@ -133,7 +133,7 @@ WRONG = {
             "    if low <= 0:\n"
             "        return 'too few'\n"
             "    return 'price' if usd > max_usd else 'pass'",
-            "it returned 'too few'",
+            "is excluded here",
         ),
         Slip(
             "a loss within the margin passes",
@@ -141,7 +141,7 @@ WRONG = {
             "    if low > -margin:\n"
             "        return 'price' if usd > max_usd else 'pass'\n"
             "    return 'regression' if high < 0 else 'too few'",
-            "it returned 'pass'",
+            "the whole interval lies below 0",
         ),
     ],
 }
@@ -177,6 +177,10 @@ ALSO_RIGHT = {
 
 RAISING = {
     "12.1": [
-        ("def find_alarm(is_beyond, in_a_row):\n    return is_beyond[in_a_row].place", "AttributeError", "([False, True, True, False], 2)")
+        (
+            "def find_alarm(is_beyond, in_a_row):\n    return is_beyond[in_a_row].place",
+            "AttributeError",
+            "([False, True, True, False], 2)",
+        )
     ],
 }
