@@ -18,6 +18,7 @@ messages. Times are those of this machine; the shipped file was made with SmolLM
 import csv
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,15 +107,16 @@ def group_messages(model: Model) -> dict[str, str]:
     return {one.id: f"c{((centres - vectors[one.id]) ** 2).sum(axis=1).argmin() + 1}" for one in test}
 
 
-def ask_all(system) -> list[tuple]:
-    """Return (answer, score, seconds, tokens read, tokens written) for each test message."""
+def ask_all(systems: dict[str, Callable]) -> list[list]:
+    """Return a row of the file for each test message and set-up; what else this machine does hits all alike."""
     rows = []
     for message in load_messages("test")[:NUM_MESSAGES]:
-        reply = system(message.text)
-        answer = find_choice(reply.text, list(INTENTS)) or "none"
-        score = int(answer == message.intent)
-        rows.append((answer, score, f"{reply.latency_s:.4f}", reply.prompt_tokens, reply.completion_tokens))
-    return rows
+        for source, system in systems.items():
+            reply = system(message.text)
+            answer = find_choice(reply.text, list(INTENTS)) or "none"
+            numbers = [int(answer == message.intent), f"{reply.latency_s:.4f}"]
+            rows.append([source, message.id, answer, *numbers, reply.prompt_tokens, reply.completion_tokens])
+    return sorted(rows, key=lambda row: SOURCES.index(row[0]))  # a stable sort: the messages stay in order
 
 
 def main() -> None:
@@ -126,10 +128,6 @@ def main() -> None:
     clusters = group_messages(other)
     prompt, changed = load_prompt("route_message", 2), load_prompt("route_message", 3)
     task, num_shots = TASKS["intent"], load_release("route_message").num_shots
-    strict = make_system(model, prompt, task, num_shots)
-
-    def ask_loosely(text: str):
-        return make_system(Loose(), prompt, task, num_shots)(text)
 
     class Loose:
         """The model without `choices`."""
@@ -137,31 +135,39 @@ def main() -> None:
         def chat(self, messages, choices, max_tokens):
             return other.chat(messages, max_tokens=max_tokens)
 
-    answers = {
-        "production": ask_all(strict),
-        "changed prompt": ask_all(make_system(model, changed, task, num_shots)),
-        "loose model": ask_all(ask_loosely),
-    }
     with tempfile.TemporaryDirectory() as folder:
         coarse = Path(folder) / "coarse.gguf"
         coarse.write_bytes(coarsen_weights(weights.read_bytes()))
-        # As a provider would: the same name, address and requests; another file behind them.
         wanted = (settings.context, settings.parallel, settings.threads)
-        swapped = start_server(coarse, local.name, *wanted)
-        server._running[str(weights), local.name, *wanted] = swapped
-        answers["coarser model"] = ask_all(make_system(coarse_model, prompt, task, num_shots))
+
+        def serve(path: Path, system: Callable) -> Callable:
+            """As a provider would: the same name, address and requests; another file behind them.
+
+            Each set-up has a server of its own: one server would have read the message for another set-up already.
+            """
+            own = start_server(path, local.name, *wanted)
+
+            def ask(text: str):
+                server._running[str(weights), local.name, *wanted] = own
+                return system(text)
+
+            return ask
+
+        systems = {
+            "production": serve(weights, make_system(model, prompt, task, num_shots)),
+            "changed prompt": serve(weights, make_system(model, changed, task, num_shots)),
+            "loose model": serve(weights, make_system(Loose(), prompt, task, num_shots)),
+            "coarser model": serve(coarse, make_system(coarse_model, prompt, task, num_shots)),
+        }
+        rows = ask_all(systems)
     with TARGET.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         columns = ["score", "latency_s", "prompt_tokens", "completion_tokens"]
         writer.writerow(["id", "source", "message", "cluster", "answer", *columns])
-        number = 0
-        for source in SOURCES:
-            num_right = 0
-            for message, row in zip(load_messages("test")[:NUM_MESSAGES], answers[source], strict=True):
-                number += 1
-                num_right += row[1]
-                writer.writerow([f"t{number:03}", source, message.id, clusters[message.id], *row])
-            print(f"{source}: {num_right} of {len(answers[source])} right")
+        for number, (source, name, *rest) in enumerate(rows, start=1):
+            writer.writerow([f"t{number:03}", source, name, clusters[name], *rest])
+    for source in SOURCES:
+        print(f"{source}: {sum(row[3] for row in rows if row[0] == source)} of {NUM_MESSAGES} right")
 
 
 if __name__ == "__main__":
