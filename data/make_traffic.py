@@ -8,7 +8,7 @@ interrupted run goes on where it stopped.
 - production: the prompt `route_message` as it is in production, its answer held to the eight intents;
 - coarser model: the same with weights that keep 4 of their 16 steps, under the same name: what a provider that saves
   memory might do overnight;
-- changed prompt: revision 3 of the prompt, a well-meant change that the gate would have stopped;
+- changed prompt: revision 3 of the prompt, which sends only the beginning of each message, to save tokens;
 - loose model: the same prompt, but the answer is no longer held to the labels; "none" stands where it names none.
 
 The column `cluster` is the nearest of eight groups of messages, found by k-means over the embeddings of the 160 dev

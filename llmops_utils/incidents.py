@@ -23,7 +23,7 @@ INCIDENTS = {
     "none": "nothing happens",
     "coarser model": "the provider serves coarser weights under the same name",
     "loose model": "the provider's new version no longer keeps to the list of labels",
-    "prompt": "a well-meant change of the prompt goes out without the gate",
+    "prompt": "a change of the prompt that saves tokens goes out without the gate",
     "questions": "a strike at the parcel service: half of all messages ask for parcels",
 }
 DRIFT_INTENT, DRIFT_SHARE = "delivery", 0.5

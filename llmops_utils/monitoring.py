@@ -123,7 +123,8 @@ class AlertRule:
 
     Attributes:
         quantile: the share of quiet windows that stay within the limit, in (0.5, 1).
-        in_a_row: so many windows beyond it one after the other.
+        in_a_row: so many windows beyond it one after the other; a measure that looks at several windows together has
+            to stay beyond it until that many have passed that share no request.
     """
 
     quantile: float = 0.995
@@ -232,11 +233,18 @@ class Monitor:
             values = self._compute(list(recent))
             beyond = tuple(name for name in values if self._is_beyond(name, values[name]))
             in_a_row = Counter({name: in_a_row[name] + 1 for name in beyond})
-            alarms = tuple(name for name in beyond if in_a_row[name] >= self.rule.in_a_row)
+            alarms = tuple(name for name in beyond if in_a_row[name] >= self._count_needed(name))
             yield Window(number, number * self.size, values, beyond, alarms)
 
+    def _find(self, name: str) -> Measure:
+        return next(measure for measure in self.measures if measure.name == name)
+
+    def _count_needed(self, name: str) -> int:
+        """Return after how many windows in a row the first and the last of them share no request."""
+        return (self.rule.in_a_row - 1) * self._find(name).span + 1
+
     def _is_beyond(self, name: str, value: float) -> bool:
-        measure = next(one for one in self.measures if one.name == name)
+        measure = self._find(name)
         limit = self.limits[name]
         return value > limit if measure.is_high_bad else value < limit  # a comparison with nan is False
 
