@@ -111,7 +111,7 @@ MEASURES = (
     Measure("tokens", _compute_mean("tokens")),
     Measure("dollars per 1,000", _compute_mean("usd_per_1000")),
     Measure("refusals", _compute_mean("is_refused")),
-    Measure("drift of the questions", _compute_drift("cluster")),
+    Measure("drift of the questions", _compute_drift("cluster"), span=4),
     Measure("drift of the answers", _compute_drift("answer")),
     Measure("score of the graded", _compute_score, is_high_bad=False, span=4),
 )

@@ -125,7 +125,7 @@ def test_each_measure_raises_the_alarm_for_its_own_fault(monitor, name):
     stream = make_requests(250, seed=1) + make_requests(500, seed=2, **CHANGES[name])
     found = find_first_alarm(monitor.watch(stream), after=250)
     assert name in found.alarms
-    assert found.num_served <= 250 + 50 * (8 if name == "score of the graded" else 2)
+    assert found.num_served <= 250 + 50 * (8 if name in ("score of the graded", "drift of the questions") else 2)
 
 
 def test_one_window_beyond_the_limit_is_not_yet_an_alarm(monitor):
@@ -183,7 +183,7 @@ def load_benchmark(name):
 def test_every_incident_is_noticed(incident):
     delays, _ = load_benchmark("monitor").measure_delays(load_traffic(), incident, AlertRule(0.995, 2), 5)
     assert None not in delays
-    assert max(delays) <= 1000
+    assert max(delays) <= (1000 if incident == "questions" else 100)
 
 
 def test_quiet_traffic_hardly_ever_raises_an_alarm():
