@@ -10,12 +10,13 @@ from scipy.optimize import minimize_scalar
 
 import llmops_utils.__main__ as command_line
 from llmops_utils.datasets import INTENTS, Example
-from llmops_utils.errors import DataError, PromptError
+from llmops_utils.errors import DataError, PromptError, RecordingMissing
 from llmops_utils.evaluation import Answer, evaluate
 from llmops_utils.gate import TASKS, bound_change, bound_flips, choose_outcome, decide, make_system, run_gate
 from llmops_utils.metrics import Estimate
-from llmops_utils.prompts import Prompt, save_prompt
-from llmops_utils.releases import open_release, promote
+from llmops_utils.model import Model
+from llmops_utils.prompts import Prompt, list_prompts, save_prompt
+from llmops_utils.releases import load_production, load_release, open_release, promote
 from llmops_utils.reply import Provenance, Reply
 from llmops_utils.scorers import ExactMatch
 from llmops_utils.settings import ROOT
@@ -304,3 +305,25 @@ def test_a_difference_that_cannot_be_is_refused():
 def test_the_same_seed_gives_the_same_pairs():
     is_right = np.array([True, False] * 20)
     assert simulate_pairs(is_right, 0.0, 50, 20) == simulate_pairs(is_right, 0.0, 50, 20)
+
+
+# --- what the course ships -----------------------------------------------------------------------------------
+
+
+def test_in_replay_the_shipped_gate_lets_revision_2_pass_and_stops_revision_3(tmp_path):
+    for prompt in list_prompts():
+        if prompt.name == "route_message":
+            save_prompt(prompt, tmp_path)
+    shipped = load_release("route_message")
+    limits = shipped.model_dump(exclude={"history", "task"})
+    open_release("route_message", shipped.task, tmp_path, **limits)
+    model = Model("12_operating_llms")
+    promote("route_message", 1, tmp_path)
+    assert run_gate("route_message", model, 2, tmp_path).outcome == "pass"
+    assert run_gate("route_message", model).outcome == "regression"
+    assert load_production("route_message").revision == 2
+
+
+def test_in_replay_an_unrecorded_prompt_is_an_error_and_no_decision(folder):
+    with pytest.raises(RecordingMissing):
+        run_gate("sort", Model("12_operating_llms"), 2, folder, num=4)
