@@ -29,9 +29,11 @@ live: setup ## every notebook and the live tests against the embedded model, 40 
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
 
-bench: setup ## throughput of the model, of embedding and of search on this machine
+bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate and monitor catch
 	@$(VENV) benchmarks/throughput.py
 	@$(VENV) benchmarks/retrieval.py
+	@$(VENV) benchmarks/gate.py
+	@$(VENV) benchmarks/monitor.py
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run

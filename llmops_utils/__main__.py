@@ -204,6 +204,57 @@ def record(name: str) -> None:
     print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
 
 
+@app.command("gate")
+def run_gate_command(
+    name: Annotated[str, typer.Argument(help="The prompt, such as route_message.")],
+    candidate: Annotated[str, typer.Option(help="A revision or version; default: the highest revision.")] = "",
+    num: Annotated[int | None, typer.Option(help="Only so many examples; default: the whole split.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+    recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_operating_llms",
+) -> None:
+    """Compare a candidate prompt with the one in production on its own data set.
+
+    Exit code 0: pass. 3: worse beyond chance. 4: too dear. 5: too few examples to tell. 1: an error, nothing decided.
+    """
+    from .gate import run_gate
+    from .model import Model
+    from .releases import choose_folder
+
+    chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
+    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
+    print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
+    sys.exit(decision.exit_code)
+
+
+@app.command("promote")
+def promote_prompt(
+    name: str,
+    revision: int,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+) -> None:
+    """Put a revision of a prompt into production."""
+    from .releases import choose_folder, promote
+
+    print(
+        f"In production: {name}, revision {promote(name, revision, folder or choose_folder(name), note).production.revision}."
+    )
+
+
+@app.command("roll-back")
+def roll_back_prompt(
+    name: str,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+) -> None:
+    """Put the revision back into production that was there before the present one."""
+    from .releases import choose_folder, roll_back
+
+    print(
+        f"In production: {name}, revision {roll_back(name, folder or choose_folder(name), note).production.revision}."
+    )
+
+
 def main() -> None:
     """Run the command line; an error of this package becomes its message and exit code 1."""
     for stream in (sys.stdout, sys.stderr):
