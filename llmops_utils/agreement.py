@@ -143,17 +143,15 @@ def _resample_kappa(cells, counts, groups, num_resamples: int, seed: int) -> Est
     tables = np.zeros((len(numbers), *counts.shape))
     for group, (row, column) in zip(groups, cells, strict=True):
         tables[numbers[group], row, column] += 1
-    random = np.random.default_rng(seed)
-    drawn = random.integers(0, len(tables), (num_resamples, len(tables)))
-    found = [_compute_or_nan(tables[chosen].sum(axis=0)) for chosen in drawn]
-    if np.isnan(found).all():
+    # A resample draws as many groups as there are; how often each is drawn is multinomial.
+    times = np.random.default_rng(seed).multinomial(len(tables), [1 / len(tables)] * len(tables), num_resamples)
+    drawn = np.tensordot(times, tables, 1)
+    shares = drawn / drawn.sum(axis=(1, 2), keepdims=True)
+    chance = (shares.sum(axis=1) * shares.sum(axis=2)).sum(axis=1)
+    has_kappa = ~np.isclose(chance, 1.0)
+    if not has_kappa.any():
         raise DataError("No resample has two grades: kappa has no interval.", "Measure more answers.")
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    agreeing = np.trace(shares, axis1=1, axis2=2)
+    found = (agreeing - chance)[has_kappa] / (1 - chance)[has_kappa]
+    low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(compute_kappa(counts), float(low), float(high))
-
-
-def _compute_or_nan(table: np.ndarray) -> float:
-    try:
-        return compute_kappa(table)
-    except DataError:
-        return float("nan")
