@@ -222,6 +222,32 @@ class NearPair:
         return self.answer == self.near_answer
 
 
+@dataclass(frozen=True)
+class GradedAnswer:
+    """An answer to a question about the shop with the course's own label: is it right?
+
+    Attributes:
+        topic: the same for the four answers to one question: short and long, right and wrong.
+        reference: the right answer in a few words.
+        length: short (at most 8 words) or long (at least 24); both of a label say the same.
+        label: right or wrong.
+    """
+
+    id: str
+    split: str
+    topic: str
+    question: str
+    reference: str
+    answer: str
+    length: str
+    label: str
+
+    @property
+    def case(self) -> str:
+        """What a judge is shown: question, reference and answer, a line each."""
+        return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
+
+
 def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
@@ -360,6 +386,19 @@ def load_private_texts(path: Path = DATA / "private_texts.csv") -> list[PrivateT
         return PrivateText(**row)
 
     return read_csv(path, build)
+
+
+def load_graded_answers(split: str | None = None, path: Path = DATA / "graded_answers.csv") -> list[GradedAnswer]:
+    """Return the graded answers of a split (dev or test), or all. Raises `DataError` with file and line.
+
+    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
+    """
+
+    def build(row: dict) -> GradedAnswer:
+        check_labels(row, split=("dev", "test"), length=("short", "long"), label=("right", "wrong"))
+        return GradedAnswer(**row)
+
+    return choose_split(read_csv(path, build), split, path, ("dev", "test"))
 
 
 def _split_parts(text: str, separator: str) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from llmops_utils.datasets import (
     Task,
     load_date_questions,
     load_fact_questions,
+    load_graded_answers,
     load_handbook_questions,
     load_injections,
     load_messages,
@@ -1000,3 +1001,65 @@ def test_an_unknown_field_is_refused_with_its_name(input, expected):
     with pytest.raises(DataError, match=r"question|mood") as caught:
         make_examples(load_messages("shots"), input, expected)
     assert caught.value.next_step == "Name two fields of the record."
+
+
+# The graded answers
+
+GRADED = {
+    **{"id": "g1", "split": "dev", "topic": "a1", "question": "How long?", "reference": "30 days"},
+    **{"answer": "Thirty days.", "length": "short", "label": "right"},
+}
+
+
+def test_there_are_four_graded_answers_to_each_of_28_questions():
+    answers = load_graded_answers()
+    assert [len(load_graded_answers(split)) for split in ("dev", "test")] == [24, 88]
+    assert Counter(Counter(one.topic for one in answers).values()) == {4: 28}
+    for start in range(0, len(answers), 4):
+        four = answers[start : start + 4]
+        assert len({(one.topic, one.question, one.reference, one.split) for one in four}) == 1
+        forms = [(one.length, one.label) for one in four]
+        assert forms == [("short", "right"), ("long", "wrong"), ("short", "wrong"), ("long", "right")]
+
+
+def test_short_graded_answers_are_short_and_long_ones_long():
+    for one in load_graded_answers():
+        num = len(one.answer.split())
+        assert num <= 8 if one.length == "short" else num >= 24, one.id
+
+
+def test_ids_of_graded_answers_count_up_and_no_two_answers_are_equal():
+    answers = load_graded_answers()
+    assert [one.id for one in answers] == [f"g{number:03}" for number in range(1, 113)]
+    assert len({(one.topic, normalize(one.answer)) for one in answers}) == 112
+
+
+def test_words_of_the_reference_do_not_decide_the_label_of_a_graded_answer():
+    answers = load_graded_answers("test")
+    holds = [normalize(one.reference) in normalize(one.answer) for one in answers]
+    wrong_with, right_without = (
+        sum(has and one.label == "wrong" for has, one in zip(holds, answers, strict=True)),
+        sum(not has and one.label == "right" for has, one in zip(holds, answers, strict=True)),
+    )
+    assert min(wrong_with, right_without) >= 8
+
+
+def test_a_case_shows_question_reference_and_answer():
+    one = load_graded_answers("dev")[0]
+    assert one.case == (
+        "Question: How long do I have to send a kettle back?\nReference: 30 days after delivery\n"
+        "Answer: Thirty days from delivery."
+    )
+    assert make_examples([one], "case", "label")[0] == Example("g001", one.case, "right")
+
+
+@pytest.mark.parametrize("column", ["split", "length", "label"])
+def test_a_graded_answer_with_another_label_is_named_with_file_and_line(tmp_path, column):
+    path = tmp_path / "rows.csv"
+    assert load_rows(load_graded_answers, path, GRADED)[0].label == "right"
+    with pytest.raises(DataError, match=rf"rows\.csv, line 2: {column} is “shots”"):
+        load_rows(load_graded_answers, path, GRADED | {column: "shots"})
+
+
+def test_the_readme_counts_the_graded_answers():
+    assert "| `graded_answers.csv` | 112 |" in (DATA / "README.md").read_text(encoding="utf-8")
