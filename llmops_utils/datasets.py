@@ -169,31 +169,12 @@ class HandbookQuestion:
 @dataclass(frozen=True)
 class PageAttack:
     """A paragraph for the page of a question that instructs the model; `marker` in an answer shows that it worked."""
-class PrivateText:
-    """A text and how it should read without personal data; `kind` is email, phone, iban, card or none."""
 
     id: str
     kind: str
     text: str
     question_id: str
     marker: str
-    redacted: str
-
-
-@dataclass(frozen=True)
-class NearPair:
-    """Two questions that are near each other, with their answers."""
-
-    id: str
-    question: str
-    near_question: str
-    answer: str
-    near_answer: str
-
-    @property
-    def is_same(self) -> bool:
-        """Whether both questions have the same answer."""
-        return self.answer == self.near_answer
 
 
 @dataclass(frozen=True)
@@ -348,6 +329,19 @@ def load_near_pairs(path: Path = DATA / "near_questions.csv") -> list[NearPair]:
     return read_csv(path, lambda row: NearPair(**row))
 
 
+def load_graded_answers(split: str | None = None, path: Path = DATA / "graded_answers.csv") -> list[GradedAnswer]:
+    """Return the graded answers of a split (dev or test), or all. Raises `DataError` with file and line.
+
+    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
+    """
+
+    def build(row: dict) -> GradedAnswer:
+        check_labels(row, split=("dev", "test"), length=("short", "long"), label=("right", "wrong"))
+        return GradedAnswer(**row)
+
+    return choose_split(read_csv(path, build), split, path, ("dev", "test"))
+
+
 def load_handbook_questions(
     split: str | None = None, path: Path = DATA / "handbook_questions.csv"
 ) -> list[HandbookQuestion]:
@@ -378,34 +372,12 @@ def load_page_attacks(path: Path = DATA / "page_attacks.csv") -> list[PageAttack
         if row["marker"] not in row["text"]:
             raise ValueError(f"the marker “{row['marker']}” does not stand in the text")
         return PageAttack(**row)
-def load_private_texts(path: Path = DATA / "private_texts.csv") -> list[PrivateText]:
-    """Return texts with and without personal data. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> PrivateText:
-        _check_labels(row, kind=("email", "phone", "iban", "card", "none"))
-        return PrivateText(**row)
 
     return read_csv(path, build)
 
 
-def load_graded_answers(split: str | None = None, path: Path = DATA / "graded_answers.csv") -> list[GradedAnswer]:
-    """Return the graded answers of a split (dev or test), or all. Raises `DataError` with file and line.
-
-    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
-    """
-
-    def build(row: dict) -> GradedAnswer:
-        check_labels(row, split=("dev", "test"), length=("short", "long"), label=("right", "wrong"))
-        return GradedAnswer(**row)
-
-    return choose_split(read_csv(path, build), split, path, ("dev", "test"))
-
-
 def _split_parts(text: str, separator: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(separator) if part.strip())
-def load_near_pairs(path: Path = DATA / "near_questions.csv") -> list[NearPair]:
-    """Return pairs of near questions, with the same answer or not. Raises `DataError` with file and line."""
-    return read_csv(path, lambda row: NearPair(**row))
 
 
 def _build_problem(row: dict, symbols: str) -> Problem:
