@@ -74,6 +74,26 @@ def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -
     return Picture(figure, f"Score against {label}: {told}.")
 
 
+def draw_changes(labels: Sequence[str], changes: Sequence[float], label: str) -> Picture:
+    """Return signed changes as bars to the left and right of 0, one line per label, in the given order.
+
+    Args:
+        labels: what each bar stands for.
+        changes: one per label.
+        label: what the change is, with its unit.
+    """
+    figure, axes = make_figure(5.4, 0.8 + 0.3 * len(labels))
+    colours = [BAR_COLOUR if change >= 0 else "#c2571a" for change in changes]
+    axes.barh(range(len(labels)), changes, color=colours)
+    axes.axvline(0, color="#808080", linewidth=1)
+    axes.set(yticks=range(len(labels)), xlabel=label)
+    axes.set_yticklabels(labels)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    told = "; ".join(f"{name} {change:+.2f}" for name, change in zip(labels, changes, strict=True))
+    return Picture(figure, f"{label}: {told}.")
+
+
 class Flips:
     """The examples on which a candidate and its baseline differ, as a table.
 
