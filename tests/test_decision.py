@@ -80,7 +80,7 @@ def test_an_option_that_wins_with_nothing_needs_nothing():
 
 @pytest.mark.parametrize(("option", "factor"), [("medium", "quality"), ("large", "colour")])
 def test_the_needed_score_wants_known_names(option, factor):
-    with pytest.raises(DataError, match="medium|colour"):
+    with pytest.raises(DataError, match=r"medium|colour"):
         find_needed_score(SCORES, EQUAL, option, factor)
 
 

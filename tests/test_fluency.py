@@ -70,7 +70,8 @@ def test_long_words_and_sentences_are_harder():
 
 
 @pytest.mark.parametrize(
-    ("word", "num"), [("cat", 1), ("kettle", 2), ("refund", 2), ("coffee", 2), ("guarantee", 3), ("price", 1), ("Mr", 1)]
+    ("word", "num"),
+    [("cat", 1), ("kettle", 2), ("refund", 2), ("coffee", 2), ("guarantee", 3), ("price", 1), ("Mr", 1)],
 )
 def test_syllables_of_plain_words(word, num):
     assert count_syllables(word) == num

@@ -36,7 +36,9 @@ def test_seven_billion_weights_of_16_bits_take_14_gigabytes():
 
 def test_parameters_times_bits_is_near_the_size_of_the_file():
     # Q4_1 takes 5 bits; norms, a table of larger weights and the vocabulary make the file a little larger.
-    assert MODEL.files[0].bytes == pytest.approx(compute_weight_bytes(MODEL.parameters, BITS_PER_WEIGHT["Q4_1"]), rel=0.2)
+    assert MODEL.files[0].bytes == pytest.approx(
+        compute_weight_bytes(MODEL.parameters, BITS_PER_WEIGHT["Q4_1"]), rel=0.2
+    )
 
 
 @pytest.mark.parametrize("name", ["layers", "kv_heads", "head_size", "tokens", "bits"])

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from llmops_utils.errors import DataError
+from llmops_utils.metrics import Estimate
 from llmops_utils.widgets.model_scorecard import ModelScorecard
-from llmops_utils.widgets.pictures import draw_changes
+from llmops_utils.widgets.pictures import draw_changes, draw_estimates
 from llmops_utils.widgets.table_explorer import TableExplorer
 
 EVIL = "<script>alert('x')</script> & \"more\""
@@ -26,7 +27,9 @@ def card():
 def test_the_static_scorecard_is_a_table_of_all_options(card):
     data = read_bundle(card)
     assert data["text/html"].count("<tr>") == 1 + len(SCORES)
-    assert "<td>1</td><td style='text-align:left'>small</td><td>0.20</td><td>1.00</td><td>0.60</td>" in data["text/html"]
+    assert (
+        "<td>1</td><td style='text-align:left'>small</td><td>0.20</td><td>1.00</td><td>0.60</td>" in data["text/html"]
+    )
     assert data["text/plain"].startswith("Model scorecard: “small” is first of 2 with 0.60 points")
 
 
@@ -121,3 +124,8 @@ def test_cells_are_no_markup_and_addresses_are_links(explorer):
 def test_the_picture_of_changes_tells_each_of_them():
     picture = draw_changes(["free", "kettle"], [-0.25, 0.1], "change of the probability of yes")
     assert picture.alt == "change of the probability of yes: free -0.25; kettle +0.10."
+
+
+def test_the_picture_of_estimates_tells_values_and_intervals():
+    picture = draw_estimates(["age"], [Estimate(0.012, -0.01, 0.035)], "change of yes")
+    assert picture.alt == "change of yes: age +0.012 [-0.010, +0.035]."

@@ -56,7 +56,9 @@ def _grade_costs(function) -> str:
         if found[1] < 700 * arguments[2]:
             raise Wrong(f"{told} A server that waits for work costs as much as one that works; one always runs.")
         raise Wrong(f"{told} The second number is not right: servers come whole, and a month has 730 hours.")
-    return "The API's line rises from zero, the servers' goes up in steps. Where they cross depends on how full a step is."
+    return (
+        "The API's line rises from zero, the servers' goes up in steps. Where they cross depends on how full a step is."
+    )
 
 
 def _grade_flips(function) -> str:

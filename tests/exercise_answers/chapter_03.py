@@ -94,7 +94,9 @@ WRONG = {
     ],
     "03.4": [
         Slip(
-            "no minimums", CHOICE + f"points = {POINTS}}}\n    return max(points, key=points.get)", "is out, however many"
+            "no minimums",
+            CHOICE + f"points = {POINTS}}}\n    return max(points, key=points.get)",
+            "is out, however many",
         ),
         Slip(
             "strictly above",
