@@ -175,12 +175,11 @@ EXERCISES = (
         ),
         """
         def choose_option(scores, weights, musts):
-            left = {
-                name: sum(weights[factor] * row[factor] for factor in weights)
-                for name, row in scores.items()
-                if all(row[factor] >= least for factor, least in musts.items())
-            }
-            return max(left, key=left.get) if left else None
+            points = dict()
+            for name, row in scores.items():
+                if all(row[factor] >= least for factor, least in musts.items()):
+                    points[name] = sum(weights[factor] * row[factor] for factor in weights)
+            return max(points, key=points.get) if points else None
         """,
     ),
 )
