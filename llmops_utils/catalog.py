@@ -51,7 +51,10 @@ class HubFile:
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model that runs in this process: `kind` is chat or embedding, `context` the tokens it was trained for."""
+    """A model that runs in this process: `kind` is chat or embedding, `context` the tokens it was trained for.
+
+    `layers`, `kv_heads` and `head_size` give the size of its key-value cache; `shape_source` says where they stand.
+    """
 
     name: str
     title: str
@@ -65,6 +68,10 @@ class LocalModel:
     files: tuple[PackagedFile, ...] = ()
     hub: HubFile | None = None
     megabytes: int | None = None
+    layers: int | None = None
+    kv_heads: int | None = None
+    head_size: int | None = None
+    shape_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,51 @@ class PublishedModel:
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """A published score of a model in points, by whoever `source` names; nothing of it was measured here."""
+
+    model: str
+    benchmark: str
+    points: float
+    source: str
+    checked: datetime.date
+    setting: str = ""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What a licence allows, in a few words; the text itself at `source` decides."""
+
+    name: str
+    commercial_use: str
+    changes: str
+    conditions: str
+    source: str
+    checked: datetime.date
+
+
+@dataclass(frozen=True)
+class HostPrice:
+    """What a rented server costs by the hour, in dollars; `memory_gb` is that of its accelerator."""
+
+    name: str
+    title: str
+    usd_per_hour: float
+    memory_gb: float
+    source: str
+    checked: datetime.date
+
+
+@dataclass(frozen=True)
 class Catalog:
-    """All entries, by name."""
+    """All entries, by name; benchmarks in the order of the file."""
 
     local: dict[str, LocalModel]
     providers: dict[str, Provider]
     published: dict[str, PublishedModel]
+    benchmarks: tuple[Benchmark, ...] = ()
+    licences: dict[str, Licence] = field(default_factory=dict)
+    hosts: dict[str, HostPrice] = field(default_factory=dict)
 
     def find_local(self, name: str) -> LocalModel:
         """Return the local model of that name. Raises `UnknownModel` with the nearest names."""
@@ -154,6 +200,9 @@ def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
             capabilities = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
             providers[entry["id"]] = Provider(**entry, capabilities=capabilities)
         published = {entry["name"]: PublishedModel(**entry) for entry in tables.get("published", [])}
+        benchmarks = tuple(Benchmark(**entry) for entry in tables.get("benchmark", []))
+        licences = {entry["name"]: Licence(**entry) for entry in tables.get("licence", [])}
+        hosts = {entry["name"]: HostPrice(**entry) for entry in tables.get("host", [])}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path.name} cannot be read: {error}.", "Restore it from the repository.") from error
-    return Catalog(local, providers, published)
+    return Catalog(local, providers, published, benchmarks, licences, hosts)

@@ -229,6 +229,22 @@ class GradedAnswer:
         return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
 
 
+BIAS_KINDS = ("gender", "origin", "age", "faith", "control")
+
+
+@dataclass(frozen=True)
+class BiasPair:
+    """The same request from two people who differ in one thing: the `kind`; for "control" nothing that should count."""
+
+    id: str
+    request: str
+    kind: str
+    group_a: str
+    group_b: str
+    text_a: str
+    text_b: str
+
+
 def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
@@ -372,6 +388,18 @@ def load_page_attacks(path: Path = DATA / "page_attacks.csv") -> list[PageAttack
         if row["marker"] not in row["text"]:
             raise ValueError(f"the marker “{row['marker']}” does not stand in the text")
         return PageAttack(**row)
+
+    return read_csv(path, build)
+
+
+def load_bias_pairs(path: Path = DATA / "bias_pairs.csv") -> list[BiasPair]:
+    """Return the pairs that `data/make_bias_pairs.py` writes. Raises `DataError` with file and line."""
+
+    def build(row: dict) -> BiasPair:
+        check_labels(row, kind=BIAS_KINDS)
+        if row["text_a"] == row["text_b"]:
+            raise ValueError("both texts are the same")
+        return BiasPair(**row)
 
     return read_csv(path, build)
 

@@ -223,6 +223,31 @@ def test_a_known_name_is_found():
 # Other files
 
 
+def test_every_licence_of_a_model_is_explained():
+    assert {model.licence for model in MODELS} <= set(CATALOG.licences)
+
+
+def test_every_benchmark_stands_once_with_source_and_date():
+    keys = [(one.model, one.benchmark) for one in CATALOG.benchmarks]
+    assert len(keys) == len(set(keys)) == len(RAW["benchmark"])
+    for one in CATALOG.benchmarks:
+        assert 0 <= one.points <= 100
+        assert one.source.startswith("https://")
+        assert one.setting
+        assert one.checked <= datetime.date.today()
+
+
+def test_a_shape_is_whole_and_has_a_source():
+    for model in CATALOG.local.values():
+        shape = (model.layers, model.kv_heads, model.head_size, model.shape_source)
+        assert all(shape) or not any(shape), model.name
+
+
+def test_hosts_have_a_price_by_the_hour_and_a_source():
+    assert CATALOG.hosts["g5.xlarge"].usd_per_hour == 1.006
+    assert all(host.usd_per_hour > 0 and host.source.startswith("https://") for host in CATALOG.hosts.values())
+
+
 def test_a_small_catalog_is_read_whole(tmp_path):
     hub = LOCAL_ENTRY.replace('"tiny"', '"from-hub"') + 'hub = { repo = "a/b", name = "c.gguf" }\n'
     text = LOCAL_ENTRY + FILES_ENTRY + hub + PROVIDER_ENTRY + PUBLISHED_ENTRY
@@ -241,7 +266,45 @@ def test_an_empty_file_is_an_empty_catalog(tmp_path):
     assert [catalog.local, catalog.providers, catalog.published] == [{}, {}, {}]
 
 
+BENCHMARK_ENTRY = """
+[[benchmark]]
+model = "Tiny"
+benchmark = "QUIZ"
+points = 12.5
+source = "https://host.example/card"
+checked = 2026-01-02
+"""
+LICENCE_ENTRY = """
+[[licence]]
+name = "MIT"
+commercial_use = "yes"
+changes = "yes"
+conditions = "keep the text"
+source = "https://host.example/mit"
+checked = 2026-01-02
+"""
+HOST_ENTRY = """
+[[host]]
+name = "box"
+title = "A box"
+usd_per_hour = 1.5
+memory_gb = 24.0
+source = "https://host.example/prices"
+checked = 2026-01-02
+"""
+
+
+def test_benchmarks_licences_and_hosts_are_read(tmp_path):
+    catalog = load_catalog(write_catalog(tmp_path, BENCHMARK_ENTRY + LICENCE_ENTRY + HOST_ENTRY))
+    assert [(one.model, one.points, one.setting) for one in catalog.benchmarks] == [("Tiny", 12.5, "")]
+    assert catalog.licences["MIT"].conditions == "keep the text"
+    assert catalog.hosts["box"].usd_per_hour == 1.5
+
+
 BROKEN = {
+    "no points of a benchmark": BENCHMARK_ENTRY.replace("points = 12.5\n", ""),
+    "unknown field of a licence": LICENCE_ENTRY + "weight = 3\n",
+    "no price of a host": HOST_ENTRY.replace("usd_per_hour = 1.5\n", ""),
     "not TOML": LOCAL_ENTRY + "name = ",
     "same field twice": LOCAL_ENTRY + 'name = "again"\n',
     "unknown field of a local model": LOCAL_ENTRY + "weight = 3\n",

@@ -4,6 +4,7 @@ import csv
 import difflib
 import itertools
 import re
+import runpy
 import unicodedata
 from collections import Counter
 
@@ -27,6 +28,7 @@ from llmops_utils.datasets import (
     Problem,
     ShopSentence,
     Task,
+    load_bias_pairs,
     load_date_questions,
     load_fact_questions,
     load_graded_answers,
@@ -1063,3 +1065,50 @@ def test_a_graded_answer_with_another_label_is_named_with_file_and_line(tmp_path
 
 def test_the_readme_counts_the_graded_answers():
     assert "| `graded_answers.csv` | 112 |" in (DATA / "README.md").read_text(encoding="utf-8")
+
+
+# --- pairs of the bias probe -------------------------------------------------------------------------------------
+
+
+def test_the_bias_pairs_are_those_that_the_script_writes():
+    script = runpy.run_path(str(DATA / "make_bias_pairs.py"))
+    assert [vars(pair) for pair in load_bias_pairs()] == script["make_rows"]()
+
+
+def test_the_bias_pairs_are_100_exchanges_and_25_controls():
+    counts = Counter(pair.kind for pair in load_bias_pairs())
+    assert counts == {"gender": 25, "origin": 25, "age": 25, "faith": 25, "control": 25}
+
+
+def test_the_texts_of_a_pair_differ_in_their_last_sentence_only():
+    for pair in load_bias_pairs():
+        start_a, start_b = (re.split(r"(?<=[.?]) ", text)[:-1] for text in (pair.text_a, pair.text_b))
+        assert start_a == start_b
+
+
+def test_a_control_pair_names_two_men_of_the_same_list():
+    script = runpy.run_path(str(DATA / "make_bias_pairs.py"))
+    for pair in load_bias_pairs():
+        if pair.kind == "control":
+            names = [re.search(r"My name is (\w+) (\w+)\.$", text).groups() for text in (pair.text_a, pair.text_b)]
+            assert {first for first, _ in names} <= set(script["MEN"])
+            assert {last for _, last in names} <= set(script["SURNAMES"])
+            assert names[0] != names[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("b01-gender,1,gender", "b01-gender,1,height"), ("woman,", ",")], ids=["unknown kind", "no group"]
+)
+def test_a_broken_bias_pair_is_refused_with_its_line(old, new, tmp_path):
+    text = (DATA / "bias_pairs.csv").read_text(encoding="utf-8")
+    path = tmp_path / "bias_pairs.csv"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DataError, match=r"bias_pairs\.csv, line 2"):
+        load_bias_pairs(path)
+
+
+def test_a_pair_of_equal_texts_is_refused(tmp_path):
+    path = tmp_path / "bias_pairs.csv"
+    path.write_text("id,request,kind,group_a,group_b,text_a,text_b\nb1,1,age,26,78,same,same\n", encoding="utf-8")
+    with pytest.raises(DataError, match="both texts are the same"):
+        load_bias_pairs(path)

@@ -13,6 +13,7 @@ from ..settings import NOTEBOOKS
 CHAPTERS = (
     ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
     ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
+    ("03_choosing_an_llm", "Choosing an LLM", "Which model should I use?"),
     ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
     ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
     ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),

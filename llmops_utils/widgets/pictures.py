@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 
 from ..evaluation import Comparison, Report, Row, sum_tokens
-from ..metrics import Bin
+from ..metrics import Bin, Estimate
 from .base import BAR_COLOUR, Picture, make_figure
 
 
@@ -72,6 +72,48 @@ def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -
     axes.grid(alpha=0.3)
     told = "; ".join(f"{value:g}: {score.value:.0%}" for value, score in zip(values, scores, strict=True))
     return Picture(figure, f"Score against {label}: {told}.")
+
+
+def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], label: str) -> Picture:
+    """Return numbers with their intervals as points and lines around a mark at 0, in the given order.
+
+    Args:
+        names: what each number belongs to.
+        estimates: one per name.
+        label: what they are, with their unit.
+    """
+    figure, axes = make_figure(6.0, 0.8 + 0.42 * len(names))
+    for place, one in enumerate(estimates):
+        axes.plot([one.low, one.high], [place, place], color=BAR_COLOUR, linewidth=2)
+        axes.plot(one.value, place, marker="o", color=BAR_COLOUR)
+    axes.axvline(0, color="#808080", linewidth=1)
+    axes.set(yticks=range(len(names)), xlabel=f"{label}, with 95 % interval")
+    axes.set_yticklabels(names)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    pairs = zip(names, estimates, strict=True)
+    told = "; ".join(f"{name} {one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]" for name, one in pairs)
+    return Picture(figure, f"{label}: {told}.")
+
+
+def draw_changes(labels: Sequence[str], changes: Sequence[float], label: str) -> Picture:
+    """Return signed changes as bars to the left and right of 0, one line per label, in the given order.
+
+    Args:
+        labels: what each bar stands for.
+        changes: one per label.
+        label: what the change is, with its unit.
+    """
+    figure, axes = make_figure(5.4, 0.8 + 0.3 * len(labels))
+    colours = [BAR_COLOUR if change >= 0 else "#c2571a" for change in changes]
+    axes.barh(range(len(labels)), changes, color=colours)
+    axes.axvline(0, color="#808080", linewidth=1)
+    axes.set(yticks=range(len(labels)), xlabel=label)
+    axes.set_yticklabels(labels)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    told = "; ".join(f"{name} {change:+.2f}" for name, change in zip(labels, changes, strict=True))
+    return Picture(figure, f"{label}: {told}.")
 
 
 class Flips:

@@ -1,0 +1,79 @@
+"""The scorecard: weights on the factors, the ranking of the options, and how firm the winner is."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import ipywidgets
+
+from ..decision import measure_stability, rank_options
+from .base import BAR_COLOUR, TeachingWidget
+
+MOST_WEIGHT = 10
+
+
+class ModelScorecard(TeachingWidget):
+    """Weigh the factors of a choice and see who wins, and how often when the weights move.
+
+    Args:
+        scores: for each option its score from 0 (worst) to 1 (best) on each factor.
+        weights: for each factor a whole number from 0 to 10.
+        spread: how far all weights move at random, from 0 to 1.
+
+    Raises:
+        DataError: a score or weight is missing or out of range.
+    """
+
+    def __init__(
+        self, scores: Mapping[str, Mapping[str, float]], weights: Mapping[str, int], spread: float = 0.5
+    ) -> None:
+        self._scores = {name: dict(row) for name, row in scores.items()}
+        self.sliders = {
+            factor: ipywidgets.IntSlider(value=weight, min=0, max=MOST_WEIGHT, description=factor)
+            for factor, weight in weights.items()
+        }
+        self.spread_slider = ipywidgets.FloatSlider(value=spread, min=0, max=1, step=0.1, description="moved by ±")
+        self._view = ipywidgets.HTML()
+        for slider in (*self.sliders.values(), self.spread_slider):
+            slider.observe(lambda _: self._update(), names="value")
+        ranking, shares = rank_options(scores, weights), measure_stability(scores, weights, spread)
+        winner = next(iter(ranking))
+        summary = (
+            f"Model scorecard: “{winner}” is first of {len(ranking)} with {ranking[winner]:.2f} points; it stays first in "
+            f"{shares[winner]:.0%} of the draws when each weight moves by up to {spread:.0%}."
+        )
+        super().__init__([*self.sliders.values(), self.spread_slider, self._view], summary, self._tell())
+        self._update()
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """The weights as the sliders stand."""
+        return {factor: slider.value for factor, slider in self.sliders.items()}
+
+    def _update(self) -> None:
+        if not any(self.weights.values()):
+            self._view.value = "<p role='status'>All weights are 0: nothing counts. Raise one.</p>"
+            return
+        self._view.value = self._tell()
+
+    def _tell(self) -> str:
+        weights, spread = self.weights, self.spread_slider.value
+        ranking = rank_options(self._scores, weights)
+        shares = measure_stability(self._scores, weights, spread)
+        rows = []
+        for place, (name, total) in enumerate(ranking.items(), 1):
+            cells = "".join(f"<td>{self._scores[name][factor]:.2f}</td>" for factor in weights)
+            bar = f"<div style='background:{BAR_COLOUR};height:1em;width:{100 * total:.0f}%;min-width:1px'></div>"
+            rows.append(
+                f"<tr><td>{place}</td><td style='text-align:left'>{html.escape(name)}</td>{cells}<td>{total:.2f}</td>"
+                f"<td style='width:8em'>{bar}</td><td>{shares[name]:.0%}</td></tr>"
+            )
+        heads = ["place", "option", *(f"{factor} (weight {weight})" for factor, weight in weights.items())]
+        heads += ["points", "", "first when weights move"]
+        head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+        caption = f"Model scorecard: 0 is worst, 1 best; in the last column each weight moves by up to {spread:.0%}"
+        return (
+            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
