@@ -188,7 +188,7 @@ EXERCISES = (
         _grade_screen,
         (
             "Print the attacks. Which words name the model, its answer or its rules?",
-            "Try a few words in re.search(r'(?i)...', text) and count over `chunks` how often honest text holds them.",
+            "Try a few words in re.search(r'(?i)...', text) and count over `index.chunks.values()` how often honest text holds them.",
         ),
         r"""
         import re
