@@ -11,6 +11,7 @@ import copy
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -135,6 +136,8 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
 
     notebook = nbformat.read(path, as_version=4)
     recordings = Recordings(load_settings().recordings / f"{path.stem}.jsonl")
+    # From an index that is there already no text is embedded, so its recording would count as not asked for.
+    shutil.rmtree(load_settings().home / "indexes", ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="workbook-used-") as folder:
         log = Path(folder) / "used.txt"
         log.touch()

@@ -300,3 +300,16 @@ def test_a_cell_that_raises_leaves_the_notebook_on_disk_alone(tmp_path, monkeypa
         notebooks.store_outputs(path)
     assert path.read_bytes() == before
     assert [p.name for p in Path(tmp_path).iterdir()] == [path.name]
+
+
+def test_recording_begins_without_an_index(tmp_path, monkeypatch):
+    """From an index that is there nothing is embedded, and the recordings of its texts would be dropped as unused."""
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LLMOPS_RECORDINGS", str(tmp_path))
+    index = tmp_path / "home" / "indexes"
+    index.mkdir(parents=True)
+    (index / "chroma.sqlite3").touch()
+    seen = []
+    monkeypatch.setattr(notebooks, "run_notebook", lambda *_, **__: seen.append(index.exists()))
+    notebooks.record_notebook(PATHS[0])
+    assert seen == [False, False]

@@ -166,6 +166,14 @@ def test_a_question_of_5000_words_is_searched(index):
     assert len(Retriever(index).find_chunks("How do I return a voucher, please? " * 715, 5)) == 5
 
 
+def test_the_constant_of_the_fusion_can_be_chosen(index):
+    default, small = (Retriever(index, constant=constant).find_chunks("parcel locker", 1)[0] for constant in (60, 1))
+    for hit, constant in ((default, 60), (small, 1)):
+        ranks = [rank for rank in (hit.dense_rank, hit.lexical_rank) if rank]
+        assert hit.score == pytest.approx(sum(1 / (constant + rank) for rank in ranks))
+    assert Retriever(index, constant=1).list_parts() != Retriever(index).list_parts()
+
+
 @pytest.mark.parametrize(("question", "k"), [("", 5), (" ", 5), ("voucher", 0)])
 def test_an_empty_question_is_refused_by_each_method(index, question, k):
     for method in ("dense", "lexical", "fused"):

@@ -433,7 +433,7 @@ def load_chapter(path):
     return json.loads(path.read_text(encoding="utf-8")), of_chapter
 
 
-CHAPTERS = sorted(NOTEBOOKS.glob("[0][5-8]_*.ipynb"))
+CHAPTERS = sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb"))
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -148,6 +148,7 @@ class Retriever:
         where: metadata that a page must have, such as {"status": "current"}; a list allows several values.
         rerank: orders the first `rerank_depth` hits anew, given question and hits; None leaves them.
         rerank_depth: how many hits it sees.
+        constant: of the fusion, as in `fuse_ranks`.
     """
 
     index: Index
@@ -155,6 +156,7 @@ class Retriever:
     where: Mapping | None = None
     rerank: Rerank | None = None
     rerank_depth: int = 10
+    constant: int = RRF_CONSTANT
     lexical: LexicalIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -164,7 +166,7 @@ class Retriever:
 
     def list_parts(self) -> list:
         """Return what the hits depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
-        return [self.method, self.where, self.rerank, self.rerank_depth, list(self.index.chunks)]
+        return [self.method, self.where, self.rerank, self.rerank_depth, self.constant, list(self.index.chunks)]
 
     def find_chunks(self, question: str, k: int = 5) -> list[Hit]:
         """Return the k best hits, the best first; fewer where fewer match.
@@ -181,7 +183,7 @@ class Retriever:
         dense_ranks = {chunk.id: (rank, score) for rank, (chunk, score) in enumerate(dense, start=1)}
         lexical_ranks = {chunk.id: (rank, score) for rank, (chunk, score) in enumerate(lexical, start=1)}
         if self.method == "fused":
-            scores = fuse_ranks(list(dense_ranks), list(lexical_ranks))
+            scores = fuse_ranks(list(dense_ranks), list(lexical_ranks), constant=self.constant)
         else:
             scores = {id: score for id, (_, score) in (dense_ranks or lexical_ranks).items()}
         hits: list[Hit] = []

@@ -18,6 +18,7 @@ CHAPTERS = (
     ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
     ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),
     ("08_prompting_specialized", "Specialised prompting", "What can a model do that may calculate and look things up?"),
+    ("09_rag", "Answers from documents", "How does it answer from my own documents, and where does that fail?"),
 )
 
 
