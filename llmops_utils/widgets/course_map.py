@@ -14,11 +14,15 @@ CHAPTERS = (
     ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
     ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
     ("03_choosing_an_llm", "Choosing an LLM", "Which model should I use?"),
+    ("04_training_an_llm", "Training an LLM", "What would training my own take?"),
     ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
     ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
     ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),
     ("08_prompting_specialized", "Specialised prompting", "What can a model do that may calculate and look things up?"),
-    ("09_rag", "Answers from documents", "How does it answer from my own documents, and where does that fail?"),
+    ("09_rag", "RAG", "How does it answer from my documents?"),
+    ("10_experiment_tracking", "Experiment tracking", "What did I try, and which was better?"),
+    ("11_evaluating_llms", "Evaluating LLMs", "Can I trust the number?"),
+    ("12_operating_llms", "Operating LLMs", "How do I keep it running, affordable and safe?"),
 )
 
 
