@@ -1,7 +1,8 @@
 """How fast texts are embedded and a large documentation is indexed and searched.
 
-    python benchmarks/retrieval.py            # all, about ten minutes on 2 cores
-    python benchmarks/retrieval.py --num 2000 # a quick look: the growth stops at 2,000 chunks
+    python benchmarks/retrieval.py              # all, about ten minutes on 2 cores
+    python benchmarks/retrieval.py --num 2000   # the growth stops at 2,000 chunks
+    python benchmarks/retrieval.py --parts 1    # one part
 
 Part 1 embeds the same texts with the same model file twice, with Chroma's own embedding function for MiniLM and with
 that of this course, in turn, and takes the best of three rounds of each. Chroma's function is given the file where it
@@ -181,27 +182,28 @@ def main() -> None:
     parser.add_argument(
         "--num", type=int, default=SIZES[-1], help="chunks up to which the index grows (default: 20000)"
     )
-    num = parser.parse_args().num
+    parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 3], help="which parts (default: all)")
+    options = parser.parse_args()
     os.environ["LLMOPS_MODE"] = "live"
     os.environ.pop("CHROMA_HOST", None)
     model = Model("retrieval")
     if model.provider.id != "embedded":
         raise SystemExit("This measures the embedded model: unset LLMOPS_PROVIDER and LLMOPS_BASE_URL.")
-    print("1. Embedding the same texts with the same model file")
-    with tempfile.TemporaryDirectory() as folder:
-        compare_embeddings(ModelEmbedding(model), make_chromas_own(Path(folder)))
+    if 1 in options.parts:
+        print("1. Embedding the same texts with the same model file")
+        with tempfile.TemporaryDirectory() as folder:
+            compare_embeddings(ModelEmbedding(model), make_chromas_own(Path(folder)))
     pages = gather_stdlib_pages()
-    print(
-        f"\n2. The standard library's documentation: {len(pages)} pages, {sum(len(p.text) for p in pages) / 1e6:.2f} MB"
-    )
-    chunking = Chunking()
-    chunks = len(split_pages(pages, chunking))
-    print(f"cut by {chunking}")
-    print_header()
-    grow_index("stdlib", pages, chunking, [chunks], model)
-    print(f"\n3. The same, cut by {SMALL}")
-    print_header()
-    grow_index("growing", pages, SMALL, [size for size in SIZES if size <= num], model)
+    size = sum(len(page.text) for page in pages) / 1e6
+    print(f"\nThe standard library's documentation has {len(pages)} pages and {size:.2f} million characters.")
+    if 2 in options.parts:
+        print(f"\n2. Cut by {Chunking()}")
+        print_header()
+        grow_index("stdlib", pages, Chunking(), [len(split_pages(pages, Chunking()))], model)
+    if 3 in options.parts:
+        print(f"\n3. Cut by {SMALL}")
+        print_header()
+        grow_index("growing", pages, SMALL, [num for num in SIZES if num <= options.num], model)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,14 @@ CHANGING = "being changed"  # what a collection says of its content while a run 
 BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
 READ_BATCH = 10_000
 LOCK_TIMEOUT_S = 600
-# With a small number Chroma writes its graph of neighbours to disk now and then and forgets the log of what was added.
-# A second process that has the older graph in memory would write that one, and lose the vectors for good (Chroma
-# 1.5.9). With a number that is never reached the log stays, and every process builds its graph from it.
-NEVER = 1_000_000_000
+# So many new chunks, and Chroma writes its graph of neighbours to disk and forgets the log of what was added. A client
+# that was open before then lacks what is no longer in the log, and where it went on, it would write its own graph and
+# lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks whether
+# anything changed before it touches the graph, and the number is so large that a usual index keeps its whole log; each
+# process builds its graph from that, in about a second for 2,000 chunks.
+SYNC_THRESHOLD = 10_000
 # The search among neighbours is wide enough to find what a search through all would find, up to tens of thousands.
-HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": NEVER}
+HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": SYNC_THRESHOLD}
 
 
 class IndexMismatch(WorkbookError):
@@ -120,17 +122,21 @@ class Index:
         wanted = min(k, len(self.chunks))
         vector = self.embedding([question])[0]
         with _translate_faults():
+            self._check_unchanged()
             found = self.collection.query(
                 query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
             )
-            held = self.client.get_collection(self.name, embedding_function=None).metadata
-        if held.get("content") != self.content:
-            raise IndexChanged(
-                f"The index “{self.name}” was changed by another notebook or process.", "Build it again in this one."
-            )
+            self._check_unchanged()  # or it was just then
         pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
         scored = [(self.chunks[id], 1.0 - float(distance)) for id, distance in pairs]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0].id))
+
+    def _check_unchanged(self) -> None:
+        stated = self.client.get_collection(self.name, embedding_function=None).metadata
+        if (stated or {}).get("content") != self.content:
+            raise IndexChanged(
+                f"The index “{self.name}” was changed by another notebook or process.", "Build it again in this one."
+            )
 
 
 def build_index(
