@@ -121,6 +121,14 @@ def test_cells_are_no_markup_and_addresses_are_links(explorer):
     assert "<a href='https://host.example/a'>host.example/a</a>" in explorer.static_html
 
 
+def test_large_numbers_are_written_out_and_missing_ones_stay_empty():
+    table = pd.DataFrame({"size": [31_273_088_876.0, 1.006, np.nan]})
+    html = TableExplorer(table, "Sizes").static_html
+    assert ">31,273,088,876<" in html
+    assert ">1.006<" in html
+    assert "<td style='text-align:left'></td>" in html
+
+
 def test_the_picture_of_changes_tells_each_of_them():
     picture = draw_changes(["free", "kettle"], [-0.25, 0.1], "change of the probability of yes")
     assert picture.alt == "change of the probability of yes: free -0.25; kettle +0.10."

@@ -73,7 +73,7 @@ class TableExplorer(TeachingWidget):
 
 def _spell(cell: object) -> str:
     if isinstance(cell, float):
-        return "" if cell != cell else f"{cell:,.10g}"
+        return "" if cell != cell else f"{int(cell):,}" if cell.is_integer() else f"{cell:,.6g}"
     if isinstance(cell, int):
         return f"{cell:,}"
     text = str(cell)
