@@ -16,7 +16,7 @@ from .connection import choose_local_models, is_embedded
 from .errors import DataError, WorkbookError
 from .settings import ROOT, load_settings
 
-LIVE_EXAMPLES = "16"  # of each test split: whether the notebooks run shows with few, and all take half an hour
+LIVE_EXAMPLES = "16"  # of each test split: few show whether the notebooks run; all would take most of an hour
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
