@@ -24,7 +24,7 @@ test: setup ## lint, unit tests, and every notebook against the recordings: no m
 	@$(VENV) -m llmops_utils test
 
 live: setup ## every notebook and the live tests against the embedded model, 16 examples of each test split
-	@$(VENV) -m llmops_utils test --live
+	@$(VENV) -m llmops_utils test --live $(NOTEBOOKS)
 
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks

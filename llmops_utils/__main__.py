@@ -172,6 +172,7 @@ def _find_notebook(name: str) -> Path:
 
 @app.command("test")
 def run_tests(
+    names: Annotated[list[str] | None, typer.Argument(help="With --live: only these notebooks; default: all.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the embedded model instead of the recordings.")] = False,
 ) -> None:
     """Run the tests: lint, unit tests and every notebook against the recordings; or the live tests."""
@@ -181,9 +182,10 @@ def run_tests(
         fetch()
         environment["WORKBOOK_LIVE"] = "1"
         environment.setdefault("LLMOPS_EXAMPLES", LIVE_EXAMPLES)
+        chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
-            ["pytest", "--nbval-lax", "--nbval-cell-timeout=180", "--durations=20", "notebooks"],
+            ["pytest", "--nbval-lax", "--nbval-cell-timeout=180", "--durations=20", *chosen],
         ]
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
