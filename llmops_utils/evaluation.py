@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from types import CodeType, FunctionType, MethodType
@@ -217,11 +217,14 @@ def evaluate(
     num_resumed, started, num_failed = len(done), time.perf_counter(), 0
     sources = {source for _, source in kept}
 
+    door = _Door()
+
     def run(example: Example) -> Row:
-        row, source = _run_one(system, example, scorer)
-        if not row.error:
-            journal.append(row, source)
-            sources.add(source)
+        with door:
+            row, source = _run_one(system, example, scorer)
+            if not row.error:
+                journal.append(row, source)
+                sources.add(source)
         return row
 
     pool = ThreadPoolExecutor(parallel or settings.parallel, thread_name_prefix="evaluate")
@@ -242,7 +245,8 @@ def evaluate(
         if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
         # What is on its way is waited for and kept, so that no example is asked twice.
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        door.close()
         raise EvaluationInterrupted(
             f"“{name}” was interrupted; {len(journal.read())} of {len(examples)} examples are kept.",
             "Run the same cell again: it goes on with the others.",
@@ -306,6 +310,34 @@ def _run_one(system, example: Example, scorer) -> tuple[Row, str]:
         trace=result.trace,
     )
     return row, str(replies[0].provenance.without_seed) if replies else ""
+
+
+class _Door:
+    """Counts the examples on their way; once it is closed, no other sets out.
+
+    The pool cannot do this: it does not wait for a thread whose start was interrupted.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._num_inside, self._is_closed = 0, False
+
+    def __enter__(self):
+        with self._changed:
+            if self._is_closed:
+                raise CancelledError
+            self._num_inside += 1
+
+    def __exit__(self, *error):
+        with self._changed:
+            self._num_inside -= 1
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let nobody in any more, and wait until all are out."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.wait_for(lambda: not self._num_inside)
 
 
 class _Journal:

@@ -585,6 +585,27 @@ def test_an_interrupt_while_the_examples_are_still_handed_out_keeps_what_is_done
     assert error.problem == f"“system” was interrupted; {len(stop.inputs)} of 3000 examples are kept."
 
 
+def test_an_interrupt_while_a_thread_starts_waits_for_its_example(monkeypatch):
+    asked, start, is_asked = [], threading.Thread.start, threading.Event()
+
+    def start_and_interrupt(thread):
+        start(thread)
+        if thread.name.startswith("evaluate"):
+            is_asked.wait(5)
+            raise KeyboardInterrupt
+
+    def system(text):
+        asked.append(text)
+        is_asked.set()
+        time.sleep(0.05)
+        return text
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    error = interrupt(system, make_examples(30), parallel=1)
+    assert error.problem == "“system” was interrupted; 1 of 30 examples are kept."
+    assert asked == ["input 0"]
+
+
 def test_a_half_written_last_line_is_left_out(home):
     stop, examples = Stop(5), make_examples(40)
 
