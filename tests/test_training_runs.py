@@ -192,3 +192,15 @@ def test_the_chapter_runs_that_are_shipped_can_be_read():
     for one in shipped:
         assert json.dumps(one.response, allow_nan=False)
         assert one.latency_s > 0
+
+
+def test_training_calculates_with_one_thread():
+    from threadpoolctl import threadpool_info
+
+    @runs.use_one_thread
+    def list_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    assert set(list_threads()) == {1}
+    assert runs.train_model.__wrapped__ is not None
+    assert runs.measure_bits.__wrapped__ is not None

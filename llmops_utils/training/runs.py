@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -118,6 +119,24 @@ class Run:
     __repr__ = __str__
 
 
+def use_one_thread(function: Callable) -> Callable:
+    """Return the function, which then calculates with one thread.
+
+    The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
+    products waits for it: 17 times as slow was seen with OpenBLAS.
+    """
+
+    @functools.wraps(function)
+    def run(*arguments, **options):
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):
+            return function(*arguments, **options)
+
+    return run
+
+
+@use_one_thread
 def measure_bits(model: Transformer, encoded: Sequence[Encoded]) -> list[float]:
     """Return the bits per byte of each text, its mark of the start given.
 
@@ -155,6 +174,7 @@ def _schedule(step: int, num_steps: int) -> float:
     return min(1.0, step / warm, (num_steps - step + 1) / falling)
 
 
+@use_one_thread
 def train_model(
     model: Transformer, recipe: Recipe, texts: Sequence[Encoded], dev: Sequence[Encoded], is_silent: bool = True
 ) -> tuple[list[Look], int]:
