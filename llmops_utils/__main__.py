@@ -12,11 +12,9 @@ from typing import Annotated
 import typer
 
 from .catalog import load_catalog
-from .connection import choose_local_models, is_embedded
+from .connection import choose_local_models
 from .errors import DataError, WorkbookError
 from .settings import ROOT, load_settings
-
-LIVE_EXAMPLES = "16"  # of each test split: few show whether the notebooks run; all would take most of an hour
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
@@ -66,7 +64,7 @@ def _has_browser() -> bool:
 
 def _needs_weights() -> bool:
     settings = load_settings()
-    return settings.mode != "replay" and is_embedded(settings)
+    return settings.mode != "replay" and settings.is_embedded
 
 
 @app.command()
@@ -181,7 +179,6 @@ def run_tests(
     if live:
         fetch()
         environment["WORKBOOK_LIVE"] = "1"
-        environment.setdefault("LLMOPS_EXAMPLES", LIVE_EXAMPLES)
         chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],

@@ -63,7 +63,7 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
     settings = settings or load_settings()
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
         raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
-    name = _name_provider(settings)
+    name = settings.provider_name
     provider = load_catalog().find_provider(name)
     if name == "embedded":
         model, encoder = choose_local_models(settings)
@@ -103,15 +103,6 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
         _make_transport(chapter, settings, live, source),
         key or "no key needed",
     )
-
-
-def _name_provider(settings: Settings) -> str:
-    return settings.provider or ("custom" if settings.base_url else "embedded")
-
-
-def is_embedded(settings: Settings) -> bool:
-    """Return whether the settings mean a model in this process."""
-    return _name_provider(settings) == "embedded"
 
 
 def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:

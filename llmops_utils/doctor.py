@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .catalog import load_catalog
-from .connection import choose_local_models, connect, find_key, is_embedded
+from .connection import choose_local_models, connect, find_key
 from .errors import WorkbookError
 from .settings import NOTEBOOKS, ROOT, Settings, load_settings, read_environment
 from .weights import has_weights
@@ -126,7 +126,7 @@ def check_settings() -> Finding:
 
 def check_weights(settings: Settings) -> Finding:
     """Check that the embedded model's files are there and whole."""
-    if not is_embedded(settings):
+    if not settings.is_embedded:
         return Finding("Model files", "ok", "not needed, a provider answers")
     if settings.mode == "replay":
         return Finding("Model files", "ok", "not needed, answers come from the recordings")

@@ -196,7 +196,7 @@ def evaluate(
         examples: at least one, with different ids.
         scorer: takes prediction and expected value.
         name: what the report is called; default: the system's name.
-        parallel: examples at once; default: LLMOPS_PARALLEL.
+        parallel: examples at once; default: one with the embedded model, else LLMOPS_PARALLEL.
 
     Raises:
         DataError: no examples, an id twice, an expected value that the scorer does not know, or `parallel` below 1.
@@ -227,7 +227,7 @@ def evaluate(
                 sources.add(source)
         return row
 
-    pool = ThreadPoolExecutor(parallel or settings.parallel, thread_name_prefix="evaluate")
+    pool = ThreadPoolExecutor(parallel or settings.calls_at_once, thread_name_prefix="evaluate")
     silent = settings.mode in ("replay", "fill", "record")
     try:
         futures = [pool.submit(run, example) for example in examples if example.id not in done]

@@ -290,7 +290,7 @@ def run_gate(
         candidate: a revision or version; default: the highest revision.
         folder: the registry.
         num: only so many examples, at least 2; default: as many as the release says.
-        parallel: requests at once; default: LLMOPS_PARALLEL.
+        parallel: requests at once; default: as in `evaluate`.
 
     Raises:
         PromptError: nothing is in production, the candidate is, or a file is malformed.

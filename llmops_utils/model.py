@@ -193,7 +193,7 @@ class Model:
 
         Args:
             prompts: texts or message lists.
-            parallel: requests at once; default: LLMOPS_PARALLEL.
+            parallel: requests at once; default: one to the embedded model, else LLMOPS_PARALLEL.
             label: what the progress bar says.
             options: as for `chat`.
         """
@@ -202,7 +202,7 @@ class Model:
         prompts = list(prompts)
         settings = self.connection.settings
         silent = settings.mode in ("replay", "fill", "record")
-        with ThreadPoolExecutor(parallel or settings.parallel) as pool:
+        with ThreadPoolExecutor(parallel or settings.calls_at_once) as pool:
             futures = [pool.submit(self.chat, prompt, **options) for prompt in prompts]
             try:
                 return [future.result() for future in tqdm(futures, desc=label, disable=silent)]

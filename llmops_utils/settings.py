@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 NOTEBOOKS = ROOT / "notebooks"
 PREFIX = "LLMOPS_"
+LIVE_EXAMPLES = 16  # of each test split, so that a chapter takes at most three minutes on two cores
 
 Mode = Literal["live", "record", "replay", "auto", "fill"]
 
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
     retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
     examples: int | None = Field(
-        None, ge=8, description="most examples of a test split; fewer are faster and tell less; default: all"
+        None, ge=8, description="most examples of a test split; default: all, and live on the embedded model a few"
     )
     results: Path | None = Field(None, description="folder for measured results; default: in home")
     home: Path = Field(
@@ -67,6 +68,32 @@ class Settings(BaseSettings):
     progress: Path | None = Field(None, description="file of your progress; default: progress.json in the folder")
     recordings: Path = Field(DATA / "recordings", description="folder of the recordings")
     used_log: Path | None = Field(None, description="file that notes which recordings were asked for")
+
+    @property
+    def provider_name(self) -> str:
+        """The provider by its name in the catalog."""
+        return self.provider or ("custom" if self.base_url else "embedded")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether a model in this process is meant."""
+        return self.provider_name == "embedded"
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls of one evaluation are sent at once, unless it says so itself: LLMOPS_PARALLEL where it is set.
+
+        A model on few cores gains next to nothing from several calls, and reads a shared beginning once for each.
+        """
+        return 1 if self.is_embedded and "parallel" not in self.model_fields_set else self.parallel
+
+    @property
+    def most_examples(self) -> int | None:
+        """How many examples of a test split are used; None for all.
+
+        Asked anew on a small machine, all of them would take up to a quarter of an hour a chapter.
+        """
+        return LIVE_EXAMPLES if self.examples is None and self.mode == "live" and self.is_embedded else self.examples
 
     @field_validator("base_url")
     @classmethod

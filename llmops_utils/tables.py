@@ -60,7 +60,7 @@ def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
 def choose_split(
     records: list[Record], split: str | None, path: Path, splits: tuple[str, ...] = SPLITS
 ) -> list[Record]:
-    """Return the records of one split, or all of them for `None`; of `test` at most as many as LLMOPS_EXAMPLES says.
+    """Return the records of one split, or all of them for `None`; of `test` at most `Settings.most_examples`.
 
     Raises:
         DataError: the split is none.
@@ -69,5 +69,5 @@ def choose_split(
         return records
     if split not in splits:
         raise DataError(f"“{split}” is no split of {path.name}.", f"Choose one of {', '.join(splits)}.")
-    limit = load_settings().examples if split == "test" else None
+    limit = load_settings().most_examples if split == "test" else None
     return [record for record in records if record.split == split][:limit]

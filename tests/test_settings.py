@@ -321,3 +321,30 @@ def test_settings_never_show_the_key(root):
 )
 def test_redact_replaces_keys_and_nothing_else(text, secrets, shown):
     assert redact(text, *secrets) == shown
+
+
+# What follows from them
+
+
+@pytest.mark.parametrize(
+    ("values", "is_embedded", "calls", "examples"),
+    [
+        ({}, True, 1, 16),
+        ({"parallel": 4}, True, 4, 16),
+        ({"examples": 300}, True, 1, 300),
+        ({"mode": "replay"}, True, 1, None),
+        ({"mode": "record"}, True, 1, None),
+        ({"mode": "replay", "examples": 40}, True, 1, 40),
+        ({"provider": "embedded"}, True, 1, 16),
+        ({"provider": "openai"}, False, 4, None),
+        ({"base_url": "http://127.0.0.1:8000/v1"}, False, 4, None),
+    ],
+)
+def test_the_model_on_this_machine_is_asked_few_examples_one_by_one(values, is_embedded, calls, examples):
+    settings = load_settings(**values)
+    assert (settings.is_embedded, settings.calls_at_once, settings.most_examples) == (is_embedded, calls, examples)
+
+
+def test_the_number_of_calls_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("LLMOPS_PARALLEL", "3")
+    assert load_settings().calls_at_once == 3

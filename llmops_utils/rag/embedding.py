@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ..connection import choose_local_models, is_embedded, name_source
+from ..connection import choose_local_models, name_source
 from ..model import Model
 
 BATCH = 64  # texts per request
@@ -46,7 +46,7 @@ class ModelEmbedding:
     def get_config(self) -> dict[str, str]:
         """Return which model makes the vectors, and where its weights come from: what must not differ in an index."""
         connection = self.model.connection
-        if is_embedded(connection.settings):
+        if connection.settings.is_embedded:
             source = name_source(choose_local_models(connection.settings)[1])
         else:
             source = urlsplit(connection.base_url).hostname or connection.base_url
