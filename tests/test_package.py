@@ -27,6 +27,7 @@ LEVELS = {
     "catalog": 2,
     "tables": 2,
     "datasets": 2,
+    "lifecycle": 2,
     "memory": 2.5,
     "decision": 1,
     "weights": 3,
