@@ -13,6 +13,7 @@ from ..settings import NOTEBOOKS
 CHAPTERS = (
     ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
     ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
+    ("02_what_is_llmops", "What is LLMOps", "What is LLMOps, and what does it take to run it?"),
     ("03_choosing_an_llm", "Choosing an LLM", "Which model should I use?"),
     ("04_training_an_llm", "Training an LLM", "What would training my own take?"),
     ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
