@@ -171,7 +171,8 @@ def _write_label(place: tuple[float, float], stage: Stage) -> str:
 
 
 def _write_link(chapter: str, name: str, below: str) -> str:
-    style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center;color:inherit"
+    style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center"
+    style += ";color:inherit;text-decoration:underline"
     return (
         f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{html.escape(chapter)}.ipynb" target="_blank" '
         f'rel="noopener" style="{style}"><strong>{html.escape(name)}</strong><br/>{html.escape(below)}</a></div>'
