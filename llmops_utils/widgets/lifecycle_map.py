@@ -116,7 +116,7 @@ def draw_lifecycle(stages: Sequence[Stage] = STAGES, chosen: str | None = None) 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'style="max-width:100%;min-width:600px;height:auto">'
-        f'<g role="img"><title>The lifecycle of an LLM application</title>'
+        f'<g role="img"><title>The lifecycle of an LLM application</title>: '
         f"<desc>A ring of {len(stages)} stages, clockwise: {order}; from the last an arrow leads to the first.{mark}"
         f"</desc>{''.join(arrows)}{''.join(boxes)}</g>{''.join(labels)}{middle}</svg>"
     )
