@@ -16,6 +16,7 @@ from llmops_utils.widgets.course_map import CHAPTERS
 from llmops_utils.widgets.lifecycle_map import BOX_HEIGHT, BOX_WIDTH, HEIGHT, WIDTH, LifecycleMap, draw_lifecycle
 
 EVIL = "<script>alert('x')</script>"
+TITLES = {name: f"{name[:2]} {title}" for name, title, _ in CHAPTERS}
 KNOWN = {f"{name}.ipynb" for name, _, _ in CHAPTERS} | {"02_what_is_llmops.ipynb", "13_capstone.ipynb"}
 SVG = "{http://www.w3.org/2000/svg}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -194,7 +195,7 @@ def test_the_static_view_is_the_picture_and_a_table_of_all_stages(shown):
     assert data["text/html"].startswith(draw_lifecycle())
     rows = list_rows(data["text/html"])
     assert [row[:4] for row in rows] == [[one.name, one.question, one.artefact, one.risk] for one in STAGES]
-    assert [row[4].split(", ") for row in rows] == [list(one.chapters) for one in STAGES]
+    assert [row[4].split(", ") for row in rows] == [[TITLES[name] for name in one.chapters] for one in STAGES]
 
 
 def test_the_static_table_links_every_chapter_and_names_every_tool(shown):
@@ -204,6 +205,13 @@ def test_the_static_table_links_every_chapter_and_names_every_tool(shown):
     assert set(links) <= KNOWN
     named = [name for row in list_rows(shown.static_html) for name in row[5].split(", ")]
     assert named == [tool.tool for tool in load_tools()]
+
+
+def test_a_chapter_that_is_not_in_the_map_of_the_course_is_linked_by_its_name():
+    stage = replace(STAGES[-1], chapters=("12_operating_llms", "99_more"))
+    shown = LifecycleMap([], start="watch", stages=[*STAGES[:-1], stage])
+    assert "<a href='99_more.ipynb' target='_blank' rel='noopener'>99_more</a>" in shown.view.value
+    assert ">12 Operating LLMs</a>, <a" in shown.view.value
 
 
 def test_the_plain_text_tells_the_stages_in_order(shown):

@@ -11,12 +11,14 @@ import ipywidgets
 from ..errors import DataError
 from ..lifecycle import STAGES, Stage, Tool, load_tools
 from .base import BAR_COLOUR, MUTED_COLOUR, TeachingWidget, style_html
+from .course_map import CHAPTERS
 
 WIDTH, HEIGHT = 680, 440
 BOX_WIDTH, BOX_HEIGHT = 112, 48
 RADIUS_X, RADIUS_Y = 276, 190
 GAP = 5  # pixels between an arrow and its boxes
 CAPSTONE = "13_capstone"
+TITLES = {name: f"{name[:2]} {title}" for name, title, _ in CHAPTERS}
 
 
 class LifecycleMap(TeachingWidget):
@@ -114,7 +116,7 @@ def draw_lifecycle(stages: Sequence[Stage] = STAGES, chosen: str | None = None) 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'style="max-width:100%;min-width:600px;height:auto">'
-        f'<g role="img"><title>The lifecycle of an LLM application</title>'
+        f'<g role="img"><title>The lifecycle of an LLM application</title>: '
         f"<desc>A ring of {len(stages)} stages, clockwise: {order}; from the last an arrow leads to the first.{mark}"
         f"</desc>{''.join(arrows)}{''.join(boxes)}</g>{''.join(labels)}{middle}</svg>"
     )
@@ -169,7 +171,8 @@ def _write_label(place: tuple[float, float], stage: Stage) -> str:
 
 
 def _write_link(chapter: str, name: str, below: str) -> str:
-    style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center;color:inherit"
+    style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center"
+    style += ";color:inherit;text-decoration:underline"
     return (
         f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{html.escape(chapter)}.ipynb" target="_blank" '
         f'rel="noopener" style="{style}"><strong>{html.escape(name)}</strong><br/>{html.escape(below)}</a></div>'
@@ -178,7 +181,7 @@ def _write_link(chapter: str, name: str, below: str) -> str:
 
 def _link_chapters(stage: Stage) -> str:
     return ", ".join(
-        f"<a href='{html.escape(name)}.ipynb' target='_blank' rel='noopener'>{html.escape(name)}</a>"
+        f"<a href='{html.escape(name)}.ipynb' target='_blank' rel='noopener'>{html.escape(TITLES.get(name, name))}</a>"
         for name in stage.chapters
     )
 
@@ -194,15 +197,19 @@ def _tabulate_tools(tools: Sequence[Tool]) -> str:
                     link if tool.source.startswith("https://") else name,
                     html.escape(tool.kind),
                     html.escape(tool.licence),
-                    "needed" if tool.needs_account else "not needed",
+                    _keep_whole("needed" if tool.needs_account else "not needed"),
                     html.escape(tool.what),
-                    f"chapter {html.escape(tool.used_here)}" if tool.used_here else "—",
-                    tool.looked_up.isoformat(),
+                    _keep_whole(f"chapter {tool.used_here}") if tool.used_here else "—",
+                    _keep_whole(tool.looked_up.isoformat()),
                 ]
             )
         )
     heads = ("tool", "kind", "licence", "account", "what it does", "here", "looked up")
     return _write_table(f"{len(tools)} tools; some of them serve other stages too", heads, rows)
+
+
+def _keep_whole(text: str) -> str:
+    return f"<span style='white-space:nowrap'>{html.escape(text)}</span>"
 
 
 def _write_row(cells: Sequence[str]) -> str:
