@@ -23,7 +23,7 @@ serve: setup ## serve the model to a class
 test: setup ## lint, unit tests, and every notebook against the recordings: no model, no network
 	@$(VENV) -m llmops_utils test
 
-live: setup ## every notebook and the live tests against the embedded model, 16 examples of each test split
+live: setup ## every notebook and the live tests against the embedded model, 8 examples of each test split
 	@$(VENV) -m llmops_utils test --live $(NOTEBOOKS)
 
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)

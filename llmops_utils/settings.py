@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 NOTEBOOKS = ROOT / "notebooks"
 PREFIX = "LLMOPS_"
-LIVE_EXAMPLES = 16  # of each test split, so that a chapter takes at most three minutes on two cores
+LIVE_EXAMPLES = 8  # of each test split, so that a chapter takes at most three minutes on two cores
 
 Mode = Literal["live", "record", "replay", "auto", "fill"]
 

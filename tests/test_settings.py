@@ -329,13 +329,13 @@ def test_redact_replaces_keys_and_nothing_else(text, secrets, shown):
 @pytest.mark.parametrize(
     ("values", "is_embedded", "calls", "examples"),
     [
-        ({}, True, 1, 16),
-        ({"parallel": 4}, True, 4, 16),
+        ({}, True, 1, 8),
+        ({"parallel": 4}, True, 4, 8),
         ({"examples": 300}, True, 1, 300),
         ({"mode": "replay"}, True, 1, None),
         ({"mode": "record"}, True, 1, None),
         ({"mode": "replay", "examples": 40}, True, 1, 40),
-        ({"provider": "embedded"}, True, 1, 16),
+        ({"provider": "embedded"}, True, 1, 8),
         ({"provider": "openai"}, False, 4, None),
         ({"base_url": "http://127.0.0.1:8000/v1"}, False, 4, None),
     ],

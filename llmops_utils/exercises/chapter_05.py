@@ -45,8 +45,7 @@ def _grade_feeling(prompt) -> str:
     if held_back[0].text in shown:
         raise Wrong("A held-back message stands among the examples. Show messages of the shots split only.")
     try:
-        parallel = 1 if model.provider.id == "embedded" else None
-        replies = model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6, parallel=parallel)
+        replies = model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)
     except RecordingMissing:
         raise Wrong(
             "In replay mode nobody answers a prompt of your own. Run the course with a model (LLMOPS_MODE=live)."
