@@ -66,18 +66,23 @@ def multiply(x: Tensor, w: Tensor) -> Tensor:
     """Return the matrix product of x, shape (…, n), and w, shape (n, m)."""
 
     def pull_back(g):
-        return g @ w.data.T, _flatten(x.data).T @ _flatten(g)
+        return _product(g, w.data.T), _flatten(x.data).T @ _flatten(g)
 
-    return Tensor(x.data @ w.data, (x, w), pull_back)
+    return Tensor(_product(x.data, w.data), (x, w), pull_back)
 
 
 def multiply_transposed(x: Tensor, w: Tensor) -> Tensor:
     """Return the matrix product of x, shape (…, n), and the transpose of w, shape (m, n)."""
 
     def pull_back(g):
-        return g @ w.data, _flatten(g).T @ _flatten(x.data)
+        return _product(g, w.data), _flatten(g).T @ _flatten(x.data)
 
-    return Tensor(x.data @ w.data.T, (x, w), pull_back)
+    return Tensor(_product(x.data, w.data.T), (x, w), pull_back)
+
+
+def _product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return x @ w for x of shape (…, n) as one product of two matrices, which is faster than one for each of a batch."""
+    return (_flatten(x) @ w).reshape(*x.shape[:-1], w.shape[-1])
 
 
 def _flatten(x: np.ndarray) -> np.ndarray:
@@ -176,8 +181,10 @@ def compute_loss(logits: Tensor, targets: np.ndarray) -> Tensor:
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
-    raised = np.exp(scores - scores.max(-1, keepdims=True))
-    return raised / raised.sum(-1, keepdims=True)
+    raised = scores - scores.max(-1, keepdims=True)
+    np.exp(raised, out=raised)
+    raised /= raised.sum(-1, keepdims=True)
+    return raised
 
 
 def compare_gradients(
