@@ -32,6 +32,7 @@ from .schemas import close_schema, find_choice, parse_json, to_json_schema
 from .settings import Settings
 
 Messages = str | Sequence[dict]
+OBJECT_TOKENS = 48  # what a server may write around a choice, white space included
 
 
 class Model:
@@ -163,6 +164,8 @@ class Model:
         wanted = to_json_schema(schema)
         if choices is not None:
             wanted, conversation = self._ask_for_choice(list(choices), conversation)
+            # `max_tokens` is meant for the choice; the signs of an object around it come on top.
+            max_tokens += OBJECT_TOKENS if wanted is not None and "grammar" not in wanted else 0
         elif wanted is not None:
             self._need("json_schema", "follow a JSON schema")
         options = {"top_p": top_p, "stop": stop}

@@ -317,6 +317,13 @@ def test_choices_go_as_a_schema_where_the_provider_follows_one(fake, make_model)
     }
 
 
+@pytest.mark.parametrize(("provider", "sent"), [("ollama", 64), ("anthropic", 16)], ids=["object", "bare"])
+def test_the_object_around_a_choice_has_tokens_of_its_own(fake, make_model, provider, sent):
+    fake.answer = lambda body: '{"choice": "no"}'
+    make_model(provider=provider).chat("Is it?", choices=["yes", "no"], max_tokens=16)
+    assert fake.bodies[0]["max_tokens"] == sent
+
+
 def test_choices_go_as_an_instruction_where_the_provider_follows_no_schema(fake, make_model):
     fake.answer = lambda body: "Yes."
     reply = make_model(provider="anthropic").chat("Is it?", choices=["yes", "no"])
