@@ -182,7 +182,7 @@ def run_tests(
         chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
-            ["pytest", "--nbval-lax", "--nbval-cell-timeout=180", "--durations=20", *chosen],
+            ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
         ]
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
