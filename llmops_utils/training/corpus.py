@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from .. import rag
 from ..errors import DataError
 from ..settings import DATA
-
-FRONT = re.compile(r"\A---\n.*?\n---\n\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -24,16 +22,9 @@ class Page:
 
 
 def load_pages(folder: Path = DATA / "handbook") -> list[Page]:
-    """Return the pages of the handbook by name. Raises `DataError` where there is none, or one is empty."""
-    pages = []
-    for path in sorted(folder.glob("*.md"), key=lambda path: path.name):
-        text = FRONT.sub("", path.read_text(encoding="utf-8")).strip()
-        if not text:
-            raise DataError(f"{path.name} holds no text.", "Restore it: `git checkout data`.")
-        pages.append(Page(path.stem, text + "\n"))
-    if not pages:
-        raise DataError(f"There is no page in {folder.name}.", "Restore them: `git checkout data`.")
-    return pages
+    """Return the pages of the handbook by file name. Raises `DataError` where there is none, or one is empty."""
+    pages = sorted(rag.load_pages(folder), key=lambda page: f"{page.name}.md")  # the order decides about the splits
+    return [Page(page.name, page.text.strip() + "\n") for page in pages]
 
 
 def split_pages(pages: Sequence[Page]) -> dict[str, list[str]]:
