@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num", type=int, default=160, help="test messages (default: 160)")
     num = parser.parse_args().num
-    os.environ |= {"LLMOPS_MODE": "live", "LLMOPS_PARALLEL": str(SLOTS)}
+    os.environ |= {"LLMOPS_MODE": "live", "LLMOPS_PARALLEL": str(SLOTS), "LLMOPS_EXAMPLES": "1000"}
     model = Model("throughput")
     if model.provider.id != "embedded":
         raise SystemExit("This measures the embedded model: unset LLMOPS_PROVIDER and LLMOPS_BASE_URL.")

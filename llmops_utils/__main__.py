@@ -219,6 +219,8 @@ def run_gate_command(
     from .model import Model
     from .releases import choose_folder
 
+    if load_settings().examples is None:
+        os.environ["LLMOPS_EXAMPLES"] = "1000000"  # a release is decided on all its examples, also live
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
     decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
