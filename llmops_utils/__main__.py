@@ -219,7 +219,8 @@ def run_gate_command(
     from .model import Model
     from .releases import choose_folder
 
-    if load_settings().examples is None:
+    settings = load_settings()
+    if settings.most_examples != settings.examples:
         os.environ["LLMOPS_EXAMPLES"] = "1000000"  # a release is decided on all its examples, also live
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
     decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
