@@ -552,3 +552,7 @@ def test_the_map_shows_title_and_question_of_each_chapter(progress):
     for name, title, question in CHAPTERS:
         assert f"{name[:2]} {title}</a>" in html
         assert f">{question}</td>" in html
+
+
+def test_the_bars_have_the_style_of_notebook_text():
+    assert '<div class="jp-RenderedHTMLCommon">' + "<table>" in read_html(make_explorer())

@@ -72,3 +72,8 @@ def test_names_are_no_markup(monitor):
     dashboard = MonitorDashboard(monitor, {EVIL: make_requests(100)}, start=0)
     assert "<script" not in dashboard.static_html + dashboard.view.value
     assert "&lt;script&gt;" in dashboard.static_html
+
+
+def test_the_table_of_all_streams_stands_below_the_controls_too(dashboard):
+    dashboard.menu.value = "slow"
+    assert dashboard.static_html in dashboard.children[-1].value

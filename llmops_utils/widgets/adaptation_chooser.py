@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import ipywidgets
 
 from ..training.adaptation import CHOICES, Advice, Situation, rank_ways
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 LABELS = {
     "lacks": "answers lack",
@@ -58,7 +58,7 @@ class AdaptationChooser(TeachingWidget):
             for one in rank_ways(self.situation)
         )
         head = "<thead><tr><th>way</th><th>reasons</th></tr></thead>"
-        self._view.value = f"<table>{head}<tbody>{rows}</tbody></table>"
+        self._view.value = style_html(f"<table>{head}<tbody>{rows}</tbody></table>")
 
     def _tell_all(self) -> str:
         rows = []

@@ -38,7 +38,10 @@ class MonitorDashboard(TeachingWidget):
         rows = [(name, self.watch(name, rule)) for name in self._streams]
         told = "; ".join(f"{name}: {self._tell_alarm(windows)}" for name, windows in rows)
         summary = f"Monitor dashboard, windows of {monitor.size}: {told}."
-        super().__init__([self.menu, self.quantile, self.in_a_row, self.view], summary, self._tell_all(rows, rule))
+        static = self._tell_all(rows, rule)
+        # All streams stand below the controls too: the text of the notebook speaks of them.
+        streams = ipywidgets.HTML(style_html(static))
+        super().__init__([self.menu, self.quantile, self.in_a_row, self.view, streams], summary, static)
         self.show()
 
     def watch(self, name: str, rule: AlertRule) -> list[Window]:
