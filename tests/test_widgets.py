@@ -17,7 +17,16 @@ from llmops_utils.exercises import list_exercises
 from llmops_utils.progress import Progress
 from llmops_utils.reply import TokenChance
 from llmops_utils.settings import NOTEBOOKS, load_settings, read_environment
-from llmops_utils.widgets.base import BAR_COLOUR, MUTED_COLOUR, Bars, Picture, TeachingWidget, draw_bars, make_figure
+from llmops_utils.widgets.base import (
+    BAR_COLOUR,
+    INK,
+    MUTED_COLOUR,
+    Bars,
+    Picture,
+    TeachingWidget,
+    draw_bars,
+    make_figure,
+)
 from llmops_utils.widgets.course_map import CHAPTERS, CourseMap
 from llmops_utils.widgets.next_token import NextTokenExplorer
 from llmops_utils.widgets.provider_chooser import MODES, ProviderChooser
@@ -141,6 +150,16 @@ def figure():
     figure, axes = make_figure(2, 1)
     axes.plot([0, 1], [0, 1])
     return figure
+
+
+def test_what_is_written_into_a_figure_later_is_not_black_either():
+    figure, axes = make_figure(2, 1)
+    axes.plot([0, 1], [0, 1], label="a line")
+    note, chosen = axes.annotate("here", (0, 0)), axes.text(1, 1, "there", color="#c03030")
+    legend = axes.legend()
+    Picture(figure, "A line that rises.")
+    assert note.get_color() == legend.get_texts()[0].get_color() == INK
+    assert chosen.get_color() == "#c03030"
 
 
 def test_a_picture_is_its_alternative_text(figure):
