@@ -287,6 +287,8 @@ def check_operating_llms(page, address):
     shoot(dashboard, "12_dashboard")
     press(dashboard, "limit at", "ArrowLeft", 3)
     press(dashboard, "in a row", "ArrowLeft", 1)
+    expect(dashboard.get_by_text("90.0%", exact=True)).to_be_visible()
+    expect(told).to_contain_text("questions: alarm after 50 requests")  # one window, the least there can be
     expect(told).not_to_contain_text("; 0 of them raised an alarm")
     shoot(dashboard, "12_dashboard_loose")
 
