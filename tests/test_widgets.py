@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 import pytest
 from ipywidgets.widgets import widget as widget_module
+from matplotlib.colors import to_hex
 
 from llmops_utils.catalog import load_catalog
 from llmops_utils.errors import BudgetExceeded, KeyMalformed
@@ -160,6 +161,14 @@ def test_what_is_written_into_a_figure_later_is_not_black_either():
     Picture(figure, "A line that rises.")
     assert note.get_color() == legend.get_texts()[0].get_color() == INK
     assert chosen.get_color() == "#c03030"
+
+
+def test_a_legend_with_a_colour_of_its_own_keeps_it():
+    figure, axes = make_figure(2, 1)
+    axes.plot([0, 1], [0, 1], label="a line")
+    legend = axes.legend(labelcolor="#c03030")
+    Picture(figure, "A line that rises.")
+    assert to_hex(legend.get_texts()[0].get_color()) == "#c03030"
 
 
 def test_a_picture_is_its_alternative_text(figure):

@@ -92,12 +92,13 @@ class Picture:
 
     def __init__(self, figure, alt: str) -> None:
         import matplotlib.pyplot as plt
+        from matplotlib.colors import same_color
         from matplotlib.text import Text
 
         self.alt = alt
         # What is written into the axes after `make_figure` is black by default, which a dark page swallows.
         for text in figure.findobj(Text):
-            if text.get_color() == "black":
+            if same_color(text.get_color(), "black"):
                 text.set_color(INK)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
