@@ -247,6 +247,8 @@ def check_experiment_tracking(page, address):
     dashboard = find_cell(notebook, "RunDashboard(grid")
     table = dashboard.locator("table").first
     assert read_column(table, "no") == [str(number) for number in range(1, 13)]
+    expect(dashboard.get_by_text("described, 8 shots against plain, 8 shots")).to_contain_text("-3 points")
+    shoot(dashboard, "10_dashboard_start")  # with the prompts word by word
     dashboard.get_by_label("filter", exact=True).fill("shots=16")
     dashboard.get_by_label("filter", exact=True).press("Tab")
     expect(table.locator("tbody tr")).to_have_count(3)
