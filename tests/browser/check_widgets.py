@@ -122,17 +122,22 @@ def check_choosing_an_llm(page, address):
 
     card = find_cell(notebook, "ModelScorecard(scores, WEIGHTS)")
     table = card.locator("table")
-    assert read_column(table, "option")[0] == "code alone"
-    assert read_column(table, "first when weights move")[0] == "100%"
+    assert read_column(table, "option")[0] == "code alone", "the stored run has another winner"
+    expect(table.locator("tbody tr").first.locator("td").last).to_have_text("100%")
     press(card, "quality", "ArrowRight", 2)
     press(card, "speed", "ArrowLeft", 2)
     press(card, "memory", "ArrowLeft", 1)
     expect(table).to_contain_text("memory (weight 0)")
+    assert read_column(table, "option")[0] == "the better on each task", "another option should win"
+    # By the scores as they are shown; the points are of those that are not rounded.
+    expected = (10 * 0.64 + 3 * 1.00 + 4 * 0.99) / 17, (10 * 0.61 + 3 * 1.00 + 4 * 1.00) / 17
+    points = [float(text) for text in read_column(table, "points")[:2]]
+    assert all(abs(one - other) < 0.01 for one, other in zip(points, expected, strict=True)), points
+    press(card, "memory", "ArrowRight", 1)
+    expect(table).to_contain_text("memory (weight 1)")
     shares = [float(text.rstrip("%")) for text in read_column(table, "first when weights move")]
-    # (10 x 0.64 + 3 x 1.00 + 4 x 0.99) / 17 against (10 x 0.61 + 3 x 1.00 + 4 x 1.00) / 17
-    assert read_column(table, "option")[0] == "the better on each task"
-    assert read_column(table, "points")[:2] == ["0.79", "0.77"]
-    assert shares[0] < 100, shares
+    assert max(shares) < 100, shares  # so close that the weights decide
+    assert abs(sum(shares) - 100) < 2, shares
     shoot(card, "03_scorecard")
 
 
