@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 import pytest
 from ipywidgets.widgets import widget as widget_module
+from matplotlib.colors import to_hex
 
 from llmops_utils.catalog import load_catalog
 from llmops_utils.errors import BudgetExceeded, KeyMalformed
@@ -17,7 +18,16 @@ from llmops_utils.exercises import list_exercises
 from llmops_utils.progress import Progress
 from llmops_utils.reply import TokenChance
 from llmops_utils.settings import NOTEBOOKS, load_settings, read_environment
-from llmops_utils.widgets.base import BAR_COLOUR, MUTED_COLOUR, Bars, Picture, TeachingWidget, draw_bars, make_figure
+from llmops_utils.widgets.base import (
+    BAR_COLOUR,
+    INK,
+    MUTED_COLOUR,
+    Bars,
+    Picture,
+    TeachingWidget,
+    draw_bars,
+    make_figure,
+)
 from llmops_utils.widgets.course_map import CHAPTERS, CourseMap
 from llmops_utils.widgets.next_token import NextTokenExplorer
 from llmops_utils.widgets.provider_chooser import MODES, ProviderChooser
@@ -141,6 +151,24 @@ def figure():
     figure, axes = make_figure(2, 1)
     axes.plot([0, 1], [0, 1])
     return figure
+
+
+def test_what_is_written_into_a_figure_later_is_not_black_either():
+    figure, axes = make_figure(2, 1)
+    axes.plot([0, 1], [0, 1], label="a line")
+    note, chosen = axes.annotate("here", (0, 0)), axes.text(1, 1, "there", color="#c03030")
+    legend = axes.legend()
+    Picture(figure, "A line that rises.")
+    assert note.get_color() == legend.get_texts()[0].get_color() == INK
+    assert chosen.get_color() == "#c03030"
+
+
+def test_a_legend_with_a_colour_of_its_own_keeps_it():
+    figure, axes = make_figure(2, 1)
+    axes.plot([0, 1], [0, 1], label="a line")
+    legend = axes.legend(labelcolor="#c03030")
+    Picture(figure, "A line that rises.")
+    assert to_hex(legend.get_texts()[0].get_color()) == "#c03030"
 
 
 def test_a_picture_is_its_alternative_text(figure):
@@ -552,3 +580,7 @@ def test_the_map_shows_title_and_question_of_each_chapter(progress):
     for name, title, question in CHAPTERS:
         assert f"{name[:2]} {title}</a>" in html
         assert f">{question}</td>" in html
+
+
+def test_the_bars_have_the_style_of_notebook_text():
+    assert '<div class="jp-RenderedHTMLCommon">' + "<table>" in read_html(make_explorer())

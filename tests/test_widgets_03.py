@@ -137,3 +137,17 @@ def test_the_picture_of_changes_tells_each_of_them():
 def test_the_picture_of_estimates_tells_values_and_intervals():
     picture = draw_estimates(["age"], [Estimate(0.012, -0.01, 0.035)], "change of yes")
     assert picture.alt == "change of yes: age +0.012 [-0.010, +0.035]."
+
+
+def test_the_scorecard_and_the_explorer_have_the_style_of_notebook_text(card, explorer):
+    for shown in (card, explorer):
+        assert shown._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+    explorer.search.value = "no such row"
+    card.sliders["quality"].value = card.sliders["price"].value = 0
+    for shown in (card, explorer):
+        assert shown._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+
+
+def test_names_of_columns_and_factors_get_room_beside_their_controls(card, explorer):
+    controls = [*card.sliders.values(), card.spread_slider, *explorer.menus.values(), explorer.sort_menu]
+    assert {control.style.description_width for control in controls} == {"9em"}

@@ -129,3 +129,20 @@ def test_a_run_says_what_was_measured_and_where_it_comes_from():
         f"a run: 2.000 bits per byte on held (step 10 of 100, {run.architecture.num_parameters:,} parameters, 2 s, "
         "t (numpy 2, seed 0), replay of 2026-11-25)"
     )
+
+
+# --- both ----------------------------------------------------------------------------------------------------
+
+
+def test_calculator_and_chooser_have_the_style_of_notebook_text():
+    calculator, chooser = TrainingCalculator(), AdaptationChooser({"prices": Situation()})
+    for shown in (calculator, chooser):
+        assert shown._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+    calculator.tokens.value = -1
+    assert calculator._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+
+
+def test_the_ready_cases_stand_below_the_controls_too():
+    calculator = TrainingCalculator()
+    calculator.price.value = 9.0
+    assert calculator.static_html in calculator.children[-1].value

@@ -133,3 +133,7 @@ def test_markup_in_message_prompt_and_reply_is_escaped():
     assert "<script" not in shown
     assert shown.count("&lt;script&gt;") == 8 + 2
     assert "<script" not in make(FakeModel(known=("script",)), EXAMPLES[::-1]).static_html
+
+
+def test_the_workbench_has_the_style_of_notebook_text(workbench):
+    assert workbench._view.value.startswith('<div class="jp-RenderedHTMLCommon">')

@@ -114,3 +114,8 @@ def test_names_and_labels_are_no_markup(measure):
     picker = ShotPicker(pool, {EVIL: pool}, measure)
     assert "<script" not in picker.static_html + picker._view.value
     assert "&lt;script&gt;" in picker.static_html
+
+
+def test_the_picker_has_the_style_of_notebook_text(picker):
+    picker.show("none")
+    assert picker._view.value.startswith('<div class="jp-RenderedHTMLCommon">')

@@ -155,3 +155,7 @@ def test_a_way_without_a_trace_is_told_in_the_table():
         return Answer(14, (make_reply("14"),))
 
     assert "not one dict of its trace per reply" in ChainExplorer(PROBLEMS, {"bare": answer}, NumberMatch()).static_html
+
+
+def test_the_explorer_has_the_style_of_notebook_text(explorer):
+    assert explorer.text.startswith('<div class="jp-RenderedHTMLCommon">')

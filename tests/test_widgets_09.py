@@ -147,3 +147,9 @@ def test_questions_and_pages_are_no_markup(inspector):
     for told in (inspector._view.value, inspector.static_html):
         assert "<script" not in told
         assert "&lt;script&gt;" in told
+
+
+def test_the_view_keeps_the_words_of_passages_and_prompt_whole(inspector):
+    view = inspector._view.value
+    assert view.count("<pre style='word-break:normal;") == view.count("<pre") == 3  # two passages and the prompt
+    assert "word-break" not in inspector.static_html

@@ -59,3 +59,14 @@ def test_an_effect_that_no_number_of_examples_finds_is_said_so(calculator):
 def test_effects_that_are_none_raise():
     with pytest.raises(DataError, match="no claim to test"):
         PowerCalculator([(0.1, 0.2)])
+
+
+def test_the_calculator_has_the_style_of_notebook_text(calculator):
+    assert calculator._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+    calculator.gained.value, calculator.lost.value = 5, 10
+    assert calculator._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+
+
+def test_the_table_of_effects_stands_below_the_controls_too(calculator):
+    calculator.gained.value = 40
+    assert calculator.static_html in calculator.children[-1].value

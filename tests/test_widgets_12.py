@@ -72,3 +72,14 @@ def test_names_are_no_markup(monitor):
     dashboard = MonitorDashboard(monitor, {EVIL: make_requests(100)}, start=0)
     assert "<script" not in dashboard.static_html + dashboard.view.value
     assert "&lt;script&gt;" in dashboard.static_html
+
+
+def test_the_table_of_all_streams_stands_below_the_controls_too(dashboard):
+    dashboard.menu.value = "slow"
+    assert dashboard.static_html in dashboard.children[-1].value
+
+
+def test_the_limit_is_told_as_a_percentage_as_in_the_text(dashboard):
+    assert dashboard.quantile.label == "99.0%"
+    dashboard.quantile.value = 0.995
+    assert dashboard.quantile.label == "99.5%"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import ipywidgets
 
 from ..training.adaptation import CHOICES, Advice, Situation, rank_ways
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 LABELS = {
     "lacks": "answers lack",
@@ -57,8 +57,8 @@ class AdaptationChooser(TeachingWidget):
             f"<tr><td style='text-align:left'>{one.way}</td><td style='text-align:left'>{_tell_reasons(one)}</td></tr>"
             for one in rank_ways(self.situation)
         )
-        head = "<thead><tr><th>way</th><th>reasons</th></tr></thead>"
-        self._view.value = f"<table>{head}<tbody>{rows}</tbody></table>"
+        head = "<thead><tr><th style='text-align:left'>way</th><th style='text-align:left'>reasons</th></tr></thead>"
+        self._view.value = style_html(f"<table>{head}<tbody>{rows}</tbody></table>")
 
     def _tell_all(self) -> str:
         rows = []

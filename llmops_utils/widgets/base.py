@@ -11,6 +11,7 @@ import ipywidgets
 
 BAR_COLOUR = "#3b7dd8"
 MUTED_COLOUR = "#9aa0a6"
+INK = "#808080"  # can be read on a light and on a dark page
 
 
 class TeachingWidget(ipywidgets.VBox):
@@ -91,8 +92,14 @@ class Picture:
 
     def __init__(self, figure, alt: str) -> None:
         import matplotlib.pyplot as plt
+        from matplotlib.colors import same_color
+        from matplotlib.text import Text
 
         self.alt = alt
+        # What is written into the axes after `make_figure` is black by default, which a dark page swallows.
+        for text in figure.findobj(Text):
+            if same_color(text.get_color(), "black"):
+                text.set_color(INK)
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
         plt.close(figure)
@@ -119,16 +126,15 @@ def make_figure(width: float = 6.4, height: float = 3.2, **options):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    ink = "#808080"
     style = {
         "figure.facecolor": "none",
         "axes.facecolor": "none",
         "savefig.facecolor": "none",
-        "text.color": ink,
-        "axes.labelcolor": ink,
-        "axes.edgecolor": ink,
-        "xtick.color": ink,
-        "ytick.color": ink,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "font.size": 10,

@@ -11,7 +11,7 @@ from ..datasets import Example
 from ..errors import DataError, RecordingMissing, WorkbookError
 from ..evaluation import Answer
 from ..scorers import Scorer
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 COLUMNS = ("way", "step", "end of the prompt", "reply", "answer read", "tokens", "result")
 OWN = "a problem of your own"
@@ -160,7 +160,9 @@ class ChainExplorer(TeachingWidget):
             for name, part in zip(names, parts, strict=True)
         )
         expected = f" Expected: {example.expected}" if example.expected else ""
-        self._view.value = f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p><table>{lines}</table>"
+        self._view.value = style_html(
+            f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p><table>{lines}</table>"
+        )
 
 
 def _stretch() -> ipywidgets.Layout:

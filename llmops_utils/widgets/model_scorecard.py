@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import ipywidgets
 
 from ..decision import measure_stability, rank_options
-from .base import BAR_COLOUR, TeachingWidget
+from .base import BAR_COLOUR, TeachingWidget, style_html
 
 MOST_WEIGHT = 10
+STYLE = {"description_width": "9em"}  # names of factors are often longer than the usual width of a label
 
 
 class ModelScorecard(TeachingWidget):
@@ -30,10 +31,12 @@ class ModelScorecard(TeachingWidget):
     ) -> None:
         self._scores = {name: dict(row) for name, row in scores.items()}
         self.sliders = {
-            factor: ipywidgets.IntSlider(value=weight, min=0, max=MOST_WEIGHT, description=factor)
+            factor: ipywidgets.IntSlider(value=weight, min=0, max=MOST_WEIGHT, description=factor, style=STYLE)
             for factor, weight in weights.items()
         }
-        self.spread_slider = ipywidgets.FloatSlider(value=spread, min=0, max=1, step=0.1, description="moved by ±")
+        self.spread_slider = ipywidgets.FloatSlider(
+            value=spread, min=0, max=1, step=0.1, description="moved by ±", style=STYLE
+        )
         self._view = ipywidgets.HTML()
         for slider in (*self.sliders.values(), self.spread_slider):
             slider.observe(lambda _: self._update(), names="value")
@@ -53,9 +56,9 @@ class ModelScorecard(TeachingWidget):
 
     def _update(self) -> None:
         if not any(self.weights.values()):
-            self._view.value = "<p role='status'>All weights are 0: nothing counts. Raise one.</p>"
+            self._view.value = style_html("<p role='status'>All weights are 0: nothing counts. Raise one.</p>")
             return
-        self._view.value = self._tell()
+        self._view.value = style_html(self._tell())
 
     def _tell(self) -> str:
         weights, spread = self.weights, self.spread_slider.value

@@ -29,7 +29,9 @@ class MonitorDashboard(TeachingWidget):
         rule = monitor.rule
         self.menu = ipywidgets.Dropdown(options=list(self._streams), description="incident")
         self.quantile = ipywidgets.SelectionSlider(
-            options=sorted({*QUANTILES, rule.quantile}), value=rule.quantile, description="limit at"
+            options=[(f"{quantile:.1%}", quantile) for quantile in sorted({*QUANTILES, rule.quantile})],
+            value=rule.quantile,
+            description="limit at",
         )
         self.in_a_row = ipywidgets.IntSlider(value=rule.in_a_row, min=1, max=4, description="in a row")
         self.view = ipywidgets.HTML()
@@ -38,7 +40,10 @@ class MonitorDashboard(TeachingWidget):
         rows = [(name, self.watch(name, rule)) for name in self._streams]
         told = "; ".join(f"{name}: {self._tell_alarm(windows)}" for name, windows in rows)
         summary = f"Monitor dashboard, windows of {monitor.size}: {told}."
-        super().__init__([self.menu, self.quantile, self.in_a_row, self.view], summary, self._tell_all(rows, rule))
+        static = self._tell_all(rows, rule)
+        # All streams stand below the controls too: the text of the notebook speaks of them.
+        streams = ipywidgets.HTML(style_html(static))
+        super().__init__([self.menu, self.quantile, self.in_a_row, self.view, streams], summary, static)
         self.show()
 
     def watch(self, name: str, rule: AlertRule) -> list[Window]:
@@ -66,7 +71,8 @@ class MonitorDashboard(TeachingWidget):
                 f"<td>{_draw_line(values, limits[measure.name], alarms)}</td><td>{limits[measure.name]:.3g}</td>"
                 f"<td style='text-align:left'>{told}</td></tr>"
             )
-        head = "<thead><tr><th>measure</th><th>windows, with the limit</th><th>limit</th><th>alarm</th></tr></thead>"
+        left = "<th style='text-align:left'>"
+        head = f"<thead><tr>{left}measure</th>{left}windows, with the limit</th><th>limit</th>{left}alarm</th></tr></thead>"
         self.view.value = style_html(
             f"<p role='status'><strong>{html.escape(self.menu.value)}</strong>: {self._tell_alarm(windows)}. "
             f"{self._tell_false(windows)}</p><table>{head}<tbody>{''.join(rows)}</tbody></table>"

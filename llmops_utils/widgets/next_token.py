@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import WorkbookError
 from ..model import Model
-from .base import TeachingWidget, draw_bars
+from .base import TeachingWidget, draw_bars, style_html
 
 Shape = Callable[[np.ndarray, float, float], np.ndarray]
 
@@ -124,4 +124,5 @@ class NextTokenExplorer(TeachingWidget):
         shaped = self.shaped
         shown = list(zip(self._tokens, shaped, strict=True))[: self._num_shown]
         caption = f"The {self._num_shown} likeliest next tokens (temperature {self.temperature.value:.1f}, top-p {self.top_p.value:.2f})"
-        self._chart.value = draw_bars([repr(token)[1:-1] for token, _ in shown], [p for _, p in shown], caption=caption)
+        bars = draw_bars([repr(token)[1:-1] for token, _ in shown], [p for _, p in shown], caption=caption)
+        self._chart.value = style_html(bars)

@@ -9,7 +9,7 @@ import ipywidgets
 
 from ..errors import WorkbookError
 from ..power import compute_power, find_num_examples
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 NUMS = (12, 25, 50, 100, 200, 400)
 EFFECTS = ((0.30, 0.10), (0.20, 0.10), (0.15, 0.05), (0.10, 0.05), (0.06, 0.02))
@@ -47,8 +47,10 @@ class PowerCalculator(TeachingWidget):
             f"Power calculator: {len(effects)} effects. With {first[0]:.0%} of the examples gained and {first[1]:.0%} "
             f"lost, {find_num_examples(*first)} examples give a power of 80%."
         )
-        children = [self.gained, self.lost, self.num, self.power, self._view]
-        super().__init__(children, summary, self._tell_effects(effects))
+        static = self._tell_effects(effects)
+        # The effects stand below the controls too: the text of the notebook speaks of them.
+        children = [self.gained, self.lost, self.num, self.power, self._view, ipywidgets.HTML(style_html(static))]
+        super().__init__(children, summary, static)
         self.show()
 
     def show(self) -> None:
@@ -58,7 +60,7 @@ class PowerCalculator(TeachingWidget):
             found = compute_power(num, gained, lost)
             told = f"<p role='status'>With {num} examples a measurement finds this difference with a probability of <strong>{found:.0%}</strong>."
         except WorkbookError as error:
-            self._view.value = f"<p role='status'>{html.escape(str(error))}</p>"
+            self._view.value = style_html(f"<p role='status'>{html.escape(str(error))}</p>")
             return
         try:
             needed = find_num_examples(gained, lost, self.power.value)
@@ -68,7 +70,7 @@ class PowerCalculator(TeachingWidget):
         change = f"<p>The score changes by {100 * (gained - lost):+.0f} points; {gained + lost:.0%} of the examples flip.</p>"
         cells = "".join(f"<td>{compute_power(one, gained, lost):.0%}</td>" for one in self._nums)
         heads = "".join(f"<th>{one}</th>" for one in self._nums)
-        self._view.value = (
+        self._view.value = style_html(
             f"{told}{change}<table><thead><tr><th>examples</th>{heads}</tr></thead>"
             f"<tbody><tr><th>power</th>{cells}</tr></tbody></table>"
         )

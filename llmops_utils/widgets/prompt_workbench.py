@@ -16,7 +16,7 @@ from ..prompts import Prompt
 from ..reply import Reply
 from ..results import PRICED_AT
 from ..scorers import Scorer
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 PARTS = ("instruction", "context", "examples", "output")
 NUM_LETTERS = 70
@@ -129,7 +129,7 @@ class PromptWorkbench(TeachingWidget):
                 f"<br>{html.escape(reply.price)}; at {PRICED_AT[1]} {_price(reply)}</p>"
             )
         head = "<thead><tr><th>role</th><th style='text-align:left'>text</th></tr></thead>"
-        self._view.value = f"<table>{head}<tbody>{rows}</tbody></table>{told}"
+        self._view.value = style_html(f"<table>{head}<tbody>{rows}</tbody></table>{told}")
 
     def _tabulate(self) -> str:
         rows = []

@@ -80,7 +80,8 @@ class RetrievalInspector(TeachingWidget):
         except WorkbookError as error:
             self._message.value = f"<p role='status'>{html.escape(str(error))}</p>"
             return
-        self._view.value = style_html(content)
+        # JupyterLab breaks preformatted text in the middle of a word.
+        self._view.value = style_html(content.replace("<pre style='", "<pre style='word-break:normal;"))
 
     def _tell(self, question: str) -> str:
         found = {name: retriever.find_chunks(question, self._k) for name, retriever in self._retrievers.items()}

@@ -10,7 +10,7 @@ import ipywidgets
 from ..datasets import Message
 from ..errors import RecordingMissing, WorkbookError
 from ..evaluation import Report, sum_tokens
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 Measure = Callable[[Sequence[Message], str], Report]
 OWN = "your own choice"
@@ -99,7 +99,7 @@ class ShotPicker(TeachingWidget):
         """Show a measured set in full: score, tokens, and each label."""
         report = self.reports[name]
         self._message.value = ""
-        self._view.value = (
+        self._view.value = style_html(
             f"<p><strong>{html.escape(report.name)}</strong>: {html.escape(str(report.score))}; "
             f"{sum_tokens(report):.0f} tokens per message.</p>" + self._tell_labels(report)
         )

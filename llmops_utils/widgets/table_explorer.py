@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import ipywidgets
 
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 ANY = "any"
+STYLE = {"description_width": "9em"}  # names of columns are often longer than the usual width of a label
 
 
 class TableExplorer(TeachingWidget):
@@ -25,13 +26,15 @@ class TableExplorer(TeachingWidget):
         self._table, self._name = table, name
         self.menus = {
             column: ipywidgets.Dropdown(
-                options=[ANY, *sorted({str(value) for value in table[column]})], description=column
+                options=[ANY, *sorted({str(value) for value in table[column]})], description=column, style=STYLE
             )
             for column in filters
         }
-        self.sort_menu = ipywidgets.Dropdown(options=[str(column) for column in table.columns], description="sort by")
-        self.descending = ipywidgets.Checkbox(value=False, description="largest first")
-        self.search = ipywidgets.Text(description="text", placeholder="keep rows with this text")
+        self.sort_menu = ipywidgets.Dropdown(
+            options=[str(column) for column in table.columns], description="sort by", style=STYLE
+        )
+        self.descending = ipywidgets.Checkbox(value=False, description="largest first", style=STYLE)
+        self.search = ipywidgets.Text(description="text", placeholder="keep rows with this text", style=STYLE)
         self._view = ipywidgets.HTML()
         controls = [*self.menus.values(), self.search, self.sort_menu, self.descending]
         for control in controls:
@@ -56,7 +59,8 @@ class TableExplorer(TeachingWidget):
 
     def _update(self) -> None:
         rows = self.choose_rows()
-        self._view.value = self._tell(rows) if len(rows) else "<p role='status'>No row fits. Choose less.</p>"
+        told = self._tell(rows) if len(rows) else "<p role='status'>No row fits. Choose less.</p>"
+        self._view.value = style_html(told)
 
     def _tell(self, rows) -> str:
         head = "".join(f"<th>{html.escape(str(column))}</th>" for column in rows.columns)

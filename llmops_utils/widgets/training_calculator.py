@@ -8,7 +8,7 @@ import ipywidgets
 
 from ..errors import WorkbookError
 from ..training.costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
-from .base import TeachingWidget
+from .base import TeachingWidget, style_html
 
 # Ready cases: name, parameters, tokens.
 CASES = {
@@ -51,7 +51,10 @@ class TrainingCalculator(TeachingWidget):
             f"{usd_per_gpu_hour:g} dollars an hour, from {_tell_usd(min(one.usd for one in costs.values()))} to "
             f"{_tell_usd(max(one.usd for one in costs.values()))}."
         )
-        super().__init__([self.case, *controls, self._view], summary, self._tell_all(costs, usd_per_gpu_hour))
+        static = self._tell_all(costs, usd_per_gpu_hour)
+        # The ready cases stand below the controls too: the text of the notebook speaks of them.
+        cases = ipywidgets.HTML(style_html(static))
+        super().__init__([self.case, *controls, self._view, cases], summary, static)
         self._fill_case()
 
     def _fill_case(self) -> None:
@@ -70,7 +73,7 @@ class TrainingCalculator(TeachingWidget):
             cost = self.estimate()
             days = cost.count_days(self.num_gpus.value)
         except WorkbookError as error:
-            self._view.value = f"<p role='status'>{html.escape(str(error))}</p>"
+            self._view.value = style_html(f"<p role='status'>{html.escape(str(error))}</p>")
             return
         rows = {
             "operations": f"{cost.flops:.2e}",
@@ -83,7 +86,7 @@ class TrainingCalculator(TeachingWidget):
         body = "".join(
             f"<tr><td style='text-align:left'>{name}</td><td>{value}</td></tr>" for name, value in rows.items()
         )
-        self._view.value = f"<table><tbody>{body}</tbody></table>"
+        self._view.value = style_html(f"<table><tbody>{body}</tbody></table>")
 
     def _tell_all(self, costs: dict[str, TrainingCost], usd_per_gpu_hour: float) -> str:
         rows = "".join(

@@ -2,97 +2,33 @@
 
     tests/browser/run                  all checks; screenshots go to .tools/browser/screenshots
     tests/browser/run prompt_basics    the checks whose names hold this
+    tests/browser/run --dark           under JupyterLab's dark theme; the screenshots end in _dark
 
 The notebooks are copies in replay mode, so no model is loaded and nothing in the repository changes.
 """
 
-import json
-import os
+import csv
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from lab import ARGUMENTS, ROOT, SCREENSHOTS, find_cell, open_and_run, shoot, start_lab
 from playwright.sync_api import Error, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-SCREENSHOTS = ROOT / ".tools" / "browser" / "screenshots"
-PYTHON = ROOT / ".venv" / "bin" / "python"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WAIT_MS = 60_000
+
+def read_column(table, head):
+    """Return the texts of a table's column."""
+    place = table.locator("thead th").all_inner_texts().index(head)
+    return table.locator(f"tbody tr > :nth-child({place + 1})").all_inner_texts()
 
 
-def start_lab(folder):
-    """Start JupyterLab on copies of the notebooks; return the process and the address with its token."""
-    copies = folder / "notebooks"
-    shutil.copytree(ROOT / "notebooks", copies, ignore=shutil.ignore_patterns(".*"))
-    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # All cells stay in the page, also those that are not in view.
-    (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}), encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LLMOPS_")}
-    environment |= {
-        "LLMOPS_MODE": "replay",
-        "LLMOPS_NO_DOTENV": "1",
-        "LLMOPS_HOME": str(folder / "home"),
-        "JUPYTER_CONFIG_PATH": str(ROOT / "llmops_utils" / "lab_config"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-    }
-    command = [str(PYTHON), "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root"]
-    command.append(f"--ServerApp.root_dir={folder}")
-    log = (folder / "lab.log").open("w", encoding="utf-8")
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", (folder / "lab.log").read_text(encoding="utf-8"))
-        if found:
-            return process, found[0]
-        if process.poll() is not None:
-            break
-        time.sleep(0.2)
-    process.terminate()
-    sys.exit("JupyterLab did not start:\n" + (folder / "lab.log").read_text(encoding="utf-8")[-2000:])
-
-
-def open_and_run(page, address, name):
-    """Open a notebook, run all its cells, and wait until the last one has its number."""
-    base, token = address.split("/lab?")
-    page.goto(f"{base}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb?{token}")
-    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    expect(notebook.locator(".jp-CodeCell").first).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("(ipykernel) | Idle", timeout=WAIT_MS)
-    started = time.monotonic()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    num_cells = notebook.locator(".jp-CodeCell").count()
-    last = notebook.locator(".jp-CodeCell").nth(num_cells - 1).locator(".jp-InputPrompt")
-    expect(last).to_have_text(f"[{num_cells}]:", timeout=WAIT_MS)
-    print(f"  {name}: {num_cells} cells ran in {time.monotonic() - started:.1f} s")
-    return notebook
-
-
-def find_cell(notebook, text):
-    """Return the code cell whose source holds a text."""
-    return notebook.locator(".jp-CodeCell").filter(has=notebook.page.locator(".jp-InputArea", has_text=text)).first
-
-
-def shoot(cell, name):
-    """Scroll to a part of the page and keep a screenshot of the page."""
-    cell.scroll_into_view_if_needed()
-    cell.page.wait_for_timeout(300)
-    cell.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+def press(cell, label, key, times):
+    """Press a key on the handle of the slider with this label."""
+    slider = cell.locator(".widget-slider", has=cell.page.get_by_text(label, exact=True))
+    slider.locator(".noUi-handle").focus()
+    for _ in range(times):
+        cell.page.keyboard.press(key)
 
 
 def check_start_here(page, address):
@@ -147,6 +83,86 @@ def check_llm_basics(page, address):
         picture = notebook.locator(f"img[alt^='{told}']").first
         expect(picture).to_be_visible()
         shoot(picture, "01_" + told.lower().replace(" ", "_"))
+
+
+def check_what_is_llmops(page, address):
+    """Chapter 02: a chosen stage shows its question and its tools, those of the file of tools."""
+    notebook = open_and_run(page, address, "02_what_is_llmops", wait_ms=120_000)
+    ring = find_cell(notebook, "LifecycleMap()")
+    tools = ring.locator("table")
+    expect(ring.locator("[role=status]")).to_have_text("Data")
+    ring.get_by_role("button", name="Watch", exact=True).click()
+    expect(ring.locator("[role=status]")).to_have_text("Watch")
+    expect(ring.get_by_text("Is it still as good as on the first day?")).to_be_visible()
+    with (ROOT / "data" / "tools.csv").open(encoding="utf-8", newline="") as file:
+        expected = [row["tool"] for row in csv.DictReader(file) if row["stage"] == "watch"]
+    assert read_column(tools, "tool") == expected, "the tools are not those of the stage"
+    shoot(ring, "02_ring")
+    shoot(find_cell(notebook, "Timeline(root)"), "02_timeline")
+
+
+def check_choosing_an_llm(page, address):
+    """Chapter 03: the table is filtered and sorted; other weights make another option win, and less firmly."""
+    notebook = open_and_run(page, address, "03_choosing_an_llm", wait_ms=120_000)
+    explorer = find_cell(notebook, "TableExplorer(models.astype")
+    table = explorer.locator("table")
+    num = read_column(table, "kind").count("embedding")
+    explorer.get_by_label("kind", exact=True).select_option("embedding")
+    expect(table.locator("caption")).to_have_text(f"Language models: {num} of 55 rows")
+    assert set(read_column(table, "kind")) == {"embedding"}, "the filter let another kind through"
+    explorer.get_by_label("kind", exact=True).select_option("any")
+    explorer.get_by_label("text", exact=True).fill("Qwen/Qwen3-")
+    explorer.get_by_label("sort by", exact=True).select_option("parameters")
+    explorer.get_by_label("largest first", exact=True).click()
+    expect(table.locator("tbody tr").first).to_contain_text("Qwen3 4B")
+    sizes = [int(text.replace(",", "")) for text in read_column(table, "parameters")]
+    assert sizes == [4_000_000_000, 4_000_000_000, 1_700_000_000, 600_000_000], sizes
+    shoot(explorer, "03_explorer")
+    shoot(find_cell(notebook, "TableExplorer(licences"), "03_licences")
+
+    card = find_cell(notebook, "ModelScorecard(scores, WEIGHTS)")
+    table = card.locator("table")
+    assert read_column(table, "option")[0] == "code alone", "the stored run has another winner"
+    expect(table.locator("tbody tr").first.locator("td").last).to_have_text("100%")
+    press(card, "quality", "ArrowRight", 2)
+    press(card, "speed", "ArrowLeft", 2)
+    press(card, "memory", "ArrowLeft", 1)
+    expect(table).to_contain_text("memory (weight 0)")
+    assert read_column(table, "option")[0] == "the better on each task", "another option should win"
+    # By the scores as they are shown; the points are of those that are not rounded.
+    expected = (10 * 0.64 + 3 * 1.00 + 4 * 0.99) / 17, (10 * 0.61 + 3 * 1.00 + 4 * 1.00) / 17
+    points = [float(text) for text in read_column(table, "points")[:2]]
+    assert all(abs(one - other) < 0.01 for one, other in zip(points, expected, strict=True)), points
+    press(card, "memory", "ArrowRight", 1)
+    expect(table).to_contain_text("memory (weight 1)")
+    shares = [float(text.rstrip("%")) for text in read_column(table, "first when weights move")]
+    assert max(shares) < 100, shares  # so close that the weights decide
+    assert abs(sum(shares) - 100) < 2, shares
+    shoot(card, "03_scorecard")
+
+
+def check_training_an_llm(page, address):
+    """Chapter 04: the calculator follows the case and the price; other answers bring another way to the top."""
+    notebook = open_and_run(page, address, "04_training_an_llm", wait_ms=180_000)
+    calculator = find_cell(notebook, "TrainingCalculator(")
+    rows = calculator.locator("tbody tr")
+    calculator.get_by_label("case", exact=True).select_option("7 B, balanced")
+    expect(rows.filter(has_text="operations")).to_contain_text("5.88e+21")  # 6 x 7e9 x 140e9
+    expect(rows.filter(has_text="dollars")).to_contain_text("10,318")  # 5.88e21 / (0.4 x 989.4e12) / 3600 x 2.5
+    calculator.get_by_label("$ per hour", exact=True).fill("5")
+    calculator.get_by_label("cards", exact=True).fill("128")
+    calculator.get_by_label("cards", exact=True).press("Tab")
+    expect(rows.filter(has_text="dollars")).to_contain_text("20,635")
+    expect(rows.filter(has_text="days on 128 cards")).to_contain_text("1.34")  # 4,127 hours / 128 / 24
+    shoot(calculator, "04_calculator")
+
+    chooser = find_cell(notebook, "AdaptationChooser(")
+    first = chooser.locator("tbody tr").first
+    expect(first).to_contain_text("retrieve")
+    for label, answer in (("answers lack", "form"), ("facts change", "yearly"), ("sources are", "not needed")):
+        chooser.get_by_label(label, exact=True).select_option(answer)
+    expect(first).to_contain_text("it is the baseline for all others")  # as in the static table: tone of voice
+    shoot(chooser, "04_chooser")
 
 
 def check_prompt_basics(page, address):
@@ -211,25 +227,105 @@ def check_prompting_specialized(page, address):
     expect(inspector.locator("[role=status]")).to_contain_text("Answer:")
 
 
+def check_rag(page, address):
+    """Chapter 09: the inspector shows another question with its prompt, and says when one is not recorded."""
+    notebook = open_and_run(page, address, "09_rag", wait_ms=120_000)
+    inspector = find_cell(notebook, "RetrievalInspector(")
+    menu = inspector.get_by_label("question", exact=True)
+    question = menu.locator("option").nth(2).inner_text()
+    menu.select_option(question)
+    expect(inspector.locator("caption")).to_contain_text(question)
+    expect(inspector.locator("tbody tr").first.locator("td").last).to_contain_text("◀")
+    expect(inspector.locator("tbody tr")).to_have_count(5)
+    inspector.get_by_text("The assembled prompt").click()
+    expect(inspector.locator("details pre")).to_contain_text(f"Question: {question}\nAnswer:")
+    shoot(inspector, "09_inspector")
+    inspector.get_by_label("own", exact=True).fill("Who invented the kettle?")
+    inspector.get_by_role("button", name="Search").click()
+    expect(inspector.locator("[role=status]")).to_contain_text("not among the recordings")
+    shoot(inspector, "09_inspector_own")
+
+
+def check_experiment_tracking(page, address):
+    """Chapter 10: the dashboard filters and sorts, and shows what two other runs differ in."""
+    notebook = open_and_run(page, address, "10_experiment_tracking", wait_ms=120_000)
+    dashboard = find_cell(notebook, "RunDashboard(grid")
+    table = dashboard.locator("table").first
+    assert read_column(table, "no") == [str(number) for number in range(1, 13)]
+    expect(dashboard.get_by_text("described, 8 shots against plain, 8 shots")).to_contain_text("-3 points")
+    shoot(dashboard, "10_dashboard_start")  # with the prompts word by word
+    dashboard.get_by_label("filter", exact=True).fill("shots=16")
+    dashboard.get_by_label("filter", exact=True).press("Tab")
+    expect(table.locator("tbody tr")).to_have_count(3)
+    dashboard.get_by_label("sort by", exact=True).select_option("prompt_tokens")
+    expect(table.locator("tbody tr").first).to_contain_text("indicated, 16 shots")
+    assert read_column(table, "prompt_tokens") == ["918", "748", "595"]
+    expect(dashboard.locator("img")).to_have_attribute("alt", re.compile("12 indicated, 16 shots: 28% at 920 tokens"))
+    dashboard.get_by_label("before", exact=True).select_option("plain, 0 shots")
+    dashboard.get_by_label("after", exact=True).select_option("plain, 16 shots")
+    told = dashboard.get_by_text("plain, 16 shots against plain, 0 shots")
+    expect(told).to_contain_text("+22 points")  # 12 of 32 right instead of 5
+    gained, lost = map(int, re.search(r"(\d+) gained, (\d+) lost", dashboard.inner_text()).groups())
+    assert gained - lost == 7, (gained, lost)
+    shoot(dashboard, "10_dashboard")
+
+
+def check_evaluating_llms(page, address):
+    """Chapter 11: the calculator follows its sliders."""
+    notebook = open_and_run(page, address, "11_evaluating_llms", wait_ms=120_000)
+    calculator = find_cell(notebook, "calculator = PowerCalculator()")
+    told = calculator.locator("[role=status]")
+    expect(told).to_have_text(re.compile("With 100 examples .* 37%. For 80% it needs 249 examples"))
+    press(calculator, "gained, % of examples", "ArrowLeft", 5)
+    press(calculator, "lost, % of examples", "ArrowLeft", 5)
+    expect(told).to_have_text(re.compile("With 100 examples .* 54%. For 80% it needs 168 examples"))
+    assert read_column(calculator.locator("table").first, "200") == ["88%"]
+    shoot(calculator, "11_calculator")
+
+
+def check_operating_llms(page, address):
+    """Chapter 12: another incident raises other alarms; a looser rule raises them also while all is quiet."""
+    notebook = open_and_run(page, address, "12_operating_llms", wait_ms=120_000)
+    dashboard = find_cell(notebook, "MonitorDashboard(monitor, streams, START)")
+    told = dashboard.locator("[role=status]")
+    expect(told).to_have_text("none: no alarm. The first 10 windows are quiet; 0 of them raised an alarm.")
+    dashboard.get_by_label("incident", exact=True).select_option("questions")
+    expect(told).to_contain_text("questions: alarm after 350 requests (drift of the questions)")
+    shoot(dashboard, "12_dashboard")
+    press(dashboard, "limit at", "ArrowLeft", 3)
+    press(dashboard, "in a row", "ArrowLeft", 1)
+    expect(dashboard.get_by_text("90.0%", exact=True)).to_be_visible()
+    expect(told).to_contain_text("questions: alarm after 50 requests")  # one window, the least there can be
+    expect(told).not_to_contain_text("; 0 of them raised an alarm")
+    shoot(dashboard, "12_dashboard_loose")
+
+
 CHECKS = (
     check_start_here,
     check_llm_basics,
+    check_what_is_llmops,
+    check_choosing_an_llm,
+    check_training_an_llm,
     check_prompt_basics,
     check_prompting_basic,
     check_prompting_advanced,
     check_prompting_specialized,
+    check_rag,
+    check_experiment_tracking,
+    check_evaluating_llms,
+    check_operating_llms,
 )
 
 
 def main():
-    """Run all checks in light and dark; print how many passed, and exit with 1 where one failed."""
+    """Run the checks that are asked for; print how many passed, and exit with 1 where one failed."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     num_passed, num_failed = 0, 0
     with tempfile.TemporaryDirectory(prefix="workbook-browser-") as name, sync_playwright() as playwright:
-        lab, address = start_lab(Path(name))
+        lab, address = start_lab(Path(name), is_dark="--dark" in sys.argv)
         browser = playwright.chromium.launch(executable_path=sys.argv[1], headless=True, args=ARGUMENTS)
         try:
-            wanted = sys.argv[2:]
+            wanted = [word for word in sys.argv[2:] if word != "--dark"]
             for check in [one for one in CHECKS if not wanted or any(part in one.__name__ for part in wanted)]:
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
                 try:
