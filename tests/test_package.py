@@ -63,6 +63,8 @@ LEVELS = {
     "guardrails": 6,
     "monitoring": 6,
     "incidents": 6,
+    "capstone": 6,
+    "grading": 6,
     "exercises": 7,
     "widgets": 7,
     "doctor": 7,
