@@ -56,7 +56,7 @@ class Brief:
     task: str = "desk"
     num_dev: int = 40
     num_gate: int = 40
-    num_held: int = 60
+    num_held: int = 48
     least_held: int = 40
     min_score: float = 0.8
     margin: float = 0.1

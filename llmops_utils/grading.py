@@ -271,14 +271,11 @@ class _Examination:
         found = decision if isinstance(decision, str) else f"{decision.outcome}: {format_points(decision.change)}"
         if isinstance(decision, Decision):
             found += f", n = {decision.comparison.num}"
-        return _score(
-            "gate",
-            f"passes with a margin of {100 * BRIEF.margin:.0f} points",
-            found,
-            is_met,
-            10,
-            "Run the gate (13.6).",
+        step = (
+            "Run the gate (13.6)." if isinstance(decision, str) else "Go back to dev and improve the candidate (13.4)."
         )
+        wanted = f"passes with a margin of {100 * BRIEF.margin:.0f} points"
+        return _score("gate", wanted, found, is_met, 10, step)
 
     def _check_gain(self) -> Criterion:
         pair = _compare(self.base_gate, self.gate) if self.is_new else None
