@@ -10,16 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .capstone import (
-    BRIEF,
-    Sighting,
-    Submission,
-    TrackedRun,
-    list_part_ids,
-    load_plain,
-    load_submission,
-    run_watch,
-)
+from .capstone import BRIEF, Sighting, list_part_ids, load_plain, run_watch
 from .datasets import Message, load_messages
 from .errors import WorkbookError
 from .evaluation import Comparison, Report, Row, compare, format_points
@@ -27,6 +18,7 @@ from .gate import TASKS, Decision, decide
 from .prompts import Prompt
 from .results import PRICED_AT
 from .scorers import ChoiceMatch
+from .submissions import Submission, TrackedRun, load_submission
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -9,9 +10,10 @@ import pytest
 from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_release, make_report, make_run, make_runs
 
 import llmops_utils.__main__ as command_line
-from llmops_utils.capstone import BRIEF, Watch, load_plain, save_submission
+from llmops_utils.capstone import BRIEF, Watch, load_plain
 from llmops_utils.grading import compute_grade, grade_submission, rescore, tabulate_grades
 from llmops_utils.runs import Problem
+from llmops_utils.submissions import save_submission
 
 ALL = {
     "evidence": 10,
@@ -80,15 +82,15 @@ def test_the_score_is_computed_anew_from_the_answers(tmp_path):
     made = make_evidence(tmp_path, runs=runs)
     grade = compute_grade(made)
     assert made.claims["score"] == 1.0
-    assert get_row(grade, "held-back score").found.startswith("90%")
+    assert get_row(grade, "held-back score").found.startswith("88%")
     assert get_row(grade, "evidence").points == 0
     assert "6 with another label" in get_row(grade, "evidence").found
-    assert grade.warnings == ("the file claims a score of 1.0 on the held-back messages; its answers score 0.9",)
+    assert grade.warnings == ("the file claims a score of 1.0 on the held-back messages; its answers score 0.875",)
 
 
 def test_an_altered_label_does_not_make_an_answer_right(tmp_path):
     runs = make_runs()
-    report = make_report("mine, held", "held", 20)
+    report = make_report("mine, held", "held", 16)
     bent = replace(report, rows=tuple(replace(row, expected=row.prediction, score=1.0) for row in report.rows))
     vars(runs[4])["report"] = bent
     grade = compute_grade(make_evidence(tmp_path, runs=runs))
@@ -98,17 +100,17 @@ def test_an_altered_label_does_not_make_an_answer_right(tmp_path):
 
 @pytest.mark.parametrize("change", [{"id": "m-test-999"}, {"input": "an easier text"}])
 def test_a_message_that_the_data_do_not_hold_is_left_out_and_told(change):
-    report = make_report("mine", "held", 54)
+    report = make_report("mine", "held", 42)
     changed = replace(report, rows=(replace(report.rows[0], **change), *report.rows[1:]))
     found, altered = rescore(changed)
-    assert (len(found), altered) == (59, [changed.rows[0].id])
+    assert (len(found), altered) == (47, [changed.rows[0].id])
 
 
 def test_a_row_that_stands_twice_counts_once():
     report = make_report("mine", "held", 1)
-    doubled = replace(report, rows=(report.rows[0],) * 60)
+    doubled = replace(report, rows=(report.rows[0],) * 48)
     found, altered = rescore(doubled)
-    assert (len(found), len(altered)) == (1, 59)
+    assert (len(found), len(altered)) == (1, 47)
 
 
 def test_messages_of_dev_do_not_pass_as_held_back_ones(tmp_path):
@@ -131,7 +133,7 @@ def test_too_few_held_back_messages_are_told_and_no_error(tmp_path, monkeypatch)
 
 def test_a_score_below_the_threshold_gets_no_points_for_it(tmp_path):
     runs = make_runs()
-    num = int(BRIEF.min_score * BRIEF.num_held)
+    num = math.ceil(BRIEF.min_score * BRIEF.num_held)
     for right, points in ((num - 1, 0), (num, 20)):
         vars(runs[4])["report"] = make_report("mine, held", "held", right)
         assert get_row(compute_grade(make_evidence(tmp_path, runs=runs)), "held-back score").points == points
@@ -158,7 +160,7 @@ def test_a_regression_that_was_promoted_all_the_same_is_seen(tmp_path):
 def test_a_dear_candidate_fails_gate_and_price(tmp_path):
     runs = make_runs()
     vars(runs[3])["report"] = make_report("mine, gate", "gate", 36, tokens=5000)
-    vars(runs[4])["report"] = make_report("mine, held", "held", 54, tokens=5000)
+    vars(runs[4])["report"] = make_report("mine, held", "held", 42, tokens=5000)
     grade = compute_grade(make_evidence(tmp_path, runs=runs))
     assert {"gate", "price", "release"} <= set(list_missing(grade))
     assert get_row(grade, "gate").found.startswith("price")
@@ -166,7 +168,7 @@ def test_a_dear_candidate_fails_gate_and_price(tmp_path):
 
 def test_without_tokens_nothing_is_cheap(tmp_path):
     runs = make_runs()
-    report = make_report("mine, held", "held", 54, tokens=0)
+    report = make_report("mine, held", "held", 42, tokens=0)
     vars(runs[4])["report"] = replace(report, rows=tuple(replace(row, completion_tokens=0) for row in report.rows))
     assert get_row(compute_grade(make_evidence(tmp_path, runs=runs)), "price").points == 0
 

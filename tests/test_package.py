@@ -64,6 +64,7 @@ LEVELS = {
     "monitoring": 6,
     "incidents": 6,
     "capstone": 6,
+    "submissions": 6,
     "grading": 6,
     "exercises": 7,
     "widgets": 7,

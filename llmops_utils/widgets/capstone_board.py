@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from ..capstone import Submission
 from ..grading import Criterion, Grade, compute_grade
+from ..submissions import Submission
 from .base import TeachingWidget, style_html
 
 MARKS = {True: "done", False: "open"}
