@@ -7,7 +7,11 @@ from capstone_evidence import make_report
 
 from llmops_utils.capstone import BRIEF, Watch, list_part_ids, load_part, load_plain, make_traffic, run_watch
 from llmops_utils.errors import DataError, PromptError
+from llmops_utils.evaluation import evaluate
+from llmops_utils.exercises import load_exercises
 from llmops_utils.gate import TASKS, make_system
+from llmops_utils.model import Model
+from llmops_utils.scorers import ChoiceMatch
 
 # --- the parts -----------------------------------------------------------------------------------------------
 
@@ -101,3 +105,21 @@ def test_a_failed_row_counts_as_no_answer():
 def test_reports_on_different_messages_make_no_traffic():
     with pytest.raises(DataError, match="not asked the same messages"):
         make_traffic(make_report("a", "gate", 36), make_report("b", "held", 36))
+
+
+# --- what the course ships -----------------------------------------------------------------------------------
+
+
+def test_in_replay_a_prompt_of_ones_own_is_told_to_need_the_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "progress.json"))
+    exercise = load_exercises("13_capstone")[0][0]
+    told = exercise.check(lambda plain: (plain.replace(instruction="Which desk?"), 3))
+    assert told.state == "wrong"
+    assert "LLMOPS_MODE=auto" in told.message
+    assert exercise.check(lambda plain: (plain.replace(system=("instruction", "context")), 4)).state == "right"
+
+
+def test_with_the_default_model_the_plain_prompt_misses_the_brief():
+    system = make_system(Model("13_capstone"), load_plain(), TASKS[BRIEF.task])
+    report = evaluate(system, load_part("gate"), ChoiceMatch(TASKS[BRIEF.task].labels))
+    assert report.score.value < BRIEF.min_score - 0.2
