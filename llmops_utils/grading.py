@@ -203,6 +203,7 @@ class _Examination:
         yield self._check_roll_back()
         yield self._tell_history()
         yield self._tell_latency()
+        yield self._tell_model()
 
     def _check_evidence(self) -> Criterion:
         altered = [(run.name, one) for run in self.submission.runs for one in rescore(run.load_report())[1]]
@@ -358,6 +359,10 @@ class _Examination:
         latencies = [row.latency_s for row in self.held.load_report().rows]
         p50, p95 = np.quantile(latencies, [0.5, 0.95])
         return Criterion("latency", "for information", f"p50 {p50:.2f} s, p95 {p95:.2f} s", 0, 0)
+
+    def _tell_model(self) -> Criterion:
+        sources = dict.fromkeys(run.load_report().provenance for run in self.submission.runs)
+        return Criterion("model", "for information", "; ".join(sources) or "none asked", 0, 0)
 
 
 def _score(name: str, wanted: str, found: str, is_met: bool, of: int, next_step: str) -> Criterion:

@@ -234,6 +234,7 @@ def test_history_and_latency_are_told_without_points(tmp_path):
     grade = compute_grade(make_evidence(tmp_path))
     assert get_row(grade, "run history").found == "6 runs: 2 on dev, 2 on gate, 1 on held, 1 on incident"
     assert get_row(grade, "latency").found == "p50 0.12 s, p95 0.14 s"
+    assert get_row(grade, "model").found == "tiny (weights a), replay of 2026-11-25"
     assert get_row(grade, "latency").of == 0
 
 
@@ -242,7 +243,7 @@ def test_the_table_and_the_html_hold_every_line_and_no_markup_of_others(tmp_path
     vars(runs[0])["name"] = "<script>alert(1)</script>"
     grade = compute_grade(make_evidence(tmp_path, runs=runs))
     html = grade._repr_html_()
-    assert html.count("<tr>") == 1 + 13
+    assert html.count("<tr>") == 1 + 14
     assert "<script" not in html
     assert "100 of 100 points" in html
     assert list(grade.table["points"])[:3] == ["10 of 10", "5 of 5", "5 of 5"]
