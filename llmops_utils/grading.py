@@ -182,7 +182,6 @@ class _Examination:
         self.base_gate = self._find("gate", self.plain, 0)
         self.gate = self._find("gate", self.prompt, submission.num_shots)
         self.held = self._find("held", self.prompt, submission.num_shots)
-        self.incident = submission.find_run("incident")
         self.is_new = (self.prompt.version, submission.num_shots) != (self.plain.version, 0)
 
     def _find(self, part: str, prompt: Prompt, num_shots: int) -> TrackedRun | None:
@@ -327,13 +326,29 @@ class _Examination:
         return _score("watch", wanted, found, is_met, 10, "Change the rule of the alarm (13.7).")
 
     def _watch(self) -> Sighting | str:
-        usual, changed, watch = self.gate or self.base_gate, self.incident, self.submission.watch
+        usual, changed = self._find_incident()
+        watch = self.submission.watch
         if usual is None or changed is None or watch is None:
             return "there is no watch, or no run of the incident"
         try:
             return run_watch(rescore(usual.load_report())[0], rescore(changed.load_report())[0], watch)
         except WorkbookError as error:
             return error.problem
+
+    def _find_incident(self) -> tuple[TrackedRun | None, TrackedRun | None]:
+        """Return the runs of what was in production before the incident and of what took its place.
+
+        The history tells them where it ends with a roll back; an earlier attempt may have had an incident of its own.
+        """
+        history, shots = self._list_history(), self.submission.num_shots
+        if len(history) < 2 or history[-1][0] != "roll back":
+            return self.gate or self.base_gate, self.submission.find_run("incident")
+        before, changed = history[-1][1], history[-2][1]
+        find = self.submission.find_run
+        return (
+            find("gate", before, shots) or find("gate", before),
+            find("incident", changed, shots) or find("incident", changed),
+        )
 
     def _check_roll_back(self) -> Criterion:
         history = self._list_history()

@@ -202,6 +202,21 @@ def test_an_alarm_that_does_not_come_costs_the_watch(tmp_path):
     assert row.found.startswith("no alarm")
 
 
+def test_the_incident_of_an_earlier_attempt_is_not_taken_for_this_one(tmp_path):
+    runs = make_runs()
+    earlier = make_run("earlier", "incident", runs[3].report, CANDIDATE.replace(instruction="Old."), SHOTS, 0)
+    grade = compute_grade(make_evidence(tmp_path, runs=[earlier, *runs]))
+    assert get_row(grade, "watch").found.startswith("alarm after 100 requests")
+
+
+def test_where_the_candidate_was_held_up_the_watch_is_that_of_the_plain_prompt(tmp_path):
+    runs = make_runs()
+    vars(runs[5])["report"] = make_report("worse", "gate", 0, always="delivery")
+    release = make_release(tmp_path, ("plain", "worse", "back"))
+    del runs[3]
+    assert get_row(compute_grade(make_evidence(tmp_path, runs=runs, release=release)), "watch").points == 10
+
+
 def test_a_rule_that_cries_wolf_costs_the_watch(tmp_path):
     row = get_row(compute_grade(make_evidence(tmp_path, watch=Watch(quantile=0.9, in_a_row=1))), "watch")
     assert row.points == 0
