@@ -144,7 +144,7 @@ def make_traffic(usual: Report, changed: Report) -> dict[str, list[Served]]:
     The kind of question is the product that the message is about, which is known without a model.
     """
     products = {message.id: message.product for message in load_messages()}
-    if [row.id for row in usual.rows] != [row.id for row in changed.rows]:
+    if not usual.rows or [row.id for row in usual.rows] != [row.id for row in changed.rows]:
         raise DataError(
             f"“{usual.name}” and “{changed.name}” were not asked the same messages.", "Evaluate both on one part."
         )

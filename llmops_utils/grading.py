@@ -216,10 +216,9 @@ class _Examination:
         )
 
     def _check_baseline(self) -> Criterion:
+        is_met = self.base_dev is not None and bool(rescore(self.base_dev.load_report())[0].rows)
         step = "Track the plain prompt on dev (13.3)."
-        return _score(
-            "baseline", "the plain prompt on dev, tracked", _tell(self.base_dev), bool(self.base_dev), 5, step
-        )
+        return _score("baseline", "the plain prompt on dev, tracked", _tell(self.base_dev), is_met, 5, step)
 
     def _check_candidate(self) -> Criterion:
         is_there = bool(self.dev) and self.is_new

@@ -201,8 +201,8 @@ def save_submission(submission: Submission, folder: Path | None = None) -> Path:
 
 def _check_rows(report: Report) -> None:
     """Raise `DataError` unless a report has rows, and each of them texts and numbers where they belong."""
-    if not report.rows:
-        raise DataError(f"the run “{report.name}” has no rows", "")
+    if not report.rows or not isinstance(report.provenance, str):
+        raise DataError(f"the run “{report.name}” has no rows, or no provenance", "")
     for row in report.rows:
         numbers = (row.score, row.latency_s, row.prompt_tokens, row.completion_tokens)
         are_numbers = all(type(one) in (int, float) and 0 <= one < 1e9 for one in numbers)

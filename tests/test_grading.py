@@ -265,6 +265,27 @@ def test_the_table_and_the_html_hold_every_line_and_no_markup_of_others(tmp_path
     assert str(grade).splitlines()[0] == "ada: 100 of 100 points"
 
 
+@pytest.mark.parametrize("prediction", [None, 7, ["repair"], {"desk": "repair"}, "REPAIR, or delivery"])
+def test_an_answer_of_any_form_is_scored_and_breaks_nothing(prediction, tmp_path):
+    runs = make_runs()
+    for place in (3, 4):
+        report = runs[place].report
+        row = replace(report.rows[0], prediction=prediction, score=0.0)
+        vars(runs[place])["report"] = replace(report, rows=(row, *report.rows[1:]))
+    assert get_row(compute_grade(make_evidence(tmp_path, runs=runs)), "evidence").points == 10
+
+
+def test_runs_on_messages_of_another_data_set_are_graded_with_nothing(tmp_path):
+    runs = make_runs()
+    for run in runs:
+        report = run.report
+        vars(run)["report"] = replace(report, rows=tuple(replace(row, id=f"x-{row.id}") for row in report.rows))
+    grade = compute_grade(make_evidence(tmp_path, runs=runs))
+    missing = {"evidence", "baseline", "candidate", "gate", "gain", "held-back score", "release", "watch"}
+    assert missing <= set(list_missing(grade))
+    assert get_row(grade, "baseline").found == "“plain”: no message of the data"
+
+
 def test_a_failed_call_is_told_and_decides_nothing(tmp_path):
     runs = make_runs()
     report = runs[3].report

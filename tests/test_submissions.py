@@ -130,6 +130,7 @@ def edit(tmp_path, change):
         (lambda c: c["runs"][0].update(part="train"), "damaged at runs → 0 → part"),
         (lambda c: c["runs"][0]["report"].pop("rows"), "cannot be read"),
         (lambda c: c["runs"][0]["report"].update(rows=[]), "has no rows"),
+        (lambda c: c["runs"][0]["report"].update(provenance=7), "no provenance"),
         (lambda c: c["runs"][0]["report"]["rows"][0].update(score="all"), "a row of the run “plain” is none"),
         (lambda c: c["runs"][0]["report"]["rows"][0].update(latency_s=-1), "a row of the run “plain” is none"),
         (lambda c: c["runs"][0]["report"]["rows"][0].update(prompt_tokens=float("inf")), "a row of the run"),
