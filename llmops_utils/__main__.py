@@ -257,6 +257,37 @@ def roll_back_prompt(
     )
 
 
+@app.command("grade")
+def grade_files(
+    files: Annotated[list[Path], typer.Argument(help="Submissions of chapter 13.")],
+    csv: Annotated[Path | None, typer.Option(help="Write a table of all of them to this file.")] = None,
+) -> None:
+    """Grade submissions of the capstone: one as a table, several a line each.
+
+    Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
+    """
+    from .grading import Grade, grade_submission, tabulate_grades
+
+    grades: list[Grade] = []
+    num_unread = 0
+    for file in files:
+        try:
+            grades.append(grade_submission(file))
+        except WorkbookError as error:
+            num_unread += 1
+            print(f"{file}: {error}", file=sys.stderr)
+    for grade in grades:
+        print(grade if len(files) == 1 else grade.line)
+    if csv is not None:
+        try:
+            tabulate_grades(grades).to_csv(csv, index=False)
+        except OSError as error:
+            raise DataError(
+                f"{csv} cannot be written ({error.strerror}).", "Name a file in a folder of yours."
+            ) from error
+    sys.exit(2 if num_unread else 0)
+
+
 def main() -> None:
     """Run the command line; an error of this package becomes its message and exit code 1."""
     for stream in (sys.stdout, sys.stderr):

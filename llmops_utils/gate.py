@@ -64,6 +64,7 @@ TASKS = {
     "product": LabelTask("product", ("kettle", "grinder", "scale")),
     "sentiment": LabelTask("sentiment", SENTIMENTS),
     "urgency": LabelTask("urgency", URGENCIES),
+    "desk": LabelTask("intent", ("delivery", "repair", "payment", "account")),
 }
 
 

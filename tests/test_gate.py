@@ -221,7 +221,9 @@ def test_examples_stand_before_the_message_as_turns_in_the_prompts_form():
     assert all(message["content"].startswith("<") for message in messages if message["role"] == "user")
 
 
-@pytest.mark.parametrize(("name", "num"), [("product", 6), ("sentiment", 6), ("urgency", 4), ("intent", 16)])
+@pytest.mark.parametrize(
+    ("name", "num"), [("product", 6), ("sentiment", 6), ("urgency", 4), ("intent", 16), ("desk", 8)]
+)
 def test_examples_go_round_the_labels_of_every_task(name, num):
     task = TASKS[name]
     shots = task.choose_shots(num)

@@ -24,6 +24,7 @@ CHAPTERS = (
     ("10_experiment_tracking", "Experiment tracking", "What did I try, and which was better?"),
     ("11_evaluating_llms", "Evaluating LLMs", "Can I trust the number?"),
     ("12_operating_llms", "Operating LLMs", "How do I keep it running, affordable and safe?"),
+    ("13_capstone", "Capstone", "Can I take an assistant from a plain prompt to a watched release?"),
 )
 
 
