@@ -14,6 +14,7 @@ from .incidents import Served, simulate_traffic
 from .monitoring import AlertRule, Monitor, find_first_alarm
 from .prompts import Prompt, load_prompt
 from .results import PRICED_AT
+from .settings import load_settings
 
 PARTS = ("dev", "gate", "held", "incident")
 
@@ -69,14 +70,14 @@ BRIEF = Brief()
 def load_part(part: str) -> list[Example]:
     """Return the messages of a part: `dev`, `gate` or `held`.
 
-    Where LLMOPS_EXAMPLES leaves too few for both parts of `test`, each gets a half; a grade then says so.
+    They are whole, also live: a claim needs them. Where LLMOPS_EXAMPLES is set and leaves too few for both parts of
+    `test`, each gets a half; a grade then says so.
     """
-    task = TASKS[BRIEF.task]
     if part == "dev":
-        return task.load_examples("dev", BRIEF.num_dev)
+        return _list_examples("dev")[: BRIEF.num_dev]
     if part not in PARTS:
         raise DataError(f"There is no part “{part}”.", f"Choose one of {', '.join(PARTS)}.")
-    examples = task.load_examples("test")
+    examples = _list_examples("test", load_settings().examples)
     is_whole = len(examples) >= BRIEF.num_gate + BRIEF.num_held
     num_gate = BRIEF.num_gate if is_whole else len(examples) // 2
     if part == "held":
@@ -86,13 +87,17 @@ def load_part(part: str) -> list[Example]:
 
 def list_part_ids(part: str) -> set[str]:
     """Return the ids of a part of the whole data set, whatever LLMOPS_EXAMPLES says."""
-    task = TASKS[BRIEF.task]
-    split = "dev" if part == "dev" else "test"
-    messages = [one for one in load_messages() if one.split == split and getattr(one, task.field) in task.labels]
-    ids = [example.id for example in make_examples(messages, "text", task.field)]
+    ids = [example.id for example in _list_examples("dev" if part == "dev" else "test")]
     if part == "held":
         return set(ids[BRIEF.num_gate : BRIEF.num_gate + BRIEF.num_held])
     return set(ids[: BRIEF.num_dev if part == "dev" else BRIEF.num_gate])
+
+
+def _list_examples(split: str, most: int | None = None) -> list[Example]:
+    """Return the examples of the task among the first `most` messages of a split."""
+    task = TASKS[BRIEF.task]
+    messages = [one for one in load_messages() if one.split == split][:most]
+    return make_examples([one for one in messages if getattr(one, task.field) in task.labels], "text", task.field)
 
 
 def load_plain() -> Prompt:
