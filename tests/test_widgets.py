@@ -584,3 +584,7 @@ def test_the_map_shows_title_and_question_of_each_chapter(progress):
 
 def test_the_bars_have_the_style_of_notebook_text():
     assert '<div class="jp-RenderedHTMLCommon">' + "<table>" in read_html(make_explorer())
+
+
+def test_the_static_bars_stay_as_they_are_stored():
+    assert "jp-RenderedHTMLCommon" not in make_explorer().static_html

@@ -55,7 +55,7 @@ class NextTokenExplorer(TeachingWidget):
         buttons = ipywidgets.HBox([self.take_button, self.draw_button, self.back_button, self.reset_button])
         super().__init__([self._text, self.temperature, self.top_p, self._chart, buttons, self._message], "", "")
         self._ask()
-        self.static_html = self._text.value + self._chart.value
+        self.static_html = self._text.value + self._draw()
         first = self._tokens[0]
         self.summary = (
             f"Next-token explorer: after “{prompt}” the likeliest token is “{first}” "
@@ -121,8 +121,10 @@ class NextTokenExplorer(TeachingWidget):
         self._text.value = (
             f"<p style='font-size:110%;white-space:pre-wrap'>{html.escape(self._prompt)}<strong>{grown}</strong>▁</p>"
         )
+        self._chart.value = style_html(self._draw())
+
+    def _draw(self) -> str:
         shaped = self.shaped
         shown = list(zip(self._tokens, shaped, strict=True))[: self._num_shown]
         caption = f"The {self._num_shown} likeliest next tokens (temperature {self.temperature.value:.1f}, top-p {self.top_p.value:.2f})"
-        bars = draw_bars([repr(token)[1:-1] for token, _ in shown], [p for _, p in shown], caption=caption)
-        self._chart.value = style_html(bars)
+        return draw_bars([repr(token)[1:-1] for token, _ in shown], [p for _, p in shown], caption=caption)
