@@ -253,6 +253,7 @@ class Trainer:
         measured: Mapping[str, Sequence[Encoded]],
         start: Run | None = None,
         keeps_model: bool = False,
+        is_sweep: bool = False,
     ) -> Run:
         """Return a run: recorded, or trained now.
 
@@ -265,6 +266,8 @@ class Trainer:
             measured: sets of held-out texts by name, measured once at the end.
             start: a run whose model is trained further; None begins from random parameters.
             keeps_model: whether the parameters are kept with the run, about 2 bytes each.
+            is_sweep: one of many runs that are made to be compared. Live, too, its recording is taken where there is
+                one, so that nobody waits minutes for a row of points; `record` trains it anew.
 
         Raises:
             RecordingMissing: replay was asked for a run that was never recorded.
@@ -283,7 +286,8 @@ class Trainer:
             "keeps_model": keeps_model,
         }
         key = make_key("TRAIN", "/transformer", body)
-        found = self.recordings.find(key) if self.mode not in ("live", "record") else None
+        trains_anew = self.mode == "record" or (self.mode == "live" and not is_sweep)
+        found = None if trains_anew else self.recordings.find(key)
         if self.settings.used_log is not None:
             with self.settings.used_log.open("a", encoding="utf-8") as log:
                 log.write(hash_key(key) + "\n")
