@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -401,11 +402,13 @@ def test_an_interrupt_while_pip_downloads_ends_pip_and_leaves_nothing(index, whe
     monkeypatch.setattr(subprocess, "Popen", Watched)
     index.on_wheel = interrupt
     gc.disable()  # Python swallows an interrupt that comes while it collects garbage
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores interrupts
     try:
         with pytest.raises(KeyboardInterrupt):
             fetch_weights(make_model(build_wheel(wheels)), home, shows_progress=False)
     finally:
         gc.enable()
+        signal.signal(signal.SIGINT, before)
         is_over.set()
     (pip,) = started
     assert pip.poll() not in (None, 0)
