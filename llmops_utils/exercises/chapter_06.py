@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datasets import INTENTS, load_messages
 from ..errors import RecordingMissing
-from .exercise import Exercise, LearnerCodeRaised, Wrong, call_learner
+from .exercise import Exercise, LearnerCodeRaised, Wrong, call_learner, find_model
 from .quiz import Question, Quiz
 
 MOST_SHOTS = 4
@@ -108,7 +108,7 @@ def _grade_wrap(function) -> str:
 
 
 def _grade_shots(function) -> str:
-    model = _find_model()
+    model = find_model("06_prompting_basic")
     messages = load_messages("dev")[HELD_BACK]
     instruction = "Classify the customer's message as one of: " + ", ".join(INTENTS) + "."
     num_right = 0
@@ -148,19 +148,6 @@ def _write_turns(shots: object, text: str) -> list[dict]:
             raise Wrong("It showed the model the message itself with its answer: take the examples from `pool`.")
         turns += [{"role": "user", "content": shot.text}, {"role": "assistant", "content": shot.intent}]
     return turns
-
-
-def _find_model():
-    """Return the model of the notebook, or one of its own where there is none."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    model = shell.user_ns.get("model") if shell is not None else None
-    if model is None:
-        from ..model import Model
-
-        model = Model("06_prompting_basic")
-    return model
 
 
 EXERCISES = (

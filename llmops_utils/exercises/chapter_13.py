@@ -8,7 +8,7 @@ from ..capstone import BRIEF, load_plain
 from ..errors import PromptError, RecordingMissing
 from ..gate import TASKS, make_system
 from ..prompts import Prompt
-from .exercise import Exercise, Wrong, call_learner
+from .exercise import Exercise, Wrong, call_learner, find_model
 from .quiz import Question, Quiz
 
 HELD_BACK = slice(40, 64)  # of dev: the chapter shows those before
@@ -25,7 +25,7 @@ def _grade_candidate(function) -> str:
         raise Wrong(f"The first of the two is a {type(prompt).__name__}; return a prompt, such as plain.replace(…).")
     if isinstance(num_shots, bool) or not isinstance(num_shots, int) or not 0 <= num_shots <= MOST_SHOTS:
         raise Wrong(f"The number of examples is {num_shots!r}; give a whole number from 0 to {MOST_SHOTS}.")
-    task, model = TASKS[BRIEF.task], _find_model()
+    task, model = TASKS[BRIEF.task], find_model("13_capstone")
     try:
         system = make_system(model, prompt, task, num_shots)
     except PromptError as error:
@@ -105,19 +105,6 @@ def _grade_rescore(function) -> str:
             told = [(row.id, row.prediction, row.score) for row in rows]
             raise Wrong(f"For the rows (id, prediction, score) {told} it returned {found}: {why}.")
     return "An auditor reads rows, not totals."
-
-
-def _find_model():
-    """Return the model of the notebook, or one of its own where there is none."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    model = shell.user_ns.get("model") if shell is not None else None
-    if model is None:
-        from ..model import Model
-
-        model = Model("13_capstone")
-    return model
 
 
 EXERCISES = (

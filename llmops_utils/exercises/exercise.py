@@ -45,6 +45,19 @@ def call_learner(function: Callable, *arguments: Any) -> Any:
         raise LearnerCodeRaised(error, arguments) from error
 
 
+def find_model(chapter: str):
+    """Return the model of the notebook, or one of the chapter's own where there is none."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    model = shell.user_ns.get("model") if shell is not None else None
+    if model is None:
+        from ..model import Model
+
+        model = Model(chapter)
+    return model
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of a check: `state` is right, wrong, raised or not attempted."""
