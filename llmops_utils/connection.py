@@ -205,7 +205,7 @@ class EmbeddedTransport(httpx2.BaseTransport):
         body = json.loads(request.content)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         paths = fetch_weights(self.encoder, self.settings.home)
-        encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"])
+        encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
         vectors = encoder.encode(texts)
         num_tokens = sum(encoder.count_tokens(text) for text in texts)
         as_base64 = body.get("encoding_format") == "base64"
