@@ -47,7 +47,7 @@ def commands(start, tmp_path):
     commands = []
 
     def run(command, check, cwd):
-        assert (check, cwd) == (True, tmp_path)
+        assert (check, cwd) == ("compileall" not in command, tmp_path)
         commands.append(command)
         made = tmp_path / (".tools/bin/uv" if "pip" in command and "-m" in command else ".venv/bin/python")
         if made.name == "uv" or "venv" in command:
@@ -150,7 +150,7 @@ def test_nothing_is_done_where_the_stamp_fits(start, commands, capsys):
 def test_the_first_set_up_fetches_uv_makes_the_environment_and_installs(start, commands, tmp_path):
     start.set_up()
     uv, python, lock = str(tmp_path / ".tools/bin/uv"), str(start.PYTHON), str(tmp_path / "requirements.txt")
-    pip, venv, packages, own = commands
+    pip, venv, packages, own, compiling = commands
     assert pip[:4] == [sys.executable, "-m", "pip", "install"]
     assert {"--no-deps", "--require-hashes", f"--target={start.TOOLS}"} <= set(pip)
     assert [venv[0], venv[1], venv[-1]] == [uv, "venv", str(start.ENVIRONMENT)]
@@ -159,6 +159,8 @@ def test_the_first_set_up_fetches_uv_makes_the_environment_and_installs(start, c
     assert own[:5] == packages[:5]
     assert own[-2:] == ["--editable", str(tmp_path)]
     assert {"--no-deps", "--no-build-isolation"} <= set(own)
+    assert compiling[:3] == [python, "-m", "compileall"]
+    assert compiling[-1] == ".venv"
 
 
 def test_uv_is_fetched_by_the_lines_of_the_lock(start, tmp_path):
@@ -180,7 +182,7 @@ def test_the_second_set_up_does_nothing(start, commands):
     start.set_up()
     num_commands = len(commands)
     start.set_up()
-    assert len(commands) == num_commands == 4
+    assert len(commands) == num_commands == 5
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
@@ -190,7 +192,7 @@ def test_another_lock_installs_again_and_keeps_uv_and_environment(name, start, c
     with open(tmp_path / name, "a", encoding="utf-8") as file:
         file.write("# changed\n")
     start.set_up()
-    assert [command[1:3] for command in commands] == [["pip", "install"]] * 2
+    assert [command[1:3] for command in commands] == [["pip", "install"]] * 2 + [["-m", "compileall"]]
     commands.clear()
     start.set_up()
     assert commands == []
@@ -217,6 +219,34 @@ def test_an_environment_of_another_python_is_made_again(start, commands):
     make_stamp(start, version=(3, 9))
     start.set_up()
     assert [command[1] for command in commands if command[0].endswith("uv")] == ["venv", "pip", "pip"]
+
+
+def test_what_is_compiled_leaves_out_tests_and_a_large_package_below_the_environment_alone(start):
+    skipped = re.compile(start.NOT_COMPILED)
+    packages = ".venv/lib/python3.11/site-packages"
+    assert skipped.search(f"{packages}/kubernetes/client/api.py")
+    assert skipped.search(f"{packages}/pandas/tests/test_api.py")
+    assert skipped.search(r".venv\Lib\site-packages\numpy\tests\test_api.py")
+    assert not skipped.search(f"{packages}/pandas/testing.py")
+
+
+def test_what_cannot_be_compiled_does_not_stop_the_set_up(start, commands):
+    (start.ROOT / ".venv").mkdir()
+    start.set_up()
+    succeed, results = start.subprocess.run, []
+
+    def run(command, check, cwd):
+        succeed(command, check, cwd)
+        if "compileall" in command:
+            source = start.ROOT / ".venv" / "template.py"
+            source.write_text("def {{ name }}", encoding="utf-8")
+            results.append(subprocess.run([sys.executable, *command[1:]], check=check, cwd=cwd).returncode)
+
+    start.subprocess.run = run
+    start.STAMP.unlink()
+    start.set_up()
+    assert results == [1]
+    assert start.STAMP.is_file()
 
 
 # Failing
@@ -266,7 +296,7 @@ def test_after_a_failure_the_next_run_goes_on(start, commands):
         start.set_up()
     start.subprocess.run = succeed
     start.set_up()
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert start.STAMP.is_file()
 
 
