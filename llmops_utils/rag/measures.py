@@ -97,6 +97,8 @@ class Span:
 
     def overlaps(self, chunk: Chunk) -> bool:
         """Return whether a chunk holds at least half of the passage's tokens."""
+        if chunk.page.name != self.page.name or chunk.end <= self.start or self.end <= chunk.start:
+            return False
         passage = _list_tokens(self.page, self.start, self.end)
         return 2 * len(passage & _list_tokens(chunk.page, chunk.start, chunk.end)) >= len(passage)
 
