@@ -121,7 +121,7 @@ def divide(number):
 OUTCOMES = [
     (square, "right", "alert-success", "Right."),
     (double, "wrong", "alert-warning", "Not yet."),
-    (divide, "raised", "alert-danger", "Your code raised."),
+    (divide, "raised", "alert-danger", "Your code ended in an error."),
     (..., "not attempted", "alert-info", "Not attempted."),
 ]
 

@@ -64,7 +64,7 @@ EXERCISES = (
     Exercise(
         "00.2",
         "Without a model",
-        "Which line in `.env` makes every notebook answer from its recordings? Put it into `my_line` as a text.",
+        "Which line in `.env` makes every notebook answer from its recordings? Put it into `my_line`, in quotation marks.",
         "my_line",
         _grade_mode,
         ("Look at the table of modes in section 0.3.", "The name is LLMOPS_MODE, then an equals sign, then the mode."),
@@ -88,8 +88,8 @@ QUIZ = Quiz(
     "00.quiz",
     (
         Question(
-            "You work on a train without network and have fetched nothing yet. Which mode runs this course?",
-            ("live", "record", "replay", "none"),
+            "The course is installed, the model is not fetched yet, and the train has no network. Which mode works?",
+            ("live", "record", "replay", "none of them"),
             2,
             "Replay needs neither model nor network: the answers ship with the course.",
         ),

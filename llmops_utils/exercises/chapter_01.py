@@ -66,8 +66,9 @@ EXERCISES = (
     Exercise(
         "01.1",
         "The price of a call",
-        "Write `compute_price(prompt_tokens, completion_tokens, usd_per_million_in, usd_per_million_out)`, "
-        "which returns dollars.",
+        "Write `compute_price(prompt_tokens, completion_tokens, usd_per_million_in, usd_per_million_out)`. The last two "
+        "are the prices in dollars of a million tokens read and of a million tokens written. Return the dollars of one "
+        "call.",
         "compute_price",
         _grade_cost,
         (
@@ -150,11 +151,11 @@ QUIZ = Quiz(
             (
                 "that it is true",
                 "that the model looked it up",
-                "that the temperature was 0",
-                "that its tokens were likely, which is something else",
+                "that its tokens were likely",
+                "nothing yet: neither whether it is true nor how likely its tokens were",
             ),
             3,
-            "Fluent and likely is not the same as true; section Measured shows how far the two go together.",
+            "The violin with twelve strings sounds certain, and the two digits had a probability of 35 % and 36 %.",
         ),
         Question(
             "A conversation has grown past the context window. What can an application do?",

@@ -72,9 +72,9 @@ EXERCISES = (
     Exercise(
         "02.1",
         "The bill of a month",
-        "Write `price_month(requests_per_day, prompt_tokens, completion_tokens, usd_read, usd_written)`. Each request reads "
-        "`prompt_tokens` and writes `completion_tokens`; the prices are dollars for a million tokens read, and for a million "
-        "written. Return the dollars of a month of 30 days.",
+        "Exercise 01.1 priced one call; now price a month. Write `price_month(requests_per_day, prompt_tokens, "
+        "completion_tokens, usd_read, usd_written)`. Each request reads `prompt_tokens` and writes `completion_tokens`; the "
+        "prices are dollars for a million tokens read, and for a million written. Return the dollars of a month of 30 days.",
         "price_month",
         _grade_month,
         (
@@ -89,7 +89,7 @@ EXERCISES = (
     ),
     Exercise(
         "02.2",
-        "What was in production?",
+        "The revision in production",
         "Write `find_production(history, when)`. `history` is a list of `(time, action, revision)` in the order of time; "
         "each entry says which revision is in production from its time on. Return the revision that was in production at "
         "the time `when`, or None where there was none yet.",

@@ -132,7 +132,7 @@ EXERCISES = (
         _grade_costs,
         (
             "How many requests does one server manage in a month? How many servers is that, rounded up?",
-            "math.ceil(requests / (requests_per_hour * 730)), and max(1, …).",
+            "math.ceil(requests / (requests_per_hour * 730)) after import math, and max(1, …).",
         ),
         """
         import math
@@ -145,7 +145,7 @@ EXERCISES = (
         "03.3",
         "What moved in a pair",
         "Write `describe_pairs(pairs)`. Each pair holds the probability of “yes” for the first and for the second text. "
-        "Return three numbers: how often the label flips (the label is yes from 0.5 upwards), the mean change (second "
+        "Return three numbers: how many pairs flip their label (the label is yes from 0.5 upwards), the mean change (second "
         "minus first), and the mean size of the change without its sign.",
         "describe_pairs",
         _grade_flips,
@@ -164,9 +164,9 @@ EXERCISES = (
     Exercise(
         "03.4",
         "Minimums before points",
-        "Write `choose_option(scores, weights, musts)`. `musts` maps some factors to the least score that is acceptable. "
-        "Among the options that reach every minimum, return the name of the one with the highest weighted sum, or None "
-        "where none is left.",
+        "Write `choose_option(scores, weights, musts)`. `scores` and `weights` have the form of `scores` and `WEIGHTS` in "
+        "section Measured; `musts` maps some factors to the least score that is acceptable. Among the options that reach "
+        "every minimum, return the name of the one with the highest weighted sum, or None where none is left.",
         "choose_option",
         _grade_choice,
         (
@@ -199,15 +199,15 @@ QUIZ = Quiz(
             "A benchmark is a reason to try a model. A figure for your task comes from your own examples.",
         ),
         Question(
-            "Two models score 62 % and 66 % on your 40 examples. Which is better?",
+            "Two models are right on 25 and on 27 of your 40 examples. Which is better?",
             (
                 "the second",
                 "the first, since it is smaller",
-                "40 examples cannot tell: the intervals overlap widely",
+                "40 examples cannot tell",
                 "both are equally good",
             ),
             2,
-            "With n = 40 an interval is about 15 points wide to each side. Not knowing is not the same as being equal.",
+            "Even a difference of 10 points could be chance at n = 40. Not knowing is not the same as being equal.",
         ),
         Question(
             "You double the context of a model. What doubles?",

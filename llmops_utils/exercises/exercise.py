@@ -16,7 +16,7 @@ _UNSET = object()
 TITLES = {
     "right": "Right.",
     "wrong": "Not yet.",
-    "raised": "Your code raised.",
+    "raised": "Your code ended in an error.",
     "not attempted": "Not attempted.",
     "hint": "Hint.",
     "solution": "Solution.",
