@@ -208,8 +208,11 @@ def test_training_calculates_with_one_thread():
 
 def test_a_run_of_a_sweep_is_taken_from_its_recording_live_and_trained_anew_in_record(make_trainer):
     train(make_trainer("record"))
-    assert train(make_trainer("live"), is_sweep=True).provenance.recorded != ""
+    shown = train(make_trainer("live"), is_sweep=True)
+    assert shown.provenance.recorded != ""
+    assert "replay of 20" in str(shown.provenance)
     assert train(make_trainer("record"), is_sweep=True).provenance.recorded == ""
     other = dataclasses.replace(RECIPE, seed=5)
     assert train(make_trainer("live"), other, is_sweep=True).provenance.recorded == ""  # none is recorded: trained
-    assert train(make_trainer("live")).provenance.recorded == ""
+    anew = train(make_trainer("live")).provenance
+    assert (anew.mode, anew.recorded) == ("live", "")

@@ -10,6 +10,7 @@ from llmops_utils.training.costs import estimate_cost
 from llmops_utils.training.runs import Look, Recipe, Run
 from llmops_utils.training.scaling import fit_power_law
 from llmops_utils.training.transformer import Architecture
+from llmops_utils.widgets import training_pictures
 from llmops_utils.widgets.adaptation_chooser import AdaptationChooser
 from llmops_utils.widgets.training_calculator import CASES, TrainingCalculator
 from llmops_utils.widgets.training_pictures import draw_curves, draw_power_laws
@@ -61,6 +62,14 @@ def test_the_own_case_takes_the_place_of_the_first():
     assert calculator.cases["this chapter's model"] == (1234.0, 5678.0)
     assert "<td>1.23e+03</td><td>5.68e+03</td>" in calculator.static_html
     assert CASES["this chapter's model"] != (1234.0, 5678.0)
+
+
+def test_large_numbers_of_the_table_are_written_out():
+    # 6 · 135e6 · 2e12 operations at 40 % of 989.4e12 a second are 1137 hours; 16 bytes for each of 70e9 numbers
+    html = TrainingCalculator().static_html
+    assert "<td>1,137</td>" in html
+    assert "<td>1,120</td></tr>" in html
+    assert "e+03</td></tr>" not in html
 
 
 # --- chooser -------------------------------------------------------------------------------------------------
@@ -121,6 +130,16 @@ def test_power_laws_say_their_points_and_exponents():
     law = fit_power_law([1, 10, 100], [4, 2, 1])
     picture = draw_power_laws({"tokens": ([1, 10, 100], [4, 2, 1], law), "steps": ([1, 10, 100], [4, 2, 1], law)})
     assert "tokens: 4.00 at 1, 2.00 at 10, 1.00 at 100; exponent 0.301 [0.301, 0.301] (n = 3)" in picture.alt
+
+
+def test_power_laws_are_straight_lines_on_axes_with_few_whole_labels(monkeypatch):
+    monkeypatch.setattr(training_pictures, "Picture", lambda figure, alt: figure)
+    law = fit_power_law([1000, 10_000, 100_000], [4, 2, 1])
+    (axes,) = draw_power_laws({"tokens": ([1000, 10_000, 100_000], [4, 2, 1], law)}).axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1,000", "100,000"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1.00", "2.00", "4.00"]
+    assert [*axes.get_xticks(minor=True), *axes.get_yticks(minor=True)] == []
 
 
 def test_a_run_says_what_was_measured_and_where_it_comes_from():

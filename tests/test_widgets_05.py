@@ -7,10 +7,13 @@ import pytest
 from llmops_utils.budget import price_tokens
 from llmops_utils.datasets import Example
 from llmops_utils.errors import RecordingMissing
+from llmops_utils.evaluation import Report, Row
 from llmops_utils.prompts import Prompt
 from llmops_utils.reply import Provenance, Reply
 from llmops_utils.results import PRICED_AT
 from llmops_utils.scorers import ExactMatch
+from llmops_utils.widgets import pictures
+from llmops_utils.widgets.base import INK
 from llmops_utils.widgets.prompt_workbench import PARTS, PromptWorkbench, list_combinations
 
 EVIL = "<script>alert('x')</script> & \"more\""
@@ -137,3 +140,50 @@ def test_markup_in_message_prompt_and_reply_is_escaped():
 
 def test_the_workbench_has_the_style_of_notebook_text(workbench):
     assert workbench._view.value.startswith('<div class="jp-RenderedHTMLCommon">')
+
+
+# --- score against cost --------------------------------------------------------------------------------------
+
+
+def make_report(name, num_right, num_tokens):
+    rows = tuple(Row(str(n), "in", "out", "out", float(n < num_right), "", num_tokens) for n in range(4))
+    return Report(name, rows, "t", 0.0)
+
+
+NEAR = [make_report("full", 2, 300), make_report("no context", 2, 298), make_report("no examples", 1, 90)]
+
+
+class KeptPicture(pictures.Picture):
+    """A picture that can be looked into."""
+
+    def __init__(self, figure, alt):
+        self.figure = figure
+        super().__init__(figure, alt)
+
+
+@pytest.fixture
+def cost_figure(monkeypatch):
+    monkeypatch.setattr(pictures, "Picture", KeptPicture)
+    return pictures.draw_cost(NEAR).figure
+
+
+def test_score_against_cost_says_its_numbers():
+    assert pictures.draw_cost(NEAR).alt == (
+        "Score against cost: full 50% at 300 tokens; no context 50% at 298 tokens; no examples 25% at 90 tokens."
+    )
+
+
+def test_the_names_of_near_points_stand_apart_in_a_legend_below_the_chart(cost_figure):
+    (axes,) = cost_figure.axes
+    texts = axes.get_legend().get_texts()
+    assert [text.get_text() for text in texts] == [report.name for report in NEAR]
+    assert {text.get_color() for text in texts} == {INK}
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+    assert axes.get_legend().get_window_extent().y1 < axes.xaxis.label.get_window_extent().y0
+    assert list(axes.texts) == []
+
+
+def test_points_differ_in_colour_and_in_form(cost_figure):
+    points = [container.lines[0] for container in cost_figure.axes[0].containers]
+    assert len({point.get_color() for point in points}) == len({point.get_marker() for point in points}) == len(NEAR)

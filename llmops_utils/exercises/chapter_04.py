@@ -61,7 +61,7 @@ def _grade_hours(function) -> str:
                 f"For {parameters:.3g} parameters, {tokens:.3g} tokens, a peak of {peak:.3g} operations a second and a "
                 f"utilisation of {utilisation} it returned {found:.4g} hours."
             )
-    return "One line, and it comes within a factor of three of most published runs, if you know the utilisation."
+    return "One line. With 40 % for all, it comes within a factor of three of seven of the eight reported hours in 4.7."
 
 
 def _grade_stop(function) -> str:
@@ -145,9 +145,9 @@ EXERCISES = (
     Exercise(
         "04.4",
         "When to stop",
-        "Write `find_stop(losses, patience)`. `losses` are the dev losses at each look, in order. Stop at the first look "
-        "where the loss has not been below its best for `patience` looks in a row. Return the index of the best look up to "
-        "there, counted from 0; of equal ones the first.",
+        "Write `find_stop(losses, patience)`. `losses` are the dev losses at each look, in order. Go through "
+        "them and remember the lowest so far. Stop as soon as `patience` looks in a row have brought no lower one, or at "
+        "the end of the list. Return the index of the lowest loss seen up to there, counted from 0; of equal ones the first.",
         "find_stop",
         _grade_stop,
         (

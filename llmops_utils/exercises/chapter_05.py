@@ -112,7 +112,8 @@ EXERCISES = (
         "A prompt for the feeling",
         "Build a `Prompt` named `feeling_prompt` with the variable `message`, which asks whether the customer's feeling is "
         "negative or positive. It is tried on 24 messages that you have not seen, half of them negative; the reply is "
-        'held to the two words. At least 17 must be right. `load_messages("shots")` has messages with their `sentiment`.',
+        'held to the two words. At least 17 must be right. `load_messages("shots")` has messages with their `sentiment`, '
+        "some of them neutral. To check a prompt of your own you need a model (LLMOPS_MODE=live).",
         "feeling_prompt",
         _grade_feeling,
         (
@@ -155,7 +156,7 @@ EXERCISES = (
         "Points per 100 tokens",
         "Write `compute_points(score_without, score_with, tokens_without, tokens_with)`: the percentage points that an "
         "element gains per 100 tokens that it adds. The scores are shares between 0 and 1. Where the element adds no "
-        "token, return None.",
+        "token, or even saves some, return None.",
         "compute_points",
         _grade_points,
         (
@@ -187,7 +188,7 @@ QUIZ = Quiz(
                 "the name",
                 "the version, because it is computed from the content",
                 "the length of the reply",
-                "the date of the file",
+                "the number of elements",
             ),
             1,
             "One changed character gives another hash; a number is only what somebody wrote.",
@@ -215,12 +216,12 @@ QUIZ = Quiz(
             "An ablation changes one thing and keeps everything else, also the examples that it is tried on.",
         ),
         Question(
-            "A JSON schema makes every reply parseable. What does it not do?",
+            "The server enforces a JSON schema, and the reply is not cut off. What can you still not rely on?",
             (
-                "keep the keys",
-                "make the values true",
-                "keep the choice of words",
-                "spare you a parser that guesses",
+                "that the reply can be parsed",
+                "that the values are true",
+                "that the required keys are there",
+                "that a value with an enum is one of its words",
             ),
             1,
             "Form and content are two things: a reply can have the asked form and still name the wrong product.",

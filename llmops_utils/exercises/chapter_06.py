@@ -195,9 +195,9 @@ EXERCISES = (
     Exercise(
         "06.3",
         "Marks that a message cannot close",
-        "The delimiters of 6.3 can be closed by a message that holds them. Write `wrap_message(text)`, which returns the "
-        "text between `<message>` and `</message>` and leaves neither mark inside, in capitals or not, also where taking "
-        "one out makes a new one. Everything else of the text stays as it is.",
+        "A message that holds the delimiters of 6.3 can close them too early. Write `wrap_message(text)`, which returns the "
+        "text between `<message>` and `</message>`. Neither mark may be left inside, in small letters or capitals. Take "
+        "care: deleting a mark can join the text around it to a new mark. All other text stays as it is.",
         "wrap_message",
         _grade_wrap,
         (
@@ -216,7 +216,8 @@ EXERCISES = (
         "06.4",
         "Examples that earn their place",
         f"Write `pick_shots(text)`: for a message, return up to {MOST_SHOTS} examples from `pool`, in the order in which the "
-        f"model shall see them. With them it has to name at least {THRESHOLD} of 32 held-back intents.",
+        f"model shall see them. With them it has to name the right intent for at "
+        f"least {THRESHOLD} of 32 held-back messages.",
         "pick_shots",
         _grade_shots,
         (
@@ -239,7 +240,7 @@ QUIZ = Quiz(
             (
                 "its weights, a little",
                 "its vocabulary",
-                "nothing in the model: only the text that it continues is another",
+                "nothing in the model: only the text that it continues is different",
                 "its temperature",
             ),
             2,
@@ -289,7 +290,7 @@ QUIZ = Quiz(
             (
                 "the difference is far smaller than the intervals: this does not tell which is better",
                 "16 examples are better",
-                "8 examples are better, since they are cheaper",
+                "8 examples are better: more of them confuse the model",
                 "the model has learned nothing",
             ),
             0,

@@ -326,7 +326,9 @@ class Trainer:
             bits,
             {label: average_bits(values, measured[label]) for label, values in bits.items()},
             found.latency_s,
-            Provenance(NAME, found.source, self.mode, recipe.seed, found.recorded if is_recorded else ""),
+            Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
+            if is_recorded
+            else Provenance(NAME, found.source, self.mode, recipe.seed),
             answer["weights"],
             key,
         )

@@ -9,6 +9,8 @@ from ..evaluation import Comparison, Report, Row, sum_tokens
 from ..metrics import Bin, Estimate
 from .base import BAR_COLOUR, Picture, make_figure
 
+MARKERS = "os^Dv*"  # tell points apart for those who do not see their colours
+
 
 def draw_reliability(bins: Sequence[Bin]) -> Picture:
     """Return a reliability chart: the share that is right against the stated confidence, with intervals."""
@@ -42,16 +44,17 @@ def draw_cost(reports: Sequence[Report]) -> Picture:
     """Return the score of each report against its tokens per example: up is better, left is cheaper."""
     figure, axes = make_figure(6.4, 3.6)
     told = []
-    for report in reports:
+    for place, report in enumerate(reports):
         tokens, score = sum_tokens(report), report.score
-        axes.errorbar(
-            tokens, score.value, yerr=[[score.value - score.low], [score.high - score.value]], marker="o", capsize=4
-        )
-        axes.annotate(report.name, (tokens, score.value), textcoords="offset points", xytext=(7, 4))
+        below, above = score.value - score.low, score.high - score.value
+        marker = MARKERS[place % len(MARKERS)]
+        axes.errorbar(tokens, score.value, yerr=[[below], [above]], marker=marker, capsize=4, label=report.name)
         told.append(f"{report.name} {score.value:.0%} at {tokens:.0f} tokens")
     axes.set(ylim=(0, 1), xlabel="tokens per example", ylabel="score, with 95 % interval")
-    axes.set_xlim(left=0, right=1.3 * max(sum_tokens(report) for report in reports))
+    axes.set_xlim(left=0, right=1.1 * max(sum_tokens(report) for report in reports))
     axes.grid(alpha=0.3)
+    # Names beside the points would be printed over each other where two prompts are about as long.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
     return Picture(figure, f"Score against cost: {'; '.join(told)}.")
 
 

@@ -48,8 +48,8 @@ class TrainingCalculator(TeachingWidget):
         costs = {name: estimate_cost(*sizes, usd_per_gpu_hour=usd_per_gpu_hour) for name, sizes in self.cases.items()}
         summary = (
             f"Training calculator: {len(costs)} ready cases on H100 cards at {UTILISATION:.0%} of their peak and "
-            f"{usd_per_gpu_hour:g} dollars an hour, from {_tell_usd(min(one.usd for one in costs.values()))} to "
-            f"{_tell_usd(max(one.usd for one in costs.values()))}."
+            f"{usd_per_gpu_hour:g} dollars an hour, from {_tell(min(one.usd for one in costs.values()))} to "
+            f"{_tell(max(one.usd for one in costs.values()))}."
         )
         static = self._tell_all(costs, usd_per_gpu_hour)
         # The ready cases stand below the controls too: the text of the notebook speaks of them.
@@ -79,7 +79,7 @@ class TrainingCalculator(TeachingWidget):
             "operations": f"{cost.flops:.2e}",
             "card hours": f"{cost.gpu_hours:,.2f}",
             f"days on {self.num_gpus.value:,} cards": f"{days:,.2f}",
-            "dollars": _tell_usd(cost.usd),
+            "dollars": _tell(cost.usd),
             "memory for weights and optimiser": f"{cost.memory_gb:,.2f} GB",
             "tokens per parameter": f"{cost.tokens_per_parameter:,.1f}",
         }
@@ -91,8 +91,8 @@ class TrainingCalculator(TeachingWidget):
     def _tell_all(self, costs: dict[str, TrainingCost], usd_per_gpu_hour: float) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{self.cases[name][0]:.2e}</td>"
-            f"<td>{self.cases[name][1]:.2e}</td><td>{cost.flops:.2e}</td><td>{cost.gpu_hours:,.2g}</td>"
-            f"<td>{_tell_usd(cost.usd)}</td><td>{cost.memory_gb:,.2g}</td></tr>"
+            f"<td>{self.cases[name][1]:.2e}</td><td>{cost.flops:.2e}</td><td>{_tell(cost.gpu_hours)}</td>"
+            f"<td>{_tell(cost.usd)}</td><td>{_tell(cost.memory_gb)}</td></tr>"
             for name, cost in costs.items()
         )
         heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
@@ -104,5 +104,5 @@ class TrainingCalculator(TeachingWidget):
         )
 
 
-def _tell_usd(usd: float) -> str:
-    return f"{usd:,.0f}" if usd >= 100 else f"{usd:.2g}"
+def _tell(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"

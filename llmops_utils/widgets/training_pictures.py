@@ -47,15 +47,22 @@ def draw_power_laws(measured: Mapping[str, tuple[Sequence[float], Sequence[float
     """Return one panel for each thing that was made larger: measured losses, and the fitted power law.
 
     Args:
-        measured: sizes, bits per byte and the fit, by the name of what was made larger.
+        measured: sizes, bits per byte and the fit, by the name of what was made larger. Both axes are
+            logarithmic, so that a power law is a straight line.
     """
     figure, panels = make_figure(9, 3.2, ncols=len(measured), sharey=True, squeeze=False)
+    everything = [loss for _, losses, _ in measured.values() for loss in losses]
+    heights = np.geomspace(min(everything), max(everything), 3)
     told = []
     for axes, (name, (sizes, losses, law)) in zip(panels[0], measured.items(), strict=True):
         grid = np.geomspace(min(sizes), max(sizes), 50)
         axes.plot(grid, [law.predict(size) for size in grid], linestyle=":", color="#808080")
         axes.plot(sizes, losses, marker="o", linestyle="none")
-        axes.set(xscale="log", xlabel=name)
+        axes.set(xscale="log", yscale="log", xlabel=name)
+        axes.minorticks_off()
+        ends = [min(sizes), max(sizes)]
+        axes.set_xticks(ends, [f"{end:,.0f}" for end in ends])
+        axes.set_yticks(heights, [f"{height:.2f}" for height in heights])
         low, high = law.exponent.low, law.exponent.high
         axes.set_title(f"exponent {law.exponent.value:.2f} [{low:.2f}, {high:.2f}]", fontsize=9, color="#808080")
         points = ", ".join(f"{loss:.2f} at {size:,.0f}" for size, loss in zip(sizes, losses, strict=True))
