@@ -74,7 +74,7 @@ def set_up():
     if PYTHON.is_file() and STAMP.is_file() and STAMP.read_text(encoding="utf-8") == wanted:
         return
     uv = find_uv()
-    print("Installing the packages of the course (about 1 GB on disk) …", flush=True)
+    print("Installing the packages of the course (about 1.2 GB on disk) …", flush=True)
     again = "run this again; what has come so far is kept. On a slow line this takes some minutes."
     version = wanted.split()[-1]
     if not PYTHON.is_file() or (STAMP.is_file() and STAMP.read_text(encoding="utf-8").split()[-1] != version):
