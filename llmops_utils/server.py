@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import os
 import secrets
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ServerError
+from .settings import count_cores
 
 # llama.cpp keeps what it has read of earlier prompts, by default up to 8 GiB: too much for an old laptop. A prompt of
 # 600 tokens takes about 14 MiB with the smallest model.
@@ -49,7 +49,7 @@ def start_server(
         model: the name by which replies speak of the model.
         context: tokens per request, prompt and reply together.
         parallel: requests that are answered at once; each has its own context, so memory grows with both.
-        threads: processor threads; default: the number of cores.
+        threads: processor threads; default: the number of physical cores.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.
 
@@ -71,7 +71,7 @@ def start_server(
     params.api_keys = [key]
     params.n_parallel = parallel
     params.n_ctx = context * parallel
-    params.cpuparams.n_threads = threads or os.cpu_count() or 1
+    params.cpuparams.n_threads = threads or count_cores()
     params.use_jinja = True
     params.cache_ram_mib = CACHE_MIB
     params.verbosity = -1

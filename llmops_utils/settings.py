@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     budget_tokens: int | None = Field(None, ge=0, description="most tokens that one notebook may use")
     context: int = Field(2048, ge=256, le=131_072, description="tokens per request on the embedded server")
     parallel: int = Field(4, ge=1, le=64, description="requests that the embedded server answers at once")
-    threads: int | None = Field(None, ge=1, description="processor threads of the embedded server; default: cores")
+    threads: int | None = Field(
+        None, ge=1, description="processor threads of the embedded models; default: physical cores"
+    )
     timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
     retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
     examples: int | None = Field(
@@ -193,3 +195,14 @@ def redact(text: str, *secrets: str) -> str:
             text = text.replace(secret, "[key]")
     text = re.sub(r"\b(sk|pk|rk|gsk|hf|xai|AIza|AKIA)[-_]?[A-Za-z0-9_*\-]{12,}", "[key]", text)
     return re.sub(r"(?i)(bearer\s+)[^\s\"']{6,}", r"\1[key]", text)
+
+
+def count_cores() -> int:
+    """Return the number of physical cores, at least 1.
+
+    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
+    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
+    """
+    import psutil
+
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1

@@ -7,7 +7,7 @@ import pytest
 
 from llmops_utils import settings as settings_module
 from llmops_utils.errors import KeyMalformed, SettingsError
-from llmops_utils.settings import check_key, load_settings, read_environment, redact
+from llmops_utils.settings import check_key, count_cores, load_settings, read_environment, redact
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 
@@ -348,3 +348,12 @@ def test_the_model_on_this_machine_is_asked_few_examples_one_by_one(values, is_e
 def test_the_number_of_calls_may_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("LLMOPS_PARALLEL", "3")
     assert load_settings().calls_at_once == 3
+
+
+@pytest.mark.parametrize(("physical", "logical", "found"), [(4, 8, 4), (None, 8, 8), (None, None, 1)])
+def test_cores_are_counted_without_their_second_hardware_threads(physical, logical, found, monkeypatch):
+    import psutil
+
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)
+    monkeypatch.setattr("os.cpu_count", lambda: logical)
+    assert count_cores() == found
