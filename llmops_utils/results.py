@@ -206,7 +206,7 @@ def tabulate_results(results: Sequence[Result]):
 
 
 def tabulate_models(results: dict[str, list[Result]]):
-    """Return a `pandas.DataFrame` with a row per technique and task and a column per model: score and verdict."""
+    """Return a `pandas.DataFrame` with a row per technique, task by task, and a column per model: score and verdict."""
     import pandas
 
     if not any(results.values()):
@@ -216,5 +216,6 @@ def tabulate_models(results: dict[str, list[Result]]):
         for model, listed in results.items()
     }
     table = pandas.DataFrame(columns).fillna("not measured")
+    tasks = list(dict.fromkeys(task for task, _ in table.index))
     table.index = pandas.MultiIndex.from_tuples(table.index, names=["task", "technique"])
-    return table
+    return table.reindex(tasks, level="task")

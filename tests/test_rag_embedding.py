@@ -73,6 +73,27 @@ def test_many_texts_are_asked_for_in_batches(make_model, provider):
     assert count_embedded(provider)[-3:] == [BATCH, BATCH, 3]
 
 
+def test_a_question_to_two_indexes_is_embedded_once(make_model, provider):
+    pages = [parse_page(f"p{number}", f"Page {number} tells of kettle {number}.") for number in range(3)]
+    model = make_model()
+    embedding = ModelEmbedding(model)
+    for name in ("first", "second"):
+        index = build_index(name, pages, embedding, settings=model.connection.settings)
+        index.find_similar("Which kettle?", 2)
+    assert count_embedded(provider) == [3, 1, 3]
+
+
+def test_changing_a_vector_does_not_change_the_next_one(make_model):
+    embedding = ModelEmbedding(make_model())
+    first = embedding(["kettle"])[0]
+    expected = first.copy()
+    first += 1
+    second = embedding(["kettle"])[0]
+    assert np.array_equal(second, expected)
+    second += 1
+    assert np.array_equal(embedding(["kettle"])[0], expected)
+
+
 def test_an_empty_text_is_refused_as_by_the_model(make_model):
     with pytest.raises(DataError):
         ModelEmbedding(make_model())(["kettle", " "])

@@ -211,6 +211,21 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
         build_index("x-1", HANDBOOK[:1], FakeEmbedding(), CHUNKING, settings=load_settings(home=tmp_path / "home"))
 
 
+def test_opening_an_index_builds_no_parsers_of_web_addresses_and_leaves_them_to_others(tmp_path):
+    code = """
+import sys
+from llmops_utils.rag.index import open_client
+from llmops_utils.settings import load_settings
+open_client(load_settings(home=sys.argv[1]))
+print("jsonschema" in sys.modules, "rfc3987_syntax" in sys.modules)
+import rfc3987_syntax
+print(rfc3987_syntax.is_valid_syntax("iri", "https://example.com/kettles"))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "True"]
+
+
 # --- interrupted and killed ----------------------------------------------------------------------------------------
 
 

@@ -372,6 +372,17 @@ def test_the_table_of_models_has_a_column_per_model():
     assert table.loc[("word problems", "PAL")].to_dict() == {"fake": "not measured", "other, yours": "90%, cannot tell"}
 
 
+def test_the_rows_of_a_task_stand_together_in_the_order_of_the_chapters():
+    kept = [
+        ("word problems", "prompt chaining"),
+        ("dates", "symbolic reasoning"),
+        ("word problems", "symbolic reasoning"),
+        ("dates", "PAL"),
+    ]
+    listed = [replace(RESULT, task=task, technique=technique) for task, technique in kept]
+    assert list(tabulate_models({"fake": listed}).index) == [kept[0], kept[2], kept[1], kept[3]]
+
+
 @pytest.mark.parametrize("found", [{}, {"fake": []}], ids=["no model", "no result"])
 def test_no_results_make_no_table_of_models(found):
     with pytest.raises(DataError, match="There are no results yet"):

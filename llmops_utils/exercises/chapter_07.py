@@ -172,8 +172,8 @@ EXERCISES = (
         _grade_first_error,
         (
             "EQUATION in section Measured finds the equations; re.finditer also gives the text that was matched.",
-            "Compute each left side with the operator that was found, compare with abs(… - …) > 0.005, and return the "
-            "matched text, found[0], at the first difference.",
+            "calculate(found[1]).value works out the left side, as in name_error; compare it with float(found[2]), and "
+            "return the matched text, found[0], at the first difference above 0.005.",
         ),
         """
         import operator
@@ -208,7 +208,7 @@ EXERCISES = (
     ),
     Exercise(
         "07.4",
-        "How much of a winner is luck?",
+        "The luck in a winner's score",
         "Suppose that all candidates are equally good: each is right on an example with the probability `accuracy`. "
         "You score every candidate on `num_examples` examples and keep the best score. Write "
         "`estimate_optimism(accuracy, num_examples, num_candidates)`: return by how much that best score lies above "
@@ -216,8 +216,8 @@ EXERCISES = (
         "estimate_optimism",
         _grade_optimism,
         (
-            "np.random.default_rng(7).binomial(num_examples, accuracy, size=(4000, num_candidates)) draws how many "
-            "are right, one row per round.",
+            "Import numpy as np first. np.random.default_rng(7).binomial(num_examples, accuracy, size=(4000, "
+            "num_candidates)) draws how many are right, one row per round.",
             "Take the largest of each row, divide by num_examples, average over the rounds, subtract the accuracy.",
         ),
         """
@@ -268,7 +268,7 @@ QUIZ = Quiz(
         Question(
             "Self-consistency takes the majority of several chains. When can that not help?",
             (
-                "when the draws differ",
+                "when one of the draws differs from the others",
                 "when the chains are short",
                 "when the answers are numbers",
                 "when most draws arrive at the same wrong answer",
@@ -277,7 +277,8 @@ QUIZ = Quiz(
             "A vote removes scattered errors. An error that the draws share wins the vote.",
         ),
         Question(
-            "Six instructions were tried on 32 dev examples, and the best one scored 41 %. What do you expect on test?",
+            "Six instructions were tried on 32 dev examples, and the best one scored 41 %. What do you expect on a test "
+            "split that is exactly as hard?",
             (
                 "exactly 41 %",
                 "rather less, since the best of six is partly the luckiest of six",

@@ -161,7 +161,7 @@ EXERCISES = (
         "08.3",
         "Run what a model wrote",
         "Write `run_program(text)`: take the program out of a model's reply, run it in the sandbox, and return its "
-        "`answer` if that is a number. Return None in all other cases. True and False are no numbers here.",
+        "`answer` if that is a number. Return None in all other cases. True and False do not count as numbers.",
         "run_program",
         _grade_run,
         (

@@ -182,7 +182,7 @@ EXERCISES = (
         "09.4",
         "A screen for passages",
         "Write `is_suspicious(text)`: return whether a paragraph speaks to the model instead of to a reader. The 16 attacks "
-        f"in `seen_attacks` show the kinds; it has to catch {LEAST_CAUGHT} of 8 others, and may drop at most "
+        f"in `seen_attacks` show the kinds; it has to catch at least {LEAST_CAUGHT} of 8 others, and may drop at most "
         f"{MOST_FALSE_ALARMS:.0%} of the handbook's own paragraphs.",
         "is_suspicious",
         _grade_screen,

@@ -11,6 +11,7 @@ from ..connection import choose_local_models, name_source
 from ..model import Model
 
 BATCH = 64  # texts per request
+MOST_ASKED = 1000  # questions whose vectors are kept
 
 
 class ModelEmbedding:
@@ -25,13 +26,18 @@ class ModelEmbedding:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._asked: dict[str, np.ndarray] = {}  # a single text is a question, and often put to several indexes
 
     def __call__(self, input: Sequence[str]) -> list[np.ndarray]:
         """Return one vector per text. Raises what `Model.embed` raises."""
         texts = list(input)
+        if len(texts) == 1 and texts[0] in self._asked:
+            return [self._asked[texts[0]].copy()]
         vectors: list[np.ndarray] = []
         for start in range(0, len(texts), BATCH):
             vectors += list(self.model.embed(texts[start : start + BATCH]))
+        if len(texts) == 1 and len(self._asked) < MOST_ASKED:
+            self._asked[texts[0]] = vectors[0].copy()
         return vectors
 
     def embed_query(self, input: Sequence[str]) -> list[np.ndarray]:

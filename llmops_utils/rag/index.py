@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -194,14 +195,13 @@ def describe_content(ids: Iterable[str]) -> str:
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
     """Delete an index; where there is none, nothing happens."""
-    from chromadb.errors import NotFoundError
-
+    errors = _import_chromadb().errors
     settings = settings or load_settings()
     _check_name(name)
     with _lock(settings), _translate_faults():
         try:
             open_client(settings).delete_collection(name)
-        except NotFoundError:
+        except errors.NotFoundError:
             return
 
 
@@ -211,7 +211,7 @@ def open_client(settings: Settings | None = None):
     CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
     it, the collections lie in the folder `indexes` of LLMOPS_HOME.
     """
-    import chromadb
+    chromadb = _import_chromadb()
     from chromadb.api.shared_system_client import SharedSystemClient
     from chromadb.config import Settings as ChromaSettings
 
@@ -233,6 +233,23 @@ def open_client(settings: Settings | None = None):
         raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
     with _translate_faults():
         return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
+
+
+def _import_chromadb():
+    """Return the module. Its first import takes half the time without the parsers that jsonschema would build.
+
+    Chroma imports jsonschema, and that builds 38 parsers of web addresses where JupyterLab has brought `rfc3987_syntax`,
+    for a check that neither asks for. A module that stands as None cannot be imported, and jsonschema goes without it.
+    """
+    spared = {"rfc3987_syntax": None} if "rfc3987_syntax" not in sys.modules else {}
+    sys.modules.update(spared)
+    try:
+        import chromadb
+        import chromadb.errors
+    finally:
+        for name in spared:
+            sys.modules.pop(name, None)
+    return chromadb
 
 
 def _check_name(name: str) -> None:
@@ -324,18 +341,18 @@ def _lock(settings: Settings) -> Iterator[None]:
 def _translate_faults() -> Iterator[None]:
     """Turn what Chroma raises where its server or its folder fails into a clear error."""
     import httpx
-    from chromadb.errors import ChromaError, InternalError, NotFoundError
 
+    errors = _import_chromadb().errors
     try:
         yield
     except WorkbookError:
         raise
-    except NotFoundError as error:
+    except errors.NotFoundError as error:
         raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
-    except (httpx.HTTPError, ValueError, OSError, ChromaError) as error:
+    except (httpx.HTTPError, ValueError, OSError, errors.ChromaError) as error:
         if isinstance(error, ValueError) and "Could not connect" not in str(error):
             raise
-        if isinstance(error, ChromaError) and not isinstance(error, InternalError):
+        if isinstance(error, errors.ChromaError) and not isinstance(error, errors.InternalError):
             raise
         raise IndexUnreachable(
             f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",
