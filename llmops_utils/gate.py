@@ -200,10 +200,11 @@ class Decision:
 
     def _repr_html_(self) -> str:
         before, after = (f"${usd:.3f}" for usd in self.usd_per_1000)
+        link = ": " if self.outcome == "too few" else " is "  # that reason is a sentence of its own
         price = f"1,000 requests at the list price of {PRICED_AT[1]}: {before} → {after}"
         return (
             '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
-            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)} is "
+            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)}{link}"
             f"{html.escape(self.reason)}<div style='opacity:.7;font-size:85%'>"
             f"{html.escape(str(self.comparison.baseline))}<br>{html.escape(str(self.comparison.candidate))}<br>"
             f"{html.escape(price)}</div></div>"
