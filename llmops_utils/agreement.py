@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import DataError
-from .metrics import Estimate, Proportion, estimate_proportion
+from .metrics import Estimate, Proportion, estimate_proportion, find_z
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,6 @@ def estimate_kappa(counts: Sequence[Sequence[int]], confidence: float = 0.95) ->
     Source: J. L. Fleiss, J. Cohen and B. S. Everitt, Large sample standard errors of kappa and weighted kappa,
     Psychological Bulletin 72 (1969).
     """
-    from scipy.stats import norm
-
     if not 0 < confidence < 1:
         raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
     shares, num = _check_table(counts), float(np.sum(counts))
@@ -120,7 +118,7 @@ def estimate_kappa(counts: Sequence[Sequence[int]], confidence: float = 0.95) ->
     apart = shares * (columns[:, None] + rows[None, :]) ** 2
     disagreeing = (1 - kappa) ** 2 * (apart.sum() - np.trace(apart))
     variance = (agreeing + disagreeing - (kappa - chance * (1 - kappa)) ** 2) / (num * (1 - chance) ** 2)
-    reach = norm.ppf((1 + confidence) / 2) * np.sqrt(max(variance, 0.0))
+    reach = find_z(confidence) * np.sqrt(max(variance, 0.0))
     return Estimate(kappa, max(kappa - float(reach), -1.0), min(kappa + float(reach), 1.0), confidence)
 
 

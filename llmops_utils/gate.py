@@ -10,6 +10,7 @@ Source: S. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferior
 
 from __future__ import annotations
 
+import functools
 import html
 import itertools
 import math
@@ -22,7 +23,7 @@ import numpy as np
 from .datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
 from .errors import DataError, PromptError
 from .evaluation import Comparison, Report, compare, evaluate, format_points
-from .metrics import Estimate
+from .metrics import Estimate, find_z
 from .model import Model
 from .prompts import PROMPTS, Prompt, load_prompt
 from .releases import load_production, load_release
@@ -99,17 +100,16 @@ def bound_change(before: Sequence[float], after: Sequence[float], confidence: fl
     if np.isin(difference, (-1.0, 0.0, 1.0)).all():
         return bound_flips(int((difference > 0).sum()), int((difference < 0).sum()), len(difference), confidence)
     padded = np.append(difference, [1.0, -1.0])
-    reach = _find_z(confidence) * padded.std() / math.sqrt(len(padded))
+    reach = find_z(confidence) * padded.std() / math.sqrt(len(padded))
     value = float(difference.mean())
     low, high = max(-1.0, float(padded.mean() - reach)), min(1.0, float(padded.mean() + reach))
     return Estimate(value, min(low, value), max(high, value), confidence)
 
 
+@functools.lru_cache(maxsize=4096)
 def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CONFIDENCE) -> Estimate:
     """Return (gained - lost) / num with Tango's score interval; `bound_change` says more."""
-    from scipy.optimize import brentq
-
-    z, value = _find_z(confidence), (num_gained - num_lost) / num
+    z, value = find_z(confidence), (num_gained - num_lost) / num
 
     def compute_excess(delta: float, side: int) -> float:
         """Return the score statistic at a supposed difference, less the limit of one side."""
@@ -120,15 +120,17 @@ def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CO
         return num * (value - delta) - side * z * math.sqrt(variance)
 
     tiny = 1e-9
-    low = -1.0 if value == -1 else brentq(compute_excess, -1 + tiny, value - tiny, args=(1,))
-    high = 1.0 if value == 1 else brentq(compute_excess, value + tiny, 1 - tiny, args=(-1,))
-    return Estimate(value, float(low), float(high), confidence)
+    low = -1.0 if value == -1 else _find_root(lambda delta: compute_excess(delta, 1), -1 + tiny, value - tiny)
+    high = 1.0 if value == 1 else _find_root(lambda delta: compute_excess(delta, -1), value + tiny, 1 - tiny)
+    return Estimate(value, low, high, confidence)
 
 
-def _find_z(confidence: float) -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf((1 + confidence) / 2))
+def _find_root(compute: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function that falls passes 0, between `low` and `high`, by halving."""
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if compute(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def choose_outcome(change: Estimate, margin: float) -> str:
@@ -246,7 +248,7 @@ def decide(
 
 def _count_needed(mean: float, variance: float, margin: float) -> int | None:
     """Return the n at which a change with this mean and variance clears the margin, None where it never does."""
-    z = _find_z(CONFIDENCE)
+    z = find_z(CONFIDENCE)
     room = mean + margin
     if room <= 0:
         return None

@@ -1,9 +1,14 @@
-"""Scores and their uncertainty, on scipy."""
+"""Scores and their uncertainty.
+
+Every chapter measures something, and scipy's statistics take seconds to load. So the few formulas stand here.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -41,16 +46,22 @@ def estimate_proportion(num: int, total: int, confidence: float = 0.95) -> Propo
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
-    from scipy.stats import binomtest
-
     if not 0 < confidence < 1:
         raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
     if total < 1 or not 0 <= num <= total:
         raise DataError(
             f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."
         )
-    interval = binomtest(num, total).proportion_ci(confidence, method="wilson")
-    return Proportion(num, total, num / total, float(interval.low), float(interval.high), confidence)
+    z, share = find_z(confidence), num / total
+    center = share + z**2 / (2 * total)
+    reach = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    low, high = ((center + side * reach) / (1 + z**2 / total) for side in (-1, 1))
+    return Proportion(num, total, share, low if num else 0.0, high if num < total else 1.0, confidence)
+
+
+def find_z(confidence: float) -> float:
+    """Return how many standard errors a two-sided normal interval reaches to each side, such as 1.96 for 0.95."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 @dataclass(frozen=True)
@@ -212,8 +223,6 @@ def compute_mcnemar(baseline_right: Sequence[bool], candidate_right: Sequence[bo
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
-    from scipy.stats import binomtest
-
     differences = _subtract_pairs(baseline_right, candidate_right)
     if not np.isin(np.concatenate([_check_numbers(baseline_right), _check_numbers(candidate_right)]), [0, 1]).all():
         raise DataError(
@@ -223,7 +232,8 @@ def compute_mcnemar(baseline_right: Sequence[bool], candidate_right: Sequence[bo
     num_better, num_worse = int((differences > 0).sum()), int((differences < 0).sum())
     if num_better + num_worse == 0:
         return 1.0
-    return float(binomtest(num_better, num_better + num_worse).pvalue)
+    num, fewer = num_better + num_worse, min(num_better, num_worse)
+    return min(1.0, 2 * sum(math.comb(num, part) for part in range(fewer + 1)) / 2**num)
 
 
 MOST_ENUMERATED = 12  # 2 ** 12 = 4096 sign patterns

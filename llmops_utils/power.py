@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -31,17 +32,19 @@ def compute_power(num_examples: int, gained: float, lost: float, alpha: float = 
     Source: J. M. Lachin, Power and sample size evaluation for the McNemar test, Statistics in Medicine 11 (1992), the
     exact unconditional power of the conditional test.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc, gammaln, xlog1py, xlogy
 
     _check_shares(gained, lost, alpha)
     if num_examples < 1:
         raise DataError(f"{num_examples} examples are none.", "Give at least 1.")
-    flips = gained + lost
-    low, high = binom.ppf([1e-12, 1 - 1e-12], num_examples, flips)  # outside, the weights are negligible
-    nums = np.arange(int(low), int(high) + 1)
-    needed = find_critical_gains(nums, alpha)
-    found = binom.sf(needed - 1, nums, gained / flips)
-    return float(binom.pmf(nums, num_examples, flips) @ found)
+    flips = min(gained + lost, 1.0)
+    mean = num_examples * flips
+    reach = 20 + 8 * math.sqrt(mean * (1 - flips))  # outside, the weights are below 1e-12 by Bernstein's inequality
+    nums = np.arange(max(0, int(mean - reach)), min(num_examples, int(mean + reach)) + 1)
+    found = bdtrc(find_critical_gains(nums, alpha) - 1, nums, min(gained / flips, 1.0))
+    ways = gammaln(num_examples + 1) - gammaln(nums + 1) - gammaln(num_examples - nums + 1)
+    weights = np.exp(ways + xlogy(nums, flips) + xlog1py(num_examples - nums, -flips))
+    return float(weights @ found)
 
 
 def find_critical_gains(num_flips: np.ndarray | int, alpha: float = SIGNIFICANT) -> np.ndarray:
@@ -49,12 +52,15 @@ def find_critical_gains(num_flips: np.ndarray | int, alpha: float = SIGNIFICANT)
 
     Where even all of them are too few (fewer than 6 at 0.05), the answer is one more than there are.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
-    nums = np.asarray(num_flips)
-    critical = binom.isf(alpha / 2, nums, 0.5).astype(int)  # the largest whose tail above it may still be too heavy
-    for _ in range(3):
-        critical = np.where(binom.sf(critical - 1, nums, 0.5) > alpha / 2 * (1 + 1e-9), critical + 1, critical)
+    nums, most = np.asarray(num_flips), alpha / 2 * (1 + 1e-9)
+    guess = nums / 2 - NormalDist().inv_cdf(alpha / 2) * np.sqrt(nums) / 2
+    critical = np.clip(np.ceil(guess).astype(int), 0, nums + 1)
+    while (heavy := bdtrc(critical - 1, nums, 0.5) > most).any():
+        critical = critical + heavy
+    while (light := (critical > 0) & (bdtrc(critical - 2, nums, 0.5) <= most)).any():
+        critical = critical - light
     return critical
 
 
@@ -93,11 +99,11 @@ def approximate_num_examples(gained: float, lost: float, power: float = 0.8, alp
     Source: R. J. Connor, Sample size for testing differences in proportions for the paired-sample design, Biometrics
     43 (1987).
     """
-    from scipy.stats import norm
-
     _check_shares(gained, lost, alpha)
     flips, difference = gained + lost, gained - lost
-    reach = norm.isf(alpha / 2) * math.sqrt(flips) + norm.ppf(power) * math.sqrt(max(flips - difference**2, 0.0))
+    reach = -NormalDist().inv_cdf(alpha / 2) * math.sqrt(flips) + NormalDist().inv_cdf(power) * math.sqrt(
+        max(flips - difference**2, 0.0)
+    )
     return math.ceil((reach / difference) ** 2)
 
 
