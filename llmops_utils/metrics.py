@@ -53,10 +53,11 @@ def estimate_proportion(num: int, total: int, confidence: float = 0.95) -> Propo
             f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."
         )
     z, share = find_z(confidence), num / total
-    center = share + z**2 / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    low, high = ((center + side * reach) / (1 + z**2 / total) for side in (-1, 1))
-    return Proportion(num, total, share, low if num else 0.0, high if num < total else 1.0, confidence)
+    scale = 2 * (total + z**2)
+    center = (2 * num + z**2) / scale
+    reach = z / scale * math.sqrt(4 * num * (1 - share) + z**2)
+    low, high = center - reach if num else 0.0, center + reach if num < total else 1.0
+    return Proportion(num, total, share, low, high, confidence)
 
 
 def find_z(confidence: float) -> float:
