@@ -510,9 +510,10 @@ class Comparison:
         return "cannot tell"
 
     @property
-    def price_ratio(self) -> float:
-        """Tokens per example of the candidate over those of the baseline."""
-        return sum_tokens(self.candidate) / max(sum_tokens(self.baseline), 1e-9)
+    def price_ratio(self) -> float | None:
+        """Tokens per example of the candidate over those of the baseline, None where the baseline takes none."""
+        tokens = sum_tokens(self.baseline)
+        return sum_tokens(self.candidate) / tokens if tokens else None
 
     def __str__(self) -> str:
         change = format_points(self.difference)
@@ -526,13 +527,14 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         lines = "".join(_make_html_row(report) for report in (self.baseline, self.candidate))
+        price = "" if self.price_ratio is None else f"; {self.price_ratio:.1f} times the tokens"
         at = " at this n" if self.verdict == "cannot tell" else ""
         return (
             '<table><thead><tr><th style="text-align:left">system</th><th>score</th><th>tokens per example</th>'
             f"<th>seconds per example</th></tr></thead><tbody>{lines}</tbody></table>"
             f"<div><b>{html.escape(self.candidate.name)}: {self.verdict}{at}.</b> {format_points(self.difference)}, "
-            f"p = {self.p:.2g}, n = {self.num}; {len(self.gained)} examples gained, {len(self.lost)} lost; "
-            f"{self.price_ratio:.1f} times the tokens.</div>"
+            f"p = {self.p:.2g}, n = {self.num}; {len(self.gained)} examples gained, {len(self.lost)} lost"
+            f"{price}.</div>"
         )
 
 

@@ -10,6 +10,7 @@ Source: S. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferior
 
 from __future__ import annotations
 
+import functools
 import html
 import itertools
 import math
@@ -105,6 +106,7 @@ def bound_change(before: Sequence[float], after: Sequence[float], confidence: fl
     return Estimate(value, min(low, value), max(high, value), confidence)
 
 
+@functools.lru_cache(maxsize=4096)
 def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CONFIDENCE) -> Estimate:
     """Return (gained - lost) / num with Tango's score interval; `bound_change` says more."""
     from scipy.optimize import brentq
@@ -194,10 +196,11 @@ class Decision:
 
     def _repr_html_(self) -> str:
         before, after = (f"${usd:.3f}" for usd in self.usd_per_1000)
+        link = ": " if self.outcome == "too few" else " is "  # that reason is a sentence of its own
         price = f"1,000 requests at the list price of {PRICED_AT[1]}: {before} → {after}"
         return (
             '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
-            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)} is "
+            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)}{link}"
             f"{html.escape(self.reason)}<div style='opacity:.7;font-size:85%'>"
             f"{html.escape(str(self.comparison.baseline))}<br>{html.escape(str(self.comparison.candidate))}<br>"
             f"{html.escape(price)}</div></div>"

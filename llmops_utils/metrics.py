@@ -52,15 +52,17 @@ def estimate_proportion(num: int, total: int, confidence: float = 0.95) -> Propo
         raise DataError(
             f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."
         )
-    centre = (num + z**2 / 2) / (total + z**2)
-    reach = z * math.sqrt(num * (total - num) / total + z**2 / 4) / (total + z**2)
+    share = num / total
+    scale = 2 * (total + z**2)
+    centre = (2 * num + z**2) / scale
+    reach = z / scale * math.sqrt(4 * num * (1 - share) + z**2)
     # Where none or all are right, a bound is 0 or 1, which rounding would miss.
     low, high = centre - reach if num else 0.0, centre + reach if num < total else 1.0
-    return Proportion(num, total, num / total, float(low), float(high), confidence)
+    return Proportion(num, total, share, float(low), float(high), confidence)
 
 
 def find_z(confidence: float) -> float:
-    """Return how many standard errors an interval reaches to each side, 1.96 for 0.95.
+    """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95.
 
     Raises:
         DataError: the confidence is not in (0, 1).

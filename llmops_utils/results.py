@@ -32,7 +32,7 @@ class Result:
         prompt_tokens: tokens read per example; `completion_tokens` written.
         latency_s: seconds of model time per example.
         usd_per_1000: dollars for 1,000 examples at the list price of `PRICED_AT`.
-        price_ratio: tokens per example over those of the baseline.
+        price_ratio: tokens per example over those of the baseline, None where the baseline takes none.
     """
 
     technique: str
@@ -53,7 +53,7 @@ class Result:
     completion_tokens: float
     latency_s: float
     usd_per_1000: float
-    price_ratio: float
+    price_ratio: float | None
     provenance: str
 
     @property
@@ -96,7 +96,7 @@ def make_result(comparison: Comparison, technique: str, task: str, chapter: int)
         round(candidate.completion_tokens, 2),
         round(candidate.latency_s, 3),
         round(candidate.price_at(*PRICED_AT), 6),
-        round(comparison.price_ratio, 3),
+        None if comparison.price_ratio is None else round(comparison.price_ratio, 3),
         candidate.provenance,
     )
 
@@ -196,7 +196,7 @@ def tabulate_results(results: Sequence[Result]):
             "tokens": f"{one.prompt_tokens:.0f} + {one.completion_tokens:.0f}",
             "seconds": f"{one.latency_s:.2f}",
             f"$ per 1,000 at {PRICED_AT[1]}": f"{one.usd_per_1000:.3f}",
-            "price": f"{one.price_ratio:.1f} ×",
+            "price": "–" if one.price_ratio is None else f"{one.price_ratio:.1f} ×",
         }
         for one in results
     ]

@@ -1181,6 +1181,19 @@ def test_the_price_of_a_change_is_the_ratio_of_its_tokens():
     assert compare(make_report([1, 0]), dear).price_ratio == pytest.approx(3.0)
 
 
+NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0}
+
+
+def test_against_a_baseline_without_tokens_there_is_no_ratio():
+    free = Report(
+        "rule", tuple(Row(**(vars(row) | NO_TOKENS)) for row in make_report([1, 0]).rows), "no model asked", 1
+    )
+    found = compare(free, make_report([0, 1], "model"))
+    assert found.price_ratio is None
+    assert found._repr_html_().endswith("1 examples gained, 1 lost.</div>")
+    assert compare(make_report([0, 1]), free).price_ratio == 0.0
+
+
 def test_a_comparison_reads_as_one_line():
     found = compare(make_report([1] * 4 + [0] * 12, "plain"), make_report([1] * 14 + [0] * 2, "few-shot"))
     low, high = round(100 * found.difference.low), round(100 * found.difference.high)

@@ -134,6 +134,13 @@ def test_an_equal_candidate_passes_with_enough_examples_and_not_with_few():
     assert "About 25 examples would tell" in few.reason
 
 
+def test_what_the_gate_shows_reads_as_a_sentence():
+    few = decide(make_report("a", [1] * 10), make_report("b", [1] * 10))
+    assert "<b>too few</b>: b: a loss of more than the margin" in few._repr_html_()
+    enough = decide(make_report("a", [1] * 100), make_report("b", [1] * 100))
+    assert "<b>pass</b>: b is shown to lose less than the margin" in enough._repr_html_()
+
+
 def test_a_worse_candidate_is_a_regression():
     decision = decide(make_report("a", [1] * 40), make_report("b", [1] * 28 + [0] * 12))
     assert (decision.outcome, decision.exit_code, decision.passes) == ("regression", 3, False)

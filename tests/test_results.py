@@ -115,6 +115,15 @@ def test_a_result_holds_what_the_comparison_found():
     assert found.provenance == "fake (127.0.0.1), live"
 
 
+def test_a_result_against_a_rule_has_no_price_ratio_and_the_table_a_dash():
+    rule = make_report([1] * 4 + [0] * 12, "rule")
+    rule = replace(rule, rows=tuple(replace(row, prompt_tokens=0, completion_tokens=0) for row in rule.rows))
+    found = make_result(compare(rule, make_report([1] * 14 + [0] * 2, "few-shot")), "few-shot", "intent", 6)
+    assert found.price_ratio is None
+    assert Result(**json.loads(json.dumps(asdict(found)))) == found
+    assert tabulate_results([found])["price"].tolist() == ["–"]
+
+
 def test_a_result_survives_json_unchanged():
     found = make_result(make_comparison(), "few-shot", "intent", 6)
     assert Result(**json.loads(json.dumps(asdict(found)))) == found

@@ -155,9 +155,10 @@ EXERCISES = (
     Exercise(
         "10.3",
         "Another rule: a limit on the price",
-        "Write `choose_affordable(runs, most_tokens)`: among the runs that take at most so many tokens for each message, "
-        "read and written together, it returns the one with the highest score, of two equal ones the cheaper; and None "
-        "where no run is affordable. Each run has `metrics` with `score`, `prompt_tokens` and `completion_tokens`.",
+        "Write `choose_affordable(runs, most_tokens)`. A run is affordable if its `prompt_tokens` and `completion_tokens` "
+        "together are at most `most_tokens`. Return the affordable run with the highest score; of two with equal scores "
+        "the cheaper one; and None if no run is affordable. Each run has a dict `metrics` with `score`, `prompt_tokens` "
+        "and `completion_tokens`.",
         "choose_affordable",
         _grade_affordable,
         (
@@ -218,13 +219,13 @@ QUIZ = Quiz(
             "A rule that is made after looking fits what was seen, luck included.",
         ),
         Question(
-            "You tried 40 prompts on 32 messages and the best scores 62 %. On new messages you should expect …",
+            "You tried 40 prompts on 24 messages and the best scores 62 %. On new messages you should expect …",
             ("less than 62 %", "62 %", "more than 62 %", "half of it"),
             0,
             "The best of many is partly the luckiest of many: the winner's curse.",
         ),
         Question(
-            "Which of these belongs into a tracked run?",
+            "Which of these belongs in a tracked run?",
             (
                 "the API key, so that the run can be repeated",
                 "all environment variables",

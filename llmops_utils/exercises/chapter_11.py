@@ -277,8 +277,9 @@ EXERCISES = (
     Exercise(
         "11.6",
         "Both orders",
-        "`judge(question, first, second)` returns `first` or `second`. Write `judge_both_ways(judge, question, one, other)`: "
-        "ask in both orders and return `one` or `other` where the same answer wins both times, and `tie` where it does not.",
+        '`judge(question, first, second)` is given two answers and returns the word `"first"` or `"second"`, for the place '
+        "of the better one. Write `judge_both_ways(judge, question, one, other)`: ask in both orders. Return the word "
+        '`"one"` or `"other"` if that answer wins both times, and the word `"tie"` if the winner changes.',
         "judge_both_ways",
         _grade_swap,
         (
@@ -320,10 +321,16 @@ QUIZ = Quiz(
             "More pairs in one order measure the place more exactly, not the answers.",
         ),
         Question(
-            "Your candidate has 9 of 12 right, the baseline 6 of 12. How many flips does the exact McNemar test need at least?",
-            ("six, all in one direction", "three", "twelve", "one is enough if it is in the right direction"),
+            "You compare two systems on 12 examples. What is the least that can bring the exact McNemar test below p = 0.05?",
+            (
+                "six flips, all in one direction",
+                "three flips, all in one direction",
+                "a flip on each of the twelve examples",
+                "one flip, if it is in the right direction",
+            ),
             0,
-            "With five flips in one direction p is 2 · 0.5⁵ = 0.0625. With six it is 0.031.",
+            "With five flips in one direction p is 2 · 0.5⁵ = 0.0625. With six it is 0.031. That 9 of 12 against 6 of 12 "
+            "may rest on three flips only, with p = 0.25, is the trap of the small demonstration.",
         ),
         Question(
             "You tried 40 prompts on the test examples and report the best score. What is that figure?",

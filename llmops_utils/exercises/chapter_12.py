@@ -119,9 +119,10 @@ EXERCISES = (
     Exercise(
         "12.2",
         "A threshold that one may promise",
-        "Write `choose_threshold(rows, most_wrong)`. Each row has `threshold` and `wrong_hits`, a share with its interval "
-        "(`value`, `low`, `high`). Return the lowest threshold at which it is shown that at most `most_wrong` of the hits on "
-        "different questions occur: the upper bound of the interval counts. Return None where no row shows it.",
+        "Write `choose_threshold(rows, most_wrong)`. Each row has a `threshold` and `wrong_hits`, the share of different "
+        "questions that were taken for the same, with its interval (`value`, `low`, `high`). Return the lowest threshold "
+        "whose wrong hits are shown to be at most `most_wrong`, that is, even the upper end of the interval is no higher. "
+        "Return None if there is no such row.",
         "choose_threshold",
         _grade_threshold,
         (
@@ -135,7 +136,7 @@ EXERCISES = (
     ),
     Exercise(
         "12.3",
-        "Which card was it?",
+        "Tell which card it was",
         "The desk wants to know which card a customer means. Write `mask_cards(text)`: each card number becomes "
         "`[card ending in 1111]` with its last four digits; all else stays. `is_card_number` is at hand; a card number has 13 "
         "to 19 digits with at most one space or hyphen between two of them.",

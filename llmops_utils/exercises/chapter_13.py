@@ -128,10 +128,10 @@ EXERCISES = (
     ),
     Exercise(
         "13.2",
-        "Who looked first?",
-        "Write `find_hasty(runs)`. Each run has `prompt`, `part` (`dev`, `gate` or `held`) and `started`, a number. Return a "
-        "sorted list with the prompts that were on `gate` or `held` before they were on `dev`, or without ever having been "
-        "there. The runs come in any order.",
+        "Find who looked first",
+        "Write `find_hasty(runs)`. Each run has `prompt` (a name), `part` (`dev`, `gate` or `held`) and `started` (a number; "
+        "larger is later). A prompt is hasty if its first run on `gate` or `held` is earlier than its first run on `dev`, or "
+        "if it never ran on `dev`. Return the names of the hasty prompts as a sorted list. The runs come in any order.",
         "find_hasty",
         _grade_hasty,
         (
@@ -151,8 +151,9 @@ EXERCISES = (
         "13.3",
         "Be the auditor",
         "Write `rescore_rows(rows, labels)`. Each row has `id`, `prediction` and a stored `score`; `labels` is a dict from id "
-        "to the right label. Return two things: the share of rows that are really right, and a list of the ids, in the order "
-        "of the rows, whose stored score is not the real one or that are not in `labels` (these count as wrong).",
+        "to the right label. A row is right if its prediction equals its label; an id that is not in `labels` counts as wrong. "
+        "Return two things: the share of rows that are right, and the list of suspicious ids, in the order of the rows: those "
+        "whose stored score is not 1 for a right and 0 for a wrong row, and those that are not in `labels`.",
         "rescore_rows",
         _grade_rescore,
         (
@@ -205,7 +206,7 @@ QUIZ = Quiz(
             "A total must be believed; rows can be checked.",
         ),
         Question(
-            "With 4 examples the model is right far more often than with 16. What do you conclude?",
+            "With 8 examples the model is right far more often than with 16. What do you conclude?",
             (
                 "for this model and this prompt the number of examples has to be measured; more is no rule",
                 "examples do harm",

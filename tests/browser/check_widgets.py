@@ -252,7 +252,7 @@ def check_experiment_tracking(page, address):
     dashboard = find_cell(notebook, "RunDashboard(grid")
     table = dashboard.locator("table").first
     assert read_column(table, "no") == [str(number) for number in range(1, 13)]
-    expect(dashboard.get_by_text("described, 8 shots against plain, 8 shots")).to_contain_text("-3 points")
+    expect(dashboard.get_by_text("described, 8 shots against plain, 8 shots")).to_contain_text("+0 points")
     shoot(dashboard, "10_dashboard_start")  # with the prompts word by word
     dashboard.get_by_label("filter", exact=True).fill("shots=16")
     dashboard.get_by_label("filter", exact=True).press("Tab")
@@ -260,11 +260,11 @@ def check_experiment_tracking(page, address):
     dashboard.get_by_label("sort by", exact=True).select_option("prompt_tokens")
     expect(table.locator("tbody tr").first).to_contain_text("indicated, 16 shots")
     assert read_column(table, "prompt_tokens") == ["918", "748", "595"]
-    expect(dashboard.locator("img")).to_have_attribute("alt", re.compile("12 indicated, 16 shots: 28% at 920 tokens"))
+    expect(dashboard.locator("img")).to_have_attribute("alt", re.compile("12 indicated, 16 shots: 29% at 920 tokens"))
     dashboard.get_by_label("before", exact=True).select_option("plain, 0 shots")
     dashboard.get_by_label("after", exact=True).select_option("plain, 16 shots")
     told = dashboard.get_by_text("plain, 16 shots against plain, 0 shots")
-    expect(told).to_contain_text("+22 points")  # 12 of 32 right instead of 5
+    expect(told).to_contain_text("+29 points")  # 10 of 24 right instead of 3
     gained, lost = map(int, re.search(r"(\d+) gained, (\d+) lost", dashboard.inner_text()).groups())
     assert gained - lost == 7, (gained, lost)
     shoot(dashboard, "10_dashboard")
