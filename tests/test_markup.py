@@ -1,10 +1,12 @@
 """Tables in HTML: how heads and cells stand, what is escaped, and what a table leaves out."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from llmops_utils.markup import Html, draw_table
+from llmops_utils.widgets import base
 
 EVIL = "<script>alert('x')</script> & \"y\""
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;y&quot;"
@@ -102,3 +104,9 @@ def test_long_texts_begin_at_the_top_and_keep_their_line_breaks():
     head, row = read_cells(draw_table("ab", [("c\nd", "1")], align="lr", has_long_texts=True))
     assert row == [("td", f" style='text-align:left;{LONG}'", "c\nd"), ("td", f" style='{LONG}'", "1")]
     assert not any(LONG in style for _, style, _ in head)
+
+
+def test_no_widget_writes_its_table_by_hand():
+    modules = list(Path(base.__file__).parent.glob("*.py"))
+    assert len(modules) > 10
+    assert [module.name for module in modules if "<table" in module.read_text("utf-8")] == []
