@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from .errors import DataError
+from .markup import Html, draw_table
 from .model import Model
 from .reply import Reply
 from .schemas import close_schema
@@ -114,19 +115,15 @@ class Trace:
 def draw_trace(trace: Trace, num_steps: int | None = None) -> str:
     """Return the first steps of a trace, or all with its answer, as an HTML table."""
     shown = trace.steps if num_steps is None else trace.steps[:num_steps]
-    rows = "".join(
-        f"<tr><td>{number}</td><td style='text-align:left'>{html.escape(step.thought)}</td><td style='text-align:left'>"
-        f"<code>{html.escape(step.action)}({html.escape(step.argument)})</code></td>"
-        f"<td style='text-align:left'>{'⚠ ' if step.is_error else ''}{html.escape(step.observation)}</td></tr>"
-        for number, step in enumerate(shown, 1)
-    )
+    rows = []
+    for number, step in enumerate(shown, 1):
+        action = Html(f"<code>{html.escape(step.action)}({html.escape(step.argument)})</code>")
+        rows.append((number, step.thought, action, ("⚠ " if step.is_error else "") + step.observation))
     end = ""
     if num_steps is None or num_steps > len(trace.steps):
         end = f"<div><b>Answer:</b> {html.escape(str(trace.answer))} ({trace.outcome})</div>"
-    return (
-        f"<div><b>Question:</b> {html.escape(trace.question)}</div><table><thead><tr><th>step</th><th>thought</th>"
-        f"<th>action</th><th>observation</th></tr></thead><tbody>{rows}</tbody></table>{end}"
-    )
+    table = draw_table(("step", "thought", "action", "observation"), rows, align="rl")
+    return f"<div><b>Question:</b> {html.escape(trace.question)}</div>{table}{end}"
 
 
 class Agent:

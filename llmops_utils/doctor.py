@@ -15,6 +15,7 @@ from pathlib import Path
 from .catalog import load_catalog
 from .connection import choose_local_models, connect, find_key
 from .errors import WorkbookError
+from .markup import Html, draw_table
 from .settings import NOTEBOOKS, ROOT, Settings, load_settings, read_environment
 from .weights import has_weights
 
@@ -54,16 +55,12 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{SIGNS[finding.state]} {finding.state}</td><td style='text-align:left'>{html.escape(finding.name)}</td>"
-            f"<td style='text-align:left'>{html.escape(finding.message)}"
-            + (f"<br><strong>What to do:</strong> {html.escape(finding.step)}" if finding.step else "")
-            + "</td></tr>"
-            for finding in self.findings
-        )
-        return (
-            f"<table><thead><tr><th>state</th><th>check</th><th>finding</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        rows = []
+        for finding in self.findings:
+            step = f"<br><strong>What to do:</strong> {html.escape(finding.step)}" if finding.step else ""
+            told = Html(html.escape(finding.message) + step)
+            rows.append((f"{SIGNS[finding.state]} {finding.state}", finding.name, told))
+        return draw_table(("state", "check", "finding"), rows)
 
 
 def check_python() -> Finding:

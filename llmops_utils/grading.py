@@ -15,6 +15,7 @@ from .datasets import Message, load_messages
 from .errors import WorkbookError
 from .evaluation import Comparison, Report, Row, compare, format_points
 from .gate import TASKS, Decision, decide
+from .markup import Html, draw_table
 from .prompts import Prompt
 from .results import PRICED_AT
 from .scorers import ChoiceMatch
@@ -90,20 +91,11 @@ class Grade:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        cells = [[_tell_points(row), row.name, row.wanted, row.found] for row in self.rows]
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in cells
-        )
-        head = "".join(
-            f"<th style='text-align:left'>{name}</th>" for name in ("points", "criterion", "wanted", "found")
-        )
-        title = f"Capstone of {html.escape(self.learner)}: {self.total} of {self.total_of} points"
+        rows = [(_tell_points(row), row.name, row.wanted, row.found) for row in self.rows]
+        title = Html(f"<b>Capstone of {html.escape(self.learner)}: {self.total} of {self.total_of} points</b>")
         told = "".join(f"<li>{html.escape(warning)}</li>" for warning in self.warnings)
-        return (
-            f"<table><caption style='text-align:left'><b>{title}</b></caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>" + (f"<p><b>Warnings</b></p><ul>{told}</ul>" if told else "")
-        )
+        table = draw_table(("points", "criterion", "wanted", "found"), rows, title)
+        return table + (f"<p><b>Warnings</b></p><ul>{told}</ul>" if told else "")
 
 
 def _tell_points(row: Criterion) -> str:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .errors import PromptError
+from .markup import Html, draw_table
 from .settings import DATA
 
 PROMPTS = DATA / "prompts"
@@ -125,14 +126,12 @@ class PromptTable:
         rows = []
         for element, role, text in self.rows:
             inside = f'<pre style="white-space:pre-wrap;margin:0">{html.escape(text) or "<em>(empty)</em>"}</pre>'
-            rows.append((f'<b>{element}</b><br><span style="opacity:.7">{role}</span>', inside))
+            rows.append((Html(f'<b>{element}</b><br><span style="opacity:.7">{role}</span>'), Html(inside)))
         return _build_table(self.title, rows)
 
 
-def _build_table(title: str, rows: list[tuple[str, str]]) -> str:
-    cell = '<td style="text-align:left;vertical-align:top">'
-    body = "".join(f"<tr>{cell}{left}</td>{cell}{right}</td></tr>" for left, right in rows)
-    return f'<div style="opacity:.8">{html.escape(title)}</div><table>{body}</table>'
+def _build_table(title: str, rows: list[tuple[Html, Html]]) -> str:
+    return f'<div style="opacity:.8">{html.escape(title)}</div>' + draw_table((), rows, has_long_texts=True)
 
 
 @dataclass(frozen=True)
@@ -441,10 +440,8 @@ class PromptDiff:
     def _repr_html_(self) -> str:
         rows = []
         for name, old, new in self._pair():
-            inside = '<span style="opacity:.6">unchanged</span>'
-            if old != new:
-                inside = f'<div style="white-space:pre-wrap">{_mark_words(old, new)}</div>'
-            rows.append((f"<b>{name}</b>", inside))
+            inside = '<span style="opacity:.6">unchanged</span>' if old == new else _mark_words(old, new)
+            rows.append((Html(f"<b>{name}</b>"), Html(inside)))
         return _build_table(f"{self.old.label} → {self.new.label}", rows)
 
 

@@ -78,9 +78,9 @@ def test_only_a_fault_makes_a_diagnosis_unhealthy(findings, is_healthy):
 
 def test_html_tells_state_finding_and_step_in_words():
     html = Diagnosis((GOOD, NOTE, BAD))._repr_html_()
-    assert "<td>✓ ok</td><td style='text-align:left'>Port</td><td style='text-align:left'>open</td>" in html
-    assert "<td>· note</td>" in html
-    assert "<td>✗ fault</td>" in html
+    assert "✓ ok</td><td style='text-align:left'>Port</td><td style='text-align:left'>open</td>" in html
+    assert ">· note</td>" in html
+    assert ">✗ fault</td>" in html
     assert "full<br><strong>What to do:</strong> Free some room.</td>" in html
     assert html.count("<tr>") == html.count("</tr>") == 4
     assert html.count("What to do") == 2

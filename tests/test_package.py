@@ -18,6 +18,7 @@ PACKAGE = Path(llmops_utils.__file__).parent
 LEVELS = {
     "": 0,  # the package itself
     "errors": 0,
+    "markup": 0,
     "settings": 1,
     "metrics": 1,
     "schemas": 1,

@@ -95,7 +95,7 @@ def test_bars_show_label_share_and_a_width_relative_to_the_widest():
 
 
 def test_shares_have_one_decimal():
-    assert "<td style='text-align:right'>12.3%</td>" in draw_bars(["a"], [0.12345])
+    assert "<td>12.3%</td>" in draw_bars(["a"], [0.12345])
 
 
 def test_bars_of_nothing_have_no_width_and_another_colour():
@@ -118,7 +118,12 @@ def test_bars_escape_labels_and_caption():
 
 
 def test_the_table_of_bars_has_a_head():
-    assert "<th>token</th><th>probability</th>" in draw_bars(["a"], [1.0])
+    heads = re.findall(r"<th scope='col'([^>]*)>(.*?)</th>", draw_bars(["a"], [1.0]))
+    assert heads == [(" style='text-align:left'", "token"), ("", "probability"), ("", "")]
+
+
+def test_bars_stand_in_a_column_of_the_same_width_in_all_rows():
+    assert draw_bars(["a", "b"], [0.5, 0.1]).count("<td><div style='width:16em'>") == 2
 
 
 def test_labels_and_values_must_be_as_many():
@@ -514,7 +519,7 @@ def test_choosing_in_the_menus_changes_the_lines_at_once():
 
 def test_the_static_table_lists_all_providers():
     html = read_bundle(ProviderChooser())["text/html"]
-    assert re.findall(r"<tr><td [^>]*>[^<]*</td><td><code>([^<]*)</code></td>", html) == list(PROVIDERS)
+    assert re.findall(r"<tr><td [^>]*>[^<]*</td><td [^>]*><code>([^<]*)</code></td>", html) == list(PROVIDERS)
     for entry in PROVIDERS.values():
         assert f">{entry.title}</td>" in unescape(html)
         assert f"<code>{entry.default_model or '—'}</code>" in unescape(html)

@@ -126,7 +126,14 @@ def test_large_numbers_are_written_out_and_missing_ones_stay_empty():
     html = TableExplorer(table, "Sizes").static_html
     assert ">31,273,088,876<" in html
     assert ">1.006<" in html
-    assert "<td style='text-align:left'></td>" in html
+    assert "<td></td>" in html
+
+
+def test_numbers_stand_right_and_texts_left_below_their_heads():
+    html = TableExplorer(pd.DataFrame({"name": ["a"], "size": [2], "share": [0.5]}), "Sizes").static_html
+    left = "style='text-align:left'"
+    assert f"<th scope='col' {left}>name</th><th scope='col'>size</th><th scope='col'>share</th>" in html
+    assert f"<td {left}>a</td><td>2</td><td>0.5</td>" in html
 
 
 def test_the_picture_of_changes_tells_each_of_them():

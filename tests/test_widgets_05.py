@@ -68,8 +68,8 @@ def test_the_static_view_has_a_row_for_each_combination_of_the_first_message(wor
     html = workbench._repr_mimebundle_()
     data = html[0] if isinstance(html, tuple) else html
     assert data["text/html"].count("<tr>") == 17
-    assert data["text/html"].count("<td>right</td>") == 8
-    assert data["text/html"].count("<td>wrong</td>") == 8
+    assert data["text/html"].count(">right</td>") == 8
+    assert data["text/html"].count(">wrong</td>") == 8
     assert "Message: My kettle leaks. Expected: kettle." in data["text/html"]
     assert data["text/plain"].startswith("Prompt workbench: 16 combinations")
     assert "8 of them get the right answer" in data["text/plain"]

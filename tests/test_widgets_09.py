@@ -1,5 +1,7 @@
 """Claims about the retrieval inspector: ranks side by side, gold marked, own questions, and no text taken for markup."""
 
+import re
+
 import pytest
 from fake_embedding import FakeEmbedding
 
@@ -69,7 +71,8 @@ def test_the_static_view_has_a_table_and_a_prompt_for_each_ready_question(inspec
     data = read_bundle(inspector)
     assert data["text/html"].count("<table") == 2
     assert data["text/html"].count("The assembled prompt: ") == 2
-    assert "<th>rank</th><th>dense</th><th>lexical</th><th>fused</th>" in data["text/html"]
+    heads = re.findall(r"<th [^>]*>(\w+)</th>", data["text/html"])
+    assert heads == 2 * ["rank", "dense", "lexical", "fused"]
     assert data["text/plain"].startswith(
         "Retrieval inspector: the first 3 hits of dense, lexical, fused for 2 questions"
     )
@@ -99,7 +102,7 @@ def test_a_search_that_finds_fewer_leaves_its_places_empty(inspector):
     """Only the evil page shares the word owner with the question."""
     inspector.menu.value = STAFF
     second_row = inspector._view.value.partition("<td>2</td>")[2].partition("</tr>")[0]
-    assert second_row.count("<td></td>") == 1
+    assert second_row.count("'></td>") == 1
 
 
 def test_the_prompt_holds_the_first_hits_of_the_last_search_and_its_tokens(inspector, model, retrievers):

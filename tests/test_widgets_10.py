@@ -56,12 +56,19 @@ def test_the_static_view_holds_table_picture_prompt_and_flips(dashboard):
     assert data["text/plain"] == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
     assert list_rows(text) == ["zero", "four", "eight"]
     assert "<td>8</td><td>83% [55%, 95%]</td><td>240</td><td>2.00</td><td>0.12</td>" in text
-    assert "<th>model</th>" not in text
+    assert ">model</th>" not in text
     assert 'alt="Score against price: 1 zero: 8% at 32 tokens; 2 four: 25% at 122 tokens; 3 eight: 83%' in text
     assert "From “zero” to “eight”" in text
     assert "shots 0 → 8" in text
     assert ">intent carefully.</ins>" in text
     assert "What flipped: 10 gained, 1 lost of 12" in text
+
+
+def test_parameters_that_are_texts_stand_left_and_numbers_right(runs):
+    runs[0].parameters["model"] = "other"
+    text = RunDashboard(runs).static_html
+    assert "<th scope='col' style='text-align:left'>model</th><th scope='col'>shots</th>" in text
+    assert "<td style='text-align:left'>other</td><td>0</td>" in text
 
 
 def test_the_flips_are_those_of_the_comparison(runs, dashboard):

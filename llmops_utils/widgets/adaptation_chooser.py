@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import ipywidgets
 
+from ..markup import Html, draw_table
 from ..training.adaptation import CHOICES, Advice, Situation, rank_ways
 from .base import TeachingWidget, style_html
 
@@ -53,12 +54,8 @@ class AdaptationChooser(TeachingWidget):
 
     def show(self) -> None:
         """Show the ways in order for what the menus say."""
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{one.way}</td><td style='text-align:left'>{_tell_reasons(one)}</td></tr>"
-            for one in rank_ways(self.situation)
-        )
-        head = "<thead><tr><th style='text-align:left'>way</th><th style='text-align:left'>reasons</th></tr></thead>"
-        self._view.value = style_html(f"<table>{head}<tbody>{rows}</tbody></table>")
+        rows = [(one.way, _tell_reasons(one)) for one in rank_ways(self.situation)]
+        self._view.value = style_html(draw_table(("way", "reasons"), rows))
 
     def _tell_all(self) -> str:
         rows = []
@@ -66,22 +63,13 @@ class AdaptationChooser(TeachingWidget):
             ways = rank_ways(situation)
             order = ", ".join(f"{one.way} ({one.points:+d})" for one in ways if one.is_possible)
             facts = "; ".join(f"{LABELS[field]} {getattr(situation, field)}" for field in CHOICES)
-            cells = (name, facts, order, "; ".join(ways[0].reasons_for))
-            rows.append(
-                "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-            )
-        head = "".join(
-            f"<th>{text}</th>" for text in ("situation", "facts", "possible ways, best first", "why the first")
-        )
-        caption = "Adaptation chooser: ready situations, with reasons for less reasons against"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+            rows.append((name, facts, order, "; ".join(ways[0].reasons_for)))
+        heads = ("situation", "facts", "possible ways, best first", "why the first")
+        return draw_table(heads, rows, "Adaptation chooser: ready situations, with reasons for less reasons against")
 
 
-def _tell_reasons(one: Advice) -> str:
+def _tell_reasons(one: Advice) -> Html:
     parts = [f"needs {html.escape(one.needs)}"]
     parts += [f"<strong>+</strong> {html.escape(reason)}" for reason in one.reasons_for]
     parts += [f"<strong>−</strong> {html.escape(reason)}" for reason in one.reasons_against]
-    return "<br>".join(parts)
+    return Html("<br>".join(parts))

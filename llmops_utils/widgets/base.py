@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import ipywidgets
 
+from ..markup import Html, draw_table
+
 BAR_COLOUR = "#3b7dd8"
 MUTED_COLOUR = "#9aa0a6"
 INK = "#808080"  # can be read on a light and on a dark page
@@ -47,16 +49,17 @@ def draw_bars(labels: Sequence[str], values: Sequence[float], marked: int | None
     widest = max([*values, 1e-9])
     rows = []
     for index, (label, value) in enumerate(zip(labels, values, strict=True)):
-        colour = BAR_COLOUR if value > 0 else MUTED_COLOUR
-        sign = " ◀" if index == marked else ""
-        bar = f"<div style='background:{colour};height:1em;width:{100 * value / widest:.1f}%;min-width:1px'></div>"
-        rows.append(
-            f"<tr><td style='text-align:left'><code>{html.escape(label)}</code>{sign}</td>"
-            f"<td style='text-align:right'>{value:.1%}</td><td style='width:16em'>{bar}</td></tr>"
-        )
-    top = f"<caption style='text-align:left;white-space:nowrap'>{html.escape(caption)}</caption>" if caption else ""
-    head = "<thead><tr><th>token</th><th>probability</th><th></th></tr></thead>"
-    return f"<table>{top}{head}<tbody>{''.join(rows)}</tbody></table>"
+        name = Html(f"<code>{html.escape(label)}</code>{' ◀' if index == marked else ''}")
+        rows.append((name, f"{value:.1%}", draw_bar(value / widest, width_em=16)))
+    top = Html(f"<span style='white-space:nowrap'>{html.escape(caption)}</span>") if caption else ""
+    return draw_table(("token", "probability", ""), rows, top, align="lr")
+
+
+def draw_bar(share: float, width_em: float) -> Html:
+    """Return a bar for a share between 0 and 1 of the width."""
+    colour = BAR_COLOUR if share > 0 else MUTED_COLOUR
+    bar = f"<div style='background:{colour};height:1em;width:{share:.1%};min-width:1px'></div>"
+    return Html(f"<div style='width:{width_em}em'>{bar}</div>")
 
 
 def style_html(content: str) -> str:

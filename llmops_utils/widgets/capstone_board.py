@@ -8,6 +8,7 @@ from collections.abc import Callable
 import ipywidgets
 
 from ..grading import Criterion, Grade, compute_grade
+from ..markup import draw_table
 from ..submissions import Submission
 from .base import TeachingWidget, style_html
 
@@ -74,8 +75,5 @@ def _draw(grade: Grade) -> str:
     for row in _list_graded(grade):
         sign = "● " if row.is_met else "○ "
         pointer = " ◀ next" if row is missing else ""
-        cells = (f"{sign}{MARKS[row.is_met]}{pointer}", row.name, row.found, row.next_step)
-        rows.append("<tr>" + "".join(f"<td style='text-align:left'>{html.escape(one)}</td>" for one in cells) + "</tr>")
-    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in ("state", "criterion", "found", "to do"))
-    caption = f"<caption style='text-align:left'>{html.escape(_summarise(grade))}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        rows.append((f"{sign}{MARKS[row.is_met]}{pointer}", row.name, row.found, row.next_step))
+    return draw_table(("state", "criterion", "found", "to do"), rows, _summarise(grade))

@@ -10,6 +10,7 @@ import ipywidgets
 from ..datasets import Example
 from ..errors import DataError, RecordingMissing, WorkbookError
 from ..evaluation import Answer
+from ..markup import draw_table
 from ..scorers import Scorer
 from .base import TeachingWidget, style_html
 
@@ -130,12 +131,8 @@ class ChainExplorer(TeachingWidget):
 
     def _draw_table(self, example: Example) -> str:
         title = f"<p><b>{html.escape(example.input)}</b> Expected: {html.escape(example.expected)}</p>"
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(_draw_cell(_cut(part, self._max_chars)) for part in row) + "</tr>"
-            for row in self._list_rows(example)
-        )
-        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows = ([_cut(part, self._max_chars) for part in row] for row in self._list_rows(example))
+        return title + draw_table(COLUMNS, rows, has_long_texts=True)
 
     def _show(self) -> None:
         example, way = self._get_example(), self.way.value
@@ -155,14 +152,10 @@ class ChainExplorer(TeachingWidget):
         parts[1] = f"{self._step + 1} of {len(rows)}: {parts[1]}"
         if not parts[-1]:
             parts[-1] = "shown with the last step"
-        lines = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{name}</th>{_draw_cell(part)}</tr>"
-            for name, part in zip(names, parts, strict=True)
-        )
         expected = f" Expected: {example.expected}" if example.expected else ""
-        self._view.value = style_html(
-            f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p><table>{lines}</table>"
-        )
+        title = f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p>"
+        lines = zip(names, parts, strict=True)
+        self._view.value = style_html(title + draw_table((), lines, has_row_heads=True, has_long_texts=True))
 
 
 def _stretch() -> ipywidgets.Layout:
@@ -175,10 +168,6 @@ def _say_missing(error: WorkbookError) -> str:
     if isinstance(error, RecordingMissing):
         return "This was not recorded, and in replay no model is asked. Choose another combination, or run it live."
     return str(error)
-
-
-def _draw_cell(text: str) -> str:
-    return f"<td style='text-align:left;vertical-align:top;white-space:pre-wrap'>{html.escape(text)}</td>"
 
 
 def _cut(text: str, max_chars: int) -> str:

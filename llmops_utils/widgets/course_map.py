@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..exercises import list_exercises
+from ..markup import Html, draw_table
 from ..progress import Progress
 from ..settings import NOTEBOOKS
 
@@ -49,11 +50,8 @@ class CourseMap:
         )
 
     def _repr_html_(self) -> str:
-        body = "".join(
-            f"<tr><td><a href='{name}.ipynb'>{name[:2]} {html.escape(title)}</a></td>"
-            f"<td style='text-align:left'>{html.escape(question)}</td>"
-            f"<td>{'●' * solved}{'○' * (total - solved)} {solved} of {total}</td></tr>"
-            for name, title, question, solved, total in self._rows()
-        )
-        head = "<tr><th>chapter</th><th>question</th><th>exercises solved</th></tr>"
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+        rows = []
+        for name, title, question, solved, total in self._rows():
+            link = Html(f"<a href='{name}.ipynb'>{name[:2]} {html.escape(title)}</a>")
+            rows.append((link, question, f"{'●' * solved}{'○' * (total - solved)} {solved} of {total}"))
+        return draw_table(("chapter", "question", "exercises solved"), rows, align="llr")

@@ -10,6 +10,7 @@ import ipywidgets
 
 from ..errors import DataError
 from ..lifecycle import STAGES, Stage, Tool, load_tools
+from ..markup import Html, draw_table
 from .base import BAR_COLOUR, MUTED_COLOUR, TeachingWidget, style_html
 from .course_map import CHAPTERS
 
@@ -80,11 +81,10 @@ class LifecycleMap(TeachingWidget):
     def _tabulate(self) -> str:
         rows = []
         for stage in self._stages.values():
-            names = ", ".join(html.escape(tool.tool) for tool in self._tools[stage.id])
-            texts = [html.escape(text) for text in (stage.name, stage.question, stage.artefact, stage.risk)]
-            rows.append(_write_row([*texts, _link_chapters(stage), names]))
+            names = ", ".join(tool.tool for tool in self._tools[stage.id])
+            rows.append((stage.name, stage.question, stage.artefact, stage.risk, _link_chapters(stage), names))
         heads = ("stage", "question", "what it leaves", "without it", "chapters", "tools")
-        return _write_table("Lifecycle map: the stages in order; after the last comes the first again", heads, rows)
+        return draw_table(heads, rows, "Lifecycle map: the stages in order; after the last comes the first again")
 
 
 def draw_lifecycle(stages: Sequence[Stage] = STAGES, chosen: str | None = None) -> str:
@@ -179,46 +179,25 @@ def _write_link(chapter: str, name: str, below: str) -> str:
     )
 
 
-def _link_chapters(stage: Stage) -> str:
-    return ", ".join(
-        f"<a href='{html.escape(name)}.ipynb' target='_blank' rel='noopener'>{html.escape(TITLES.get(name, name))}</a>"
-        for name in stage.chapters
-    )
+def _link_chapters(stage: Stage) -> Html:
+    return Html(", ".join(_link(f"{name}.ipynb", TITLES.get(name, name)) for name in stage.chapters))
+
+
+def _link(address: str, text: str) -> Html:
+    return Html(f"<a href='{html.escape(address)}' target='_blank' rel='noopener'>{html.escape(text)}</a>")
 
 
 def _tabulate_tools(tools: Sequence[Tool]) -> str:
     rows = []
     for tool in tools:
-        name, source = html.escape(tool.tool), html.escape(tool.source)
-        link = f"<a href='{source}' target='_blank' rel='noopener'>{name}</a>"
-        rows.append(
-            _write_row(
-                [
-                    link if tool.source.startswith("https://") else name,
-                    html.escape(tool.kind),
-                    html.escape(tool.licence),
-                    _keep_whole("needed" if tool.needs_account else "not needed"),
-                    html.escape(tool.what),
-                    _keep_whole(f"chapter {tool.used_here}") if tool.used_here else "—",
-                    _keep_whole(tool.looked_up.isoformat()),
-                ]
-            )
-        )
+        name = _link(tool.source, tool.tool) if tool.source.startswith("https://") else tool.tool
+        account = _keep_whole("needed" if tool.needs_account else "not needed")
+        here = _keep_whole(f"chapter {tool.used_here}") if tool.used_here else "—"
+        looked_up = _keep_whole(tool.looked_up.isoformat())
+        rows.append((name, tool.kind, tool.licence, account, tool.what, here, looked_up))
     heads = ("tool", "kind", "licence", "account", "what it does", "here", "looked up")
-    return _write_table(f"{len(tools)} tools; some of them serve other stages too", heads, rows)
+    return draw_table(heads, rows, f"{len(tools)} tools; some of them serve other stages too")
 
 
-def _keep_whole(text: str) -> str:
-    return f"<span style='white-space:nowrap'>{html.escape(text)}</span>"
-
-
-def _write_row(cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _write_table(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th style='text-align:left'>{text}</th>" for text in heads)
-    return (
-        f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+def _keep_whole(text: str) -> Html:
+    return Html(f"<span style='white-space:nowrap'>{html.escape(text)}</span>")

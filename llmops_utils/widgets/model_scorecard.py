@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 
 import ipywidgets
 
 from ..decision import measure_stability, rank_options
-from .base import BAR_COLOUR, TeachingWidget, style_html
+from ..markup import draw_table
+from .base import TeachingWidget, draw_bar, style_html
 
 MOST_WEIGHT = 10
 STYLE = {"description_width": "9em"}  # names of factors are often longer than the usual width of a label
@@ -66,17 +66,10 @@ class ModelScorecard(TeachingWidget):
         shares = measure_stability(self._scores, weights, spread)
         rows = []
         for place, (name, total) in enumerate(ranking.items(), 1):
-            cells = "".join(f"<td>{self._scores[name][factor]:.2f}</td>" for factor in weights)
-            bar = f"<div style='background:{BAR_COLOUR};height:1em;width:{100 * total:.0f}%;min-width:1px'></div>"
-            rows.append(
-                f"<tr><td>{place}</td><td style='text-align:left'>{html.escape(name)}</td>{cells}<td>{total:.2f}</td>"
-                f"<td style='width:8em'>{bar}</td><td>{shares[name]:.0%}</td></tr>"
-            )
+            cells = (f"{self._scores[name][factor]:.2f}" for factor in weights)
+            bar = draw_bar(total, width_em=8)
+            rows.append((place, name, *cells, f"{total:.2f}", bar, f"{shares[name]:.0%}"))
         heads = ["place", "option", *(f"{factor} (weight {weight})" for factor, weight in weights.items())]
         heads += ["points", "", "first when weights move"]
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
         caption = f"Model scorecard: 0 is worst, 1 best; in the last column each weight moves by up to {spread:.0%}"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+        return draw_table(heads, rows, caption, align="rlr")

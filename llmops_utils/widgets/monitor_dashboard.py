@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets
 
+from ..markup import Html, draw_table
 from ..monitoring import AlertRule, Monitor, Request, Window, find_first_alarm
 from .base import BAR_COLOUR, MUTED_COLOUR, TeachingWidget, style_html
 
@@ -66,16 +67,12 @@ class MonitorDashboard(TeachingWidget):
             alarms = [measure.name in window.alarms for window in windows]
             first = next((window.number for window in windows if measure.name in window.alarms), None)
             told = f"window {first}" if first else "no alarm"
-            rows.append(
-                f"<tr><td style='text-align:left'>{html.escape(measure.name)}</td>"
-                f"<td>{_draw_line(values, limits[measure.name], alarms)}</td><td>{limits[measure.name]:.3g}</td>"
-                f"<td style='text-align:left'>{told}</td></tr>"
-            )
-        left = "<th style='text-align:left'>"
-        head = f"<thead><tr>{left}measure</th>{left}windows, with the limit</th><th>limit</th>{left}alarm</th></tr></thead>"
+            limit = limits[measure.name]
+            rows.append((measure.name, _draw_line(values, limit, alarms), f"{limit:.3g}", told))
         self.view.value = style_html(
             f"<p role='status'><strong>{html.escape(self.menu.value)}</strong>: {self._tell_alarm(windows)}. "
-            f"{self._tell_false(windows)}</p><table>{head}<tbody>{''.join(rows)}</tbody></table>"
+            f"{self._tell_false(windows)}</p>"
+            + draw_table(("measure", "windows, with the limit", "limit", "alarm"), rows, align="llrl")
         )
 
     def _tell_alarm(self, windows: Sequence[Window]) -> str:
@@ -91,24 +88,15 @@ class MonitorDashboard(TeachingWidget):
 
     def _tell_all(self, rows: list[tuple[str, list[Window]]], rule: AlertRule) -> str:
         names = [measure.name for measure in self._monitor.measures]
-        body = []
+        cells = []
         for name, windows in rows:
-            cells = [self._tell_alarm(windows)]
-            for measure in names:
-                num = sum(measure in window.alarms for window in windows)
-                cells.append(f"{num} of {len(windows)}")
-            inside = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-            body.append(f"<tr><td style='text-align:left'>{html.escape(name)}</td>{inside}</tr>")
-        heads = ["incident", "first alarm after its start", *names]
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+            nums = (sum(measure in window.alarms for window in windows) for measure in names)
+            cells.append((name, self._tell_alarm(windows), *(f"{num} of {len(windows)}" for num in nums)))
         caption = (
             f"Monitor dashboard: windows of {self._monitor.size} requests with an alarm, by measure; limit at "
             f"{rule.quantile:.1%} of quiet windows, {rule.in_a_row} in a row"
         )
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(body)}</tbody></table>"
-        )
+        return draw_table(("incident", "first alarm after its start", *names), cells, caption, align="llr")
 
 
 def _draw_line(values: Sequence[float], limit: float, alarms: Sequence[bool]) -> str:
@@ -138,7 +126,7 @@ def _draw_line(values: Sequence[float], limit: float, alarms: Sequence[bool]) ->
         y = place(0, limit)[1]
         dotted = f'<line x1="0" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="{MUTED_COLOUR}" stroke-dasharray="4 3"/>'
     words = f"{len(values)} windows, {sum(alarms)} of them with an alarm"
-    return (
+    return Html(
         f'<svg role="img" aria-label="{words}" width="{WIDTH}" height="{HEIGHT}">{dotted}'
         f'<polyline points="{line}" fill="none" stroke="{BAR_COLOUR}" stroke-width="1.5"/>{dots}</svg>'
     )

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from ..evaluation import Comparison, Report, Row, sum_tokens
+from ..markup import draw_table
 from ..metrics import Bin, Estimate
 from .base import BAR_COLOUR, Picture, make_figure
 
@@ -144,16 +145,9 @@ class Flips:
         return f"What flipped: {gained} gained, {lost} lost of {self.comparison.num}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(part)}</td>" for part in row) + "</tr>"
-            for row in self._list_rows()
-        )
         names = (self.comparison.baseline.name, self.comparison.candidate.name)
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", "input", "expected", *names))
-        return (
-            f"<div>{html.escape(repr(self))}; at most {self.num} of each are shown.</div>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        told = f"<div>{html.escape(repr(self))}; at most {self.num} of each are shown.</div>"
+        return told + draw_table(("", "input", "expected", *names), self._list_rows())
 
 
 def _tell(row: Row) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import ipywidgets
 
 from ..errors import WorkbookError
+from ..markup import draw_table
 from ..power import compute_power, find_num_examples
 from .base import TeachingWidget, style_html
 
@@ -68,12 +69,9 @@ class PowerCalculator(TeachingWidget):
         except WorkbookError as error:
             told += f" {html.escape(str(error))}</p>"
         change = f"<p>The score changes by {100 * (gained - lost):+.0f} points; {gained + lost:.0%} of the examples flip.</p>"
-        cells = "".join(f"<td>{compute_power(one, gained, lost):.0%}</td>" for one in self._nums)
-        heads = "".join(f"<th>{one}</th>" for one in self._nums)
-        self._view.value = style_html(
-            f"{told}{change}<table><thead><tr><th>examples</th>{heads}</tr></thead>"
-            f"<tbody><tr><th>power</th>{cells}</tr></tbody></table>"
-        )
+        row = ("power", *(f"{compute_power(one, gained, lost):.0%}" for one in self._nums))
+        table = draw_table(("examples", *self._nums), [row], align="lr", has_row_heads=True)
+        self._view.value = style_html(told + change + table)
 
     def _build_slider(self, name: str, value: int, label: str, style: dict, layout) -> ipywidgets.IntSlider:
         low, high = BOUNDS[name]
@@ -84,15 +82,9 @@ class PowerCalculator(TeachingWidget):
     def _tell_effects(self, effects: Sequence[tuple[float, float]]) -> str:
         rows = []
         for gained, lost in effects:
-            powers = "".join(f"<td>{compute_power(num, gained, lost):.0%}</td>" for num in self._nums)
-            rows.append(
-                f"<tr><td>{gained:.0%}</td><td>{lost:.0%}</td><td>{100 * (gained - lost):+.0f}</td>{powers}"
-                f"<td>{find_num_examples(gained, lost)}</td></tr>"
-            )
+            powers = (f"{compute_power(num, gained, lost):.0%}" for num in self._nums)
+            points = f"{100 * (gained - lost):+.0f}"
+            rows.append((f"{gained:.0%}", f"{lost:.0%}", points, *powers, find_num_examples(gained, lost)))
         heads = ["gained", "lost", "points", *(f"n = {num}" for num in self._nums), "examples for 80 %"]
-        head = "".join(f"<th>{text}</th>" for text in heads)
         caption = "Power calculator: how often a true difference is found, by the number of examples"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+        return draw_table(heads, rows, caption, align="r")

@@ -11,6 +11,7 @@ import ipywidgets
 from ..budget import price_tokens
 from ..datasets import Example, Message
 from ..errors import RecordingMissing, WorkbookError
+from ..markup import draw_table
 from ..model import Model
 from ..prompts import Prompt
 from ..reply import Reply
@@ -113,12 +114,7 @@ class PromptWorkbench(TeachingWidget):
     def _show(self) -> None:
         number, parts = self.menu.value, self.parts
         text = self._read_reply()
-        rows = "".join(
-            f"<tr><td style='text-align:left;vertical-align:top'>{html.escape(message['role'])}</td>"
-            f"<td style='text-align:left'><span style='white-space:pre-wrap'>{html.escape(message['content'])}</span>"
-            "</td></tr>"
-            for message in self.build_messages(number, parts)
-        )
+        rows = [(message["role"], message["content"]) for message in self.build_messages(number, parts)]
         told = f"<p role='status'>{html.escape(text)}</p>"
         if (number, parts) in self._replies:
             reply = self._replies[number, parts]
@@ -128,27 +124,21 @@ class PromptWorkbench(TeachingWidget):
                 f"<p role='status'><strong>Reply:</strong> <code>{html.escape(text) or '(empty)'}</code> ({verdict})"
                 f"<br>{html.escape(reply.price)}; at {PRICED_AT[1]} {_price(reply)}</p>"
             )
-        head = "<thead><tr><th>role</th><th style='text-align:left'>text</th></tr></thead>"
-        self._view.value = style_html(f"<table>{head}<tbody>{rows}</tbody></table>{told}")
+        self._view.value = style_html(draw_table(("role", "text"), rows, has_long_texts=True) + told)
 
     def _tabulate(self) -> str:
         rows = []
         for parts in list_combinations():
             reply = self.ask(0, parts)
-            marks = "".join(f"<td>{'●' if part in parts else '○'}</td>" for part in PARTS)
-            rows.append(
-                f"<tr>{marks}<td>{reply.prompt_tokens} + {reply.completion_tokens}</td><td>{_price(reply)}</td>"
-                f"<td style='text-align:left'>{html.escape(' '.join(reply.text.split())) or '(empty)'}</td>"
-                f"<td>{'right' if self._is_right(0, parts) else 'wrong'}</td></tr>"
-            )
+            marks = ("●" if part in parts else "○" for part in PARTS)
+            tokens, text = f"{reply.prompt_tokens} + {reply.completion_tokens}", " ".join(reply.text.split())
+            verdict = "right" if self._is_right(0, parts) else "wrong"
+            rows.append((*marks, tokens, _price(reply), text or "(empty)", verdict))
         names = (*PARTS, "tokens", f"at {PRICED_AT[1]}", "reply", "")
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
         first = self._examples[0]
         caption = f"Message: {first.input} Expected: {first.expected}. ● in the prompt, ○ left out."
-        return (
-            f"<div style='opacity:.8'>{html.escape(caption)}</div>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        )
+        told = f"<div style='opacity:.8'>{html.escape(caption)}</div>"
+        return told + draw_table(names, rows, align="r" * (len(PARTS) + 2) + "l")
 
 
 def list_combinations() -> list[tuple[str, ...]]:

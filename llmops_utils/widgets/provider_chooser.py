@@ -7,6 +7,7 @@ import html
 import ipywidgets
 
 from ..catalog import Catalog, load_catalog
+from ..markup import Html, draw_table
 from .base import TeachingWidget, style_html
 
 MODES = {
@@ -62,11 +63,8 @@ class ProviderChooser(TeachingWidget):
 
 
 def _tabulate(catalog: Catalog) -> str:
-    rows = "".join(
-        f"<tr><td style='text-align:left'>{html.escape(entry.title)}</td><td><code>{entry.id}</code></td>"
-        f"<td><code>{html.escape(entry.default_model) or '—'}</code></td>"
-        f"<td><code>{entry.key_variable or '—'}</code></td></tr>"
-        for entry in catalog.providers.values()
-    )
-    head = "<tr><th>provider</th><th>LLMOPS_PROVIDER</th><th>default model</th><th>key</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    rows = []
+    for entry in catalog.providers.values():
+        codes = (entry.id, entry.default_model or "—", entry.key_variable or "—")
+        rows.append((entry.title, *(Html(f"<code>{html.escape(code)}</code>") for code in codes)))
+    return draw_table(("provider", "LLMOPS_PROVIDER", "default model", "key"), rows)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 
 from ..errors import RecordingMissing, WorkbookError
+from ..markup import Html, draw_table
 from ..model import Model
 from ..rag.answering import describe_place
 from ..rag.chunks import Chunk
@@ -98,19 +99,15 @@ class RetrievalInspector(TeachingWidget):
         rows = []
         for place in range(self._k):
             cells = [_tell_hit(hits[place], spans) if place < len(hits) else "" for hits in found.values()]
-            rows.append(f"<tr><td>{place + 1}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("rank", *found))
+            rows.append((place + 1, *cells))
         note = f"{MARK} holds the gold passage" if spans else "no gold passage is known"
-        caption = f"<strong>{html.escape(question)}</strong> ({note})"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+        caption = Html(f"<strong>{html.escape(question)}</strong> ({note})")
+        return draw_table(("rank", *found), rows, caption, align="rl")
 
 
 def _tell_hit(hit: Hit, spans: Sequence[Span]) -> str:
     is_gold = any(span.overlaps(hit.chunk) for span in spans)
-    return f"{html.escape(describe_place(hit.chunk))} ({hit.score:.3f}){MARK if is_gold else ''}"
+    return f"{describe_place(hit.chunk)} ({hit.score:.3f}){MARK if is_gold else ''}"
 
 
 def _tell_passage(number: int, chunk: Chunk, spans: Sequence[Span]) -> str:

@@ -10,6 +10,7 @@ import ipywidgets
 
 from ..errors import DataError
 from ..evaluation import compare
+from ..markup import draw_table
 from ..prompts import diff_prompts
 from ..runs import Run, list_differing
 from .base import BAR_COLOUR, Picture, TeachingWidget, make_figure, style_html
@@ -117,16 +118,14 @@ class RunDashboard(TeachingWidget):
         rows = []
         for name in names:
             run = self._runs[name]
-            cells = [f"<td>{numbers[name]}</td><td style='text-align:left'>{html.escape(name)}</td>"]
-            cells += [f"<td>{html.escape(str(run.parameters.get(key, '')))}</td>" for key in self._parameters]
-            cells += [f"<td>{_format_metric(run, key)}</td>" for key in self._metrics]
-            rows.append(f"<tr>{''.join(cells)}</tr>")
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in ("no", "run", *self._parameters, *self._metrics))
+            settings = (run.parameters.get(key, "") for key in self._parameters)
+            rows.append((numbers[name], name, *settings, *(_format_metric(run, key) for key in self._metrics)))
         caption = "Run dashboard: parameters in which the runs differ, and metrics; scores with their 95 % interval"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+        align = "".join("l" if self._has_texts(key) else "r" for key in self._parameters)
+        return draw_table(("no", "run", *self._parameters, *self._metrics), rows, caption, f"rl{align}r")
+
+    def _has_texts(self, parameter: str) -> bool:
+        return any(isinstance(run.parameters.get(parameter), str) for run in self._runs.values())
 
     def _draw_prices(self, names: Sequence[str]) -> str:
         numbers = {name: number for number, name in enumerate(self._runs, 1)}

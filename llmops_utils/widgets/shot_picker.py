@@ -10,6 +10,7 @@ import ipywidgets
 from ..datasets import Message
 from ..errors import RecordingMissing, WorkbookError
 from ..evaluation import Report, sum_tokens
+from ..markup import draw_table
 from .base import TeachingWidget, style_html
 
 Measure = Callable[[Sequence[Message], str], Report]
@@ -126,12 +127,8 @@ class ShotPicker(TeachingWidget):
             of_label = [row for row in report.rows if row.expected == label]
             num_right = sum(row.score == 1 for row in of_label)
             num_named = sum(row.prediction == label for row in report.rows)
-            rows.append(
-                f"<tr><td style='text-align:left'>{html.escape(label)}</td><td>{num_right} of {len(of_label)}</td>"
-                f"<td>{num_named} of {len(report)}</td></tr>"
-            )
-        head = "<thead><tr><th>label</th><th>right</th><th>answered</th></tr></thead>"
-        return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+            rows.append((label, f"{num_right} of {len(of_label)}", f"{num_named} of {len(report)}"))
+        return draw_table(("label", "right", "answered"), rows, align="lr")
 
     def _tell_all(self) -> str:
         rows = []
@@ -139,18 +136,11 @@ class ShotPicker(TeachingWidget):
             cells = []
             for label in self._labels_shown:
                 of_label = [row for row in report.rows if row.expected == label]
-                cells.append(f"<td>{sum(row.score == 1 for row in of_label)}/{len(of_label)}</td>")
-            rows.append(
-                f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{len(self._ready[name])}</td>"
-                f"<td>{html.escape(str(report.score))}</td><td>{sum_tokens(report):.0f}</td>{''.join(cells)}</tr>"
-            )
+                cells.append(f"{sum(row.score == 1 for row in of_label)}/{len(of_label)}")
+            rows.append((name, len(self._ready[name]), report.score, f"{sum_tokens(report):.0f}", *cells))
         heads = ["set", "examples", "score, with 95 % interval", "tokens per message", *self._labels_shown]
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
         caption = "Shot picker: each ready set, and the right answers for each label"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-        )
+        return draw_table(heads, rows, caption, align="lr")
 
 
 def _cut(text: str) -> str:

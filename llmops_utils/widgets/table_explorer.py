@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import ipywidgets
 
+from ..markup import Html, draw_table
 from .base import TeachingWidget, style_html
 
 ANY = "any"
@@ -63,16 +64,9 @@ class TableExplorer(TeachingWidget):
         self._view.value = style_html(told)
 
     def _tell(self, rows) -> str:
-        head = "".join(f"<th>{html.escape(str(column))}</th>" for column in rows.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{_spell(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows.itertuples(index=False)
-        )
-        caption = f"{html.escape(self._name)}: {len(rows)} of {len(self._table)} rows"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
-        )
+        cells = (map(_spell, row) for row in rows.itertuples(index=False))
+        align = "".join("r" if kind.kind in "if" else "l" for kind in self._table.dtypes)
+        return draw_table(list(rows.columns), cells, f"{self._name}: {len(rows)} of {len(self._table)} rows", align)
 
 
 def _spell(cell: object) -> str:
@@ -84,5 +78,5 @@ def _spell(cell: object) -> str:
     if text.startswith("https://"):
         shown = text.removeprefix("https://")
         shown = shown if len(shown) <= 44 else shown[:43] + "…"
-        return f"<a href='{html.escape(text, quote=True)}'>{html.escape(shown)}</a>"
-    return html.escape(text)
+        return Html(f"<a href='{html.escape(text, quote=True)}'>{html.escape(shown)}</a>")
+    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 
+from ..markup import Html, draw_table
 from ..spans import Span
 from .base import Picture, make_figure
 
@@ -35,19 +36,11 @@ class Timeline:
         for depth, one in self.root.walk():
             tokens = f"{one.prompt_tokens} + {one.completion_tokens}" if one.prompt_tokens else ""
             mark = "⚠ " if one.is_error else ""
-            rows.append(
-                f"<tr><td style='text-align:left;padding-left:{0.5 + 1.2 * depth:.1f}em'>{html.escape(one.name)}</td>"
-                f"<td style='text-align:left'>{one.kind}</td><td>{one.start_s:.2f}</td><td>{one.duration_s:.2f}</td>"
-                f"<td>{tokens}</td><td style='text-align:left'>{html.escape(_shorten(one.input))}</td>"
-                f"<td style='text-align:left'>{mark}{html.escape(_shorten(one.output))}</td></tr>"
-            )
+            name = Html(f"<div style='padding-left:{1.2 * depth:.1f}em'>{html.escape(one.name)}</div>")
+            times = (f"{one.start_s:.2f}", f"{one.duration_s:.2f}")
+            rows.append((name, one.kind, *times, tokens, _shorten(one.input), mark + _shorten(one.output)))
         heads = ("call", "kind", "start, s", "seconds", "tokens", "input", "output")
-        head = "".join(f"<th>{text}</th>" for text in heads)
-        caption = f"Timeline of “{html.escape(self.root.name)}”"
-        return (
-            f"{self.picture._repr_html_()}<table><caption style='text-align:left'>{caption}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        )
+        return self.picture._repr_html_() + draw_table(heads, rows, f"Timeline of “{self.root.name}”", align="llrrrl")
 
 
 def _shorten(text: str) -> str:

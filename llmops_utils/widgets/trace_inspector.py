@@ -10,6 +10,7 @@ import ipywidgets
 from ..agent import Trace, draw_trace
 from ..datasets import Task
 from ..errors import DataError
+from ..markup import draw_table
 from ..scorers import Score, ValueMatch
 from .base import TeachingWidget, style_html
 
@@ -94,20 +95,10 @@ class TraceInspector(TeachingWidget):
 
     def _draw_all(self, summary: str) -> str:
         """Return all traces as one table, and the first one step by step."""
-        cell = "<td style='text-align:left'>{}</td>".format
-        rows = "".join(
-            "<tr>"
-            + cell(html.escape(task.question))
-            + cell(html.escape(" → ".join(trace.actions)) or "none")
-            + cell(html.escape(" → ".join(task.tools)))
-            + cell(html.escape(str(trace.answer)))
-            + cell(f"{'✓' if is_right else '✗'} {html.escape(task.answer)}")
-            + "</tr>"
-            for trace, task, is_right in zip(self.traces, self.tasks, self.is_right, strict=True)
-        )
-        names = ("question", "tools used", "tools expected", "answer", "expected answer")
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
-        return (
-            f"<div>{html.escape(summary)}</div>{draw_trace(self.traces[0])}<div>{self._judge(0)}</div>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        rows = []
+        for trace, task, is_right in zip(self.traces, self.tasks, self.is_right, strict=True):
+            used, expected = " → ".join(trace.actions) or "none", " → ".join(task.tools)
+            rows.append((task.question, used, expected, trace.answer, f"{'✓' if is_right else '✗'} {task.answer}"))
+        heads = ("question", "tools used", "tools expected", "answer", "expected answer")
+        first = f"<div>{html.escape(summary)}</div>{draw_trace(self.traces[0])}<div>{self._judge(0)}</div>"
+        return first + draw_table(heads, rows)

@@ -7,6 +7,7 @@ import html
 import ipywidgets
 
 from ..errors import WorkbookError
+from ..markup import draw_table
 from ..training.costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
 from .base import TeachingWidget, style_html
 
@@ -83,25 +84,16 @@ class TrainingCalculator(TeachingWidget):
             "memory for weights and optimiser": f"{cost.memory_gb:,.2f} GB",
             "tokens per parameter": f"{cost.tokens_per_parameter:,.1f}",
         }
-        body = "".join(
-            f"<tr><td style='text-align:left'>{name}</td><td>{value}</td></tr>" for name, value in rows.items()
-        )
-        self._view.value = style_html(f"<table><tbody>{body}</tbody></table>")
+        self._view.value = style_html(draw_table((), rows.items(), align="lr"))
 
     def _tell_all(self, costs: dict[str, TrainingCost], usd_per_gpu_hour: float) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{self.cases[name][0]:.2e}</td>"
-            f"<td>{self.cases[name][1]:.2e}</td><td>{cost.flops:.2e}</td><td>{_tell(cost.gpu_hours)}</td>"
-            f"<td>{_tell(cost.usd)}</td><td>{_tell(cost.memory_gb)}</td></tr>"
-            for name, cost in costs.items()
-        )
+        rows = []
+        for name, cost in costs.items():
+            large = (f"{number:.2e}" for number in (*self.cases[name], cost.flops))
+            rows.append((name, *large, *map(_tell, (cost.gpu_hours, cost.usd, cost.memory_gb))))
         heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
-        head = "".join(f"<th>{text}</th>" for text in heads)
         caption = f"Training calculator: H100 at {UTILISATION:.0%} of its peak, {usd_per_gpu_hour:g} dollars an hour"
-        return (
-            f"<table><caption style='text-align:left'>{caption}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        return draw_table(heads, rows, caption, align="lr")
 
 
 def _tell(number: float) -> str:
