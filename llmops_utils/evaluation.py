@@ -29,6 +29,7 @@ from .errors import (
     RecordingMissing,
     SettingsError,
 )
+from .markup import draw_table
 from .metrics import (
     Estimate,
     Proportion,
@@ -526,23 +527,23 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        lines = "".join(_make_html_row(report) for report in (self.baseline, self.candidate))
+        rows = [
+            (
+                report.name,
+                str(report.score),
+                f"{report.prompt_tokens:.0f} + {report.completion_tokens:.0f}",
+                f"{report.latency_s:.2f}",
+            )
+            for report in (self.baseline, self.candidate)
+        ]
+        table = draw_table(("system", "score", "tokens per example", "seconds per example"), rows, align="lr")
         price = "" if self.price_ratio is None else f"; {self.price_ratio:.1f} times the tokens"
         at = " at this n" if self.verdict == "cannot tell" else ""
         return (
-            '<table><thead><tr><th style="text-align:left">system</th><th>score</th><th>tokens per example</th>'
-            f"<th>seconds per example</th></tr></thead><tbody>{lines}</tbody></table>"
-            f"<div><b>{html.escape(self.candidate.name)}: {self.verdict}{at}.</b> {format_points(self.difference)}, "
+            f"{table}<div><b>{html.escape(self.candidate.name)}: {self.verdict}{at}.</b> {format_points(self.difference)}, "
             f"p = {self.p:.2g}, n = {self.num}; {len(self.gained)} examples gained, {len(self.lost)} lost"
             f"{price}.</div>"
         )
-
-
-def _make_html_row(report: Report) -> str:
-    return (
-        f'<tr><td style="text-align:left">{html.escape(report.name)}</td><td>{report.score}</td>'
-        f"<td>{report.prompt_tokens:.0f} + {report.completion_tokens:.0f}</td><td>{report.latency_s:.2f}</td></tr>"
-    )
 
 
 def sum_tokens(report: Report) -> float:

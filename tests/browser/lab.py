@@ -78,14 +78,12 @@ def open_and_run(page, address, name, wait_ms=WAIT_MS):
     page.get_by_text("Run All Cells", exact=True).click()
     num_cells = notebook.locator(".jp-CodeCell").count()
     last = notebook.locator(".jp-CodeCell").nth(num_cells - 1).locator(".jp-InputPrompt")
+    num_quiet = 0
     while last.inner_text() != f"[{num_cells}]:":
-        took = time.monotonic() - started
-        # After an error the kernel is idle and no cell waits any more.
-        is_stopped = took > 5 and notebook.locator(".jp-InputPrompt", has_text="[*]").count() == 0
-        if is_stopped and last.inner_text() != f"[{num_cells}]:":
-            error = notebook.locator("[data-mime-type='application/vnd.jupyter.error']").last
-            raise AssertionError(f"{name} stopped: {error.inner_text()}")
-        assert 1000 * took < wait_ms, f"{name} still runs after {took:.0f} s"
+        # After an error no cell waits any more; between two cells that may be so for a moment.
+        num_quiet = 0 if notebook.locator(".jp-InputPrompt", has_text="[*]").count() else num_quiet + 1
+        assert num_quiet < 50, f"{name} stopped: {notebook.locator('.jp-OutputArea-output').last.inner_text()}"
+        assert time.monotonic() - started < wait_ms / 1000, f"{name} still runs"
         page.wait_for_timeout(100)
     print(f"  {name}: {num_cells} cells ran in {time.monotonic() - started:.1f} s")
     return notebook
