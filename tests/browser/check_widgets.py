@@ -48,7 +48,7 @@ def check_start_here(page, address):
     expect(exercise.locator("[role=status]")).to_contain_text("Not attempted")
     shoot(exercise, "00_exercise")
 
-    quiz = notebook.locator(".jp-CodeCell", has_text="You work on a train").first
+    quiz = notebook.locator(".jp-CodeCell", has_text="the train has no network").first
     quiz.get_by_text("c) replay").click()
     quiz.get_by_role("button", name="Check").click()
     expect(quiz.locator("[role=status]")).to_contain_text("1 of 4 right")
