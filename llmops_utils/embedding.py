@@ -34,7 +34,7 @@ class SentenceEncoder:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # One thread for each batch and several batches at once: threads that share a batch wait for each other, which
-        # costs a fifth to a third of the speed here, and most of it beside another program.
+        # cost a fifth of the speed on questions and two fifths on long pages (two cores, nothing else at work).
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
