@@ -1,6 +1,6 @@
 """How many examples per second `evaluate` gets out of the embedded model, against a plain loop over the client.
 
-    python benchmarks/throughput.py            # 160 test messages, a few minutes on 2 cores
+    python benchmarks/throughput.py            # 160 test messages, about ten minutes on 2 cores
     python benchmarks/throughput.py --num 16   # a quick look
 
 The task is the intent of a customer's message with 20 worked examples before it, the answer held to the eight
