@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from llmops_utils.embedding import BATCH_SIZE, BATCH_TOKENS, SentenceEncoder
+from llmops_utils.embedding import BATCH_TOKENS, SentenceEncoder
 
 
 class FakeEncoding:
@@ -45,7 +45,7 @@ def test_short_texts_go_together_and_long_ones_in_smaller_batches(encoder):
     encoder.encode(["x" * 256] * 20 + ["short"] * 40)
     assert all(rows * length <= BATCH_TOKENS for rows, length in encoder._session.shapes)
     assert sum(rows for rows, _ in encoder._session.shapes) == 60
-    assert max(rows for rows, _ in encoder._session.shapes) == BATCH_SIZE
+    assert max(rows for rows, _ in encoder._session.shapes) == 16
 
 
 def test_the_vectors_come_in_the_order_of_the_texts_whatever_the_batches(encoder):

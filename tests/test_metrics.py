@@ -1,7 +1,5 @@
 """Claims about the scores: the intervals are the published ones, the bins and the ranking are worked out by hand."""
 
-import subprocess
-import sys
 from itertools import product
 from math import comb
 
@@ -375,21 +373,6 @@ def test_p_values_are_uniform_where_nothing_differs():
     found = [compute_sign_flip_p(random.random(30), random.random(30), num_resamples=400) for _ in range(400)]
     assert 0.02 <= np.mean(np.array(found) <= 0.05) <= 0.09
     assert 0.42 <= np.mean(np.array(found) <= 0.5) <= 0.58
-
-
-# --- what it costs to load -----------------------------------------------------------------------------------
-
-
-def test_scores_and_comparisons_load_no_statistics_of_scipy():
-    """They take seconds to load, and each chapter would pay for them."""
-    code = """
-import sys
-from llmops_utils.metrics import compute_mcnemar, estimate_proportion
-estimate_proportion(3, 4), compute_mcnemar([0, 1], [1, 1])
-print([name for name in ("scipy.stats", "scipy.optimize") if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(("better", "worse"), [(0, 1), (3, 3), (6, 0), (31, 6), (2, 19), (400, 350)])

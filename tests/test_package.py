@@ -103,6 +103,18 @@ def test_importing_the_package_loads_none_of_the_large_libraries():
     assert run_python(code) == []
 
 
+def test_scores_and_comparisons_load_no_statistics_of_scipy():
+    """They take seconds to load, and each chapter would pay for them."""
+    large = {"scipy.stats", "scipy.optimize"}
+    code = f"""
+import json, sys
+from llmops_utils.metrics import compute_mcnemar, estimate_proportion
+estimate_proportion(3, 4), compute_mcnemar([0, 1], [1, 1])
+print(json.dumps(sorted({large!r} & set(sys.modules))))
+"""
+    assert run_python(code) == []
+
+
 WATCH = """
 import importlib, json, logging, os, pkgutil, sys
 

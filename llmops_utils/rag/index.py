@@ -8,6 +8,7 @@ unfinished; the next one finishes it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import sys
@@ -235,6 +236,7 @@ def open_client(settings: Settings | None = None):
         return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
 
 
+@functools.cache
 def _import_chromadb():
     """Return the module. Its first import takes half the time without the parsers that jsonschema would build.
 
