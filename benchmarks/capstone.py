@@ -6,12 +6,10 @@ Prints for each attempt its score on dev, what the gate says, the verdict agains
 held-back messages and the price. About 600 short calls.
 """
 
-from llmops_utils.capstone import BRIEF, load_part, load_plain
-from llmops_utils.evaluation import compare, evaluate
-from llmops_utils.gate import TASKS, decide, make_system
-from llmops_utils.model import Model
-from llmops_utils.results import PRICED_AT
-from llmops_utils.scorers import ChoiceMatch
+from llmops_utils.course import BRIEF, load_part, load_plain
+from llmops_utils.evaluation import PRICED_AT, ChoiceMatch, compare, evaluate
+from llmops_utils.models import Model
+from llmops_utils.operations import TASKS, decide, make_system
 
 DESCRIPTIONS = """\
 The labels are:

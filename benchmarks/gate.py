@@ -22,8 +22,7 @@ from functools import cache
 import numpy as np
 from scipy.stats import binomtest
 
-from llmops_utils.gate import bound_flips, choose_outcome
-from llmops_utils.incidents import load_traffic
+from llmops_utils.operations import bound_flips, choose_outcome, load_traffic
 
 MARGIN = 0.1
 CHURN = 0.1  # share of messages gained, and as many lost, on top of the true difference

@@ -21,10 +21,9 @@ import sys
 from datetime import date
 from importlib.metadata import version
 
-from llmops_utils.catalog import load_catalog
-from llmops_utils.memory import CALIBRATION_TOKENS, MEASURED, predict_memory
-from llmops_utils.settings import load_settings
-from llmops_utils.weights import fetch_weights
+from llmops_utils.choosing import CALIBRATION_TOKENS, MEASURED, predict_memory
+from llmops_utils.core import load_settings
+from llmops_utils.models import fetch_weights, load_catalog
 
 SIZES = (CALIBRATION_TOKENS, 2048, 4096, 8192)
 MODEL = "smollm2-135m-instruct"

@@ -12,8 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from llmops_utils.incidents import INCIDENTS, load_traffic, simulate_traffic
-from llmops_utils.monitoring import AlertRule, Monitor, find_first_alarm
+from llmops_utils.operations import INCIDENTS, AlertRule, Monitor, find_first_alarm, load_traffic, simulate_traffic
 
 NUM_REFERENCE = 1000
 SIZE = 50

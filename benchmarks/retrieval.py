@@ -28,13 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
-from llmops_utils.connection import choose_local_models
+from llmops_utils.core import DATA, load_settings
 from llmops_utils.datasets import load_fact_questions
-from llmops_utils.model import Model
-from llmops_utils.rag import Chunking, ModelEmbedding, build_index, load_pages, split_pages
-from llmops_utils.rag.stdlib import gather_stdlib_pages
-from llmops_utils.settings import DATA, load_settings
-from llmops_utils.weights import fetch_weights
+from llmops_utils.models import Model, choose_local_models, fetch_weights
+from llmops_utils.rag import Chunking, ModelEmbedding, build_index, gather_stdlib_pages, load_pages, split_pages
 
 NUM_QUESTIONS = 100
 ROUNDS = 3

@@ -29,9 +29,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmops_utils.datasets import INTENTS, Message, load_messages, make_examples
-from llmops_utils.evaluation import evaluate
-from llmops_utils.model import Model
-from llmops_utils.scorers import ChoiceMatch
+from llmops_utils.evaluation import ChoiceMatch, evaluate
+from llmops_utils.models import Model
 
 NUM_SHOTS = 20
 MAX_TOKENS = 8

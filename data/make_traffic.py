@@ -24,18 +24,11 @@ from pathlib import Path
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from llmops_utils import server
-from llmops_utils.catalog import load_catalog
+from llmops_utils.core import load_settings
 from llmops_utils.datasets import INTENTS, load_messages
-from llmops_utils.gate import TASKS, make_system
-from llmops_utils.incidents import SOURCES
-from llmops_utils.model import Model
+from llmops_utils.models import Model, fetch_weights, find_choice, load_catalog, server, start_server
+from llmops_utils.operations import SOURCES, TASKS, load_release, make_system
 from llmops_utils.prompts import load_prompt
-from llmops_utils.releases import load_release
-from llmops_utils.schemas import find_choice
-from llmops_utils.server import start_server
-from llmops_utils.settings import load_settings
-from llmops_utils.weights import fetch_weights
 
 TARGET = Path(__file__).with_name("traffic.csv")
 CHAPTER = "12_operating_llms"

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from llmops_utils.settings import ROOT
+from llmops_utils.core.settings import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def test_the_pip_section_installs_into_a_fresh_environment(tmp_path):
         )
     finally:
         wanted.unlink()
-    code = "import chromadb, comet_ml, openai, xllamacpp, jupyterlab; from llmops_utils.model import Model; print('ok')"
+    code = "import chromadb, comet_ml, openai, xllamacpp, jupyterlab; from llmops_utils.models.model import Model; print('ok')"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, env=outside)
     assert done.stdout.strip().endswith("ok"), done.stderr[-2000:]
     check = subprocess.run([str(python), "-m", "pip", "check"], capture_output=True, text=True, check=False)

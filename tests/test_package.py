@@ -1,8 +1,8 @@
-"""What importing the package costs and touches, and that no module imports one above it."""
+"""What importing the package costs and touches, and that no folder imports one above it."""
 
-import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,71 +10,9 @@ from pathlib import Path
 import pytest
 
 import llmops_utils
-from llmops_utils.settings import ROOT
+from llmops_utils.core.settings import ROOT
 
 PACKAGE = Path(llmops_utils.__file__).parent
-
-# A module may import those of its own level and of lower ones. Packages stand for all of their modules.
-LEVELS = {
-    "": 0,  # the package itself
-    "errors": 0,
-    "markup": 0,
-    "settings": 1,
-    "metrics": 1,
-    "schemas": 1,
-    "prompts": 1,
-    "releases": 2,
-    "answers": 1,
-    "catalog": 2,
-    "tables": 2,
-    "datasets": 2,
-    "lifecycle": 2,
-    "memory": 2.5,
-    "decision": 1,
-    "weights": 3,
-    "vectors": 3,
-    "recording": 3,
-    "budget": 3,
-    "reply": 3,
-    "fluency": 3,
-    "server": 4,
-    "embedding": 4,
-    "connection": 4,
-    "faults": 4.5,
-    "model": 5,
-    "sandbox": 6,
-    "agent": 6,
-    "scorers": 6,
-    "results": 6,
-    "rag": 6,
-    "evaluation": 6,
-    "archives": 5,
-    "runs": 6,
-    "spans": 6,
-    "agreement": 6,
-    "judges": 6,
-    "power": 6,
-    "quality": 6,
-    "bench": 6,
-    "tracking": 6,
-    "uploads": 6,
-    "training": 6,
-    "gate": 6,
-    "caching": 6,
-    "limits": 6,
-    "guardrails": 6,
-    "monitoring": 6,
-    "incidents": 6,
-    "capstone": 6,
-    "submissions": 6,
-    "grading": 6,
-    "exercises": 7,
-    "widgets": 7,
-    "doctor": 7,
-    "notebooks": 7,
-    "progress": 7,
-    "__main__": 7,
-}
 
 
 def run_python(code):
@@ -108,7 +46,7 @@ def test_scores_and_comparisons_load_no_statistics_of_scipy():
     large = {"scipy.stats", "scipy.optimize"}
     code = f"""
 import json, sys
-from llmops_utils.metrics import compute_mcnemar, estimate_proportion
+from llmops_utils.evaluation.metrics import compute_mcnemar, estimate_proportion
 estimate_proportion(3, 4), compute_mcnemar([0, 1], [1, 1])
 print(json.dumps(sorted({large!r} & set(sys.modules))))
 """
@@ -150,7 +88,9 @@ def imported():
 
 
 def test_all_modules_can_be_imported(imported):
-    assert set(imported["names"]) >= {f"llmops_utils.{name}" for name in ("errors", "model", "server", "weights")}
+    assert set(imported["names"]) >= {
+        f"llmops_utils.{name}" for name in ("core.errors", "models.server", "rag.index", "course.cli")
+    }
 
 
 def test_importing_all_modules_writes_no_file_and_opens_no_socket(imported):
@@ -169,87 +109,43 @@ def test_the_watch_itself_notices_a_file_a_folder_and_a_socket(tmp_path):
     assert seen["handlers"] == 1
 
 
-# --- levels --------------------------------------------------------------------------------------------------
+# --- imports run downwards only ----------------------------------------------------------------------------------
 
 
-def get_level(module):
-    """Return the level of a module of the package, such as `model` or `widgets.quiz`."""
-    top = module.partition(".")[0]
-    assert top in LEVELS, f"The module {module} has no level: add “{top}” to LEVELS in {Path(__file__).name}."
-    return LEVELS[top]
+def lint_imports(folder):
+    """Return exit code and report of the contracts in pyproject.toml, held against the package in a folder."""
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    command = [
+        str(Path(sys.executable).with_name("lint-imports")),
+        "--config",
+        str(ROOT / "pyproject.toml"),
+        "--no-cache",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout
 
 
-def list_imports(source, module, is_package=False):
-    """Return the modules of the package that a source imports, at its top or in functions, without its name."""
-    package = module if is_package else module.rpartition(".")[0]
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parts = ["llmops_utils", *filter(None, package.split("."))]
-            start = parts[: len(parts) - node.level + 1] if node.level else []
-            base = ".".join([*start, *filter(None, [node.module])])
-            if base == "llmops_utils":  # its names are modules, or belong to the package itself
-                found += [f"{base}.{alias.name}" if alias.name in LEVELS else base for alias in node.names]
-            else:
-                found.append(base)
-    inside = [name for name in found if name.partition(".")[0] == "llmops_utils"]
-    return [name.partition(".")[2] for name in inside]
+def test_no_folder_imports_one_above_it():
+    code, report = lint_imports(ROOT)
+    assert code == 0, report
 
 
-def list_upward_imports(source, module, is_package=False):
-    level = get_level(module)
-    return [f"{module} imports {name}" for name in list_imports(source, module, is_package) if get_level(name) > level]
-
-
-def list_sources():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        is_package = parts[-1] == "__init__"
-        yield path, ".".join(parts[:-1] if is_package else parts), is_package
-
-
-@pytest.mark.parametrize(
-    ("path", "module", "is_package"), [pytest.param(*entry, id=entry[1] or "llmops_utils") for entry in list_sources()]
-)
-def test_no_module_imports_one_above_it(path, module, is_package):
-    assert list_upward_imports(path.read_text(encoding="utf-8"), module, is_package) == []
-
-
-@pytest.mark.parametrize(
-    ("source", "module", "expected"),
-    [
-        ("from .model import Model", "errors", ["model"]),
-        ("from . import model, server", "catalog", ["model", "server"]),
-        ("import llmops_utils.model", "catalog", ["model"]),
-        ("from llmops_utils.widgets.quiz import Quiz", "model", ["widgets.quiz"]),
-        ("from llmops_utils import rag", "budget", ["rag"]),
-        ("def f():\n    from .server import start_server", "weights", ["server"]),
-        ("from ..model import Model", "exercises.chapter_1", []),
-        ("from ..doctor import check", "exercises.chapter_1", []),
-        ("from .errors import DataError\nimport os, json\nfrom pathlib import Path", "settings", []),
-        ("from . import __version__", "errors", []),
-        ("from .server import start_server", "connection", []),
-    ],
-)
-def test_an_upward_import_is_found_in_every_form(source, module, expected):
-    assert list_upward_imports(source, module) == [f"{module} imports {name}" for name in expected]
-
-
-def test_an_upward_import_of_a_package_is_found():
-    assert list_upward_imports("from .quiz import Quiz", "widgets", is_package=True) == []
-    assert list_imports("from .quiz import Quiz", "widgets", is_package=True) == ["widgets.quiz"]
-    assert list_upward_imports("from .widgets import quiz", "", is_package=True) == [" imports widgets"]
-
-
-def test_a_module_without_a_level_is_reported_with_what_to_do():
-    with pytest.raises(AssertionError, match=r"add “telepathy” to LEVELS in test_package\.py"):
-        list_upward_imports("", "telepathy")
-    with pytest.raises(AssertionError, match="add “telepathy” to LEVELS"):
-        list_upward_imports("from .telepathy import read", "model")
+def test_an_import_upwards_or_a_folder_without_a_layer_breaks_the_contract(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "llmops_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    lowest = tmp_path / "llmops_utils" / "core" / "errors.py"
+    before = lowest.read_text(encoding="utf-8")
+    lowest.write_text(before + "\n\ndef look():\n    from ..models import Model\n", encoding="utf-8")
+    code, report = lint_imports(tmp_path)
+    assert code == 1
+    assert "llmops_utils.core is not allowed to import llmops_utils.models" in " ".join(report.split())
+    lowest.write_text(before, encoding="utf-8")
+    (tmp_path / "llmops_utils" / "attic").mkdir()
+    (tmp_path / "llmops_utils" / "attic" / "__init__.py").touch()
+    assert lint_imports(tmp_path)[0] == 1
 
 
 def test_the_package_is_imported_from_this_tree():
-    assert PACKAGE == ROOT / "llmops_utils"
     assert os.path.samefile(ROOT, Path(__file__).parents[1])
+    assert PACKAGE == ROOT / "llmops_utils"

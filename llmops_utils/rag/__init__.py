@@ -1,11 +1,12 @@
 """Answers from documents: load, cut, embed, index, search, answer and measure."""
 
-from .answering import NOT_FOUND, Assistant, GroundedAnswer, assemble_prompt
+from .answering import NOT_FOUND, Assistant, GroundedAnswer, assemble_prompt, describe_place
 from .chunks import Chunk, Chunking, split_page, split_pages
 from .embedding import ModelEmbedding
 from .index import Index, build_index, delete_index, open_client
+from .measures import Span
 from .pages import Page, load_pages, parse_page
-from .search import Hit, LexicalIndex, ModelReranker, Retriever, fuse_ranks, put_outdated_last
+from .search import Hit, LexicalIndex, ModelReranker, Retriever, fuse_ranks, put_outdated_last, split_words
 from .stdlib import gather_stdlib_pages
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "ModelReranker",
     "Page",
     "Retriever",
+    "Span",
     "assemble_prompt",
     "build_index",
     "delete_index",
+    "describe_place",
     "fuse_ranks",
     "gather_stdlib_pages",
     "load_pages",
@@ -32,4 +35,5 @@ __all__ = [
     "put_outdated_last",
     "split_page",
     "split_pages",
+    "split_words",
 ]

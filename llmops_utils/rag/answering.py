@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import DataError
+from ..core import DataError
 from ..evaluation import Answer
-from ..model import Model
-from ..reply import Reply
+from ..models import Model, Reply
 from .chunks import LEADING, Chunk
 from .search import Hit, Retriever, split_words
 

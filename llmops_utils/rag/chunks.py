@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..errors import DataError
+from ..core import DataError
 from .pages import Page
 
 METHODS = ("heading", "recursive", "sentence")

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ..connection import choose_local_models, name_source
-from ..model import Model
+from ..models import Model, choose_local_models, name_source
 
 BATCH = 64  # texts per request
 MOST_ASKED = 1000  # questions whose vectors are kept

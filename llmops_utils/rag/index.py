@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from ..errors import DataError, SettingsError, WorkbookError
-from ..settings import Settings, load_settings, read_environment
+from ..core import DataError, Settings, SettingsError, WorkbookError, load_settings, read_environment
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .pages import Page
 

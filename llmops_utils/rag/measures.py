@@ -12,10 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import DataError
-from ..metrics import Proportion, estimate_proportion
-from ..reply import Reply
-from ..scorers import Score
+from ..core import DataError
+from ..evaluation import Proportion, Score, estimate_proportion
+from ..models import Reply
 from .chunks import Chunk
 from .pages import Page
 

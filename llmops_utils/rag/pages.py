@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import DataError
+from ..core import DataError
 
 SUFFIXES = (".md", ".txt", ".pdf")
 MOST_BYTES = 5_000_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..errors import DataError
-from ..model import Model
+from ..core import DataError
+from ..models import Model
 from .chunks import Chunk
 from .index import Index, list_values
 

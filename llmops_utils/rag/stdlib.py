@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError
+from ..core import DataError
 from .pages import Page
 
 # Tests, jokes, demonstrations and what belongs to installed packages.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..errors import DataError
+from ..core import DataError
 
 # What each way needs before its first use, cheapest first. Figures stand in the chapter where they are measured.
 WAYS = {

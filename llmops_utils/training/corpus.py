@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import rag
-from ..errors import DataError
-from ..settings import DATA
+from ..core import DATA, DataError
 
 
 @dataclass(frozen=True)

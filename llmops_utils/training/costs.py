@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core import DATA, DataError
 from ..datasets import read_csv
-from ..errors import DataError
-from ..settings import DATA
 
 # Operations per second at 16 bits, without sparsity, from NVIDIA's data sheets: V100 (2017, tensor cores), A100 (2020),
 # H100 SXM (2022), B200 as in the HGX B200 (2024).

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CapabilityMissing, DataError, FetchFailed
-from ..settings import load_settings
+from ..core import CapabilityMissing, DataError, FetchFailed, load_settings
 
 ORIGINAL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # on huggingface.co, Apache-2.0, about 270 MB
 LIBRARIES = ("torch", "peft", "transformers")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DataError
+from ..core import DataError
 from .tokenizer import Encoded
 
 

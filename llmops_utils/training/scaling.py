@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
-from ..metrics import Estimate
+from ..core import DataError
+from ..evaluation import Estimate
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
+from ..core import DataError
 
 END = "<|end|>"  # stands before each text, so that a model knows where one begins and the last one ended
 END_ID = 0

@@ -15,18 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
-from .gradients import (
-    Tensor,
-    add,
-    attend,
-    drop_out,
-    look_up,
-    multiply,
-    multiply_transposed,
-    normalise,
-    square_relu,
-)
+from ..core import DataError
+from .gradients import Tensor, add, attend, drop_out, look_up, multiply, multiply_transposed, normalise, square_relu
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,269 @@
+"""A ReAct agent: thought, action and observation in turn, each step held to a schema."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import html
+import inspect
+import json
+import queue
+import threading
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from ..core import DataError, Html, draw_table
+from ..models import Model, Reply, close_schema
+
+MAX_OBSERVATION = 400  # characters; a longer one would push the question out of a small context window
+JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function that an agent may call.
+
+    Attributes:
+        name: what the model calls it.
+        description: the first line of the function's docstring; the model reads it.
+        parameters: the JSON schema of its arguments, from the function's type hints.
+        function: what is run.
+    """
+
+    name: str
+    description: str
+    parameters: dict
+    function: Callable = field(compare=False, repr=False)
+
+
+def make_tool(function: Callable) -> Tool:
+    """Return a tool from a plain function with type hints (str, int, float, bool) and a docstring.
+
+    Raises:
+        DataError: a parameter has no type hint or another one, or there is no docstring.
+    """
+    hints = typing.get_type_hints(function)
+    properties = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if hints.get(name) not in JSON_TYPES or parameter.kind not in (
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        ):
+            raise DataError(
+                f"The parameter {name} of {function.__name__} has no type that a tool can take.",
+                "Give it one of the hints str, int, float or bool.",
+            )
+        properties[name] = {"type": JSON_TYPES[hints[name]]}
+    if not (function.__doc__ or "").strip():
+        raise DataError(f"{function.__name__} has no docstring.", "Write one line that tells the model what it does.")
+    description = function.__doc__.strip().splitlines()[0]
+    return Tool(function.__name__, description, close_schema({"type": "object", "properties": properties}), function)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn: the model's thought, the action with its argument, and what came back. `error` marks a failed tool."""
+
+    thought: str
+    action: str
+    argument: str
+    observation: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An agent's way from the question to its answer.
+
+    Attributes:
+        answer: what the agent finished with, or None.
+        steps: the actions before it; the step "finish" is not among them.
+        outcome: `finished`, `step limit` or `broken step`.
+        replies: the model's replies, one per step.
+    """
+
+    question: str
+    answer: str | None
+    steps: tuple[Step, ...]
+    outcome: str
+    replies: tuple[Reply, ...] = field(default=(), repr=False)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the tools in the order of their calls."""
+        return tuple(step.action for step in self.steps)
+
+    def to_dicts(self) -> list[dict]:
+        """Return the steps as dicts that JSON can hold."""
+        return [asdict(step) for step in self.steps]
+
+    def __str__(self) -> str:
+        lines = [f"Question: {self.question}"]
+        for number, step in enumerate(self.steps, 1):
+            lines += [f"{number}. Thought: {step.thought}", f"   Action: {step.action}({step.argument})"]
+            lines += [f"   Observation: {step.observation}"]
+        return "\n".join([*lines, f"Answer: {self.answer} ({self.outcome})"])
+
+    def _repr_html_(self) -> str:
+        return draw_trace(self)
+
+
+def draw_trace(trace: Trace, num_steps: int | None = None) -> str:
+    """Return the first steps of a trace, or all with its answer, as an HTML table."""
+    shown = trace.steps if num_steps is None else trace.steps[:num_steps]
+    rows = []
+    for number, step in enumerate(shown, 1):
+        action = Html(f"<code>{html.escape(step.action)}({html.escape(step.argument)})</code>")
+        rows.append((number, step.thought, action, ("⚠ " if step.is_error else "") + step.observation))
+    end = ""
+    if num_steps is None or num_steps > len(trace.steps):
+        end = f"<div><b>Answer:</b> {html.escape(str(trace.answer))} ({trace.outcome})</div>"
+    table = draw_table(("step", "thought", "action", "observation"), rows, align="rl")
+    return f"<div><b>Question:</b> {html.escape(trace.question)}</div>{table}{end}"
+
+
+class Agent:
+    """Answers questions with tools: at each step the model thinks, then acts or finishes.
+
+    Every step is one reply in JSON, held to a schema: a thought, the name of a tool or `finish`, and one argument.
+    A tool that raises, takes too long or gets an argument that it cannot take yields an observation that says so,
+    and the model goes on.
+
+    Args:
+        model: which needs the capability json_schema.
+        tools: functions or `Tool`s with one parameter each.
+        examples: worked traces that stand before the question; a small model needs them.
+        max_steps: most steps, the finishing one among them.
+        tool_timeout_s: seconds that a tool may take. A tool that passes them is left behind, not killed: Python
+            cannot end a thread. Code that may never end belongs into the sandbox.
+        max_thought: most characters of a thought.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        tools: Sequence[Callable | Tool],
+        examples: Sequence[Trace] = (),
+        *,
+        max_steps: int = 4,
+        tool_timeout_s: float = 5.0,
+        max_thought: int = 120,
+    ) -> None:
+        made = [tool if isinstance(tool, Tool) else make_tool(tool) for tool in tools]
+        self.tools = {tool.name: tool for tool in made}
+        if len(self.tools) != len(made) or not made or "finish" in self.tools:
+            raise DataError("There is no tool, two share a name, or one is called finish.", "Name each tool once.")
+        for tool in made:
+            if len(tool.parameters["properties"]) != 1:
+                raise DataError(
+                    f"The tool {tool.name} does not take exactly one argument.", "Wrap it in one that does."
+                )
+        if max_steps < 1:
+            raise DataError(f"{max_steps} steps are too few.", "Allow at least one.")
+        self.model, self.max_steps, self.tool_timeout_s = model, max_steps, tool_timeout_s
+        # The order of the fields matters: the thought is written before the action that it leads to.
+        self.schema = close_schema(
+            {
+                "type": "object",
+                "properties": {
+                    "thought": {"type": "string", "maxLength": max_thought},
+                    "action": {"type": "string", "enum": [*self.tools, "finish"]},
+                    "argument": {"type": "string", "maxLength": max_thought},
+                },
+            }
+        )
+        self.prefix = [{"role": "system", "content": self._write_instruction()}]
+        for example in examples:
+            if example.answer is None:
+                raise DataError("An example of the agent has no answer.", "Show only traces that were finished.")
+            self.prefix += _write_turns(example)
+
+    def __repr__(self) -> str:
+        # The checksum lets an interrupted evaluation notice that instruction or examples have changed since.
+        checksum = hashlib.sha256(json.dumps([self.prefix, self.schema]).encode()).hexdigest()[:8]
+        return f"Agent({self.model!r}, {list(self.tools)}, {self.max_steps} steps, prompt {checksum})"
+
+    def list_parts(self) -> list:
+        """Return what the answers depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
+        functions = [tool.function for tool in self.tools.values()]
+        return [repr(self), self.schema, self.prefix, self.tool_timeout_s, functions]
+
+    def _write_instruction(self) -> str:
+        lines = [f"- {tool.name}: {tool.description}" for tool in self.tools.values()]
+        return "\n".join(
+            [
+                "Answer the question with the tools.",
+                *lines,
+                "- finish: gives the answer",
+                "Reply in JSON, one step at a time.",
+            ]
+        )
+
+    def run(self, question: str) -> Trace:
+        """Return the trace of answering a question. Raises what the model raises."""
+        messages = [*self.prefix, {"role": "user", "content": question}]
+        steps: list[Step] = []
+        replies: list[Reply] = []
+        for _ in range(self.max_steps):
+            reply = self.model.chat(messages, schema=self.schema, max_tokens=160)
+            replies.append(reply)
+            if not isinstance(reply.parsed, dict):
+                return Trace(question, None, tuple(steps), "broken step", tuple(replies))
+            thought, action, argument = (str(reply.parsed.get(key, "")) for key in ("thought", "action", "argument"))
+            if action == "finish":
+                return Trace(question, argument, tuple(steps), "finished", tuple(replies))
+            observation, is_error = self._act(action, argument)
+            steps.append(Step(thought, action, argument, observation, is_error))
+            messages += _write_step(steps[-1])
+        return Trace(question, None, tuple(steps), "step limit", tuple(replies))
+
+    def _act(self, action: str, argument: str) -> tuple[str, bool]:
+        """Return what a tool gave, or what went wrong, and whether it went wrong."""
+        tool = self.tools.get(action)
+        if tool is None:
+            return f"There is no tool {action}. Tools: {', '.join(self.tools)}.", True
+        ((name, described),) = tool.parameters["properties"].items()
+        try:
+            value = _convert(argument, described["type"])
+        except (ValueError, KeyError):
+            return f"{action} takes a value of type {described['type']}, not “{argument}”.", True
+        results: queue.Queue = queue.Queue()
+
+        def work() -> None:
+            try:
+                results.put((str(tool.function(**{name: value})), False))
+            except BaseException as error:  # also SystemExit: a tool must not end the notebook
+                results.put((f"{action} failed: {type(error).__name__}: {error}", True))
+
+        # In a copy of the context, so that a tool's spans find the request that they belong to.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(work,), daemon=True, name=f"tool {action}").start()
+        try:
+            text, is_error = results.get(timeout=self.tool_timeout_s)
+        except queue.Empty:
+            return f"{action} gave no result within {self.tool_timeout_s:g} s.", True
+        cut = " …" if len(text) > MAX_OBSERVATION else ""
+        return text[:MAX_OBSERVATION] + cut, is_error
+
+
+def _convert(argument: str, kind: str) -> object:
+    if kind == "boolean":
+        return {"true": True, "false": False}[argument.strip().lower()]
+    return {"string": str, "integer": int, "number": float}[kind](argument)
+
+
+def _write_step(step: Step) -> list[dict]:
+    reply = {"thought": step.thought, "action": step.action, "argument": step.argument}
+    return [
+        {"role": "assistant", "content": json.dumps(reply, ensure_ascii=False)},
+        {"role": "user", "content": f"Observation: {step.observation}"},
+    ]
+
+
+def _write_turns(trace: Trace) -> list[dict]:
+    turns = [{"role": "user", "content": trace.question}]
+    for step in trace.steps:
+        turns += _write_step(step)
+    end = {"thought": "I know the answer.", "action": "finish", "argument": str(trace.answer)}
+    return [*turns, {"role": "assistant", "content": json.dumps(end, ensure_ascii=False)}]

@@ -1,0 +1,365 @@
+"""Model-written Python, run in the interpreter of pydantic-monty with limits; never by exec or eval in this process.
+
+Monty is a Python interpreter in Rust without files, network, processes and environment, unless the host grants them;
+this module grants nothing. It runs in worker processes with an empty environment: one pool, made at the first run,
+shared by threads and closed at exit. A run takes about 1 ms. What this does not promise:
+
+- Right results. Limits say how long code runs, never whether it computes what was asked.
+- Python. It is a subset: some modules of the standard library, no inheritance, no `yield`, no packages. Source nested
+  deeper than about 200 levels is refused, which a sum of 200 terms already is. The clock is the host's, in UTC.
+- Exact limits. Time is checked between operations, so one on huge integers may pass `duration_s` by tenths of a
+  second; a worker that does not answer is killed one second after it. To pack the value may take as long again.
+  Memory is the heap of the interpreter, and its process is larger; one that meets the hard ceiling ends with a line on
+  the stderr of this process.
+- A barrier below the interpreter. No seccomp, container or other user stands behind Monty: a bug in its native code
+  would act with the rights of this process, and a worker serves several runs. Timing and CPU load can be observed.
+  For code of attackers, add a virtual machine.
+- A harmless value. It is plain data of bounded size, but its text is model output: an instruction in it can reach the
+  next prompt, and markup in it must be escaped.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import datetime
+import html
+import json
+import keyword
+import os
+import re
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+from ..core import CapabilityMissing, DataError
+
+MAX_WORKERS = 4
+MAX_DURATION_S = 60
+MAX_DEPTH = 50  # of values
+MAX_ODD_KEYS = 1000  # keys of a dict other than text: their hashes can be chosen to collide, and then cost n**2
+SCALARS = (bool, int, float, str, type(None))
+DATES = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
+FUNCTIONS = ("abs", "max", "min", "round", "sum")
+ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
+BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
+FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
+
+# Runs in the sandbox and makes text of the value there, where time and memory are limited. Monty would build the
+# objects in this process instead, and 60 nested pairs as the key of a dict then take years to hash, or shared lists
+# a terabyte to print. Code that replaces `__pack` only changes its own value: an f-string is text whatever it calls.
+PACK = """
+import datetime as __datetime, decimal as __decimal, json as __json
+def __pack(value, size, depth, dates=(__datetime.date, __datetime.datetime, __datetime.time),
+           decimal=__decimal.Decimal, dumps=__json.dumps, type=type, isinstance=isinstance, len=len, str=str,
+           kinds=(bool, int, float, str, type(None)), list=(list, tuple, set, frozenset), dict=dict, float=float,
+           any=any, error=ValueError):
+    room = [size]
+    def pack(value, depth):
+        kind = type(value)
+        room[0] -= len(str(value)) if kind in kinds else 1
+        if room[0] < 0 or depth < 0:
+            raise error('the value is too large or too deeply nested')
+        if kind is decimal:
+            return float(value)
+        if kind in kinds:
+            return value
+        if kind in dates:
+            return [kind.__name__, value.isoformat()]
+        if isinstance(value, list):
+            return ['list', [pack(item, depth - 1) for item in value]]
+        if isinstance(value, dict) and not any([isinstance(key, list) for key in value]):
+            return ['dict', [[pack(key, depth - 1), pack(item, depth - 1)] for key, item in value.items()]]
+        raise error(f'{kind.__name__} is no plain type, or its keys are not')  # a tuple as key, say
+    return dumps(pack(value, depth))
+__value = None
+"""
+
+_lock = threading.Lock()
+_pools: dict[int, object] = {}  # at most one, by the process that made it
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may use.
+
+    Args:
+        duration_s: time in which the interpreter executes, at most 60 s; the code may not sleep at all.
+        memory_bytes: heap of the interpreter, where an empty program takes about 70 kB.
+        recursion: depth of calls.
+        host_calls: undefined names and refused calls of the system, such as `open`, that the code may catch.
+        max_code_chars: length of the source.
+        max_output_chars: length of what is printed; the rest is dropped.
+        max_value_size: items plus characters of the value, counted as often as they would be written out.
+    """
+
+    duration_s: float = 1.0
+    memory_bytes: int = 20_000_000
+    recursion: int = 1000
+    host_calls: int = 100
+    max_code_chars: int = 10_000
+    max_output_chars: int = 10_000
+    max_value_size: int = 100_000
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, is_time = getattr(self, field.name), field.name == "duration_s"
+            top = MAX_DURATION_S if is_time else 2**40
+            if not (type(value) is int or (is_time and type(value) is float)) or not 0 < value <= top:
+                raise DataError(f"{field.name} = {value!r} is no limit.", f"Give a number in (0, {top}], counts whole.")
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: `value` (None after an error), the printed `output`, `error` as one line or None."""
+
+    value: object
+    output: str
+    error: str | None
+    duration_s: float
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the code ran to its end and its value is plain."""
+        return self.error is None
+
+    def _repr_html_(self) -> str:
+        shown = f"value: {_cut(repr(self.value), 300)}" if self.error is None else f"error: {self.error}"
+        printed = f'<pre style="margin:.2em 0">{html.escape(self.output)}</pre>' if self.output else ""
+        return (
+            f'<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">{html.escape(shown)}{printed}'
+            f'<div style="opacity:.7;font-size:85%">sandbox, {self.duration_s * 1000:.0f} ms</div></div>'
+        )
+
+
+def run_code(
+    code: str, inputs: dict | None = None, limits: Limits = DEFAULT_LIMITS, result: str | None = "answer"
+) -> Outcome:
+    """Return the outcome of `code`; what the code does, or its being too long, becomes `error` and is never raised.
+
+    The value is that of the variable `result` or, where the code sets none, of the last expression. It is plain: None,
+    bool, int, float, str, dates and times, lists and dicts of them. Tuples and sets become lists, a Decimal a float;
+    anything else, and what is too large, is refused as an error. Random numbers start from seed 0.
+
+    Args:
+        code: the source, without fences (see `extract_code`).
+        inputs: plain values by the name under which the code finds them.
+        limits: what the run may use.
+        result: the variable that holds the value; None takes the last expression.
+
+    Raises:
+        DataError: an argument of the caller is wrong: `code` no str, a name no identifier, an input not plain.
+        CapabilityMissing: this process is a fork of one that used the sandbox.
+    """
+    _check_text(code)
+    for name in [*(inputs or {}), *([] if result is None else [result])]:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise DataError(f"{name!r} is no name of a variable.", "Give an identifier, such as 'answer'.")
+    _check_plain(inputs or {})
+    if len(code) > limits.max_code_chars:
+        return _refuse(f"the code has {len(code)} characters, at most {limits.max_code_chars} are run")
+    from pydantic_monty import MontySyntaxError
+
+    pool, printed, room = _get_pool(), [], limits.max_output_chars + 1  # one more, to see that something was dropped
+
+    def keep_output(stream: str, text: str) -> None:
+        nonlocal room
+        if room:
+            printed.append(text[:room])
+            room -= len(printed[-1])
+
+    value, error, started = None, None, time.perf_counter()
+    try:
+        with _open_session(pool, limits) as session:
+            started = time.perf_counter()  # without the wait for a free worker
+            for source in _mark_last_expression(code):
+                try:
+                    _run_steps(session, source, inputs=inputs, print_callback=keep_output)
+                    break
+                except MontySyntaxError as problem:  # with a function, it was raised by code that ran, as by eval
+                    if source is code or any(frame.function_name for frame in problem.traceback()):
+                        raise
+            value = _read_value(session, result, limits.max_value_size, keep_output)
+    except Exception as problem:  # of the code, a limit, the worker or the conversion: each is the outcome of this code
+        value, error = None, _describe(problem)
+    duration_s = time.perf_counter() - started
+    return Outcome(value, _cut("".join(printed), limits.max_output_chars), error, duration_s)
+
+
+def calculate(expression: str) -> Outcome:
+    """Return the outcome of arithmetic: numbers, + - * / // % **, parentheses, and `FUNCTIONS` (also of a list).
+
+    Other syntax is an error before anything runs; huge powers meet the limits of the sandbox.
+
+    Raises:
+        DataError: `expression` is no str.
+    """
+    _check_text(expression)
+    source, limits = expression.strip(), Limits(max_code_chars=1000)
+    if len(source) > limits.max_code_chars:  # the parser of the host sees short texts only
+        return _refuse(f"the expression has {len(source)} characters, at most {limits.max_code_chars} are run")
+    try:
+        refused = [type(node).__name__ for node in ast.walk(ast.parse(source, mode="eval")) if not _is_arithmetic(node)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+        return _refuse(f"this is no expression ({getattr(problem, 'msg', problem)})")
+    if refused:
+        return _refuse(f"{refused[0]} is no arithmetic")
+    outcome = run_code(source, limits=limits, result=None)
+    return outcome if not outcome.is_ok or type(outcome.value) in (int, float) else _refuse("the result is no number")
+
+
+def extract_code(text: str) -> str:
+    """Return the first fenced block of a reply, closed or not, or the text itself where there is none."""
+    found = FENCE.search(text)
+    return textwrap.dedent(found[2]).strip("\n") if found else text
+
+
+def close_pool() -> None:
+    """End the workers of this process; the next run starts new ones."""
+    with _lock:
+        pool = _pools.pop(os.getpid(), None)
+    if pool is not None:
+        pool.__exit__(None, None, None)
+
+
+def _get_pool():
+    with _lock:
+        if not _pools:
+            from pydantic_monty import Monty
+
+            _pools[os.getpid()] = Monty(min_processes=1, max_processes=MAX_WORKERS).__enter__()
+            atexit.register(close_pool)
+        if os.getpid() not in _pools:  # Monty does not return there
+            raise CapabilityMissing(
+                "The sandbox does not work in a fork of a process that used it.", "Use threads, or start by “spawn”."
+            )
+        return _pools[os.getpid()]
+
+
+@contextlib.contextmanager
+def _open_session(pool, limits: Limits):
+    """Lend a worker that lives: one that was killed while it waited is noticed at its first step only."""
+    from pydantic_monty import MontyCrashedError
+
+    options = {
+        "max_feed_duration_secs": float(limits.duration_s),
+        "max_turn_duration_secs": float(limits.duration_s),
+        "max_memory": limits.memory_bytes,
+        "max_recursion_depth": limits.recursion,
+        "max_suspensions": limits.host_calls + 1,  # one to see whether `result` is set
+        "max_total_sleep_secs": 0.0,
+    }
+    for num_left in reversed(range(MAX_WORKERS + 1)):
+        with contextlib.ExitStack() as stack:
+            try:
+                session = stack.enter_context(pool.checkout(limits=options, os_policy={"random_start": {"seed": 0}}))
+                _run_steps(session, PACK)
+            except MontyCrashedError:
+                if num_left:
+                    continue
+                raise
+            yield session
+            return
+
+
+def _run_steps(session, code: str, **options) -> None:
+    """Run code as `feed_run` does, but leave the value of its last expression where it is (see `PACK`)."""
+    from pydantic_monty import MontyComplete
+
+    step = session.feed_start(code, **options)
+    while not isinstance(step, MontyComplete):
+        step = step.resume_auto()
+
+
+def _mark_last_expression(code: str) -> Iterator[str]:
+    """Yield sources that store the last expression, for each line where it may begin, and `code` itself at the end.
+
+    No grammar is needed: where the guess is wrong, the source is no Python and nothing of it runs. That holds inside
+    brackets and texts too, since `pass;` begins a statement and the bracket closes at the end. (Code that lacks a
+    closing bracket may be completed by it.)
+    """
+    lines = code.split("\n")
+    starts = [index for index, line in enumerate(lines) if line[:1].strip() and line[0] not in "#)]}"]
+    for index in reversed(starts[-8:]):
+        yield "\n".join([*lines[:index], f"pass; __value = ({lines[index]}", *lines[index + 1 :], ")"])
+    yield code
+
+
+def _read_value(session, name: str | None, size: int, keep_output: Callable[[str, str], None]) -> object:
+    """Return the value of a variable, or of the last expression, as it was packed in the sandbox."""
+    from pydantic_monty import MontyRuntimeError
+
+    for variable in [*([] if name is None else [name]), "__value"]:
+        try:
+            source = f'f"{{__pack({variable}, {size}, {MAX_DEPTH})}}"'
+            text = session.feed_run(source, print_callback=keep_output)  # else a print goes to this process' stdout
+            break
+        except MontyRuntimeError as problem:
+            if variable == "__value" or not isinstance(problem.exception(), NameError):
+                raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
+    if len(text) > 16 * size:  # six characters of JSON per character, and the brackets
+        raise ValueError("the value is too large")
+    return _unpack(json.loads(text))
+
+
+def _unpack(packed: object) -> object:
+    if type(packed) in SCALARS:
+        return packed
+    kind, content = packed
+    if kind == "list":
+        return [_unpack(item) for item in content]
+    if kind == "dict":
+        pairs = [(_unpack(key), _unpack(item)) for key, item in content]
+        if sum(type(key) is not str for key, item in pairs) > MAX_ODD_KEYS:
+            raise ValueError(f"a dict has more than {MAX_ODD_KEYS} keys that are no text")
+        return dict(pairs)
+    return DATES[kind].fromisoformat(content)
+
+
+def _check_plain(value: object, depth: int = 0) -> None:
+    """Raise where an input is or holds an object: one with methods of its own would let the code act out here."""
+    kind = type(value)
+    if kind in (list, tuple, set, frozenset, dict) and depth < MAX_DEPTH:
+        for item in [*value, *value.values()] if kind is dict else value:
+            _check_plain(item, depth + 1)
+    elif kind not in (*SCALARS, *DATES.values()):
+        raise DataError(f"An input is or holds a {kind.__name__}, or is too deep.", "Give plain values, not objects.")
+
+
+def _is_arithmetic(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (int, float)
+    if isinstance(node, ast.Name):
+        return node.id in FUNCTIONS
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and not node.keywords
+    return isinstance(node, ARITHMETIC) and not isinstance(node, BITWISE)
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise DataError(f"The code is of type {type(text).__name__}, not str.", "Give its text, such as '2 + 3'.")
+
+
+def _refuse(reason: str) -> Outcome:
+    return Outcome(None, "", _cut(f"Refused: {reason}", 300), 0.0)
+
+
+def _describe(problem: Exception) -> str:
+    """Return `line 3: ValueError: message`, on one line and cut, with the line of the code where it is known."""
+    if not hasattr(problem, "display"):
+        kind = "Refused" if type(problem) is ValueError else type(problem).__name__
+        return _cut(f"{kind}: {' '.join(str(problem).split())}", 300)
+    lines = [frame.line for frame in problem.traceback() if frame.filename != "<string>"]
+    where = f"line {lines[-1]}: " if lines else ""
+    return _cut(where + " ".join(problem.display("type-msg").split()), 300)
+
+
+def _cut(text: str, num_chars: int) -> str:
+    return text if len(text) <= num_chars else f"{text[:num_chars]}… (cut at {num_chars} characters)"

@@ -1,0 +1,115 @@
+"""The bench of chapter 03: a model's scores on the assistant's own tasks, kept so that models can be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from ..core import DataError, load_settings
+from ..evaluation import Report
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """A model's result on one task. `model` is its name and source, as in “name (weights or host)”.
+
+    Attributes:
+        score: mean score, a share between 0 and 1; `low` and `high` bound its 95 % interval.
+        prompt_tokens: tokens read per example; `completion_tokens` written.
+        latency_s: seconds of model time per example.
+        cost_usd: dollars per example at the model's own price, None where no price is known.
+    """
+
+    model: str
+    task: str
+    num: int
+    score: float
+    low: float
+    high: float
+    prompt_tokens: float
+    completion_tokens: float
+    latency_s: float
+    cost_usd: float | None
+    provenance: str
+
+    def __str__(self) -> str:
+        return f"{self.score:.0%} [{self.low:.0%}, {self.high:.0%}]"
+
+
+def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
+    """Return what a report says of a model on a task."""
+    score = report.score
+    return BenchRow(
+        model,
+        task,
+        len(report),
+        *(round(value, 6) for value in (score.value, score.low, score.high)),
+        *(round(value, 3) for value in (report.prompt_tokens, report.completion_tokens, report.latency_s)),
+        report.cost_usd,
+        report.provenance,
+    )
+
+
+def keep_bench(rows: Sequence[BenchRow]) -> None:
+    """Keep the rows of one model in the learner's folder, in the place of its earlier ones. In replay nothing is written.
+
+    Raises:
+        DataError: there are no rows, they are of several models, or the kept file cannot be read.
+    """
+    if len({row.model for row in rows}) != 1:
+        raise DataError("The rows are not those of one model.", "Keep one model's bench at a time.")
+    settings = load_settings()
+    if settings.mode == "replay":
+        return
+    path = _find_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        kept = _read(path) | {rows[0].model: list(rows)}
+        text = json.dumps({model: [asdict(row) for row in listed] for model, listed in kept.items()}, indent=1)
+        part = path.with_suffix(".part")
+        part.write_text(text + "\n", encoding="utf-8", newline="\n")
+        os.replace(part, path)
+
+
+def load_bench(rows: Sequence[BenchRow] = ()) -> dict[str, list[BenchRow]]:
+    """Return the bench of each model that was kept, in order of the names, with `rows` in place of the kept ones."""
+    kept = _read(_find_file())
+    for model in {row.model for row in rows}:
+        kept[model] = [row for row in rows if row.model == model]
+    return dict(sorted(kept.items()))
+
+
+def tabulate_bench(benches: dict[str, list[BenchRow]]):
+    """Return a `pandas.DataFrame` with a row per task and a column per model: score with interval, and n.
+
+    Raises:
+        DataError: there is no bench.
+    """
+    import pandas
+
+    if not any(benches.values()):
+        raise DataError("There is no bench yet.", "Run the bench of chapter 03.")
+    columns = {model: {row.task: f"{row}, n = {row.num}" for row in rows} for model, rows in benches.items()}
+    tasks = list(dict.fromkeys(row.task for rows in benches.values() for row in rows))
+    return pandas.DataFrame(columns).reindex(tasks).fillna("not measured").rename_axis("task")
+
+
+def _find_file() -> Path:
+    return load_settings().home / "bench.json"
+
+
+def _read(path: Path) -> dict[str, list[BenchRow]]:
+    if not path.exists():
+        return {}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {model: [BenchRow(**row) for row in rows] for model, rows in stored.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path.name} cannot be read ({error}).", "Move the file away; a run writes it anew."
+        ) from error

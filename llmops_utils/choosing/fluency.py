@@ -1,0 +1,76 @@
+"""Measures of how a text reads, each named for what it is. None of them says whether the text is right."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from ..core import DataError
+from ..models import TokenChance
+
+WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")
+
+
+def compute_perplexity(tokens: Sequence[TokenChance]) -> float:
+    """Return the perplexity of a text by the probabilities of its tokens: at least 1, small where nothing surprised.
+
+    It is the exponential of the mean negative log probability: as if the model had chosen each token among so many
+    equally likely ones. A model's own text has a low perplexity for that model, right or wrong, so this compares texts
+    by one model, never models that share no vocabulary.
+
+    Raises:
+        DataError: there is no token, or one has the probability 0.
+
+    Source: F. Jelinek et al., Perplexity: a measure of the difficulty of speech recognition tasks, JASA 62 (1977).
+    """
+    if not tokens or any(not token.probability > 0 for token in tokens):
+        raise DataError("There are no token probabilities to measure.", "Ask for the reply with logprobs=1.")
+    return math.exp(-sum(math.log(token.probability) for token in tokens) / len(tokens))
+
+
+def measure_repetition(text: str, size: int = 3) -> float:
+    """Return the share of word sequences that stood in the text before, from 0 to almost 1; 0 for fewer words.
+
+    Args:
+        text: any text; capitals do not count.
+        size: words in a sequence, at least 1.
+
+    Raises:
+        DataError: the text has no word, or `size` is below 1.
+
+    Source: the measure seq-rep-n of S. Welleck et al., Neural text generation with unlikelihood training (2020), on
+    words instead of tokens.
+    """
+    words = [word.lower() for word in WORD.findall(text)]
+    if size < 1 or not words:
+        raise DataError("There is no word to measure, or no length of a sequence.", "Give a text, and size=3.")
+    runs = [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def measure_readability(text: str) -> float:
+    """Return Flesch's reading ease: about 100 for very easy English, below 30 for very difficult; it may leave 0 to 100.
+
+    It sees only the length of sentences and words. Syllables are counted as groups of vowels, which errs by a few.
+
+    Raises:
+        DataError: the text has no word.
+
+    Source: R. Flesch, A new readability yardstick, Journal of Applied Psychology 32 (1948).
+    """
+    words = WORD.findall(text)
+    if not words:
+        raise DataError("There is no word to measure.", "Give a text in English.")
+    num_sentences = max(1, len(SENTENCE_END.findall(text.strip())))
+    num_syllables = sum(count_syllables(word) for word in words)
+    return 206.835 - 1.015 * len(words) / num_sentences - 84.6 * num_syllables / len(words)
+
+
+def count_syllables(word: str) -> int:
+    """Return the syllables of an English word, at least 1: groups of vowels, without a silent e at the end."""
+    lower = word.lower()
+    groups = re.findall(r"[aeiouy]+", lower)
+    is_silent = lower.endswith("e") and not lower.endswith(("le", "ee")) and len(groups) > 1
+    return max(1, len(groups) - is_silent)

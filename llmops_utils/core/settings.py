@@ -1,0 +1,208 @@
+"""Settings from the environment and `.env`, typed and checked; the paths of the course.
+
+The environment wins over `.env`. Every setting begins with ``LLMOPS_``; a provider's key may also stand in
+the provider's own variable (``OPENAI_API_KEY`` and so on, see the catalog).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import KeyMalformed, SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"
+NOTEBOOKS = ROOT / "notebooks"
+PREFIX = "LLMOPS_"
+LIVE_EXAMPLES = 8  # of each test split, so that a chapter takes at most three minutes on two cores
+
+Mode = Literal["live", "record", "replay", "auto", "fill"]
+
+
+class Settings(BaseSettings):
+    """All settings of the course. Build it with `load_settings`, which turns faults into clear errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        str_strip_whitespace=True,
+    )
+
+    mode: Mode = Field(
+        "live",
+        description="live: ask the model. replay: answer from recordings only. "
+        "auto: from a recording where there is one, else live. record: ask and store. "
+        "fill: as auto, and store what was asked.",
+    )
+    provider: str | None = Field(None, description="embedded (default), openai, anthropic, … or custom")
+    model: str | None = Field(None, description="model name; default: the provider's in the catalog")
+    base_url: str | None = Field(None, description="address of an OpenAI-compatible server")
+    api_key: SecretStr | None = Field(None, description="key for the provider, instead of its own variable")
+    embedding_model: str | None = Field(None, description="embedding model of the provider; default: MiniLM here")
+    budget_usd: float | None = Field(None, ge=0, description="most dollars that one notebook may spend")
+    budget_tokens: int | None = Field(None, ge=0, description="most tokens that one notebook may use")
+    context: int = Field(2048, ge=256, le=131_072, description="tokens per request on the embedded server")
+    parallel: int = Field(4, ge=1, le=64, description="requests that the embedded server answers at once")
+    threads: int | None = Field(
+        None, ge=1, description="processor threads of the embedded models; default: physical cores"
+    )
+    timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
+    retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
+    examples: int | None = Field(
+        None, ge=8, description="most examples of a test split; default: all, and live on the embedded model a few"
+    )
+    results: Path | None = Field(None, description="folder for measured results; default: in home")
+    home: Path = Field(
+        default_factory=lambda: user_data_path("llmops-workbook", appauthor=False),
+        description="folder for model files and your progress",
+    )
+    progress: Path | None = Field(None, description="file of your progress; default: progress.json in the folder")
+    recordings: Path = Field(DATA / "recordings", description="folder of the recordings")
+    used_log: Path | None = Field(None, description="file that notes which recordings were asked for")
+
+    @property
+    def provider_name(self) -> str:
+        """The provider by its name in the catalog."""
+        return self.provider or ("custom" if self.base_url else "embedded")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether a model in this process is meant."""
+        return self.provider_name == "embedded"
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls of one evaluation are sent at once, unless it says so itself: LLMOPS_PARALLEL where it is set.
+
+        A model on few cores gains next to nothing from several calls, and reads a shared beginning once for each.
+        """
+        return 1 if self.is_embedded and "parallel" not in self.model_fields_set else self.parallel
+
+    @property
+    def most_examples(self) -> int | None:
+        """How many examples of a test split are used; None for all.
+
+        Asked anew on a small machine, all of them would take up to a quarter of an hour a chapter.
+        """
+        return LIVE_EXAMPLES if self.examples is None and self.mode == "live" and self.is_embedded else self.examples
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^\s/]+", url):
+            raise ValueError("must begin with http:// or https:// and name a host")
+        return url.rstrip("/") if url else url
+
+    @field_validator("home", "recordings", "progress", "results", "used_log")
+    @classmethod
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path is not None else None
+
+
+def _find_env_file() -> Path | None:
+    """Return the course's `.env`, or None where there is none or LLMOPS_NO_DOTENV is set (the tests do)."""
+    path = ROOT / ".env"
+    return None if os.environ.get(PREFIX + "NO_DOTENV") or not path.is_file() else path
+
+
+def read_environment() -> dict[str, str]:
+    """Return `.env` of the course overlaid with the process environment (the environment wins).
+
+    Raises:
+        SettingsError: `.env` is not UTF-8 text.
+    """
+    path = _find_env_file()
+    if path is None:
+        return dict(os.environ)
+    try:
+        in_file = {name: value for name, value in dotenv_values(path, encoding="utf-8-sig").items() if value}
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The file {path} is not UTF-8 text.", "Save it again as UTF-8.") from error
+    return in_file | dict(os.environ)
+
+
+def load_settings(**overrides) -> Settings:
+    """Return the settings from arguments, then the environment, then `.env`, then the defaults.
+
+    Raises:
+        SettingsError: an unknown name (with the nearest known one), a malformed value or a contradiction.
+        KeyMalformed: `LLMOPS_API_KEY` cannot be a key.
+    """
+    environment = read_environment()
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "NO_DOTENV"}
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise SettingsError(
+                f"There is no setting {name}.",
+                f"Did you mean {near[0]}?" if near else f"Remove it; the settings are {', '.join(sorted(known))}.",
+            )
+    try:
+        settings = Settings(_env_file=_find_env_file(), **overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(
+            f"The setting {name} is not usable: {first['msg']}.", f"Correct {name} in your environment or in .env."
+        ) from None
+    if settings.provider == "embedded" and settings.base_url:
+        raise SettingsError(
+            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other: one runs the model here, "
+            "the other points at a server.",
+            "Unset one of the two.",
+        )
+    if settings.provider == "custom" and not settings.base_url:
+        raise SettingsError(
+            "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL, for example to http://127.0.0.1:8000/v1."
+        )
+    if settings.api_key is not None:
+        check_key(settings.api_key.get_secret_value(), PREFIX + "API_KEY")
+    return settings
+
+
+def check_key(key: str, variable: str, pattern: str | None = None) -> None:
+    """Raise `KeyMalformed` where `key` cannot be one. The message never holds any part of the key."""
+    fault = None
+    if key != key.strip() or any(character.isspace() for character in key):
+        fault = "holds a space or a line break"
+    elif key[:1] in "'\"`" or key[-1:] in "'\"`":
+        fault = "stands in quotes"
+    elif not key.isascii():
+        fault = "holds a character that no key has (a long dash or an accent, perhaps from copying)"
+    elif re.search(r"(?i)your|<|>|\.\.\.|xxxx|change.?me|placeholder", key):
+        fault = "is still the placeholder from an example"
+    elif pattern and not re.search(pattern, key):
+        fault = f"does not look like a key of this provider (expected: {pattern})"
+    if fault:
+        raise KeyMalformed(f"The key in {variable} {fault}.", f"Copy the key again and set {variable}, in .env say.")
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Return `text` with the given secrets, and anything shaped like a key, replaced by `[key]`."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    text = re.sub(r"\b(sk|pk|rk|gsk|hf|xai|AIza|AKIA)[-_]?[A-Za-z0-9_*\-]{12,}", "[key]", text)
+    return re.sub(r"(?i)(bearer\s+)[^\s\"']{6,}", r"\1[key]", text)
+
+
+def count_cores() -> int:
+    """Return the number of physical cores, at least 1.
+
+    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
+    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
+    """
+    import psutil
+
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1

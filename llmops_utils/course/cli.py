@@ -1,0 +1,295 @@
+"""The command line: `python -m llmops_utils COMMAND`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core import ROOT, DataError, WorkbookError, load_settings
+from ..models import choose_local_models, load_catalog
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
+)
+models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
+app.add_typer(models, name="models")
+
+
+@app.command()
+def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True) -> None:
+    """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
+    from .doctor import diagnose
+
+    if _needs_weights():
+        fetch()
+    diagnosis = diagnose()
+    print(diagnosis, flush=True)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if not browser or not _has_browser():
+        print("\nThere is no browser to open here: open the address that JupyterLab prints below.\n", flush=True)
+        command.append("--no-browser")
+    try:
+        environment = os.environ | {"JUPYTER_CONFIG_PATH": _list_config_paths()}
+        sys.exit(subprocess.call(command, cwd=ROOT, env=environment))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _list_config_paths() -> str:
+    """Return Jupyter's configuration paths with the course's own, which turns off the question about news."""
+    own = str(Path(__file__).with_name("lab_config"))
+    return os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_CONFIG_PATH")]))
+
+
+def _has_browser() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return sys.platform != "linux" or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("WSL_DISTRO_NAME")
+    )
+
+
+def _needs_weights() -> bool:
+    settings = load_settings()
+    return settings.mode != "replay" and settings.is_embedded
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and say for each fault what to do."""
+    from .doctor import diagnose
+
+    diagnosis = diagnose()
+    print(diagnosis)
+    sys.exit(0 if diagnosis.is_healthy else 1)
+
+
+@models.command("list")
+def list_models() -> None:
+    """List the models that run on this machine, and whether their files are there."""
+    from ..models import has_weights
+
+    home = load_settings().home
+    for model in load_catalog().local.values():
+        state = "here" if has_weights(model, home) else "not fetched"
+        size = model.megabytes or round(sum(packaged.bytes for packaged in model.files) / 1e6)
+        print(f"{model.name:26} {size:>5} MB  {model.licence:30} {state}")
+
+
+@models.command("fetch")
+def fetch() -> None:
+    """Fetch the embedded chat model and the embedding model, as far as they are missing."""
+    from ..models import fetch_weights
+
+    settings = load_settings()
+    for model in choose_local_models(settings):
+        fetch_weights(model, settings.home)
+
+
+@models.command("pull")
+def pull(name: str) -> None:
+    """Fetch one model of the catalog, then say how to use it."""
+    from ..models import fetch_weights
+
+    model = load_catalog().find_local(name)
+    fetch_weights(model, load_settings().home)
+    setting = "LLMOPS_MODEL" if model.kind == "chat" else "LLMOPS_EMBEDDING_MODEL"
+    print(f"{name} is here. To use it, put into .env:  {setting}={name}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 opens it to the class.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.")] = 8080,
+) -> None:
+    """Serve the embedded model to a class. Prints the path of a file with the settings for the students."""
+    import threading
+
+    from ..models import fetch_weights, start_server
+
+    settings = load_settings()
+    model, _ = choose_local_models(settings)
+    paths = fetch_weights(model, settings.home)
+    server = start_server(
+        next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, host, port
+    )
+    address = server.base_url if host != "0.0.0.0" else f"http://(the address of this machine):{port}/v1"
+    card = settings.home / "class.env"
+    card.touch(mode=0o600)
+    card.write_text(
+        f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n", encoding="utf-8"
+    )
+    print(
+        f"Serving {model.name} at {address}. The students' settings, with the key, are in {card}: "
+        "they save it as .env beside README.md. Stop with Ctrl-C.",
+        flush=True,
+    )
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        card.unlink(missing_ok=True)
+
+
+@app.command("notebooks")
+def make_notebooks(
+    names: Annotated[list[str] | None, typer.Argument(help="Names, such as 01_llm_basics; default: all.")] = None,
+) -> None:
+    """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
+    from .notebooks import list_notebooks, store_outputs
+
+    for path in [_find_notebook(name) for name in names] if names else list_notebooks():
+        print(f"{path.name} …", flush=True)
+        store_outputs(path)
+
+
+def _find_notebook(name: str) -> Path:
+    """Return the notebook of that name. Raises `DataError` with the known names."""
+    from .notebooks import list_notebooks
+
+    known = {path.stem: path for path in list_notebooks()}
+    if Path(name).stem not in known:
+        raise DataError(f"There is no notebook “{name}”.", f"Choose one of {', '.join(known)}.")
+    return known[Path(name).stem]
+
+
+@app.command("test")
+def run_tests(
+    names: Annotated[list[str] | None, typer.Argument(help="With --live: only these notebooks; default: all.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the embedded model instead of the recordings.")] = False,
+) -> None:
+    """Run the tests: lint, unit tests and every notebook against the recordings; or the live tests."""
+    steps = [["ruff", "check"], ["ruff", "format", "--check"], ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"]]
+    environment = dict(os.environ)
+    if live:
+        fetch()
+        environment["WORKBOOK_LIVE"] = "1"
+        chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
+        steps = [
+            ["pytest", "-m", "live", "tests"],
+            ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
+        ]
+    for step in steps:
+        code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
+        if code:
+            sys.exit(code)
+
+
+@app.command()
+def record(name: str) -> None:
+    """Ask the configured model all of a notebook's questions anew and store its answers as recordings.
+
+    The recordings of other models stay. Recordings of this model that the notebook no longer asks for go.
+    """
+    from .notebooks import record_notebook
+
+    path = _find_notebook(name)
+    num_kept, num_dropped = record_notebook(path)
+    print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
+
+
+@app.command("gate")
+def run_gate_command(
+    name: Annotated[str, typer.Argument(help="The prompt, such as route_message.")],
+    candidate: Annotated[str, typer.Option(help="A revision or version; default: the highest revision.")] = "",
+    num: Annotated[int | None, typer.Option(help="Only so many examples; default: the whole split.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+    recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_operating_llms",
+) -> None:
+    """Compare a candidate prompt with the one in production on its own data set.
+
+    Exit code 0: pass. 3: worse beyond chance. 4: too dear. 5: too few examples to tell. 1: an error, nothing decided.
+    """
+    from ..models import Model
+    from ..operations import choose_folder, run_gate
+
+    settings = load_settings()
+    if settings.most_examples != settings.examples:
+        os.environ["LLMOPS_EXAMPLES"] = "1000000"  # a release is decided on all its examples, also live
+    chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
+    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
+    print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
+    sys.exit(decision.exit_code)
+
+
+@app.command("promote")
+def promote_prompt(
+    name: str,
+    revision: int,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+) -> None:
+    """Put a revision of a prompt into production."""
+    from ..operations import choose_folder, promote
+
+    print(
+        f"In production: {name}, revision {promote(name, revision, folder or choose_folder(name), note).production.revision}."
+    )
+
+
+@app.command("roll-back")
+def roll_back_prompt(
+    name: str,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+) -> None:
+    """Put the revision back into production that was there before the present one."""
+    from ..operations import choose_folder, roll_back
+
+    print(
+        f"In production: {name}, revision {roll_back(name, folder or choose_folder(name), note).production.revision}."
+    )
+
+
+@app.command("grade")
+def grade_files(
+    files: Annotated[list[Path], typer.Argument(help="Submissions of chapter 13.")],
+    csv: Annotated[Path | None, typer.Option(help="Write a table of all of them to this file.")] = None,
+) -> None:
+    """Grade submissions of the capstone: one as a table, several a line each.
+
+    Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
+    """
+    from .grading import Grade, grade_submission, tabulate_grades
+
+    grades: list[Grade] = []
+    num_unread = 0
+    for file in files:
+        try:
+            grades.append(grade_submission(file))
+        except WorkbookError as error:
+            num_unread += 1
+            print(f"{file}: {error}", file=sys.stderr)
+    for grade in grades:
+        print(grade if len(files) == 1 else grade.line)
+    if csv is not None:
+        try:
+            tabulate_grades(grades).to_csv(csv, index=False)
+        except OSError as error:
+            raise DataError(
+                f"{csv} cannot be written ({error.strerror}).", "Name a file in a folder of yours."
+            ) from error
+    sys.exit(2 if num_unread else 0)
+
+
+def main() -> None:
+    """Run the command line; an error of this package becomes its message and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a Windows console may lack some of our characters
+    try:
+        app()
+    except WorkbookError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,190 @@
+"""Execute the notebooks, store their outputs, and seal them.
+
+The seal is a checksum of a notebook's code, of its outputs and of its recordings, in the notebook's metadata.
+It makes visible what a comparison of outputs cannot see: a picture, a comment, a recorded answer that only a
+widget shows.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings
+from ..evaluation import ship_results
+from ..models import Recordings, hash_key
+
+SEAL = "workbook_seal"
+KEPT_METADATA = ("tags", "jupyter")
+
+
+class NotebookFailed(WorkbookError):
+    """A cell raised; the notebook on disk is unchanged."""
+
+
+def list_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the notebooks in order. Raises `DataError` where there is none."""
+    found = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
+    if not found:
+        raise DataError(f"There is no notebook in {folder}.", "Restore them: `git checkout notebooks`.")
+    return found
+
+
+def compute_seal(notebook: dict, recordings: Path) -> dict[str, str]:
+    """Return the checksums of code, outputs and recordings of a notebook in its JSON form."""
+    code = [[cell["id"], _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    outputs = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    stored = recordings.read_bytes().replace(b"\r\n", b"\n") if recordings.is_file() else b""
+    return {
+        "code": _hash(json.dumps(code, ensure_ascii=False).encode()),
+        "outputs": _hash(json.dumps(_join_lines(outputs), ensure_ascii=False, sort_keys=True).encode()),
+        "recordings": _hash(stored),
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _join(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _join_lines(value: object) -> object:
+    """Return outputs with their lists of lines joined, the form that does not depend on the writer."""
+    if isinstance(value, dict):
+        return {
+            key: _join(part) if key == "text" or ("/" in key and not key.endswith("json")) else _join_lines(part)
+            for key, part in value.items()
+        }
+    return [_join_lines(part) for part in value] if isinstance(value, list) else value
+
+
+def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **environment: str):
+    """Execute a notebook object in a kernel of its own and return it.
+
+    Args:
+        notebook: from nbformat, version 4; its outputs are replaced.
+        folder: where the kernel starts.
+        mode: the mode of the recordings.
+        timeout_s: most seconds for one cell.
+        environment: further variables for the kernel.
+
+    Raises:
+        NotebookFailed: a cell raised, or took too long.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+    before = dict(os.environ)
+    resources = {"metadata": {"path": str(folder)}}
+    try:
+        with tempfile.TemporaryDirectory(prefix="workbook-home-") as home:
+            os.environ |= {"LLMOPS_MODE": mode, **environment}
+            if mode == "replay":  # what is stored must not depend on who makes it: a new learner's empty home
+                for name in [name for name in os.environ if name.startswith("LLMOPS_")]:
+                    if name not in ("LLMOPS_MODE", "LLMOPS_RECORDINGS", "LLMOPS_RESULTS"):
+                        del os.environ[name]
+                os.environ |= {"LLMOPS_HOME": home, "LLMOPS_NO_DOTENV": "1"}
+            NotebookClient(notebook, timeout=timeout_s, kernel_name="python3", resources=resources).execute()
+    except (CellExecutionError, CellTimeoutError) as error:
+        raise NotebookFailed(str(error)[-3000:], "Mend the cell and run `make notebooks` again.") from None
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return notebook
+
+
+def solve_notebook(notebook, chapter: str):
+    """Return a copy of a notebook with the solutions in its exercise cells, which are tagged `exercise:01.2`."""
+    from .exercises import load_exercises
+
+    exercises, quiz = load_exercises(chapter)
+    solutions = {exercise.id: exercise.solution_code for exercise in exercises}
+    letters = ", ".join(repr("abcdef"[question.answer]) for question in quiz.questions)
+    solutions[quiz.id] = f"quiz.check({letters})"
+    solved = copy.deepcopy(notebook)
+    for cell in solved.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("exercise:"):
+                cell.source = solutions.pop(tag.removeprefix("exercise:"))
+    if solutions:
+        raise DataError(f"{chapter} has no cell for the exercises {', '.join(solutions)}.", "Tag a cell `exercise:ID`.")
+    return solved
+
+
+def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> tuple[int, int]:
+    """Record what a notebook asks, as it is and solved; return how many recordings are kept and dropped.
+
+    Recordings of other models stay. Those of this model that nothing asked for are dropped.
+
+    Args:
+        path: the notebook.
+        mode: record asks everything anew, fill only what is missing.
+        timeout_s: most seconds for one cell.
+
+    Raises:
+        NotebookFailed: a cell raised; recordings made so far are kept.
+    """
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    recordings = Recordings(load_settings().recordings / f"{path.stem}.jsonl")
+    # From an index that is there already no text is embedded, so its recording would count as not asked for.
+    shutil.rmtree(load_settings().home / "indexes", ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="workbook-used-") as folder:
+        log = Path(folder) / "used.txt"
+        log.touch()
+        # What is solved here must not count as the learner's progress, so that is kept elsewhere.
+        environment = {
+            "LLMOPS_USED_LOG": str(log),
+            "LLMOPS_PROGRESS": str(Path(folder) / "progress.json"),
+            "LLMOPS_RESULTS": str(Path(folder) / "results"),
+        }
+        run_notebook(copy.deepcopy(notebook), path.parent, mode, timeout_s, **environment)
+        run_notebook(solve_notebook(notebook, path.stem), path.parent, "fill", timeout_s, **environment)
+        used = set(log.read_text(encoding="utf-8").split())
+    names = {recording.model for recording in recordings if hash_key(recording.key) in used}
+    num_dropped = 0
+    if len(recordings):
+        num_dropped = recordings.tidy(lambda one: one.model not in names or hash_key(one.key) in used)
+    return len(recordings), num_dropped
+
+
+def store_outputs(path: Path, timeout_s: int = 300) -> None:
+    """Record what a notebook asks and is not recorded yet, then store the outputs of its replay.
+
+    So a stored output is what every reader's replay gives. Exercises are stored as the learner meets them.
+
+    Raises:
+        NotebookFailed: a cell raised; the notebook is as it was.
+    """
+    import nbformat
+
+    record_notebook(path, "fill", timeout_s)
+    with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
+        notebook = nbformat.read(path, as_version=4)
+        notebook = run_notebook(notebook, path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
+        ship_results(Path(results), int(path.stem[:2]))
+    clean_notebook(notebook)
+    notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")
+    part = path.with_suffix(".part")
+    part.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8", newline="\n")
+    os.replace(part, path)
+
+
+def clean_notebook(notebook) -> None:
+    """Strip what changes from run to run and says nothing: times, widget state, the kernel's exact version."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        cell.metadata = {name: value for name, value in cell.metadata.items() if name in KEPT_METADATA}
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)

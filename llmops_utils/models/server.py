@@ -1,0 +1,103 @@
+"""The embedded model server: llama.cpp in this process, on loopback, with a random port and a random key."""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core import ServerError, count_cores
+
+# llama.cpp keeps what it has read of earlier prompts, by default up to 8 GiB: too much for an old laptop. A prompt of
+# 600 tokens takes about 14 MiB with the smallest model.
+CACHE_MIB = 256
+
+_lock = threading.Lock()
+_running: dict[tuple, EmbeddedServer] = {}
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """A running server: where it listens and the key it wants. It ends with the process, or with `close_servers`."""
+
+    base_url: str
+    api_key: str
+    model: str
+    handle: object
+
+    def __repr__(self) -> str:
+        return f"EmbeddedServer({self.model!r} at {self.base_url})"  # the key stays out of outputs
+
+
+def start_server(
+    weights: Path,
+    model: str,
+    context: int = 2048,
+    parallel: int = 4,
+    threads: int | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    api_key: str | None = None,
+) -> EmbeddedServer:
+    """Start a server and return it, ready to answer.
+
+    Args:
+        weights: a GGUF file.
+        model: the name by which replies speak of the model.
+        context: tokens per request, prompt and reply together.
+        parallel: requests that are answered at once; each has its own context, so memory grows with both.
+        threads: processor threads; default: the number of physical cores.
+        host: where to listen; anything but loopback opens the server to the network.
+        port: 0 chooses a free one.
+
+    Raises:
+        ServerError: the library does not load, or the server does not start.
+    """
+    try:
+        import xllamacpp
+    except (ImportError, OSError) as error:
+        raise ServerError(
+            f"The llama.cpp library does not load ({error}).", "Run `python -m llmops_utils doctor`."
+        ) from error
+    key = api_key or secrets.token_urlsafe(24)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = {model}
+    params.hostnames = [host]
+    params.port = port
+    params.api_keys = [key]
+    params.n_parallel = parallel
+    params.n_ctx = context * parallel
+    params.cpuparams.n_threads = threads or count_cores()
+    params.use_jinja = True
+    params.cache_ram_mib = CACHE_MIB
+    params.verbosity = -1
+    params.ui = False
+    try:
+        handle = xllamacpp.Server(params)
+        address = handle.listening_address
+    except Exception as error:  # the binding raises plain RuntimeError and ValueError of its own kinds
+        raise ServerError(
+            f"The model server did not start from {weights.name} ({error}).",
+            f"It needs about {context * parallel} tokens of context in memory: close other programs, or set "
+            "LLMOPS_PARALLEL=1. If that does not help: python -m llmops_utils doctor.",
+        ) from error
+    return EmbeddedServer(f"{address}/v1", key, model, handle)
+
+
+def share_server(weights: Path, model: str, context: int, parallel: int, threads: int | None) -> EmbeddedServer:
+    """Return this process's server for the model, started at the first call."""
+    wanted = (str(weights), model, context, parallel, threads)
+    with _lock:
+        if wanted not in _running:
+            _running[wanted] = start_server(weights, model, context, parallel, threads)
+        return _running[wanted]
+
+
+@atexit.register
+def close_servers() -> None:
+    """End all servers of this process."""
+    with _lock:
+        _running.clear()

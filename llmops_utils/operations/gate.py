@@ -1,0 +1,314 @@
+"""The gate before production: is a candidate prompt shown to be no worse than the one in production?
+
+A test for a difference is the wrong question here: with few examples it finds none, and a bad prompt slips through
+because nothing was shown. The gate asks for *non-inferiority*: the lower bound of the interval of the difference must
+lie above minus the margin. A candidate that is worse by the margin or more then passes in at most about 5 % of cases,
+at any number of examples; what few examples cost is that good candidates are held up, as "too few examples".
+
+Source: S. Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority (2010), chapter 5.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core import DataError, PromptError
+from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
+from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Estimate, Report, compare, evaluate, find_z, format_points
+from ..models import Model, Reply
+from ..prompts import PROMPTS, Prompt, load_prompt
+from .releases import load_production, load_release
+
+CONFIDENCE = 0.9  # of the two-sided interval, so that its lower bound alone is wrong in 5 % of cases
+EXIT_CODES = {"pass": 0, "regression": 3, "price": 4, "too few": 5}
+MAX_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """A task of sorting messages: the field of a message that holds the label, and the labels."""
+
+    field: str
+    labels: tuple[str, ...]
+
+    def load_examples(self, split: str, num: int | None = None) -> list[Example]:
+        """Return the first `num` examples of a split, without messages that have none of the labels."""
+        return make_examples(self._list_messages(split)[:num], "text", self.field)
+
+    def choose_shots(self, num: int) -> list[tuple[str, str]]:
+        """Return `num` pairs of text and label from the split `shots`, going round the labels."""
+        queues: dict[str, list[Message]] = {}
+        for message in self._list_messages("shots"):
+            queues.setdefault(getattr(message, self.field), []).append(message)
+        rounds = itertools.zip_longest(*queues.values())
+        shots = [message for listed in rounds for message in listed if message is not None]
+        return [(message.text, getattr(message, self.field)) for message in shots[:num]]
+
+    def _list_messages(self, split: str) -> list[Message]:
+        return [one for one in load_messages(split) if getattr(one, self.field) in self.labels]
+
+
+TASKS = {
+    "intent": LabelTask("intent", INTENTS),
+    "product": LabelTask("product", ("kettle", "grinder", "scale")),
+    "sentiment": LabelTask("sentiment", SENTIMENTS),
+    "urgency": LabelTask("urgency", URGENCIES),
+    "desk": LabelTask("intent", ("delivery", "repair", "payment", "account")),
+}
+
+
+def bound_change(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Return the mean of after minus before on the same examples, with an interval that small samples do not fool.
+
+    Where the two never differ, a bootstrap interval has no width and five examples would seem to prove equality. The
+    score interval for paired right and wrong keeps its width: with no flip at all in n examples its lower bound is
+    -z² / (n + z²).
+
+    Args:
+        before: shape (n,), scores in [0, 1], n at least 1.
+        after: shape (n,), the scores on the same examples in the same order.
+        confidence: coverage of the two-sided interval, in (0, 1).
+
+    Raises:
+        DataError: the scores do not pair, there are none, or one is outside [0, 1].
+
+    Source: T. Tango, Equivalence test and confidence interval for the difference in proportions for the paired-sample
+    design, Statistics in Medicine 17 (1998). For scores between 0 and 1: D. G. Bonett and R. M. Price, Journal of
+    Educational and Behavioral Statistics 37 (2012), whose two added examples, one gained and one lost, are added to
+    the differences here; they wrote of right and wrong only.
+    """
+    first, second = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
+        raise DataError(
+            f"Scores of the shapes {first.shape} and {second.shape} do not pair.", "Score the same examples twice."
+        )
+    if not all(((part >= 0) & (part <= 1)).all() for part in (first, second)):
+        raise DataError("A score is not between 0 and 1.", "Use a scorer that returns scores from 0 to 1.")
+    difference = second - first
+    if np.isin(difference, (-1.0, 0.0, 1.0)).all():
+        return bound_flips(int((difference > 0).sum()), int((difference < 0).sum()), len(difference), confidence)
+    padded = np.append(difference, [1.0, -1.0])
+    reach = find_z(confidence) * padded.std() / math.sqrt(len(padded))
+    value = float(difference.mean())
+    low, high = max(-1.0, float(padded.mean() - reach)), min(1.0, float(padded.mean() + reach))
+    return Estimate(value, min(low, value), max(high, value), confidence)
+
+
+@functools.lru_cache(maxsize=4096)
+def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CONFIDENCE) -> Estimate:
+    """Return (gained - lost) / num with Tango's score interval; `bound_change` says more."""
+    from scipy.optimize import brentq
+
+    z, value = find_z(confidence), (num_gained - num_lost) / num
+
+    def compute_excess(delta: float, side: int) -> float:
+        """Return the score statistic at a supposed difference, less the limit of one side."""
+        b = (2 * num - num_gained + num_lost) * delta - num_gained - num_lost
+        c = -num_lost * delta * (1 - delta)
+        share_lost = (math.sqrt(max(0.0, b * b - 8 * num * c)) - b) / (4 * num)
+        variance = num * max(0.0, 2 * share_lost + delta * (1 - delta))
+        return num * (value - delta) - side * z * math.sqrt(variance)
+
+    tiny = 1e-9
+    low = -1.0 if value == -1 else brentq(compute_excess, -1 + tiny, value - tiny, args=(1,))
+    high = 1.0 if value == 1 else brentq(compute_excess, value + tiny, 1 - tiny, args=(-1,))
+    return Estimate(value, float(low), float(high), confidence)
+
+
+def choose_outcome(change: Estimate, margin: float) -> str:
+    """Return what an interval of the change means for a release: `pass`, `regression` or `too few`."""
+    if change.high < 0:
+        return "regression"
+    return "pass" if change.low > -margin else "too few"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate says of a candidate.
+
+    Attributes:
+        outcome: `pass`; `regression`: worse beyond chance; `price`: too dear; `too few`: the examples do not show
+            that it is no worse than the margin allows.
+        comparison: the candidate against production.
+        change: the difference of the scores with the interval that the gate uses.
+        margin: how much may be lost.
+        usd_per_1000: list price of 1,000 requests, before and after.
+        max_usd_per_1000: the limit, or None.
+        num_needed: about how many examples would let it pass if they went on like these; None where none would.
+    """
+
+    outcome: str
+    comparison: Comparison
+    change: Estimate
+    margin: float
+    usd_per_1000: tuple[float, float]
+    max_usd_per_1000: float | None
+    num_needed: int | None
+
+    @property
+    def passes(self) -> bool:
+        """Whether the candidate may go into production."""
+        return self.outcome == "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 3 for a regression, 4 for the price, 5 for too few examples."""
+        return EXIT_CODES[self.outcome]
+
+    @property
+    def reason(self) -> str:
+        """The outcome in a sentence, with its figures."""
+        points = f"{format_points(self.change)} (90 % interval, n = {self.comparison.num})"
+        margin = f"the margin of {100 * self.margin:.0f} points"
+        if self.outcome == "regression":
+            return f"worse than production beyond chance: {points}."
+        if self.outcome == "price":
+            return (
+                f"no worse than {margin} allows, {points}, but 1,000 requests would cost ${self.usd_per_1000[1]:.3f}; "
+                f"${self.max_usd_per_1000:.3f} are allowed."
+            )
+        if self.outcome == "pass":
+            return f"shown to lose less than {margin}: {points}."
+        more = (
+            f"About {self.num_needed} examples would tell, if they went on like these."
+            if self.num_needed
+            else "More examples like these would not let it pass."
+        )
+        return f"a loss of more than {margin} is not excluded: {points}. {more}"
+
+    def __str__(self) -> str:
+        names = f"{self.comparison.candidate.name} against {self.comparison.baseline.name}"
+        return f"{self.outcome.upper()}. {names}: {self.reason}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        before, after = (f"${usd:.3f}" for usd in self.usd_per_1000)
+        link = ": " if self.outcome == "too few" else " is "  # that reason is a sentence of its own
+        price = f"1,000 requests at the list price of {PRICED_AT[1]}: {before} → {after}"
+        return (
+            '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
+            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)}{link}"
+            f"{html.escape(self.reason)}<div style='opacity:.7;font-size:85%'>"
+            f"{html.escape(str(self.comparison.baseline))}<br>{html.escape(str(self.comparison.candidate))}<br>"
+            f"{html.escape(price)}</div></div>"
+        )
+
+
+def decide(
+    production: Report, candidate: Report, margin: float = 0.1, max_usd_per_1000: float | None = None
+) -> Decision:
+    """Return the gate's decision on two reports over the same examples.
+
+    Raises:
+        DataError: the reports do not pair, or a system failed with an error, which says nothing about its prompt.
+    """
+    if not 0 < margin < 1:
+        raise DataError(f"{margin} is no margin.", "Give a share between 0 and 1, such as 0.1 for 10 points.")
+    for report in (production, candidate):
+        if report.num_failed:
+            error = next(row.error for row in report.rows if row.error)
+            raise DataError(
+                f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples, so nothing is "
+                f"decided. The first error: {error}",
+                "Mend the cause, then run the gate again.",
+            )
+    comparison = compare(production, candidate)
+    change = bound_change(production.scores, candidate.scores)
+    prices = (production.price_at(*PRICED_AT), candidate.price_at(*PRICED_AT))
+    outcome = choose_outcome(change, margin)
+    if outcome == "pass" and max_usd_per_1000 is not None and prices[1] > max_usd_per_1000:
+        outcome = "price"
+    differences = candidate.scores - production.scores
+    needed = (
+        _count_needed(float(differences.mean()), float(differences.var()), margin) if outcome == "too few" else None
+    )
+    if needed is not None:
+        needed = max(needed, comparison.num + 1)
+    return Decision(outcome, comparison, change, margin, prices, max_usd_per_1000, needed)
+
+
+def _count_needed(mean: float, variance: float, margin: float) -> int | None:
+    """Return the n at which a change with this mean and variance clears the margin, None where it never does."""
+    z = find_z(CONFIDENCE)
+    room = mean + margin
+    if room <= 0:
+        return None
+    # Without a single flip the variance is unknown, not 0: the score interval's own width at zero flips.
+    return math.ceil(max(z * z * variance / room**2, z * z * (1 - margin) / margin if variance == 0 else 0))
+
+
+def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 0) -> Callable:
+    """Return a system that asks the model with a prompt for one of the task's labels.
+
+    The prompt's only variable is `message`. Examples stand before the message as earlier turns, in the prompt's form.
+    """
+    if prompt.variables != {"message"}:
+        raise PromptError(
+            f"The gate gives {prompt.label} the variable message, and it has "
+            f"{', '.join(sorted(prompt.variables)) or 'none'}.",
+            "Write {{ message }} where the customer's text goes, or use evaluate and decide yourself.",
+        )
+    turns = []
+    for text, label in task.choose_shots(num_shots):
+        turns += [prompt.render(message=text)[-1], {"role": "assistant", "content": label}]
+
+    def ask(text: str) -> Reply:
+        *beginning, message = prompt.render(message=text)
+        return model.chat([*beginning, *turns, message], choices=list(task.labels), max_tokens=MAX_TOKENS)
+
+    return ask
+
+
+def run_gate(
+    name: str,
+    model: Model,
+    candidate: int | str | None = None,
+    folder: Path = PROMPTS,
+    num: int | None = None,
+    parallel: int | None = None,
+) -> Decision:
+    """Return whether a candidate may take the place of the version in production, measured on the prompt's own data.
+
+    Args:
+        name: the prompt; its `release.json` names the task and the limits.
+        model: what both versions are asked with; in replay its recordings.
+        candidate: a revision or version; default: the highest revision.
+        folder: the registry.
+        num: only so many examples, at least 2; default: as many as the release says.
+        parallel: requests at once; default: as in `evaluate`.
+
+    Raises:
+        PromptError: nothing is in production, the candidate is, or a file is malformed.
+        DataError: the task is unknown, `num` too small, or a call failed.
+        RecordingMissing: in replay, a reply was not recorded.
+    """
+    release = load_release(name, folder)
+    present, new = load_production(name, folder), load_prompt(name, candidate, folder)
+    if release.task not in TASKS:
+        raise DataError(f"{name} has the task “{release.task}”.", f"There is: {', '.join(TASKS)}.")
+    if present.version == new.version:
+        raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
+    task = TASKS[release.task]
+    if num is not None and num < 2:
+        raise DataError(f"{num} examples are too few to compare.", "Give at least 2, or leave num out.")
+    examples = task.load_examples(release.split, num or release.num_examples)
+    reports = [
+        evaluate(
+            make_system(model, prompt, task, release.num_shots),
+            examples,
+            ChoiceMatch(task.labels),
+            name=prompt.label,
+            parallel=parallel,
+        )
+        for prompt in (present, new)
+    ]
+    return decide(*reports, release.margin, release.max_usd_per_1000)

@@ -1,0 +1,119 @@
+"""Traffic with an incident in it, drawn from what the model really answered to the course's messages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core import DATA, DataError
+from ..datasets import Message, load_messages, read_csv
+from ..evaluation import PRICED_AT
+from ..models import price_tokens
+from .monitor import Request
+
+# The set-ups in which all messages were asked; `make_traffic.py` says how.
+SOURCES = ("production", "coarser model", "changed prompt", "loose model")
+# What happens, in the words of the chapter, by name.
+INCIDENTS = {
+    "none": "nothing happens",
+    "coarser model": "the provider serves coarser weights under the same name",
+    "loose model": "the provider's new version no longer keeps to the list of labels",
+    "prompt": "a change of the prompt that saves tokens goes out without the gate",
+    "questions": "a strike at the parcel service: half of all messages ask for parcels",
+}
+DRIFT_INTENT, DRIFT_SHARE = "delivery", 0.5
+
+
+@dataclass(frozen=True)
+class Served:
+    """A message as one set-up answered it."""
+
+    id: str
+    source: str
+    message: str
+    cluster: str
+    answer: str
+    score: float
+    latency_s: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def load_traffic(path: Path = DATA / "traffic.csv") -> dict[str, list[Served]]:
+    """Return the answers of each set-up, by its name, in the order of the messages. Raises `DataError`."""
+
+    def build(row: dict) -> Served:
+        if row["source"] not in SOURCES:
+            raise ValueError(f"source is “{row['source']}”, not one of {', '.join(SOURCES)}")
+        numbers = {name: int(row[name]) for name in ("prompt_tokens", "completion_tokens")}
+        return Served(**(row | numbers | {name: float(row[name]) for name in ("score", "latency_s")}))
+
+    served = read_csv(path, build)
+    traffic = {source: [one for one in served if one.source == source] for source in SOURCES}
+    for source, listed in traffic.items():
+        if [one.message for one in listed] != [one.message for one in traffic["production"]]:
+            raise DataError(f"{path.name}: “{source}” holds other messages.", "Restore it: `git checkout data`.")
+    return traffic
+
+
+def simulate_traffic(
+    traffic: dict[str, list[Served]],
+    num: int,
+    incident: str = "none",
+    start: int = 0,
+    share_graded: float = 0.2,
+    seed: int = 0,
+    messages: Sequence[Message] | None = None,
+) -> list[Request]:
+    """Return a stream of requests: messages drawn at random with replacement, each as it was really answered.
+
+    Args:
+        traffic: from `load_traffic`.
+        num: how many requests, at least 1.
+        incident: what happens, a key of `INCIDENTS`.
+        start: the number of the request at which it begins, from 0.
+        share_graded: the share of answers that a person grades, drawn at random, in [0, 1].
+        seed: makes the stream repeatable.
+        messages: default: those of the course; their intents tell which messages a drift of the questions brings.
+
+    Raises:
+        DataError: an unknown incident, or a number out of range.
+    """
+    if incident not in INCIDENTS:
+        raise DataError(f"There is no incident “{incident}”.", f"Choose one of {', '.join(INCIDENTS)}.")
+    if num < 1 or start < 0 or not 0 <= share_graded <= 1:
+        raise DataError(
+            "No stream can be drawn from these numbers.", "Give num ≥ 1, start ≥ 0, share_graded in [0, 1]."
+        )
+    random = np.random.default_rng(seed)
+    usual = traffic["production"]
+    places = random.integers(0, len(usual), num)
+    if incident == "questions":
+        intents = {message.id: message.intent for message in messages or load_messages()}
+        wanted = [place for place, one in enumerate(usual) if intents[one.message] == DRIFT_INTENT]
+        is_drifted = (random.random(num) < DRIFT_SHARE) & (np.arange(num) >= start)
+        places = np.where(is_drifted, np.array(wanted)[random.integers(0, len(wanted), num)], places)
+    is_graded = random.random(num) < share_graded
+    source = {"prompt": "changed prompt"}.get(incident, incident if incident in SOURCES else "production")
+    return [
+        _make_request(traffic[source if number >= start else "production"][place], bool(is_graded[number]))
+        for number, place in enumerate(places)
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _make_request(one: Served, is_graded: bool) -> Request:
+    return Request(
+        one.cluster,
+        one.answer,
+        one.latency_s,
+        one.prompt_tokens,
+        one.completion_tokens,
+        price_tokens(*PRICED_AT, one.prompt_tokens, one.completion_tokens),
+        one.answer == "none",
+        one.score if is_graded else None,
+    )

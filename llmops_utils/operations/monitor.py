@@ -1,0 +1,291 @@
+"""Watch a stream of requests window by window, and raise an alarm where a window does not look like quiet traffic.
+
+What is usual is learned from a reference: requests of a quiet time. Windows are drawn from it at random, thousands of
+them, each measure is computed for each, and the limit is put where hardly any of them reaches. So every measure,
+whatever its unit or distribution, has the same and known rate of false alarms per window, as long as traffic is quiet.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core import DataError
+
+NO_CODE = "(other)"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it was served.
+
+    Attributes:
+        cluster: the kind of question, known without a label: its nearest group of earlier questions, say.
+        answer: what the system said; a label here.
+        latency_s: seconds to the answer.
+        prompt_tokens: tokens read; `completion_tokens` written.
+        cost_usd: dollars.
+        is_refused: it gave no usable answer.
+        score: 0 to 1 where a person or a scorer graded it, else None.
+    """
+
+    cluster: str
+    answer: str
+    latency_s: float
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float
+    is_refused: bool = False
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a window, and which way it goes wrong.
+
+    Attributes:
+        name: what tables call it.
+        compute: from columns of shape (…, n) to numbers of shape (…); nan where there is nothing to measure.
+        is_high_bad: whether an alarm is a high value, or a low one.
+        span: how many windows are looked at together: more where a single one holds too little.
+    """
+
+    name: str
+    compute: Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], np.ndarray]
+    is_high_bad: bool = True
+    span: int = 1
+
+
+def compute_psi(shares: np.ndarray, reference: np.ndarray, num: int) -> np.ndarray:
+    """Return the population stability index of shares against those of a reference.
+
+    0 where they are equal. The thresholds 0.1 and 0.25 of the handbooks are for thousands of cases: two windows of n
+    from the same traffic differ by about (categories - 1) × (1/n + 1/m) already, 0.14 for 8 categories and n = 50.
+
+    Args:
+        shares: of the window, shape (…, k), each row sums to 1.
+        reference: shape (k,).
+        num: how many requests the window holds; half a request is added to each category, so that none is empty.
+
+    Source: N. Siddiqi, Credit Risk Scorecards (2006); the expectation: B. Yurdakul, Statistical properties of the
+    population stability index (2018).
+    """
+    k = shares.shape[-1]
+    now, before = ((part * num + 0.5) / (num + 0.5 * k) for part in (shares, reference))
+    return ((now - before) * np.log(now / before)).sum(axis=-1)
+
+
+def _compute_drift(column: str) -> Callable:
+    def compute(columns: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
+        codes = columns[column]
+        usual = reference[column]  # the shares of the codes
+        shares = (codes[..., None] == np.arange(len(usual))).mean(axis=-2)
+        return compute_psi(shares, usual, codes.shape[-1])
+
+    return compute
+
+
+def _compute_mean(column: str) -> Callable:
+    return lambda columns, reference: columns[column].mean(axis=-1)
+
+
+def _compute_quantile(column: str, share: float) -> Callable:
+    return lambda columns, reference: np.quantile(columns[column], share, axis=-1)
+
+
+def _compute_score(columns: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
+    score = columns["score"]
+    graded = ~np.isnan(score)
+    num = graded.sum(axis=-1)
+    total = np.where(graded, score, 0.0).sum(axis=-1)
+    return np.where(num > 0, total / np.maximum(num, 1), np.nan)
+
+
+MEASURES = (
+    Measure("latency p50 (s)", _compute_quantile("latency_s", 0.5)),
+    Measure("latency p95 (s)", _compute_quantile("latency_s", 0.95)),
+    Measure("tokens", _compute_mean("tokens")),
+    Measure("dollars per 1,000", _compute_mean("usd_per_1000")),
+    Measure("refusals", _compute_mean("is_refused")),
+    Measure("drift of the questions", _compute_drift("cluster"), span=4),
+    Measure("drift of the answers", _compute_drift("answer")),
+    Measure("score of the graded", _compute_score, is_high_bad=False, span=4),
+)
+
+
+@dataclass(frozen=True)
+class AlertRule:
+    """When a measure raises an alarm.
+
+    Attributes:
+        quantile: the share of quiet windows that stay within the limit, in (0.5, 1).
+        in_a_row: so many windows beyond it one after the other; a measure that looks at several windows together has
+            to stay beyond it until that many have passed that share no request.
+    """
+
+    quantile: float = 0.995
+    in_a_row: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0.5 < self.quantile < 1 or self.in_a_row < 1:
+            raise DataError(f"{self} is no rule.", "Give a quantile between 0.5 and 1, and at least 1 window in a row.")
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of the stream.
+
+    Attributes:
+        number: from 1.
+        num_served: requests up to its end.
+        values: each measure's value, by name; nan where there was nothing to measure.
+        beyond: the measures whose value is beyond its limit.
+        alarms: the measures that raise an alarm here.
+    """
+
+    number: int
+    num_served: int
+    values: dict[str, float]
+    beyond: tuple[str, ...]
+    alarms: tuple[str, ...] = field(default=())
+
+
+class Monitor:
+    """Learns what is usual from a reference, then watches a stream.
+
+    Args:
+        reference: requests of a quiet time, at least four windows of them; graded ones among them.
+        size: requests per window, at least 10.
+        rule: when to raise an alarm.
+        measures: what is watched.
+        num_resamples: windows drawn to place the limits.
+        seed: makes the limits repeatable.
+
+    Raises:
+        DataError: the reference is empty or too small.
+
+    Attributes:
+        limits: the limit of each measure, by name.
+    """
+
+    def __init__(
+        self,
+        reference: Sequence[Request],
+        size: int = 50,
+        rule: AlertRule | None = None,
+        measures: Sequence[Measure] = MEASURES,
+        num_resamples: int = 4000,
+        seed: int = 0,
+    ) -> None:
+        if size < 10:
+            raise DataError(f"A window of {size} requests is too small.", "Take at least 10; 50 is usual.")
+        if len(reference) < 4 * size:
+            raise DataError(
+                f"The reference holds {len(reference)} requests; windows of {size} need {4 * size} to learn from.",
+                "Collect more quiet traffic, or make the windows smaller.",
+            )
+        self.size, self.rule, self.measures = size, rule or AlertRule(), tuple(measures)
+        self.codes = {
+            name: [*sorted({getattr(request, name) for request in reference}), NO_CODE]
+            for name in ("cluster", "answer")
+        }
+        columns = self._make_columns(reference)
+        self.usual = {
+            name: np.bincount(columns[name], minlength=len(self.codes[name])) / len(reference) for name in self.codes
+        }
+        self.quiet = self._resample(columns, num_resamples, np.random.default_rng(seed))
+        self.limits = self.place_limits(self.rule)
+
+    def place_limits(self, rule: AlertRule) -> dict[str, float]:
+        """Return the limits that a rule puts, by the name of the measure; nan where the reference has no value."""
+        limits = {}
+        for measure in self.measures:
+            values = self.quiet[measure.name]
+            values = values[~np.isnan(values)]
+            share = rule.quantile if measure.is_high_bad else 1 - rule.quantile
+            limits[measure.name] = float(np.quantile(values, share)) if len(values) else float("nan")
+        return limits
+
+    def watch(self, stream: Iterable[Request]) -> Iterator[Window]:
+        """Return one window after the other as the stream goes on; a part of a window at its end is not judged.
+
+        Raises:
+            DataError: the stream ends before the first window is full.
+        """
+        stream, recent = iter(stream), deque(maxlen=max(measure.span for measure in self.measures))
+        in_a_row: Counter[str] = Counter()
+        for number in itertools.count(1):
+            requests = list(itertools.islice(stream, self.size))
+            if len(requests) < self.size:
+                if number == 1:
+                    raise DataError(
+                        f"The stream holds {len(requests)} requests; the first window takes {self.size}."
+                        if requests
+                        else "The stream is empty: there is nothing to watch.",
+                        "Check where the requests come from; no traffic at all is an incident of its own.",
+                    )
+                return
+            recent.append(self._make_columns(requests))
+            values = self._compute(list(recent))
+            beyond = tuple(name for name in values if self._is_beyond(name, values[name]))
+            in_a_row = Counter({name: in_a_row[name] + 1 for name in beyond})
+            alarms = tuple(name for name in beyond if in_a_row[name] >= self._count_needed(name))
+            yield Window(number, number * self.size, values, beyond, alarms)
+
+    def _find(self, name: str) -> Measure:
+        return next(measure for measure in self.measures if measure.name == name)
+
+    def _count_needed(self, name: str) -> int:
+        """Return after how many windows in a row the first and the last of them share no request."""
+        return (self.rule.in_a_row - 1) * self._find(name).span + 1
+
+    def _is_beyond(self, name: str, value: float) -> bool:
+        measure = self._find(name)
+        limit = self.limits[name]
+        return value > limit if measure.is_high_bad else value < limit  # a comparison with nan is False
+
+    def _compute(self, recent: list[dict[str, np.ndarray]]) -> dict[str, float]:
+        values = {}
+        for measure in self.measures:
+            if len(recent) < measure.span:
+                values[measure.name] = float("nan")
+                continue
+            parts = recent[-measure.span :]
+            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            values[measure.name] = float(measure.compute(columns, self.usual))
+        return values
+
+    def _resample(self, columns: dict, num: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return each measure's values on random windows of the reference, shape (num,)."""
+        total = len(columns["latency_s"])
+        quiet: dict[str, list] = {measure.name: [] for measure in self.measures}
+        for num_now in [500] * (num // 500) + ([num % 500] if num % 500 else []):
+            for measure in self.measures:
+                chosen = random.integers(0, total, (num_now, self.size * measure.span))
+                drawn = {name: values[chosen] for name, values in columns.items()}
+                quiet[measure.name].append(measure.compute(drawn, self.usual))
+        return {name: np.concatenate(values) for name, values in quiet.items()}
+
+    def _make_columns(self, requests: Sequence[Request]) -> dict[str, np.ndarray]:
+        columns = {
+            "latency_s": [request.latency_s for request in requests],
+            "tokens": [request.prompt_tokens + request.completion_tokens for request in requests],
+            "usd_per_1000": [1000 * request.cost_usd for request in requests],
+            "is_refused": [float(request.is_refused) for request in requests],
+            "score": [float("nan") if request.score is None else request.score for request in requests],
+        }
+        arrays = {name: np.array(values, dtype=float) for name, values in columns.items()}
+        for name, codes in self.codes.items():
+            numbers = {code: number for number, code in enumerate(codes)}
+            found = [numbers.get(getattr(request, name), len(codes) - 1) for request in requests]
+            arrays[name] = np.array(found, dtype=int)
+        return arrays
+
+
+def find_first_alarm(windows: Iterable[Window], after: int = 0) -> Window | None:
+    """Return the first window with an alarm that ends after so many requests, None where there is none."""
+    return next((window for window in windows if window.alarms and window.num_served > after), None)

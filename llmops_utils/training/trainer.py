@@ -1,0 +1,340 @@
+"""Training runs: the loop, what a run leaves behind, and runs that are recorded and given back like replies."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..core import DataError, RecordingMissing, Settings, load_settings
+from ..models import Provenance, Recording, Recordings, hash_key, make_key
+from .gradients import compute_loss
+from .ngrams import average_bits
+from .optimiser import Optimiser
+from .tokenizer import END_ID, Encoded
+from .transformer import Architecture, Transformer
+
+NAME = "small transformer"  # what the recordings call its maker
+SAMPLE_TOKENS = 60
+BATCH_TEXTS = 16  # windows that are measured at once
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        num_steps: updates of the parameters.
+        batch: windows of text in each update; each is as long as the context.
+        drop: share of values that are dropped at random, against overfitting.
+        rate: multiplies the rates of the optimiser; below 1 for fine-tuning.
+        num_looks: how often the dev texts are measured on the way, evenly spread.
+        keeps_best: whether the parameters of the best look are kept (early stopping), or those of the last step.
+        seed: draws the first parameters, the windows and what is dropped.
+    """
+
+    num_steps: int
+    batch: int = 4
+    drop: float = 0.0
+    rate: float = 1.0
+    num_looks: int = 5
+    keeps_best: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.num_looks <= self.num_steps and self.batch >= 1 and 0 <= self.drop < 1 and self.rate > 0):
+            raise DataError(
+                f"{self} cannot be followed.",
+                "Give at least one step and one look, no more looks than steps, and a drop below 1.",
+            )
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model stands after some steps: bits per byte on what it trains on and on dev, and ids that it wrote."""
+
+    step: int
+    train_bits: float
+    dev_bits: float
+    sample: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training leaves behind.
+
+    Attributes:
+        looks: the stands on the way.
+        best_step: the look whose parameters were kept.
+        bits: for each set of texts that was measured at the end, the bits per byte of each text.
+        average: the same over the bytes of each set.
+        duration_s: seconds of training, measuring on the way included.
+        num_tokens: tokens that were trained on, each as often as it was read.
+        packed: the parameters, or None where they were not to be kept.
+        key: by what the run is found again.
+    """
+
+    name: str
+    architecture: Architecture
+    recipe: Recipe
+    looks: tuple[Look, ...]
+    best_step: int
+    bits: dict[str, tuple[float, ...]]
+    average: dict[str, float]
+    duration_s: float
+    provenance: Provenance
+    packed: str | None
+    key: str
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that were read in training, each as often as it was read."""
+        return self.recipe.num_steps * self.recipe.batch * self.architecture.context
+
+    @cached_property
+    def model(self) -> Transformer:
+        """The trained model. Raises `DataError` where the run did not keep it."""
+        if self.packed is None:
+            raise DataError(f"The run “{self.name}” did not keep its parameters.", "Train with keeps_model=True.")
+        model = Transformer(self.architecture)
+        model.unpack_weights(self.packed)
+        return model
+
+    def __str__(self) -> str:
+        measured = ", ".join(f"{value:.3f} bits per byte on {name}" for name, value in self.average.items())
+        return (
+            f"{self.name}: {measured} (step {self.best_step} of {self.recipe.num_steps}, "
+            f"{self.architecture.num_parameters:,} parameters, {self.duration_s:.0f} s, {self.provenance})"
+        )
+
+    __repr__ = __str__
+
+
+def use_one_thread(function: Callable) -> Callable:
+    """Return the function, which then calculates with one thread.
+
+    The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
+    products waits for it: 17 times as slow was seen with OpenBLAS.
+    """
+
+    @functools.wraps(function)
+    def run(*arguments, **options):
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):
+            return function(*arguments, **options)
+
+    return run
+
+
+@use_one_thread
+def measure_bits(model: Transformer, encoded: Sequence[Encoded]) -> list[float]:
+    """Return the bits per byte of each text, its mark of the start given.
+
+    A text that is longer than the context is read in windows that overlap by half, so that all but the first tokens
+    are predicted from at least half a context.
+    """
+    context = model.architecture.context
+    windows = []
+    for number, one in enumerate(encoded):
+        first = 1
+        while first < len(one.ids):
+            last = min(first + (context if first == 1 else max(1, context // 2)), len(one.ids))
+            begin = max(0, last - 1 - context)
+            windows.append((one.ids[begin : last - 1], one.ids[first:last], number))
+            first = last
+    totals = [0.0] * len(encoded)
+    windows.sort(key=lambda window: len(window[0]))  # so that a batch needs little padding
+    for start in range(0, len(windows), BATCH_TEXTS):
+        batch = windows[start : start + BATCH_TEXTS]
+        padded = np.zeros((len(batch), len(batch[-1][0])), dtype=np.int64)
+        for row, (read, _, _) in enumerate(batch):
+            padded[row, : len(read)] = read  # what follows the end is never looked at
+        logits = model.compute_logits(padded).data
+        for row, (read, wanted, number) in enumerate(batch):
+            scores = logits[row, len(read) - len(wanted) : len(read)].astype(np.float64)
+            top = scores.max(-1)
+            spread = np.log(np.exp(scores - top[:, None]).sum(-1)) + top
+            totals[number] += float((spread - scores[np.arange(len(wanted)), wanted]).sum()) / np.log(2)
+    return [total / one.num_bytes for total, one in zip(totals, encoded, strict=True)]
+
+
+def _schedule(step: int, num_steps: int) -> float:
+    """Return the scale of the rates: rising over the first steps, level, and falling to 0 over the last 60 %."""
+    warm, falling = min(20, num_steps), 0.6 * num_steps
+    return min(1.0, step / warm, (num_steps - step + 1) / falling)
+
+
+@use_one_thread
+def train_model(
+    model: Transformer, recipe: Recipe, texts: Sequence[Encoded], dev: Sequence[Encoded], is_silent: bool = True
+) -> tuple[list[Look], int]:
+    """Train a model in place; return its looks and the step whose parameters it has now.
+
+    Args:
+        model: begins as it is: random, or trained already.
+        recipe: how.
+        texts: what it trains on, joined to one row of tokens from which windows are drawn at random.
+        dev: what is measured on the way.
+        is_silent: whether no progress bar is shown.
+
+    Raises:
+        DataError: the texts are shorter than the context.
+    """
+    from tqdm.auto import tqdm
+
+    ids, context = np.concatenate([one.ids for one in texts]), model.architecture.context
+    if len(ids) <= context + 1:
+        raise DataError(f"{len(ids)} tokens do not fill a context of {context}.", "Give more text.")
+    bits_per_nat = len(ids) / sum(one.num_bytes for one in texts) / np.log(2)
+    random = np.random.default_rng(recipe.seed)
+    optimiser = Optimiser(model.parameters)
+    look_steps = {round(recipe.num_steps * (number + 1) / recipe.num_looks) for number in range(recipe.num_looks)}
+    looks: list[Look] = []
+    losses: list[float] = []
+    best, kept = recipe.num_steps, None
+    for step in tqdm(range(1, recipe.num_steps + 1), desc="steps", disable=is_silent):
+        starts = random.integers(0, len(ids) - context, recipe.batch)
+        windows = ids[starts[:, None] + np.arange(context + 1)]
+        loss = compute_loss(model.compute_logits(windows[:, :-1], recipe.drop, random), windows[:, 1:])
+        loss.trace_back()
+        optimiser.step(recipe.rate * _schedule(step, recipe.num_steps))
+        losses.append(float(loss.data))
+        if step in look_steps:
+            dev_bits = average_bits(measure_bits(model, dev), dev)
+            sample = model.continue_ids([END_ID], SAMPLE_TOKENS, seed=recipe.seed, stop=END_ID)
+            looks.append(Look(step, float(np.mean(losses)) * bits_per_nat, dev_bits, tuple(sample)))
+            losses = []
+            if recipe.keeps_best and dev_bits <= min(look.dev_bits for look in looks):
+                best, kept = step, model.copy_parameters()
+    if kept is not None:
+        for name, values in kept.items():
+            model.parameters[name].data = values
+    return looks, best
+
+
+class Trainer:
+    """Trains models, or gives recorded runs back, as the settings say; the modes are those of replies.
+
+    A run is recorded in the file of the chapter beside the replies: what it was trained on (by checksum), how, and what
+    came out. In replay nothing is trained. So the same figures stand on every machine, and `live` trains anew.
+
+    Args:
+        chapter: the notebook's name.
+        settings: default: from the environment and `.env`.
+    """
+
+    def __init__(self, chapter: str, settings: Settings | None = None) -> None:
+        self.settings = settings or load_settings()
+        self.chapter = chapter
+        self.recordings = Recordings(self.settings.recordings / f"{chapter}.jsonl")
+
+    @property
+    def mode(self) -> str:
+        """live, record, replay, auto or fill."""
+        return self.settings.mode
+
+    def train(
+        self,
+        name: str,
+        architecture: Architecture,
+        recipe: Recipe,
+        texts: Sequence[Encoded],
+        dev: Sequence[Encoded],
+        measured: Mapping[str, Sequence[Encoded]],
+        start: Run | None = None,
+        keeps_model: bool = False,
+        is_sweep: bool = False,
+    ) -> Run:
+        """Return a run: recorded, or trained now.
+
+        Args:
+            name: what tables and charts call it.
+            architecture: the sizes; those of `start` where it is given.
+            recipe: how it is trained.
+            texts: what it trains on.
+            dev: what is measured on the way, to stop in time.
+            measured: sets of held-out texts by name, measured once at the end.
+            start: a run whose model is trained further; None begins from random parameters.
+            keeps_model: whether the parameters are kept with the run, about 2 bytes each.
+            is_sweep: one of many runs that are made to be compared. Live, too, its recording is taken where there is
+                one, so that nobody waits minutes for a row of points; `record` trains it anew.
+
+        Raises:
+            RecordingMissing: replay was asked for a run that was never recorded.
+            DataError: there is not enough text, or `start` has another architecture.
+        """
+        if start is not None and start.architecture != architecture:
+            raise DataError("The run to start from has another architecture.", "Give its own: start.architecture.")
+        body = {
+            "model": NAME,
+            "architecture": asdict(architecture),
+            "recipe": asdict(recipe),
+            "texts": _hash_texts(texts),
+            "dev": _hash_texts(dev),
+            "measured": {label: _hash_texts(one) for label, one in measured.items()},
+            "start": hash_key(start.key) if start is not None else None,
+            "keeps_model": keeps_model,
+        }
+        key = make_key("TRAIN", "/transformer", body)
+        trains_anew = self.mode == "record" or (self.mode == "live" and not is_sweep)
+        found = None if trains_anew else self.recordings.find(key)
+        if self.settings.used_log is not None:
+            with self.settings.used_log.open("a", encoding="utf-8") as log:
+                log.write(hash_key(key) + "\n")
+        if found is None and self.mode == "replay":
+            raise RecordingMissing(
+                f"There is no recording in {self.chapter} for the training run “{name}”.",
+                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
+            )
+        is_recorded = found is not None
+        if found is None:
+            started = time.perf_counter()
+            model = Transformer(architecture, recipe.seed)
+            if start is not None:
+                model.unpack_weights(start.model.pack_weights())
+            looks, best = train_model(model, recipe, texts, dev, self.mode in ("fill", "record"))
+            duration_s = round(time.perf_counter() - started, 1)
+            answer = {
+                "looks": [[one.step, one.train_bits, one.dev_bits, list(one.sample)] for one in looks],
+                "best_step": best,
+                "bits": {label: measure_bits(model, one) for label, one in measured.items()},
+                "weights": model.pack_weights() if keeps_model else None,
+            }
+            source = f"numpy {np.__version__} on {os.cpu_count()} cores"
+            today = datetime.date.today().isoformat()
+            found = Recording("TRAIN", "/transformer", body, 200, answer, False, duration_s, source, today)
+            if self.mode in ("fill", "record"):
+                self.recordings.add(found)
+        answer = found.response
+        bits = {label: tuple(values) for label, values in answer["bits"].items()}
+        return Run(
+            name,
+            architecture,
+            recipe,
+            tuple(Look(step, train, dev_bits, tuple(sample)) for step, train, dev_bits, sample in answer["looks"]),
+            answer["best_step"],
+            bits,
+            {label: average_bits(values, measured[label]) for label, values in bits.items()},
+            found.latency_s,
+            Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
+            if is_recorded
+            else Provenance(NAME, found.source, self.mode, recipe.seed),
+            answer["weights"],
+            key,
+        )
+
+
+def _hash_texts(encoded: Sequence[Encoded]) -> str:
+    """Return a checksum of token ids and lengths in bytes, the same on every machine."""
+    digest = hashlib.sha256()
+    for one in encoded:
+        digest.update(f"{one.num_bytes}:".encode() + one.ids.astype("<i4").tobytes() + b";")
+    return digest.hexdigest()[:16]

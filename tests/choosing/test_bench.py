@@ -1,0 +1,78 @@
+"""Claims about the kept bench: models stand beside each other, the newest run counts, and replay writes nothing."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from llmops_utils.choosing.bench import BenchRow, keep_bench, load_bench, make_bench_row, tabulate_bench
+from llmops_utils.core.errors import DataError
+from llmops_utils.datasets.records import Example
+from llmops_utils.evaluation.run import evaluate
+from llmops_utils.evaluation.scorers import ExactMatch
+
+ROW = BenchRow("small (here)", "intent", 40, 0.5, 0.35, 0.65, 60.0, 3.0, 0.2, 0.0, "small (here), live")
+OTHER = replace(ROW, task="extraction", score=0.8, low=0.65, high=0.9)
+LARGE = replace(ROW, model="large (there)", score=0.9, low=0.77, high=0.96)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
+    monkeypatch.setenv("LLMOPS_MODE", "live")
+    return tmp_path
+
+
+def test_without_a_run_there_is_no_bench(home):
+    assert load_bench() == {}
+    with pytest.raises(DataError, match="no bench yet"):
+        tabulate_bench({})
+
+
+def test_models_stand_beside_each_other():
+    keep_bench([ROW, OTHER])
+    keep_bench([LARGE])
+    assert load_bench() == {"large (there)": [LARGE], "small (here)": [ROW, OTHER]}
+    table = tabulate_bench(load_bench([ROW, OTHER]))
+    assert table.loc["intent", "large (there)"] == "90% [77%, 96%], n = 40"
+    assert table.loc["extraction", "large (there)"] == "not measured"
+
+
+def test_a_later_run_takes_the_place_of_the_earlier_one():
+    keep_bench([ROW, OTHER])
+    better = replace(ROW, score=0.6)
+    keep_bench([better])
+    assert load_bench() == {"small (here)": [better]}
+
+
+def test_rows_of_this_session_stand_in_place_of_kept_ones():
+    keep_bench([ROW, OTHER])
+    assert load_bench([replace(ROW, score=0.1)])["small (here)"] == [replace(ROW, score=0.1)]
+
+
+def test_replay_writes_nothing(monkeypatch, home):
+    monkeypatch.setenv("LLMOPS_MODE", "replay")
+    keep_bench([ROW])
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [[], [ROW, LARGE]])
+def test_one_model_is_kept_at_a_time(rows):
+    with pytest.raises(DataError, match="not those of one model"):
+        keep_bench(rows)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"m": [{"model": "m"}]}', '{"m": 3}'])
+def test_a_broken_file_is_named(home, text):
+    (home / "bench.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"bench\.json"):
+        load_bench()
+
+
+def test_a_row_says_what_the_report_says():
+    examples = [Example(str(number), "x", "yes" if number < 3 else "no") for number in range(4)]
+    report = evaluate(lambda text: "yes", examples, ExactMatch(), name="always yes")
+    row = make_bench_row(report, "small (here)", "intent")
+    assert (row.num, row.score, row.latency_s, row.cost_usd) == (4, 0.75, 0.0, 0.0)
+    assert row.low == pytest.approx(0.3006, abs=1e-4)  # Wilson for 3 of 4
+    assert json.loads(json.dumps(vars(row))) == vars(row)

@@ -1,0 +1,112 @@
+"""Tables in HTML: how heads and cells stand, what is escaped, and what a table leaves out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llmops_utils.core.drawing import Html, draw_table
+from llmops_utils.course.widgets import base
+
+EVIL = "<script>alert('x')</script> & \"y\""
+ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;y&quot;"
+LEFT = "style='text-align:left'"
+LONG = "vertical-align:top;white-space:pre-wrap"
+
+
+def read_cells(table):
+    """Return (tag, attributes, content) of the heads and cells in each row."""
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [re.findall(r"<(t[hd])([^>]*)>(.*?)</\1>", row, re.DOTALL) for row in rows]
+
+
+def read_sides(table):
+    """Return for each row the side of each cell: l or r."""
+    return ["".join("l" if "text-align:left" in style else "r" for _, style, _ in row) for row in read_cells(table)]
+
+
+def test_a_small_table_is_written_out_whole():
+    assert draw_table(("name", "n"), [("a", 1)], "Names", "lr") == (
+        f"<table><caption {LEFT}>Names</caption>"
+        f"<thead><tr><th scope='col' {LEFT}>name</th><th scope='col'>n</th></tr></thead>"
+        f"<tbody><tr><td {LEFT}>a</td><td>1</td></tr></tbody></table>"
+    )
+
+
+def test_a_head_stands_where_its_cells_stand():
+    assert read_sides(draw_table("abc", ["def", "ghi"], align="lrl")) == ["lrl"] * 3
+
+
+def test_columns_are_texts_where_nothing_else_is_said():
+    assert read_sides(draw_table("abc", ["def"])) == ["lll"] * 2
+
+
+def test_the_last_letter_holds_for_all_further_columns():
+    assert read_sides(draw_table("abcde", ["fghij"], align="rlr")) == ["rlrrr"] * 2
+
+
+def test_more_letters_than_columns_do_no_harm():
+    assert read_sides(draw_table("ab", ["cd"], align="rlr")) == ["rl"] * 2
+
+
+def test_another_letter_is_an_error():
+    with pytest.raises(KeyError, match="c"):
+        draw_table("a", ["b"], align="c")
+
+
+def test_texts_are_escaped_in_head_cell_and_caption():
+    table = draw_table([EVIL], [[EVIL]], EVIL)
+    assert table.count(ESCAPED) == 3
+    assert "<script" not in table
+
+
+def test_html_is_left_as_it_is_in_head_cell_and_caption():
+    bold = Html("<b>a &amp; b</b>")
+    assert draw_table([bold], [[bold]], bold).count(">" + bold + "<") == 3
+
+
+def test_a_text_made_from_html_is_a_text_again():
+    """Joining drops the mark, so that what is added unescaped cannot slip through."""
+    assert "&lt;b&gt;a&lt;/b&gt; &lt;i&gt;" in draw_table((), [[Html("<b>a</b>") + " <i>"]])
+
+
+def test_cells_that_are_no_texts_are_shown_as_their_text():
+    assert [content for _, _, content in read_cells(draw_table((), [(1, 2.5, None, 0)]))[0]] == [
+        "1",
+        "2.5",
+        "None",
+        "0",
+    ]
+
+
+def test_without_heads_and_caption_there_is_only_a_body():
+    assert draw_table((), [("a",)]) == f"<table><tbody><tr><td {LEFT}>a</td></tr></tbody></table>"
+
+
+def test_without_rows_the_head_stays():
+    table = draw_table(("a",), [])
+    assert read_cells(table) == [[("th", f" scope='col' {LEFT}", "a")]]
+    assert table.endswith("<tbody></tbody></table>")
+
+
+def test_rows_and_cells_may_come_from_generators():
+    rows = ((number for number in (1, 2)) for _ in range(3))
+    assert draw_table((), rows).count("<td") == 6
+
+
+def test_a_head_of_a_row_is_marked_as_one_and_only_the_first_cell_is():
+    head, row = read_cells(draw_table("ab", ["cd"], align="lr", has_row_heads=True))
+    assert head == [("th", f" scope='col' {LEFT}", "a"), ("th", " scope='col'", "b")]
+    assert row == [("th", f" scope='row' {LEFT}", "c"), ("td", "", "d")]
+
+
+def test_long_texts_begin_at_the_top_and_keep_their_line_breaks():
+    head, row = read_cells(draw_table("ab", [("c\nd", "1")], align="lr", has_long_texts=True))
+    assert row == [("td", f" style='text-align:left;{LONG}'", "c\nd"), ("td", f" style='{LONG}'", "1")]
+    assert not any(LONG in style for _, style, _ in head)
+
+
+def test_no_widget_writes_its_table_by_hand():
+    modules = list(Path(base.__file__).parent.glob("*.py"))
+    assert len(modules) > 10
+    assert [module.name for module in modules if "<table" in module.read_text("utf-8")] == []

@@ -1,0 +1,122 @@
+"""Claims about agreement: kappa and its interval match published examples, and what has no kappa is refused."""
+
+import numpy as np
+import pytest
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.evaluation.agreement import compute_kappa, estimate_kappa, measure_agreement
+
+# J. L. Fleiss, J. Cohen and B. S. Everitt (1969), table 1: shares of 200 cases.
+FLEISS = 200 * np.array([[0.53, 0.05, 0.02], [0.11, 0.14, 0.05], [0.01, 0.06, 0.03]])
+
+
+def test_kappa_matches_the_worked_example_of_cohen_1960():
+    assert compute_kappa([[88, 14, 18], [10, 40, 10], [2, 6, 12]]) == pytest.approx(0.492, abs=5e-4)
+
+
+def test_kappa_and_its_standard_error_match_the_worked_example_of_fleiss_cohen_and_everitt():
+    found = estimate_kappa(FLEISS)
+    assert found.value == pytest.approx(0.429, abs=5e-4)
+    assert ((found.high - found.low) / 2 / 1.959964) ** 2 == pytest.approx(0.002885, abs=1e-6)
+
+
+def test_the_interval_matches_the_one_that_sas_prints_for_its_example():
+    # SAS/STAT PROC FREQ, simple kappa: 0.4842, ASE 0.1380, limits 0.2137 and 0.7547.
+    found = estimate_kappa([[0, 4, 1], [0, 8, 0], [0, 1, 5]])
+    assert (found.value, found.low, found.high) == pytest.approx((0.4842, 0.2137, 0.7547), abs=5e-5)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    random = np.random.default_rng(4)
+    shares = np.array([[0.35, 0.15], [0.10, 0.40]])
+    truth = compute_kappa(1000 * shares)
+    tables = random.multinomial(150, shares.ravel(), 2000).reshape(-1, 2, 2)
+    covered = np.mean([found.low <= truth <= found.high for found in map(estimate_kappa, tables)])
+    assert 0.93 < covered < 0.97
+
+
+@pytest.mark.parametrize(
+    ("counts", "kappa"),
+    [([[10, 0], [0, 10]], 1.0), ([[5, 5], [5, 5]], 0.0), ([[0, 10], [10, 0]], -1.0), ([[10, 0], [10, 0]], 0.0)],
+    ids=["complete", "chance", "always the other", "a judge that says one thing"],
+)
+def test_kappa_of_cases_worked_by_hand(counts, kappa):
+    assert compute_kappa(counts) == pytest.approx(kappa)
+
+
+def test_a_judge_that_says_one_thing_has_a_kappa_of_0_for_certain():
+    found = estimate_kappa([[10, 0], [10, 0]])
+    assert (found.low, found.high) == pytest.approx((0, 0))
+
+
+def test_a_high_share_may_hide_a_kappa_of_0():
+    labels = ["right"] * 95 + ["wrong"] * 5
+    found = measure_agreement(["right"] * 100, labels)
+    assert found.share.value == 0.95
+    assert found.kappa.value == pytest.approx(0)
+
+
+def test_rows_of_the_table_are_labels_and_columns_grades():
+    found = measure_agreement(["right", "right", "wrong", "right"], ["right", "wrong", "wrong", "wrong"])
+    assert found.labels == ("right", "wrong")
+    assert found.counts == ((1, 0), (2, 1))
+    assert found.table.loc["wrong", "right"] == 2
+    assert (found.table.index.name, found.table.columns.name) == ("label", "judge")
+    assert found.share.num == 2
+    assert str(found).startswith("agreement 50% [15%, 85%] (n = 4), kappa 0.20 [")
+
+
+@pytest.mark.parametrize("grade", ["maybe", None, 1])
+def test_a_grade_outside_the_labels_never_agrees(grade):
+    found = measure_agreement(["right", grade, "wrong"], ["right", "right", "wrong"])
+    assert (found.share.num, found.labels) == (2, ("right", "wrong", str(grade)))
+
+
+def test_kappa_does_not_depend_on_who_is_the_judge():
+    assert estimate_kappa(FLEISS).low == pytest.approx(estimate_kappa(FLEISS.T).low)
+
+
+def test_answers_that_repeat_each_other_widen_the_interval_of_groups():
+    random = np.random.default_rng(1)
+    labels = random.choice(["right", "wrong"], 30)
+    grades = np.where(random.random(30) < 0.75, labels, np.where(labels == "right", "wrong", "right"))
+    many = measure_agreement(np.repeat(grades, 4), np.repeat(labels, 4))
+    grouped = measure_agreement(np.repeat(grades, 4), np.repeat(labels, 4), np.repeat(range(30), 4))
+    assert grouped.kappa.value == pytest.approx(many.kappa.value)
+    ratio = (grouped.kappa.high - grouped.kappa.low) / (many.kappa.high - many.kappa.low)
+    assert 1.7 < ratio < 2.3  # four copies are no more than one: the interval is twice as wide
+
+
+def test_the_bootstrap_over_groups_of_one_comes_near_the_large_sample_interval():
+    grades, labels = ["a"] * 40 + ["b"] * 20 + ["b"] * 30 + ["a"] * 10, ["a"] * 60 + ["b"] * 40
+    found, drawn = measure_agreement(grades, labels).kappa, measure_agreement(grades, labels, range(100)).kappa
+    assert (drawn.low, drawn.high) == pytest.approx((found.low, found.high), abs=0.03)
+    assert drawn == measure_agreement(grades, labels, range(100)).kappa
+
+
+@pytest.mark.parametrize(
+    ("grades", "labels", "groups", "said"),
+    [
+        (["a"], ["a", "b"], None, "1 grades and 2 labels do not pair"),
+        ([], [], None, "0 grades and 0 labels"),
+        (["a"], ["a"], None, "do not pair"),
+        (["a", "a"], ["a", "a"], None, "kappa is not defined"),
+        (["a", "b"], ["a", "b"], ["x", "x"], "groups do not fit"),
+        (["a", "b"], ["a", "b"], ["x"], "groups do not fit"),
+    ],
+)
+def test_what_has_no_agreement_to_measure_raises(grades, labels, groups, said):
+    with pytest.raises(DataError, match=said):
+        measure_agreement(grades, labels, groups)
+
+
+@pytest.mark.parametrize("counts", [[], [[1, 2]], [[0, 0], [0, 0]], [[-1, 2], [2, 2]], [1, 2]])
+def test_counts_that_are_no_table_raise(counts):
+    with pytest.raises(DataError, match="no square table"):
+        compute_kappa(counts)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95])
+def test_a_confidence_outside_zero_to_one_raises(confidence):
+    with pytest.raises(DataError, match="is no confidence"):
+        estimate_kappa([[1, 2], [2, 1]], confidence)

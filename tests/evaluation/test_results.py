@@ -1,0 +1,608 @@
+"""Claims about the kept results, and that what the chapters say is what was measured."""
+
+import copy
+import json
+import re
+import threading
+from dataclasses import asdict, replace
+
+import pytest
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.core.settings import NOTEBOOKS
+from llmops_utils.evaluation import results
+from llmops_utils.evaluation.results import (
+    PRICED_AT,
+    Result,
+    keep_result,
+    load_results,
+    make_result,
+    ship_results,
+    tabulate_models,
+    tabulate_results,
+)
+from llmops_utils.evaluation.run import Report, Row, compare
+from llmops_utils.models.catalog import load_catalog
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    """An own folder and a new session for each test, in live mode; the course holds no results yet."""
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LLMOPS_MODE", "live")
+    monkeypatch.setattr(results, "_measured_now", {})
+    monkeypatch.setattr(results, "SHIPPED", tmp_path / "shipped")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def start_session(monkeypatch):
+    """A function that forgets what this session measured, as a new kernel does."""
+    return lambda mode="live": (
+        monkeypatch.setattr(results, "_measured_now", {}),
+        monkeypatch.setenv("LLMOPS_MODE", mode),
+    )
+
+
+RESULT = Result(
+    technique="few-shot, 8 examples",
+    task="intent",
+    chapter=6,
+    num=160,
+    score=0.5187,
+    low=0.44,
+    high=0.59,
+    baseline="zero-shot",
+    baseline_score=0.4,
+    difference=0.1187,
+    difference_low=0.0438,
+    difference_high=0.2,
+    p=0.003,
+    verdict="helps",
+    prompt_tokens=400.4,
+    completion_tokens=2.6,
+    latency_s=0.123,
+    usd_per_1000=0.1058,
+    price_ratio=4.25,
+    provenance="fake (127.0.0.1), live",
+)
+
+
+def make_report(scores, name, model="fake", prompt_tokens=100):
+    rows = [
+        Row(f"e{index}", f"input {index}", "yes", "yes", float(score), "", prompt_tokens, 20, 1, 0.5, 0.0)
+        for index, score in enumerate(scores)
+    ]
+    return Report(name, tuple(rows), f"{model} (127.0.0.1), live", 1.0)
+
+
+def make_comparison(num_right=14, model="fake"):
+    after = [1] * num_right + [0] * (16 - num_right)
+    return compare(
+        make_report([1] * 4 + [0] * 12, "zero-shot", model), make_report(after, "few-shot", model, prompt_tokens=400)
+    )
+
+
+def write_results(folder, name, *listed):
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"model": name, "results": [asdict(one) for one in listed]}
+    (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def list_files(folder):
+    """Return the names of all files but hidden ones, such as a lock."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+# --- one result ----------------------------------------------------------------------------------------------
+
+
+def test_a_result_holds_what_the_comparison_found():
+    comparison = make_comparison()
+    found = make_result(comparison, "few-shot", "intent", 6)
+    assert (found.technique, found.task, found.chapter, found.num) == ("few-shot", "intent", 6, 16)
+    assert (found.score, found.baseline_score, found.baseline) == (0.875, 0.25, "zero-shot")
+    assert found.low == pytest.approx(comparison.candidate.score.low, abs=1e-6)
+    assert found.high == pytest.approx(comparison.candidate.score.high, abs=1e-6)
+    assert found.difference == 0.625
+    assert found.difference_low == pytest.approx(comparison.difference.low, abs=1e-6)
+    assert found.difference_high == pytest.approx(comparison.difference.high, abs=1e-6)
+    assert found.p == pytest.approx(2 * 0.5**10, abs=1e-6)
+    assert found.verdict == "helps"
+    assert (found.prompt_tokens, found.completion_tokens, found.latency_s) == (400.0, 20.0, 0.5)
+    assert found.price_ratio == pytest.approx(420 / 120, abs=1e-3)
+    assert found.usd_per_1000 == pytest.approx(comparison.candidate.price_at(*PRICED_AT), abs=1e-6)
+    assert found.provenance == "fake (127.0.0.1), live"
+
+
+def test_a_result_against_a_rule_has_no_price_ratio_and_the_table_a_dash():
+    rule = make_report([1] * 4 + [0] * 12, "rule")
+    rule = replace(rule, rows=tuple(replace(row, prompt_tokens=0, completion_tokens=0) for row in rule.rows))
+    found = make_result(compare(rule, make_report([1] * 14 + [0] * 2, "few-shot")), "few-shot", "intent", 6)
+    assert found.price_ratio is None
+    assert Result(**json.loads(json.dumps(asdict(found)))) == found
+    assert tabulate_results([found])["price"].tolist() == ["–"]
+
+
+def test_a_result_survives_json_unchanged():
+    found = make_result(make_comparison(), "few-shot", "intent", 6)
+    assert Result(**json.loads(json.dumps(asdict(found)))) == found
+
+
+@pytest.mark.parametrize(
+    ("provenance", "model"),
+    [
+        ("smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23", "smollm2-135m-instruct"),
+        ("org/model:tag (api.example.com), live; other (api.example.com), live", "org/model:tag"),
+    ],
+)
+def test_the_model_is_named_by_the_provenance(provenance, model):
+    assert replace(RESULT, provenance=provenance).model == model
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        ({}, "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"),
+        (
+            {"verdict": "hurts", "score": 0.3, "difference": -0.1, "difference_low": -0.17, "difference_high": -0.03},
+            "few-shot, 8 examples on intent: hurts, 40 % → 30 %, -10 points [-17, -3], n = 160",
+        ),
+        (
+            {
+                **{"technique": "PAL", "task": "word problems", "verdict": "cannot tell", "num": 24},
+                **{"score": 0.4, "difference": 0.0, "difference_low": -0.1, "difference_high": 0.08},
+            },
+            "PAL on word problems: cannot tell, 40 % → 40 %, +0 points [-10, +8], n = 24",
+        ),
+    ],
+    ids=["helps", "hurts", "cannot tell"],
+)
+def test_a_claim_reads_as_the_chapters_quote_it(changes, claim):
+    found = replace(RESULT, **changes)
+    assert found.claim == str(found) == repr(found) == claim
+
+
+# --- keeping -------------------------------------------------------------------------------------------------
+
+
+def test_a_result_is_kept_under_the_name_of_the_model(home):
+    found = keep_result(make_comparison(), "few-shot", "intent", 6)
+    assert found == make_result(make_comparison(), "few-shot", "intent", 6)
+    assert list_files(home) == ["fake.json"]
+    assert json.loads((home / "results" / "fake.json").read_text(encoding="utf-8")) == {
+        "model": "fake",
+        "results": [asdict(found)],
+    }
+
+
+def test_own_results_stand_under_the_name_of_the_model_and_yours(start_session):
+    found = keep_result(make_comparison(), "few-shot", "intent", 6)
+    assert load_results() == {"fake, yours": [found]}
+    start_session()
+    assert load_results() == {"fake, yours": [found]}  # from the file
+
+
+def test_replay_writes_nothing_and_shows_its_results_as_those_of_the_course(home, start_session):
+    start_session("replay")
+    found = keep_result(make_comparison(), "few-shot", "intent", 6)
+    assert not home.exists()
+    assert load_results() == {"fake": [found]}
+    start_session("replay")
+    assert load_results() == {}
+
+
+def test_replay_puts_its_result_in_the_place_of_the_shipped_one(start_session, tmp_path):
+    write_results(tmp_path / "shipped", "fake", RESULT, replace(RESULT, technique="zero-shot"))
+    start_session("replay")
+    found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
+    assert load_results() == {"fake": [found, replace(RESULT, technique="zero-shot")]}
+
+
+def test_results_of_the_course_and_own_ones_stand_side_by_side(tmp_path):
+    write_results(tmp_path / "shipped", "fake", RESULT)
+    found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
+    assert load_results() == {"fake": [RESULT], "fake, yours": [found]}
+
+
+@pytest.mark.parametrize("mode", ["replay", "live"])
+def test_a_folder_in_the_settings_takes_the_results(home, monkeypatch, start_session, tmp_path, mode):
+    start_session(mode)
+    monkeypatch.setenv("LLMOPS_RESULTS", str(tmp_path / "elsewhere"))
+    found = keep_result(make_comparison(), "few-shot", "intent", 6)
+    assert not home.exists()
+    assert load_results(tmp_path / "elsewhere") == {"fake": [found]}
+
+
+def test_a_later_result_takes_the_place_of_the_earlier_one_and_leaves_the_others(start_session):
+    keep_result(make_comparison(5), "few-shot", "intent", 6)
+    other_task = keep_result(make_comparison(6), "few-shot", "urgency", 6)
+    other_technique = keep_result(make_comparison(7), "chain-of-thought", "intent", 7)
+    later = keep_result(make_comparison(14), "few-shot", "intent", 6)
+    for _ in range(2):
+        assert load_results() == {"fake, yours": [later, other_task, other_technique]}
+        start_session()
+
+
+def test_results_are_in_the_order_of_chapter_task_and_technique():
+    names = [("b", "y", 7), ("a", "y", 6), ("b", "x", 6), ("a", "x", 6)]
+    for technique, task, chapter in names:
+        keep_result(make_comparison(), technique, task, chapter)
+    (found,) = load_results().values()
+    assert [(one.chapter, one.task, one.technique) for one in found] == [
+        (6, "x", "a"),
+        (6, "x", "b"),
+        (6, "y", "a"),
+        (7, "y", "b"),
+    ]
+
+
+def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home):
+    for model in ("fake", "org/model:tag"):
+        keep_result(make_comparison(model=model), "few-shot", "intent", 6)
+    assert len(list_files(home)) == 2
+    assert all(re.fullmatch(r"[\w.%-]+\.json", name, re.ASCII) for name in list_files(home))
+    assert sorted(load_results()) == ["fake, yours", "org/model:tag, yours"]
+
+
+def test_models_with_similar_names_do_not_share_their_results(start_session):
+    for model in ("org/model", "org-model"):
+        keep_result(make_comparison(model=model), "few-shot", "intent", 6)
+    start_session()
+    assert sorted(load_results()) == ["org-model, yours", "org/model, yours"]
+
+
+def test_results_kept_at_the_same_time_are_all_kept(start_session):
+    comparison, errors = make_comparison(), []
+
+    def keep(first):
+        try:
+            for number in range(first, first + 10):
+                keep_result(comparison, f"technique {number:02}", "intent", 6)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=keep, args=(first,)) for first in range(0, 80, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    start_session()
+    assert [one.technique for one in load_results()["fake, yours"]] == [
+        f"technique {number:02}" for number in range(80)
+    ]
+
+
+# --- into the course -----------------------------------------------------------------------------------------
+
+
+def test_the_results_of_a_chapter_replace_what_it_had_and_nothing_else(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    of_chapter_5 = replace(RESULT, chapter=5, technique="role")
+    of_chapter_7 = replace(RESULT, chapter=7, technique="chain-of-thought")
+    of_another_model = replace(RESULT, provenance="other (127.0.0.1), live")
+    renamed = replace(RESULT, technique="few-shot, 16 examples")
+    write_results(target, "fake", of_chapter_5, RESULT, of_chapter_7)
+    write_results(target, "other", of_another_model)
+    write_results(source, "fake", renamed)
+    ship_results(source, 6, target)
+    assert load_results(target) == {"fake": [of_chapter_5, renamed, of_chapter_7], "other": [of_another_model]}
+    assert list_files(target) == ["fake.json", "other.json"]
+
+
+def test_a_chapter_without_results_changes_nothing(tmp_path):
+    write_results(tmp_path / "target", "fake", RESULT)
+    (tmp_path / "source").mkdir()
+    ship_results(tmp_path / "source", 6, tmp_path / "target")
+    assert load_results(tmp_path / "target") == {"fake": [RESULT]}
+
+
+def test_the_first_results_make_the_folder(tmp_path):
+    write_results(tmp_path / "source", "fake", RESULT)
+    ship_results(tmp_path / "source", 6, tmp_path / "new" / "results")
+    assert load_results(tmp_path / "new" / "results") == {"fake": [RESULT]}
+
+
+def test_a_stored_file_can_be_read_by_people(tmp_path):
+    write_results(tmp_path / "source", "fake", replace(RESULT, technique="“quoted” → done"))
+    ship_results(tmp_path / "source", 6, tmp_path / "target")
+    content = (tmp_path / "target" / "fake.json").read_bytes().decode("utf-8")
+    assert '"technique": "“quoted” → done",\n' in content
+    assert content.endswith("}\n")
+    assert "\r" not in content
+
+
+# --- damaged files -------------------------------------------------------------------------------------------
+
+WHOLE = asdict(RESULT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"model": "fake", "results": [',
+        b"[]",
+        b"null",
+        b'{"model": "fake"}',
+        json.dumps({"results": [{**WHOLE, "mood": "good"}]}).encode(),
+        json.dumps({"results": [{name: WHOLE[name] for name in list(WHOLE)[1:]}]}).encode(),
+        json.dumps({"results": ["few-shot"]}).encode(),
+        json.dumps({"results": [WHOLE]}, ensure_ascii=False).replace("few", "f\u00e9w").encode("latin-1"),
+    ],
+    ids=["empty", "cut", "list", "null", "no results", "field too many", "field too few", "text", "latin-1"],
+)
+def test_a_damaged_file_is_named_and_left_as_it_is(home, content):
+    path = home / "results" / "fake.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"The results in fake\.json cannot be read") as caught:
+        load_results()
+    assert caught.value.next_step == "Move the file away; results come again with a run."
+    with pytest.raises(DataError, match=r"fake\.json"):
+        keep_result(make_comparison(), "few-shot", "intent", 6)
+    assert path.read_bytes() == content
+
+
+def test_without_files_there_are_no_results(tmp_path):
+    assert load_results() == {}
+    assert load_results(tmp_path / "nowhere") == {}
+
+
+# --- tables --------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_a_model_has_a_row_per_result():
+    table = tabulate_results([RESULT, replace(RESULT, technique="zero-shot", verdict="cannot tell")])
+    assert table.to_dict("records")[0] == {
+        **{"technique": "few-shot, 8 examples", "task": "intent", "chapter": 6, "plain prompt": "40%"},
+        **{"score": "52% [44%, 59%]", "verdict": "helps", "n": 160, "tokens": "400 + 3", "seconds": "0.12"},
+        **{f"$ per 1,000 at {PRICED_AT[1]}": "0.106", "price": "4.2 ×"},
+    }
+    assert list(table["verdict"]) == ["helps", "cannot tell"]
+
+
+def test_no_results_make_no_table():
+    with pytest.raises(DataError, match="There are no results yet"):
+        tabulate_results([])
+
+
+def test_the_table_of_models_has_a_column_per_model():
+    other = replace(RESULT, score=0.9, verdict="cannot tell", provenance="other (127.0.0.1), live")
+    only_here = replace(other, technique="PAL", task="word problems")
+    table = tabulate_models({"fake": [RESULT], "other, yours": [other, only_here]})
+    assert list(table.columns) == ["fake", "other, yours"]
+    assert list(table.index.names) == ["task", "technique"]
+    assert table.loc[("intent", "few-shot, 8 examples")].to_dict() == {
+        "fake": "52%, helps",
+        "other, yours": "90%, cannot tell",
+    }
+    assert table.loc[("word problems", "PAL")].to_dict() == {"fake": "not measured", "other, yours": "90%, cannot tell"}
+
+
+def test_the_rows_of_a_task_stand_together_in_the_order_of_the_chapters():
+    kept = [
+        ("word problems", "prompt chaining"),
+        ("dates", "symbolic reasoning"),
+        ("word problems", "symbolic reasoning"),
+        ("dates", "PAL"),
+    ]
+    listed = [replace(RESULT, task=task, technique=technique) for task, technique in kept]
+    assert list(tabulate_models({"fake": listed}).index) == [kept[0], kept[2], kept[1], kept[3]]
+
+
+@pytest.mark.parametrize("found", [{}, {"fake": []}], ids=["no model", "no result"])
+def test_no_results_make_no_table_of_models(found):
+    with pytest.raises(DataError, match="There are no results yet"):
+        tabulate_models(found)
+
+
+# --- the prose of the chapters -------------------------------------------------------------------------------
+
+CLAIM = re.compile(r": (helps|hurts|cannot tell),.*\bn = [\d,. ]*\d")
+DEFAULT_MODEL = load_catalog().find_provider("embedded").default_model
+
+
+def join_source(source):
+    return source if isinstance(source, str) else "".join(source)
+
+
+def find_claims(notebook):
+    """Return the claims in the markdown of a notebook: lines with a verdict and a number, without their list mark."""
+    lines = [
+        line.strip()
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "markdown"
+        for line in join_source(cell["source"]).splitlines()
+    ]
+    return [line.removeprefix("- ").strip() for line in lines if CLAIM.search(line)]
+
+
+def join_outputs(notebook):
+    """Return all that the code cells of a notebook show as plain text."""
+    outputs = [output for cell in notebook["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
+    texts = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in outputs]
+    return "\n".join(join_source(text) for text in texts)
+
+
+def list_contradictions(notebook, results, model=DEFAULT_MODEL):
+    """Return what a notebook says and was not measured, and what was measured and it does not say or show.
+
+    Args:
+        notebook: in its JSON form.
+        results: those of its chapter, by model.
+        model: the one that the chapter's prose and outputs are about.
+    """
+    said, shown = find_claims(notebook), join_outputs(notebook)
+    measured = {result.claim for listed in results.values() for result in listed}
+    found = [f"said, but no result: {claim}" for claim in said if claim not in measured]
+    for result in results.get(model, []):
+        if result.claim not in said:
+            found.append(f"measured, but not said: {result.claim}")
+        if result.claim not in shown:
+            found.append(f"measured, but in no output: {result.claim}")
+    return found
+
+
+def load_chapter(path):
+    """Return a notebook in its JSON form, and the shipped results of its chapter by model."""
+    chapter = int(path.name[:2])
+    shipped = load_results(NOTEBOOKS.parent / "data" / "results")
+    of_chapter = {name: [one for one in listed if one.chapter == chapter] for name, listed in shipped.items()}
+    return json.loads(path.read_text(encoding="utf-8")), of_chapter
+
+
+CHAPTERS = sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_says_what_was_measured(path):
+    assert list_contradictions(*load_chapter(path)) == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_claims_something(path):
+    assert find_claims(load_chapter(path)[0]) != []
+
+
+MEASURED = replace(RESULT, provenance=f"{DEFAULT_MODEL} (weights sha256:b179c9523d0e), replay of 2026-11-23")
+HURTING = replace(MEASURED, technique="chain-of-thought", verdict="hurts", score=0.3, difference=-0.1)
+ELSEWHERE = replace(MEASURED, score=0.91, difference=0.51, provenance="large (api.example.com), live")
+MEASURED_BY_MODEL = {DEFAULT_MODEL: [MEASURED, HURTING], "large": [ELSEWHERE]}
+
+
+def make_notebook():
+    """Return a small chapter that says and shows both results, and one of another model."""
+    prose = (
+        f"## Measured\n\nWe saw:\n\n- {MEASURED.claim}\n- {HURTING.claim}\n\nOn a large model:\n\n- {ELSEWHERE.claim}\n"
+    )
+    return {
+        "cells": [
+            {"cell_type": "markdown", "source": "# 6. Examples help: sometimes, n = many\n"},
+            {
+                "cell_type": "code",
+                "source": "keep_result(compare(before, after))",
+                "outputs": [{"output_type": "execute_result", "data": {"text/plain": [MEASURED.claim]}}],
+            },
+            {
+                "cell_type": "code",
+                "source": "results",
+                "outputs": [
+                    {"output_type": "stream", "name": "stdout", "text": [f"{HURTING.claim}\n", "done\n"]},
+                    {"output_type": "display_data", "data": {"text/html": "<b>hurts</b>"}},
+                ],
+            },
+            {"cell_type": "markdown", "source": prose.splitlines(keepends=True)},
+        ]
+    }
+
+
+def change_prose(notebook, old, new):
+    """Return a copy of a notebook with one text of its prose replaced, once."""
+    changed = copy.deepcopy(notebook)
+    for cell in changed["cells"]:
+        source = join_source(cell["source"])
+        if cell["cell_type"] == "markdown" and old in source:
+            cell["source"] = source.replace(old, new, 1)
+            return changed
+    raise AssertionError(f"{old} is not in the prose.")
+
+
+def test_claims_are_found_in_prose_whatever_its_form():
+    claims = [MEASURED.claim, HURTING.claim, ELSEWHERE.claim]
+    assert find_claims(make_notebook()) == claims
+    joined = change_prose(make_notebook(), "We saw", "We saw")  # its source is one text now, no list of lines
+    assert isinstance(joined["cells"][3]["source"], str)
+    assert find_claims(joined) == claims
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "It helps, n = 160.",
+        "- few-shot: helps a lot",
+        "**Verdict**: cannot tell, as so often",
+        "`: helps,` is a verdict",
+    ],
+)
+def test_a_line_without_verdict_and_number_is_no_claim(line):
+    assert find_claims({"cells": [{"cell_type": "markdown", "source": line}]}) == []
+
+
+def test_a_claim_inside_a_sentence_counts_and_is_no_quotation():
+    notebook = change_prose(make_notebook(), "We saw:", f"We saw that {MEASURED.claim}.")
+    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"said, but no result: We saw that {MEASURED.claim}."]
+
+
+def test_a_notebook_that_says_what_was_measured_has_no_contradiction():
+    assert list_contradictions(make_notebook(), MEASURED_BY_MODEL) == []
+
+
+def list_changed_claims(claim):
+    """Return the claim with another verdict, and with each of its numbers changed."""
+    verdict = re.search(r"helps|hurts|cannot tell", claim)[0]
+    yield claim.replace(verdict, "helps" if verdict != "helps" else "hurts")
+    start = claim.index(f": {verdict},")  # numbers in the name of the technique are not measured
+    for number in re.finditer(r"\d+", claim[start:]):
+        yield claim[: start + number.start()] + f"{int(number[0]) + 1}" + claim[start + number.end() :]
+
+
+@pytest.mark.parametrize("changed", list(list_changed_claims(MEASURED.claim)))
+def test_a_changed_verdict_or_number_in_the_prose_is_found(changed):
+    notebook = change_prose(make_notebook(), MEASURED.claim, changed)
+    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [
+        f"said, but no result: {changed}",
+        f"measured, but not said: {MEASURED.claim}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"verdict": "cannot tell"}, {"score": 0.6}, {"num": 159}, {"difference_low": -0.01}, {"technique": "few-shot"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_changed_result_is_found(changes):
+    changed = replace(MEASURED, **changes)
+    assert list_contradictions(make_notebook(), MEASURED_BY_MODEL | {DEFAULT_MODEL: [changed, HURTING]}) == [
+        f"said, but no result: {MEASURED.claim}",
+        f"measured, but not said: {changed.claim}",
+        f"measured, but in no output: {changed.claim}",
+    ]
+
+
+def test_a_result_that_the_prose_leaves_out_is_found():
+    notebook = change_prose(make_notebook(), f"- {HURTING.claim}\n", "")
+    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"measured, but not said: {HURTING.claim}"]
+
+
+def test_a_result_that_no_output_shows_is_found():
+    notebook = make_notebook()
+    notebook["cells"][2]["outputs"] = []
+    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"measured, but in no output: {HURTING.claim}"]
+
+
+def test_a_claim_without_any_result_is_found():
+    assert [found.partition(":")[0] for found in list_contradictions(make_notebook(), {})] == [
+        "said, but no result"
+    ] * 3
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_each_changed_claim_of_a_chapter_would_be_found(path):
+    notebook, measured = load_chapter(path)
+    for claim in find_claims(notebook):
+        for changed in list_changed_claims(claim):
+            found = list_contradictions(change_prose(notebook, claim, changed), measured)
+            assert f"said, but no result: {changed}" in found
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_each_changed_result_of_a_chapter_would_be_found(path):
+    notebook, measured = load_chapter(path)
+    listed = measured.get(DEFAULT_MODEL, [])
+    for index, result in enumerate(listed):
+        verdict = "hurts" if result.verdict != "hurts" else "helps"
+        for changed in (replace(result, verdict=verdict), replace(result, num=result.num + 1)):
+            others = measured | {DEFAULT_MODEL: [*listed[:index], changed, *listed[index + 1 :]]}
+            assert f"measured, but not said: {changed.claim}" in list_contradictions(notebook, others)

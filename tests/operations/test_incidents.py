@@ -1,0 +1,75 @@
+"""Claims about simulated traffic: it is drawn from what was really answered, and begins to go wrong when it should."""
+
+from collections import Counter
+
+import pytest
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.datasets.records import load_messages
+from llmops_utils.operations.incidents import INCIDENTS, SOURCES, load_traffic, simulate_traffic
+
+
+@pytest.fixture(scope="module")
+def traffic():
+    return load_traffic()
+
+
+def test_every_set_up_answered_the_same_messages(traffic):
+    intents = {message.id: message.intent for message in load_messages("test")}
+    assert list(traffic) == list(SOURCES)
+    for served in traffic.values():
+        assert len(served) == 112
+        assert Counter(intents[one.message] for one in served) == Counter(dict.fromkeys(set(intents.values()), 14))
+        assert all(one.score == (one.answer == intents[one.message]) for one in served)
+
+
+def test_only_the_loose_model_answers_outside_of_the_labels(traffic):
+    unusable = {source: sum(one.answer == "none" for one in served) for source, served in traffic.items()}
+    assert unusable.pop("loose model") > 0
+    assert set(unusable.values()) == {0}
+
+
+def test_a_stream_is_repeatable_and_another_seed_gives_another(traffic):
+    assert simulate_traffic(traffic, 50, seed=1) == simulate_traffic(traffic, 50, seed=1)
+    assert simulate_traffic(traffic, 50, seed=1) != simulate_traffic(traffic, 50, seed=2)
+
+
+def test_before_its_start_an_incident_changes_nothing(traffic):
+    quiet = simulate_traffic(traffic, 300, seed=3)
+    for incident in INCIDENTS:
+        stream = simulate_traffic(traffic, 300, incident, start=200, seed=3)
+        assert [request.latency_s for request in stream[:200]] == [request.latency_s for request in quiet[:200]]
+        assert (stream == quiet) == (incident == "none")
+
+
+def test_the_drift_asks_for_parcels_and_leaves_the_model_alone(traffic):
+    stream = simulate_traffic(traffic, 2000, "questions", seed=4)
+    known = {(one.latency_s, one.answer) for one in traffic["production"]}
+    assert {(request.latency_s, request.answer) for request in stream} <= known
+    intents = {message.id: message.intent for message in load_messages()}
+    parcels = {one.latency_s for one in traffic["production"] if intents[one.message] == "delivery"}
+    share = sum(request.latency_s in parcels for request in stream) / 2000
+    assert share == pytest.approx(0.5 + 0.5 * 14 / 112, abs=0.05)
+
+
+def test_the_share_that_is_graded_is_as_asked(traffic):
+    for share in (0.0, 0.2, 1.0):
+        stream = simulate_traffic(traffic, 1000, share_graded=share)
+        assert sum(request.score is not None for request in stream) == pytest.approx(1000 * share, abs=50)
+
+
+@pytest.mark.parametrize("wrong", [{"incident": "flood"}, {"num": 0}, {"start": -1}, {"share_graded": 1.5}])
+def test_an_unknown_incident_or_a_number_out_of_range_is_refused(traffic, wrong):
+    with pytest.raises(DataError):
+        simulate_traffic(traffic, **({"num": 10} | wrong))
+
+
+def test_a_damaged_file_names_the_line(tmp_path):
+    path = tmp_path / "traffic.csv"
+    head = "id,source,message,cluster,answer,score,latency_s,prompt_tokens,completion_tokens\n"
+    path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\nt2,elsewhere,m,c1,delivery,1,0.1,10,2\n")
+    with pytest.raises(DataError, match=r"traffic\.csv, line 3: source is “elsewhere”"):
+        load_traffic(path)
+    path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\n")
+    with pytest.raises(DataError, match="holds other messages"):
+        load_traffic(path)

@@ -1,0 +1,152 @@
+"""Claims about reading pages, with real files in every bad form."""
+
+import pypdf
+import pytest
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.core.settings import DATA
+from llmops_utils.rag.pages import load_pages, parse_page
+
+HANDBOOK = DATA / "handbook"
+
+
+def write_pdf(path, lines):
+    """A PDF of one page per line, with a standard font; an empty line makes a page without text."""
+    writer = pypdf.PdfWriter()
+    for line in lines:
+        page = writer.add_blank_page(300, 200)
+        font = DictionaryObject(
+            {
+                NameObject("/Type"): NameObject("/Font"),
+                NameObject("/Subtype"): NameObject("/Type1"),
+                NameObject("/BaseFont"): NameObject("/Helvetica"),
+            }
+        )
+        page[NameObject("/Resources")] = DictionaryObject(
+            {NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})}
+        )
+        stream = DecodedStreamObject()
+        stream.set_data(f"BT /F1 12 Tf 20 100 Td ({line}) Tj ET".encode() if line else b"")
+        page[NameObject("/Contents")] = writer._add_object(stream)
+    with path.open("wb") as file:
+        writer.write(file)
+
+
+def test_the_handbook_is_read_whole_with_titles_and_metadata():
+    pages = load_pages(HANDBOOK)
+    assert [page.name for page in pages] == sorted(path.stem for path in HANDBOOK.glob("*.md"))
+    returns = next(page for page in pages if page.name == "policies-return-window")
+    assert (returns.title, returns.metadata["status"], returns.metadata["section"]) == (
+        "Return window",
+        "current",
+        "policies",
+    )
+    assert returns.text.startswith("# Return window\n")
+
+
+def test_markdown_text_and_pdf_are_read_and_other_files_left_alone(tmp_path):
+    (tmp_path / "a.md").write_text("# Kettles\n\nThey boil.", encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.txt").write_text("Grinders grind.", encoding="utf-8")
+    (tmp_path / "c.csv").write_text("x,y", encoding="utf-8")
+    (tmp_path / ".hidden.md").write_text("no", encoding="utf-8")
+    write_pdf(tmp_path / "d.pdf", ["Scales weigh.", "To the gram."])
+    pages = load_pages(tmp_path)
+    assert [(page.name, page.title, page.text) for page in pages] == [
+        ("a", "Kettles", "# Kettles\n\nThey boil."),
+        ("d", "d", "Scales weigh.\n\nTo the gram."),
+        ("sub/b", "sub/b", "Grinders grind."),
+    ]
+
+
+def test_line_ends_of_windows_and_old_macs_make_the_same_page():
+    assert parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb") == parse_page("p", "# A\n\nb")
+
+
+def test_metadata_is_taken_off_only_at_the_very_beginning():
+    page = parse_page("p", "---\nstatus: current\nnote: a: b\nempty:\nno colon\n---\n\n# T\n\n---\nx: y\n---")
+    assert page.metadata == {"status": "current", "note": "a: b"}
+    assert page.text == "# T\n\n---\nx: y\n---"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "metadata"),
+    [("q", "# A\n\nb", {}), ("p", "# A\n\nc", {}), ("p", "# B\n\nb", {}), ("p", "---\nk: v\n---\n# A\n\nb", {})],
+)
+def test_the_checksum_changes_with_anything_in_a_page(name, text, metadata):
+    assert parse_page(name, text).checksum != parse_page("p", "# A\n\nb").checksum
+    assert parse_page(name, text).checksum == parse_page(name, text).checksum
+
+
+def test_utf_16_is_read_by_its_mark_and_other_encodings_by_their_name(tmp_path):
+    (tmp_path / "a.txt").write_text("Größe", encoding="utf-16")
+    (tmp_path / "b.md").write_text("Größe", encoding="utf-8-sig")
+    assert [page.text for page in load_pages(tmp_path)] == ["Größe", "Größe"]
+    (tmp_path / "c.txt").write_bytes("Größe".encode("cp1252"))
+    with pytest.raises(DataError, match=r"c\.txt is no text in utf-8 at byte 2") as caught:
+        load_pages(tmp_path)
+    assert "encoding='cp1252'" in caught.value.next_step
+    assert load_pages(tmp_path, encoding="cp1252")[2].text == "Größe"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("x.md", b"\x00\x01\x02", "x.md is a binary file"),
+        ("x.md", b"\x89PNG\r\n\x1a\n", "x.md is no text in utf-8 at byte 0"),
+        ("x.txt", b"", "x.txt holds no text"),
+        ("x.txt", b" \n\t\n", "x.txt holds no text"),
+        ("x.md", b"---\nstatus: current\n---\n", "x.md holds no text"),
+        ("x.pdf", b"", "x.pdf cannot be read as a PDF"),
+        ("x.pdf", b"%PDF-1.7\nbroken", "x.pdf cannot be read as a PDF"),
+        ("x.txt", b"\xff\xfea", "x.txt is no text in utf-16"),
+    ],
+)
+def test_a_bad_file_is_a_data_error_that_names_it(tmp_path, name, content, problem):
+    (tmp_path / "good.md").write_text("good", encoding="utf-8")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        load_pages(tmp_path)
+    assert caught.value.problem.startswith(problem)
+    assert caught.value.next_step
+
+
+def test_a_scan_without_text_is_called_one(tmp_path):
+    write_pdf(tmp_path / "scan.pdf", ["", ""])
+    with pytest.raises(DataError, match="holds no text; it may be a scan"):
+        load_pages(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_a_data_error(tmp_path):
+    try:
+        (tmp_path / "x.md").symlink_to(tmp_path / "nowhere.md")
+    except OSError:
+        pytest.skip("this system makes no links without rights")
+    with pytest.raises(DataError, match=r"x\.md cannot be read \(No such file"):
+        load_pages(tmp_path)
+
+
+def test_an_empty_folder_and_a_missing_one_say_what_is_wanted(tmp_path):
+    with pytest.raises(DataError, match=r"holds no page\.") as caught:
+        load_pages(tmp_path)
+    assert ".md, .txt, .pdf" in caught.value.next_step
+    with pytest.raises(DataError, match="There is no folder"):
+        load_pages(tmp_path / "nothing")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    (tmp_path / "a.md").write_text("one", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("two", encoding="utf-8")
+    with pytest.raises(DataError, match=r"Two files of .* are called a"):
+        load_pages(tmp_path)
+
+
+def test_a_text_of_50_mb_is_refused_by_its_size_before_it_is_read(tmp_path):
+    path = tmp_path / "large.txt"
+    with path.open("wb") as file:
+        file.truncate(50_000_000)  # a file of holes takes no room
+    with pytest.raises(DataError, match=r"large\.txt has 50\.0 MB; the most is 5\.0 MB"):
+        load_pages(tmp_path)
+    with pytest.raises(DataError, match="is a binary file"):
+        load_pages(tmp_path, most_bytes=60_000_000)

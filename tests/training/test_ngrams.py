@@ -1,0 +1,68 @@
+"""Claims about counted models and compressors: probabilities sum to 1, and the figures can be worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.training.ngrams import Ngrams, average_bits, compress_after, compress_with_gzip
+from llmops_utils.training.tokenizer import Encoded
+
+IDS = np.array([0, 1, 2, 1, 2, 1, 3])
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("before", [[], [0], [1], [2, 1], [3, 3], [1, 2, 1]])
+def test_probabilities_sum_to_one(order, before):
+    counted = Ngrams(IDS, order, 4, strength=2.0)
+    assert sum(counted.compute_chance(before, token) for token in range(4)) == pytest.approx(1)
+
+
+def test_a_unigram_chance_is_the_smoothed_share():
+    # 1 stands 3 times in 7; the even guess of a quarter counts as 2 further observations
+    assert Ngrams(IDS, 1, 4, strength=2.0).compute_chance([2], 1) == pytest.approx((3 + 2 / 4) / (7 + 2))
+
+
+def test_a_bigram_chance_leans_on_the_unigram():
+    # after 1 came 2 twice and 3 once; 2 stands twice in 7
+    unigram = (2 + 2 / 4) / 9
+    assert Ngrams(IDS, 2, 4, strength=2.0).compute_chance([0, 1], 2) == pytest.approx((2 + 2 * unigram) / 5)
+
+
+def test_an_unseen_context_says_what_the_shorter_one_says():
+    one, two = Ngrams(IDS, 1, 4), Ngrams(IDS, 2, 4)
+    assert two.compute_chance([3], 1) == pytest.approx(one.compute_chance([3], 1))
+
+
+def test_an_unseen_token_is_unlikely_and_possible():
+    assert 0 < Ngrams(IDS, 2, 5).compute_chance([1], 4) < 0.2
+
+
+def test_bits_per_byte_are_the_logarithms_over_the_bytes():
+    counted = Ngrams(IDS, 2, 4)
+    chances = [counted.compute_chance([0], 1), counted.compute_chance([1], 2)]
+    (bits,) = counted.measure_bits([Encoded(np.array([0, 1, 2]), 8)])
+    assert bits == pytest.approx(-math.log2(chances[0] * chances[1]) / 8)
+
+
+@pytest.mark.parametrize(("ids", "order"), [(IDS, 0), (np.array([1]), 2), (np.array([], dtype=int), 1)])
+def test_too_little_text_for_the_order_is_refused(ids, order):
+    with pytest.raises(DataError, match="make no model of order"):
+        Ngrams(ids, order, 4)
+
+
+def test_the_average_weighs_by_bytes():
+    texts = [Encoded(np.array([0, 1]), 1), Encoded(np.array([0, 1]), 3)]
+    assert average_bits([2.0, 4.0], texts) == 3.5
+
+
+def test_gzip_packs_repetition_and_not_noise():
+    noise = np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8).tobytes().decode("latin-1")
+    assert compress_with_gzip(["ab" * 2000]) < 0.2
+    assert compress_with_gzip([noise]) > 5  # a latin-1 letter above 127 takes two bytes in UTF-8
+
+
+def test_a_compressor_that_knows_the_text_needs_hardly_a_bit():
+    text = "The quick brown fox jumps over the lazy dog, " * 3 + "and then it rests for a while under a tree."
+    assert compress_after(["Something else entirely. " * 9 + text], [text]) < 0.5 * compress_with_gzip([text])

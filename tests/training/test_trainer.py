@@ -1,0 +1,218 @@
+"""Claims about training runs: they learn, they can be repeated, and a recorded run is given back as it was."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from llmops_utils.core.errors import DataError, RecordingMissing
+from llmops_utils.core.settings import DATA, load_settings
+from llmops_utils.models.recording import Recordings
+from llmops_utils.training import trainer as runs
+from llmops_utils.training.ngrams import average_bits
+from llmops_utils.training.tokenizer import Encoded
+from llmops_utils.training.trainer import Recipe, Trainer, measure_bits, train_model
+from llmops_utils.training.transformer import Architecture, Transformer
+
+SIZE = Architecture(vocabulary=8, width=16, depth=1, heads=2, context=8)
+PATTERN = Encoded(np.array([0, *[1, 2, 3, 4] * 30]), 120)
+OTHER = Encoded(np.array([0, *[4, 3, 2, 1] * 30]), 120)
+RECIPE = Recipe(num_steps=40, batch=4, num_looks=4)
+NAME = "04_test"
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    def make(mode):
+        return Trainer(NAME, load_settings(mode=mode, recordings=tmp_path))
+
+    return make
+
+
+def train(trainer, recipe=RECIPE, texts=(PATTERN,), **options):
+    return trainer.train("a run", SIZE, recipe, list(texts), [PATTERN], {"held": [PATTERN, OTHER]}, **options)
+
+
+def test_a_model_learns_a_pattern(make_trainer):
+    run = train(make_trainer("live"))
+    assert run.looks[0].step == 10
+    assert run.looks[-1].dev_bits < 0.5 < run.looks[0].dev_bits + 0.4
+    assert run.bits["held"][0] < run.bits["held"][1]
+    assert run.average["held"] == pytest.approx(np.mean(run.bits["held"]))
+    assert run.num_tokens == 40 * 4 * 8
+
+
+def test_a_run_can_be_repeated_and_its_seed_matters(make_trainer):
+    trainer = make_trainer("live")
+    one, same, other = train(trainer), train(trainer), train(trainer, dataclasses.replace(RECIPE, seed=1))
+    assert one.looks == same.looks
+    assert one.looks != other.looks
+
+
+def test_a_recorded_run_is_given_back_without_training(make_trainer, monkeypatch):
+    recorded = train(make_trainer("record"), keeps_model=True)
+    monkeypatch.setattr(runs, "train_model", None)
+    replayed = train(make_trainer("replay"), keeps_model=True)
+    assert replayed.looks == recorded.looks
+    assert replayed.bits == recorded.bits
+    assert replayed.duration_s == recorded.duration_s
+    assert "replay of 20" in str(replayed.provenance)
+    assert measure_bits(replayed.model, [PATTERN]) == pytest.approx([recorded.bits["held"][0]], abs=0.01)
+
+
+def test_replay_of_an_unknown_run_says_how_to_train_it(make_trainer):
+    with pytest.raises(RecordingMissing, match="training run “a run”") as caught:
+        train(make_trainer("replay"))
+    assert "LLMOPS_MODE=live" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_stored", "is_trained_again"),
+    [("live", False, True), ("auto", False, True), ("fill", True, False), ("record", True, True)],
+)
+def test_the_modes_are_those_of_replies(make_trainer, monkeypatch, mode, is_stored, is_trained_again, tmp_path):
+    num_trained = []
+    real = runs.train_model
+    monkeypatch.setattr(runs, "train_model", lambda *options: num_trained.append(1) or real(*options))
+    for _ in range(2):
+        train(make_trainer(mode))
+    assert len(num_trained) == 1 + is_trained_again
+    assert len(Recordings(tmp_path / f"{NAME}.jsonl")) == is_stored
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": dataclasses.replace(RECIPE, drop=0.1)},
+        {"texts": (OTHER,)},
+        {"texts": (Encoded(PATTERN.ids, 121),)},
+        {"keeps_model": True},
+    ],
+    ids=["recipe", "texts", "bytes", "keeps_model"],
+)
+def test_another_run_is_not_mistaken_for_a_recorded_one(make_trainer, change):
+    train(make_trainer("record"))
+    with pytest.raises(RecordingMissing):
+        train(make_trainer("replay"), **change)
+
+
+def test_the_name_is_for_people_and_finds_nothing(make_trainer):
+    make_trainer("record").train("one", SIZE, RECIPE, [PATTERN], [PATTERN], {})
+    assert make_trainer("replay").train("other", SIZE, RECIPE, [PATTERN], [PATTERN], {}).name == "other"
+
+
+def test_fine_tuning_begins_where_the_other_run_ended(make_trainer):
+    trainer = make_trainer("live")
+    start = train(trainer, keeps_model=True)
+    tuned = train(trainer, Recipe(num_steps=1, num_looks=1, rate=1e-6), start=start)
+    assert tuned.bits["held"] == pytest.approx(start.bits["held"], abs=0.02)
+
+
+def test_fine_tuning_leaves_the_first_run_as_it_was(make_trainer):
+    trainer = make_trainer("live")
+    start = train(trainer, keeps_model=True)
+    before = start.model.copy_parameters()
+    train(trainer, texts=(OTHER,), start=start)
+    assert all((one.data == before[name]).all() for name, one in start.model.parameters.items())
+
+
+def test_a_start_of_another_architecture_or_without_model_is_refused(make_trainer):
+    trainer = make_trainer("live")
+    with pytest.raises(DataError, match="did not keep"):
+        train(trainer, start=train(trainer))
+    narrow, start = dataclasses.replace(SIZE, width=8), train(trainer, keeps_model=True)
+    with pytest.raises(DataError, match="another architecture"):
+        trainer.train("b", narrow, RECIPE, [PATTERN], [PATTERN], {}, start=start)
+
+
+def test_the_best_look_is_kept_and_the_last_on_demand():
+    for keeps_best in (True, False):
+        model = Transformer(SIZE, 0)
+        recipe = Recipe(num_steps=60, num_looks=6, keeps_best=keeps_best)
+        looks, best = train_model(model, recipe, [PATTERN], [OTHER])  # dev rises while the pattern is learned
+        kept = min(looks, key=lambda look: look.dev_bits) if keeps_best else looks[-1]
+        assert best == kept.step
+        assert average_bits(measure_bits(model, [OTHER]), [OTHER]) == pytest.approx(kept.dev_bits, rel=1e-4)
+    assert min(look.dev_bits for look in looks) < looks[-1].dev_bits
+
+
+def test_bits_do_not_depend_on_what_is_measured_beside():
+    model = Transformer(SIZE, 4)
+    texts = [Encoded(np.array([0, 1, 2]), 2), PATTERN, Encoded(np.array([0, 5]), 1)]
+    together = measure_bits(model, texts)
+    assert together == pytest.approx([measure_bits(model, [one])[0] for one in texts], rel=1e-4)
+
+
+def test_bits_of_a_short_text_are_the_logarithms_of_its_chances():
+    model = Transformer(SIZE, 4)
+    model.parameters["token"].data *= 40
+    text = Encoded(np.array([0, 3, 1, 6]), 5)
+    logits = model.compute_logits(text.ids[None, :-1]).data[0].astype(float)
+    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log2(chances[np.arange(3), text.ids[1:]]).sum() / 5
+    assert measure_bits(model, [text])[0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("length", [9, 10, 12, 13, 16, 17, 40])
+def test_every_token_of_a_long_text_is_counted_once(length):
+    model = Transformer(SIZE, 0)
+    for one in model.parameters.values():
+        one.data[...] = 0  # then every token costs 3 bits
+    assert measure_bits(model, [Encoded(np.arange(length) % 8, 1)]) == pytest.approx([3 * (length - 1)])
+
+
+def test_a_text_shorter_than_the_context_cannot_be_trained_on():
+    with pytest.raises(DataError, match="do not fill a context"):
+        train_model(Transformer(SIZE), RECIPE, [Encoded(np.arange(8), 8)], [PATTERN])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_steps": 0}, {"num_looks": 0}, {"num_looks": 41}, {"batch": 0}, {"drop": 1.0}, {"rate": 0}]
+)
+def test_an_impossible_recipe_is_refused(wrong):
+    with pytest.raises(DataError, match="cannot be followed"):
+        Recipe(**({"num_steps": 40} | wrong))
+
+
+def test_the_asked_runs_are_noted_in_the_log(make_trainer, tmp_path):
+    log = tmp_path / "used.txt"
+    settings = load_settings(mode="record", recordings=tmp_path, used_log=log)
+    train(Trainer(NAME, settings))
+    assert len(log.read_text(encoding="utf-8").split()) == 1
+
+
+def test_the_chapter_runs_that_are_shipped_can_be_read():
+    shipped = [one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.method == "TRAIN"]
+    assert len(shipped) >= 15
+    with_weights = [one for one in shipped if one.response["weights"]]
+    assert len(with_weights) >= 1
+    for one in with_weights:
+        Transformer(Architecture(**one.body["architecture"])).unpack_weights(one.response["weights"])
+    for one in shipped:
+        assert json.dumps(one.response, allow_nan=False)
+        assert one.latency_s > 0
+
+
+def test_training_calculates_with_one_thread():
+    from threadpoolctl import threadpool_info
+
+    @runs.use_one_thread
+    def list_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    assert set(list_threads()) == {1}
+    assert runs.train_model.__wrapped__ is not None
+    assert runs.measure_bits.__wrapped__ is not None
+
+
+def test_a_run_of_a_sweep_is_taken_from_its_recording_live_and_trained_anew_in_record(make_trainer):
+    train(make_trainer("record"))
+    shown = train(make_trainer("live"), is_sweep=True)
+    assert shown.provenance.recorded != ""
+    assert "replay of 20" in str(shown.provenance)
+    assert train(make_trainer("record"), is_sweep=True).provenance.recorded == ""
+    other = dataclasses.replace(RECIPE, seed=5)
+    assert train(make_trainer("live"), other, is_sweep=True).provenance.recorded == ""  # none is recorded: trained
+    anew = train(make_trainer("live")).provenance
+    assert (anew.mode, anew.recorded) == ("live", "")
