@@ -26,6 +26,7 @@ from .errors import (
     WeightsError,
     WorkbookError,
 )
+from .files import append_line, change_json, explain_os_errors, read_json, write_whole
 from .settings import (
     DATA,
     NOTEBOOKS,
@@ -69,10 +70,15 @@ __all__ = [
     "Unreachable",
     "WeightsError",
     "WorkbookError",
+    "append_line",
+    "change_json",
     "check_key",
     "count_cores",
     "draw_table",
+    "explain_os_errors",
     "load_settings",
     "read_environment",
+    "read_json",
     "redact",
+    "write_whole",
 ]

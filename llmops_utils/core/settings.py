@@ -82,6 +82,21 @@ class Settings(BaseSettings):
         return self.provider_name == "embedded"
 
     @property
+    def asks(self) -> bool:
+        """Whether a model may be asked."""
+        return self.mode != "replay"
+
+    @property
+    def stores(self) -> bool:
+        """Whether answers are stored as recordings."""
+        return self.mode in ("record", "fill")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what is shown has to come out the same each time: no clock, no progress bar, no account."""
+        return self.stores or not self.asks
+
+    @property
     def calls_at_once(self) -> int:
         """How many calls of one evaluation are sent at once, unless it says so itself: LLMOPS_PARALLEL where it is set.
 

@@ -1,0 +1,115 @@
+"""Files that are written whole or not at all, lines that outlive a crash, and JSON that several processes change."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from .errors import DataError
+
+MOST_BYTES = 20_000_000  # of a JSON file that may come from somebody else
+
+
+@contextlib.contextmanager
+def explain_os_errors(path: Path, doing: str = "written") -> Iterator[None]:
+    """Turn the errors of the operating system into a `DataError` that names the path and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be {doing} ({error.strerror or error}).",
+            "Make room on the disk, or name a place that you may use: LLMOPS_HOME sets the course's own.",
+        ) from error
+
+
+def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> None:
+    """Write a file in one step: a crash, a full disk or an interrupt leaves the old one whole, and no half file.
+
+    Args:
+        path: its folder is made where it is missing.
+        content: a text is written as UTF-8, its lines ending in a bare line feed.
+        is_private: whether only the user may read it.
+
+    Raises:
+        DataError: the system does not let it be written.
+    """
+    encoded = content.encode("utf-8") if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if is_private else 0o666)
+            with open(descriptor, "wb") as file:
+                file.write(encoded)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str, is_private: bool = False) -> None:
+    """Append one line to a file. Where a crash left half a line at its end, the new one begins on a line of its own.
+
+    Raises:
+        DataError: the system does not let it be written.
+    """
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600 if is_private else 0o666)
+        with open(descriptor, "rb+") as file:
+            start = b""
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                start = b"" if file.read(1) == b"\n" else b"\n"
+            file.write(start + line.encode("utf-8") + b"\n")
+
+
+def read_json(path: Path, most_bytes: int = MOST_BYTES) -> object:
+    """Return what a JSON file holds, whoever wrote it.
+
+    Raises:
+        DataError: it is missing, no regular file, too large, no UTF-8, or no JSON.
+    """
+    with explain_os_errors(path, "read"):
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            raise DataError(f"{path} is no file.", "Name a file in JSON.")
+        if path.stat().st_size > most_bytes:
+            raise DataError(f"{path} is larger than {most_bytes:,} bytes.", "Is it the right file?")
+        content = path.read_bytes()
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON ({type(error).__name__}).", "Restore it, or make it anew.") from error
+
+
+@contextlib.contextmanager
+def change_json(path: Path, default: dict | list) -> Iterator[dict | list]:
+    """Give what a JSON file holds to be changed in place, and write it back; others wait until it is written.
+
+    Where the block raises, nothing is written.
+
+    Args:
+        path: the file; beside it lies a lock.
+        default: what is given where there is no file yet. It is changed in place as well.
+
+    Raises:
+        DataError: the file cannot be read or written, or holds another kind of value than `default`.
+    """
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        lock.acquire()
+    try:
+        content = read_json(path) if path.exists() else default
+        if not isinstance(content, type(default)):
+            raise DataError(f"{path} does not hold what belongs there.", "Move it away; then it is made anew.")
+        yield content
+        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    finally:
+        lock.release()

@@ -1,0 +1,102 @@
+"""Claims about files: whole or not at all, no line lost, one writer at a time."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from llmops_utils.core.errors import DataError
+from llmops_utils.core.files import append_line, change_json, read_json, write_whole
+
+
+def list_names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_whole_with_its_folder_and_leaves_no_part(tmp_path):
+    path = tmp_path / "new" / "notes.txt"
+    write_whole(path, "a\nü\n")
+    write_whole(path, b"b")
+    assert path.read_bytes() == b"b"
+    assert list_names(path.parent) == ["notes.txt"]
+
+
+def test_a_failed_write_keeps_the_old_file_and_says_what_to_do(tmp_path, monkeypatch):
+    path = tmp_path / "notes.txt"
+    write_whole(path, "old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("llmops_utils.core.files.os.replace", fail)
+    with pytest.raises(DataError, match=r"notes.txt cannot be written \(No space left on device\)") as caught:
+        write_whole(path, "new")
+    assert "room on the disk" in caught.value.next_step
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list_names(tmp_path) == ["notes.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_private_file_can_be_read_by_the_user_alone(tmp_path):
+    write_whole(tmp_path / "whole", "x", is_private=True)
+    append_line(tmp_path / "lines", "x", is_private=True)
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600, 0o600]
+
+
+def test_a_line_after_half_a_line_begins_anew(tmp_path):
+    path = tmp_path / "lines"
+    append_line(path, "one")
+    with path.open("ab") as file:
+        file.write(b'{"ha')
+    append_line(path, "twö")
+    append_line(path, "three")
+    assert path.read_text(encoding="utf-8").splitlines() == ["one", '{"ha', "twö", "three"]
+
+
+def test_what_is_no_json_is_refused_with_its_name(tmp_path):
+    path = tmp_path / "odd.json"
+    for content in (b"{", b"\xff\xfe", b"[" * 100_000, b""):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"odd\.json is not JSON"):
+            read_json(path)
+    path.write_bytes(b"\xef\xbb\xbf[1]")
+    assert read_json(path) == [1]
+    with pytest.raises(DataError, match="larger than 2 bytes"):
+        read_json(path, most_bytes=2)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_json(tmp_path / "missing.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is no file"):
+        read_json(tmp_path / "pipe")
+
+
+def test_a_change_that_fails_or_meets_another_kind_of_value_writes_nothing(tmp_path):
+    path = tmp_path / "state.json"
+    with change_json(path, {}) as state:
+        state["a"] = 1
+    with pytest.raises(ZeroDivisionError), change_json(path, {}) as state:
+        state["a"] = 1 / 0
+    with pytest.raises(DataError, match="does not hold what belongs there"), change_json(path, []):
+        pass
+    assert read_json(path) == {"a": 1}
+
+
+def test_no_change_of_two_processes_is_lost(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from llmops_utils.core.files import change_json
+for _ in range(50):
+    with change_json(Path(sys.argv[1]), {"count": 0}) as state:
+        state["count"] += 1
+"""
+    path = tmp_path / "count.json"
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert json.loads(path.read_text(encoding="utf-8")) == {"count": 100}
