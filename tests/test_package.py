@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import llmops_utils
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT
 
 PACKAGE = Path(llmops_utils.__file__).parent
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT
 
 SOURCE = ROOT / "start.py"
 LOCK = (

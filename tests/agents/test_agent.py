@@ -11,12 +11,11 @@ import pytest
 from fake_provider import FakeProvider
 
 from llmops_utils.agents.agent import MAX_OBSERVATION, Agent, Step, Tool, Trace, draw_trace, make_tool
-from llmops_utils.core.errors import BudgetExceeded, DataError
-from llmops_utils.datasets.records import Example
+from llmops_utils.core import BudgetExceeded, DataError
+from llmops_utils.datasets import Example
+from llmops_utils.evaluation import ExactMatch
 from llmops_utils.evaluation.run import Answer, describe_code, evaluate
-from llmops_utils.evaluation.scorers import ExactMatch
-from llmops_utils.models.model import Model
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.models import Model, Provenance, Reply
 
 
 class FakeModel:

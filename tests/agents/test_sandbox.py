@@ -16,8 +16,7 @@ import pytest
 
 from llmops_utils.agents import sandbox
 from llmops_utils.agents.sandbox import Limits, Outcome, calculate, close_pool, extract_code, run_code
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT, DataError
 
 SECRET = "SECRET-8f2c61"
 MAX_GROWTH_BYTES = 150_000_000

@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 
 from llmops_utils.choosing.bench import BenchRow, keep_bench, load_bench, make_bench_row, tabulate_bench
-from llmops_utils.core.errors import DataError
-from llmops_utils.datasets.records import Example
-from llmops_utils.evaluation.run import evaluate
-from llmops_utils.evaluation.scorers import ExactMatch
+from llmops_utils.core import DataError
+from llmops_utils.datasets import Example
+from llmops_utils.evaluation import ExactMatch, evaluate
 
 ROW = BenchRow("small (here)", "intent", 40, 0.5, 0.35, 0.65, 60.0, 3.0, 0.2, 0.0, "small (here), live")
 OTHER = replace(ROW, task="extraction", score=0.8, low=0.65, high=0.9)

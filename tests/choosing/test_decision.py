@@ -9,7 +9,7 @@ from llmops_utils.choosing.decision import (
     measure_stability,
     rank_options,
 )
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 
 SCORES = {"small": {"quality": 0.2, "price": 1.0}, "large": {"quality": 0.9, "price": 0.1}}
 EQUAL = {"quality": 1, "price": 1}

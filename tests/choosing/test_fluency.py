@@ -3,8 +3,8 @@
 import pytest
 
 from llmops_utils.choosing.fluency import compute_perplexity, count_syllables, measure_readability, measure_repetition
-from llmops_utils.core.errors import DataError
-from llmops_utils.models.reply import TokenChance
+from llmops_utils.core import DataError
+from llmops_utils.models import TokenChance
 
 
 def make_tokens(*probabilities):

@@ -13,8 +13,8 @@ from llmops_utils.choosing.footprint import (
     predict_memory,
     read_free_bytes,
 )
-from llmops_utils.core.errors import DataError
-from llmops_utils.models.catalog import load_catalog
+from llmops_utils.core import DataError
+from llmops_utils.models import load_catalog
 
 MODEL = load_catalog().find_local("smollm2-135m-instruct")
 

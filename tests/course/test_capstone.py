@@ -5,13 +5,12 @@ from dataclasses import replace
 import pytest
 from capstone_evidence import make_report
 
-from llmops_utils.core.errors import DataError, PromptError
+from llmops_utils.core import DataError, PromptError
 from llmops_utils.course.capstone import BRIEF, Watch, list_part_ids, load_part, load_plain, make_traffic, run_watch
 from llmops_utils.course.exercises import load_exercises
-from llmops_utils.evaluation.run import evaluate
-from llmops_utils.evaluation.scorers import ChoiceMatch
-from llmops_utils.models.model import Model
-from llmops_utils.operations.gate import TASKS, make_system
+from llmops_utils.evaluation import ChoiceMatch, evaluate
+from llmops_utils.models import Model
+from llmops_utils.operations import TASKS, make_system
 
 # --- the parts -----------------------------------------------------------------------------------------------
 

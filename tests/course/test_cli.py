@@ -11,11 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core.errors import FetchFailed
-from llmops_utils.core.settings import DATA, NOTEBOOKS, ROOT
+from llmops_utils.core import DATA, NOTEBOOKS, ROOT, FetchFailed
 from llmops_utils.course import doctor
-from llmops_utils.models import weights
-from llmops_utils.models.catalog import load_catalog
+from llmops_utils.models import load_catalog, weights
 
 COMMANDS = ("lab", "doctor", "serve", "notebooks", "record", "models")
 

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.core.errors import WorkbookError
-from llmops_utils.core.settings import ROOT, load_settings
+from llmops_utils.core import ROOT, WorkbookError, load_settings
 from llmops_utils.course import doctor
 from llmops_utils.course.doctor import (
     Diagnosis,
@@ -27,8 +26,7 @@ from llmops_utils.course.doctor import (
     check_weights,
     diagnose,
 )
-from llmops_utils.models.catalog import load_catalog
-from llmops_utils.models.connection import connect
+from llmops_utils.models import connect, load_catalog
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 EVIL = "<script>alert('x')</script> & \"more\""

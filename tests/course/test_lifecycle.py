@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from packaging.requirements import Requirement
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA, ROOT
+from llmops_utils.core import DATA, ROOT, DataError
 from llmops_utils.course.lifecycle import KINDS, PROPRIETARY, STAGE_IDS, STAGES, Tool, find_stage, load_tools
 from llmops_utils.course.widgets.course_map import CHAPTERS
-from llmops_utils.models.catalog import load_catalog
+from llmops_utils.models import load_catalog
 
 TOOLS = load_tools()
 NOTEBOOKS = {name for name, _, _ in CHAPTERS} | {"02_what_is_llmops", "13_capstone"}

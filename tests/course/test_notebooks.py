@@ -13,12 +13,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA, NOTEBOOKS, ROOT
+from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError
 from llmops_utils.course import notebooks
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.notebooks import SEAL, compute_seal, list_notebooks, run_notebook, solve_notebook
-from llmops_utils.models.recording import Recordings
+from llmops_utils.models import Recordings
 
 PATHS = list_notebooks()
 KEY_SHAPES = r"(sk-[A-Za-z0-9]{12,}|AIza[\w-]{20,}|gsk_\w{20,}|hf_\w{20,}|Bearer\s+\w{8,})"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmops_utils.core.errors import WorkbookError
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT, WorkbookError
 from llmops_utils.course.progress import Progress
 
 TODAY = datetime.date.today().isoformat()

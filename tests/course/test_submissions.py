@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_report, make_run, make_runs
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.course.submissions import Submission, load_submission, make_submission, save_submission
-from llmops_utils.prompts.prompt import Prompt
-from llmops_utils.tracking.experiment import log_report, start_run
+from llmops_utils.prompts import Prompt
+from llmops_utils.tracking import log_report, start_run
 from llmops_utils.tracking.runs import Problem, list_runs
 
 # --- gathering -----------------------------------------------------------------------------------------------

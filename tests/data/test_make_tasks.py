@@ -12,7 +12,7 @@ from itertools import product
 
 import pytest
 
-from llmops_utils.core.settings import DATA
+from llmops_utils.core import DATA
 
 KINDS = ("order", "arithmetic", "note", "order+arithmetic", "note+arithmetic")
 INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from llmops_utils.core.settings import DATA
+from llmops_utils.core import DATA
 
 
 def load_script(name):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.datasets.quality import find_gaps, find_leaks, find_near_duplicates, measure_balance
 from llmops_utils.datasets.records import load_graded_answers, load_messages
 

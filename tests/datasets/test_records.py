@@ -11,8 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA
+from llmops_utils.core import DATA, DataError
 from llmops_utils.datasets.records import (
     ATTACK_KINDS,
     INTENTS,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.datasets.tables import check_labels, choose_split, read_csv
 
 

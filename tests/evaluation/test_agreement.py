@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.evaluation.agreement import compute_kappa, estimate_kappa, measure_agreement
 
 # J. L. Fleiss, J. Cohen and B. S. Everitt (1969), table 1: shares of 200 cases.

@@ -2,9 +2,9 @@
 
 import pytest
 
-from llmops_utils.core.errors import DataError, ProviderDown
+from llmops_utils.core import DataError, ProviderDown
 from llmops_utils.evaluation.judges import PairJudge, Preference, RubricGraded, Swap, SwapTest, run_swap_test
-from llmops_utils.models.reply import Provenance, Reply, TokenChance
+from llmops_utils.models import Provenance, Reply, TokenChance
 
 CRITERIA = {"agrees": "Does it agree?", "polite": "Is it polite?"}
 SOURCE = Provenance("fake", "nowhere", "live")

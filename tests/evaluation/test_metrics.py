@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap, mannwhitneyu, permutation_test
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.evaluation.metrics import (
     Estimate,
     bin_by_confidence,

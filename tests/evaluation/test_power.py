@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.evaluation.metrics import compute_mcnemar
 from llmops_utils.evaluation.power import (
     approximate_num_examples,

@@ -8,8 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import NOTEBOOKS
+from llmops_utils.core import NOTEBOOKS, DataError
 from llmops_utils.evaluation import results
 from llmops_utils.evaluation.results import (
     PRICED_AT,
@@ -22,7 +21,7 @@ from llmops_utils.evaluation.results import (
     tabulate_results,
 )
 from llmops_utils.evaluation.run import Report, Row, compare
-from llmops_utils.models.catalog import load_catalog
+from llmops_utils.models import load_catalog
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from fake_provider import FakeProvider, refuse
 
-from llmops_utils.core.errors import (
+from llmops_utils.core import (
+    ROOT,
     BudgetExceeded,
     CapabilityMissing,
     DataError,
@@ -34,8 +35,7 @@ from llmops_utils.core.errors import (
     Unreachable,
     WorkbookError,
 )
-from llmops_utils.core.settings import ROOT
-from llmops_utils.datasets.records import Example, load_messages
+from llmops_utils.datasets import Example, load_messages
 from llmops_utils.evaluation.metrics import (
     Estimate,
     Proportion,
@@ -58,9 +58,7 @@ from llmops_utils.evaluation.run import (
     sum_tokens,
 )
 from llmops_utils.evaluation.scorers import ChoiceMatch, Contains, ExactMatch, Score
-from llmops_utils.models.budget import price_tokens
-from llmops_utils.models.model import Model
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.models import Model, Provenance, Reply, price_tokens
 
 
 @pytest.fixture(autouse=True)

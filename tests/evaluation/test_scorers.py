@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from llmops_utils.core.errors import DataError, ProviderDown
+from llmops_utils.core import DataError, ProviderDown
 from llmops_utils.evaluation.scorers import (
     NEGATION,
     ChoiceMatch,
@@ -25,8 +25,7 @@ from llmops_utils.evaluation.scorers import (
     read_date,
     read_number,
 )
-from llmops_utils.models.reply import Provenance, Reply
-from llmops_utils.models.schemas import find_choice
+from llmops_utils.models import Provenance, Reply, find_choice
 
 
 def make_reply(text, parsed=None):

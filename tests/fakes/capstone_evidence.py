@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from llmops_utils.course.capstone import BRIEF, Watch, load_part, load_plain
-from llmops_utils.course.submissions import make_submission
-from llmops_utils.evaluation.run import Report, Row
-from llmops_utils.operations.gate import TASKS
-from llmops_utils.operations.releases import load_release, open_release, promote, roll_back
-from llmops_utils.prompts.prompt import save_prompt
-from llmops_utils.tracking.runs import Run, Runs
+from llmops_utils.course import BRIEF, Watch, load_part, load_plain, make_submission
+from llmops_utils.evaluation import Report, Row
+from llmops_utils.operations import TASKS, load_release, open_release, promote, roll_back
+from llmops_utils.prompts import save_prompt
+from llmops_utils.tracking import Run, Runs
 
 LABELS = TASKS[BRIEF.task].labels
 CANDIDATE = load_plain().replace(instruction="Name the desk.", system=("instruction",))

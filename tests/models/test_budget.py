@@ -7,8 +7,7 @@ import pytest
 from fake_provider import FakeProvider, refuse
 from pydantic import SecretStr
 
-from llmops_utils.core.errors import BudgetExceeded, KeyRefused, RecordingMissing
-from llmops_utils.core.settings import Settings
+from llmops_utils.core import BudgetExceeded, KeyRefused, RecordingMissing, Settings
 from llmops_utils.models.budget import Budget, bound_tokens, compute_cost
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.model import Model

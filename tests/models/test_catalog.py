@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from llmops_utils.core.errors import DataError, UnknownModel
+from llmops_utils.core import DataError, UnknownModel
 from llmops_utils.models.catalog import CAPABILITIES, CATALOG_FILE, HubFile, PackagedFile, Provider, load_catalog
 
 CATALOG = load_catalog()

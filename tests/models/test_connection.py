@@ -8,8 +8,8 @@ import openai
 import pytest
 from pydantic import SecretStr
 
+from llmops_utils.core import Settings, load_settings
 from llmops_utils.core.errors import DataError, DiskFull, KeyMalformed, RecordingMissing, ServerError, SettingsError
-from llmops_utils.core.settings import Settings, load_settings
 from llmops_utils.models import weights
 from llmops_utils.models.catalog import HubFile, load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, connect, find_key, name_source

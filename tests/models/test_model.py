@@ -14,7 +14,7 @@ import pytest
 from fake_provider import DROP, HTML, FakeProvider, Fault, refuse, slow
 from pydantic import BaseModel, SecretStr
 
-from llmops_utils.core import errors
+from llmops_utils.core import Settings, errors, load_settings
 from llmops_utils.core.errors import (
     CapabilityMissing,
     ContextExceeded,
@@ -32,7 +32,6 @@ from llmops_utils.core.errors import (
     Unreachable,
     WorkbookError,
 )
-from llmops_utils.core.settings import Settings, load_settings
 from llmops_utils.models.budget import Budget
 from llmops_utils.models.catalog import CAPABILITIES
 from llmops_utils.models.model import Model

@@ -15,7 +15,7 @@ import httpx2
 import openai
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.models.recording import (
     DATE_HEADER,
     LATENCY_HEADER,

@@ -14,8 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from llmops_utils.core.errors import ContextExceeded, ServerError
-from llmops_utils.core.settings import ROOT, load_settings
+from llmops_utils.core import ROOT, ContextExceeded, ServerError, load_settings
 from llmops_utils.models import server
 from llmops_utils.models.budget import bound_tokens
 from llmops_utils.models.model import Model

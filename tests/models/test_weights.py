@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pytest
 
-from llmops_utils.core.errors import DiskFull, FetchFailed, WeightsError
+from llmops_utils.core import DiskFull, FetchFailed, WeightsError
 from llmops_utils.models import weights
 from llmops_utils.models.catalog import HubFile, LocalModel, PackagedFile
 from llmops_utils.models.weights import SPARE_BYTES, compute_sha256, fetch_weights, has_weights, locate_weights

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.datasets.records import load_near_pairs
+from llmops_utils.core import DataError
+from llmops_utils.datasets import load_near_pairs
 from llmops_utils.operations.caches import ExactCache, MeaningCache, measure_threshold
 
 

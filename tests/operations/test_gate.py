@@ -9,17 +9,13 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core.errors import DataError, PromptError, RecordingMissing
-from llmops_utils.core.settings import ROOT
-from llmops_utils.datasets.records import INTENTS, Example
-from llmops_utils.evaluation.metrics import Estimate
-from llmops_utils.evaluation.run import Answer, evaluate
-from llmops_utils.evaluation.scorers import ExactMatch
-from llmops_utils.models.model import Model
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.core import ROOT, DataError, PromptError, RecordingMissing
+from llmops_utils.datasets import INTENTS, Example
+from llmops_utils.evaluation import Answer, Estimate, ExactMatch, evaluate
+from llmops_utils.models import Model, Provenance, Reply
 from llmops_utils.operations.gate import TASKS, bound_change, bound_flips, choose_outcome, decide, make_system, run_gate
 from llmops_utils.operations.releases import load_production, load_release, open_release, promote
-from llmops_utils.prompts.prompt import Prompt, list_prompts, save_prompt
+from llmops_utils.prompts import Prompt, list_prompts, save_prompt
 
 
 def load_benchmark(name):

@@ -3,15 +3,8 @@
 import pytest
 from pydantic import BaseModel
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA
-from llmops_utils.datasets.records import (
-    load_injections,
-    load_messages,
-    load_notes,
-    load_odd_messages,
-    load_private_texts,
-)
+from llmops_utils.core import DATA, DataError
+from llmops_utils.datasets import load_injections, load_messages, load_notes, load_odd_messages, load_private_texts
 from llmops_utils.operations.guardrails import (
     enforce_schema,
     find_injection,

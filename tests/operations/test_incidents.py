@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.datasets.records import load_messages
+from llmops_utils.core import DataError
+from llmops_utils.datasets import load_messages
 from llmops_utils.operations.incidents import INCIDENTS, SOURCES, load_traffic, simulate_traffic
 
 

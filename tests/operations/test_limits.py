@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from llmops_utils.core.errors import DataError, KeyRefused, ProviderDown, RateLimited, RequestRefused
-from llmops_utils.models.budget import Budget
+from llmops_utils.core import DataError, KeyRefused, ProviderDown, RateLimited, RequestRefused
+from llmops_utils.models import Budget
 from llmops_utils.operations.limits import BudgetWatch, Fallback, RateLimit, TokenBucket
 
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT, DataError
 from llmops_utils.operations.incidents import INCIDENTS, load_traffic
 from llmops_utils.operations.monitor import MEASURES, AlertRule, Monitor, Request, compute_psi, find_first_alarm
 

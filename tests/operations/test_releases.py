@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from llmops_utils.core.errors import PromptError
+from llmops_utils.core import PromptError
 from llmops_utils.operations.releases import (
     FILE,
     choose_folder,
@@ -15,7 +15,7 @@ from llmops_utils.operations.releases import (
     promote,
     roll_back,
 )
-from llmops_utils.prompts.prompt import PROMPTS, Prompt, save_prompt
+from llmops_utils.prompts import PROMPTS, Prompt, save_prompt
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from llmops_utils.core.errors import PromptError, WorkbookError
+from llmops_utils.core import PromptError, WorkbookError
 from llmops_utils.prompts.prompt import ELEMENTS, PROMPTS, Prompt, diff_prompts, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")

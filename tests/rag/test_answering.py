@@ -6,11 +6,10 @@ import pytest
 from fake_embedding import FakeEmbedding
 from fake_provider import FakeProvider, refuse
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import load_settings
-from llmops_utils.datasets.records import Example
-from llmops_utils.evaluation.run import compare, evaluate
-from llmops_utils.models.model import Model
+from llmops_utils.core import DataError, load_settings
+from llmops_utils.datasets import Example
+from llmops_utils.evaluation import compare, evaluate
+from llmops_utils.models import Model
 from llmops_utils.rag.answering import (
     NOT_FOUND,
     Assistant,

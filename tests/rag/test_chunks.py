@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA
+from llmops_utils.core import DATA, DataError
 from llmops_utils.rag.chunks import BLOCK, METHODS, Chunking, split_page, split_pages
 from llmops_utils.rag.pages import Page, load_pages, parse_page
 

@@ -8,9 +8,8 @@ import pytest
 from chromadb.config import Settings as ChromaSettings
 from fake_provider import FakeProvider
 
-from llmops_utils.core.errors import DataError, RecordingMissing
-from llmops_utils.core.settings import load_settings
-from llmops_utils.models.model import Model
+from llmops_utils.core import DataError, RecordingMissing, load_settings
+from llmops_utils.models import Model
 from llmops_utils.rag.chunks import Chunking
 from llmops_utils.rag.embedding import BATCH, ModelEmbedding
 from llmops_utils.rag.index import build_index

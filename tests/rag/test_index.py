@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from fake_embedding import FakeEmbedding
 
-from llmops_utils.core.errors import DataError, SettingsError
-from llmops_utils.core.settings import DATA, ROOT, load_settings
+from llmops_utils.core import DATA, ROOT, DataError, SettingsError, load_settings
 from llmops_utils.rag.chunks import Chunking, split_pages
 from llmops_utils.rag.index import (
     HNSW,

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.evaluation.metrics import estimate_proportion
+from llmops_utils.core import DataError
+from llmops_utils.evaluation import estimate_proportion
 from llmops_utils.rag.chunks import Chunk, Chunking, split_page
 from llmops_utils.rag.measures import (
     Span,

@@ -4,8 +4,7 @@ import pypdf
 import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA
+from llmops_utils.core import DATA, DataError
 from llmops_utils.rag.pages import load_pages, parse_page
 
 HANDBOOK = DATA / "handbook"

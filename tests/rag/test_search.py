@@ -5,10 +5,9 @@ import random
 import pytest
 from fake_embedding import FakeEmbedding
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import DATA, load_settings
+from llmops_utils.core import DATA, DataError, load_settings
 from llmops_utils.evaluation.run import describe_code
-from llmops_utils.models.reply import TokenChance
+from llmops_utils.models import TokenChance
 from llmops_utils.rag.chunks import Chunking, split_pages
 from llmops_utils.rag.index import build_index
 from llmops_utils.rag.pages import load_pages, parse_page

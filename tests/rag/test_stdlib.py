@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import ROOT
+from llmops_utils.core import ROOT, DataError
 from llmops_utils.rag.stdlib import gather_stdlib_pages
 
 

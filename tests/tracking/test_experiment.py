@@ -11,10 +11,10 @@ import warnings
 import pytest
 from fake_comet import GOOD_KEY, FakeComet
 
+from llmops_utils.core import ROOT
 from llmops_utils.core.errors import DataError, KeyMalformed, KeyMissing, KeyRefused, Unreachable
-from llmops_utils.core.settings import ROOT
-from llmops_utils.evaluation.run import Report, Row, compare
-from llmops_utils.prompts.prompt import load_prompt
+from llmops_utils.evaluation import Report, Row, compare
+from llmops_utils.prompts import load_prompt
 from llmops_utils.tracking import uploads
 from llmops_utils.tracking.archives import get_folder
 from llmops_utils.tracking.experiment import find_comet_key, log_report, start_run

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from llmops_utils.core.errors import DataError
-from llmops_utils.core.settings import ROOT
-from llmops_utils.evaluation.run import Report, Row
+from llmops_utils.core import ROOT, DataError
+from llmops_utils.evaluation import Report, Row
 from llmops_utils.tracking.archives import is_placeholder, mend_archive, rescue_runs, write_note
 from llmops_utils.tracking.runs import (
     Run,

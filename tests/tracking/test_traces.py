@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.agents.agent import Agent
-from llmops_utils.core.errors import DataError
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.agents import Agent
+from llmops_utils.core import DataError
+from llmops_utils.models import Provenance, Reply
 from llmops_utils.tracking.experiment import start_run
 from llmops_utils.tracking.runs import list_runs
 from llmops_utils.tracking.traces import MAX_DETAIL, build_tree, log_trace, record_trace, span, trace_model, write_tree

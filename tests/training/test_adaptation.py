@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.adaptation import CHOICES, WAYS, Situation, rank_ways
 
 ALL = [Situation(*chosen) for chosen in itertools.product(*CHOICES.values())]

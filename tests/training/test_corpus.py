@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.corpus import BANNERS, Page, choose_share, cut_texts, load_pages, make_dirty, split_pages
 
 PAGE = "---\ntitle: A page\nstatus: current\n---\n\n# A page\n\nText --- with dashes.\n"

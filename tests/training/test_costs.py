@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.costs import (
     PEAK_FLOPS,
     compute_flops,

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from llmops_utils.core.errors import CapabilityMissing, DataError
+from llmops_utils.core import CapabilityMissing, DataError
 from llmops_utils.training import lora
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in lora.LIBRARIES)

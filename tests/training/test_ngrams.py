@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.ngrams import Ngrams, average_bits, compress_after, compress_with_gzip
 from llmops_utils.training.tokenizer import Encoded
 

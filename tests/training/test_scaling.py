@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.scaling import fit_power_law
 
 SIZES = [10, 20, 40, 80, 160]

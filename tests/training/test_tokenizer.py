@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.tokenizer import END, END_ID, Encoded, encode_texts, join_ids, train_tokenizer
 
 TEXTS = ["low lower lowest low low", "new newer newest new widest"]

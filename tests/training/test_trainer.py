@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError, RecordingMissing
-from llmops_utils.core.settings import DATA, load_settings
-from llmops_utils.models.recording import Recordings
+from llmops_utils.core import DATA, DataError, RecordingMissing, load_settings
+from llmops_utils.models import Recordings
 from llmops_utils.training import trainer as runs
 from llmops_utils.training.ngrams import average_bits
 from llmops_utils.training.tokenizer import Encoded

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.training.transformer import Architecture, Transformer
 
 SMALL = Architecture(vocabulary=20, width=8, depth=2, heads=2, context=6)

@@ -15,12 +15,11 @@ import pytest
 from ipywidgets.widgets import widget as widget_module
 
 import llmops_utils.course.exercises
-from llmops_utils.core.errors import ExerciseError
-from llmops_utils.core.settings import NOTEBOOKS
+from llmops_utils.core import NOTEBOOKS, ExerciseError
 from llmops_utils.course.exercises import Exercise, Outcome, Wrong, call_learner, list_exercises, load_exercises
 from llmops_utils.course.exercises.exercise import is_blank
 from llmops_utils.course.progress import Progress
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.models import Provenance, Reply
 
 FOLDER = Path(llmops_utils.course.exercises.__file__).parent
 CHAPTERS = sorted(path.stem.removeprefix("chapter_") for path in FOLDER.glob("chapter_[0-9][0-9].py"))

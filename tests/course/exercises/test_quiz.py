@@ -9,7 +9,7 @@ import pytest
 from ipywidgets.widgets import widget as widget_module
 
 import llmops_utils.course.exercises
-from llmops_utils.core.errors import ExerciseError
+from llmops_utils.core import ExerciseError
 from llmops_utils.course.exercises import Question, Quiz, load_exercises
 from llmops_utils.course.progress import Progress
 

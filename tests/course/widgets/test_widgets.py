@@ -12,8 +12,8 @@ import pytest
 from ipywidgets.widgets import widget as widget_module
 from matplotlib.colors import to_hex
 
+from llmops_utils.core import NOTEBOOKS, load_settings, read_environment
 from llmops_utils.core.errors import BudgetExceeded, KeyMalformed
-from llmops_utils.core.settings import NOTEBOOKS, load_settings, read_environment
 from llmops_utils.course.exercises import list_exercises
 from llmops_utils.course.progress import Progress
 from llmops_utils.course.widgets.base import (
@@ -29,8 +29,7 @@ from llmops_utils.course.widgets.base import (
 from llmops_utils.course.widgets.course_map import CHAPTERS, CourseMap
 from llmops_utils.course.widgets.next_token import NextTokenExplorer
 from llmops_utils.course.widgets.provider_chooser import MODES, ProviderChooser
-from llmops_utils.models.catalog import load_catalog
-from llmops_utils.models.reply import TokenChance
+from llmops_utils.models import TokenChance, load_catalog
 
 EVIL = "<script>alert('x')</script> & \"more\""
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
@@ -492,7 +491,7 @@ def test_the_lines_are_settings_that_load(provider, mode, monkeypatch):
 
 
 def test_a_place_holder_that_stayed_is_refused_as_a_key(monkeypatch):
-    from llmops_utils.models.connection import find_key
+    from llmops_utils.models import find_key
 
     name, _, value = choose("openai", "live").make_lines()[-1].partition("=")
     monkeypatch.setenv(name, value)

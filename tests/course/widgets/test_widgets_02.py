@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.course.lifecycle import STAGE_IDS, STAGES, Tool, load_tools
 from llmops_utils.course.widgets.course_map import CHAPTERS
 from llmops_utils.course.widgets.lifecycle_map import BOX_HEIGHT, BOX_WIDTH, HEIGHT, WIDTH, LifecycleMap, draw_lifecycle

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.course.widgets.model_scorecard import ModelScorecard
 from llmops_utils.course.widgets.pictures import draw_changes, draw_estimates
 from llmops_utils.course.widgets.table_explorer import TableExplorer
-from llmops_utils.evaluation.metrics import Estimate
+from llmops_utils.evaluation import Estimate
 
 EVIL = "<script>alert('x')</script> & \"more\""
 SCORES = {"small": {"quality": 0.2, "price": 1.0}, "large": {"quality": 0.9, "price": 0.1}}

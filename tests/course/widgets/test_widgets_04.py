@@ -8,12 +8,9 @@ from llmops_utils.course.widgets import training_pictures
 from llmops_utils.course.widgets.adaptation_chooser import AdaptationChooser
 from llmops_utils.course.widgets.training_calculator import CASES, TrainingCalculator
 from llmops_utils.course.widgets.training_pictures import draw_curves, draw_power_laws
-from llmops_utils.models.reply import Provenance
-from llmops_utils.training.adaptation import Situation, rank_ways
-from llmops_utils.training.costs import estimate_cost
-from llmops_utils.training.scaling import fit_power_law
+from llmops_utils.models import Provenance
+from llmops_utils.training import Architecture, Situation, estimate_cost, fit_power_law, rank_ways
 from llmops_utils.training.trainer import Look, Recipe, Run
-from llmops_utils.training.transformer import Architecture
 
 EVIL = "<script>alert('x')</script> & \"more\""
 

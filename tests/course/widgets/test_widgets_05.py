@@ -4,17 +4,14 @@ import re
 
 import pytest
 
-from llmops_utils.core.errors import RecordingMissing
+from llmops_utils.core import RecordingMissing
 from llmops_utils.course.widgets import pictures
 from llmops_utils.course.widgets.base import INK
 from llmops_utils.course.widgets.prompt_workbench import PARTS, PromptWorkbench, list_combinations
-from llmops_utils.datasets.records import Example
-from llmops_utils.evaluation.results import PRICED_AT
-from llmops_utils.evaluation.run import Report, Row
-from llmops_utils.evaluation.scorers import ExactMatch
-from llmops_utils.models.budget import price_tokens
-from llmops_utils.models.reply import Provenance, Reply
-from llmops_utils.prompts.prompt import Prompt
+from llmops_utils.datasets import Example
+from llmops_utils.evaluation import PRICED_AT, ExactMatch, Report, Row
+from llmops_utils.models import Provenance, Reply, price_tokens
+from llmops_utils.prompts import Prompt
 
 EVIL = "<script>alert('x')</script> & \"more\""
 PROMPT = Prompt("p", "Name it.", "We sell kettles.", "{{ message }}", "Product:", system=("instruction", "context"))

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from llmops_utils.core.errors import ProviderError, RecordingMissing
+from llmops_utils.core import ProviderError, RecordingMissing
 from llmops_utils.course.widgets.shot_picker import OWN, ShotPicker
-from llmops_utils.datasets.records import load_messages, make_examples
-from llmops_utils.evaluation.run import evaluate
-from llmops_utils.evaluation.scorers import ChoiceMatch
+from llmops_utils.datasets import load_messages, make_examples
+from llmops_utils.evaluation import ChoiceMatch, evaluate
 
 EVIL = "<script>alert('x')</script> & \"more\""
 POOL = load_messages("shots")

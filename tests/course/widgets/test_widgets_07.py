@@ -2,12 +2,11 @@
 
 import pytest
 
-from llmops_utils.core.errors import DataError, RecordingMissing
+from llmops_utils.core import DataError, RecordingMissing
 from llmops_utils.course.widgets.chain_explorer import COLUMNS, OWN, ChainExplorer
-from llmops_utils.datasets.records import Example
-from llmops_utils.evaluation.run import Answer
-from llmops_utils.evaluation.scorers import NumberMatch
-from llmops_utils.models.reply import Provenance, Reply
+from llmops_utils.datasets import Example
+from llmops_utils.evaluation import Answer, NumberMatch
+from llmops_utils.models import Provenance, Reply
 
 EVIL = "<script>alert('x')</script> & \"more\""
 PROBLEMS = [Example("p-1", "A shop has 2 boxes of 7 lids.", "14"), Example("p-2", "9 cups cost 13 euros each.", "117")]

@@ -3,10 +3,10 @@
 import ipywidgets
 import pytest
 
-from llmops_utils.agents.agent import Step, Trace
-from llmops_utils.core.errors import DataError
+from llmops_utils.agents import Step, Trace
+from llmops_utils.core import DataError
 from llmops_utils.course.widgets.trace_inspector import TraceInspector
-from llmops_utils.datasets.records import Task
+from llmops_utils.datasets import Task
 
 EVIL = "<script>alert('x')</script>"
 ORDER = Step("It is an order.", "find_order", "PW-30287", "3 x Nuvia 1.5, 49.90 EUR each")

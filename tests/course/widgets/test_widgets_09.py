@@ -5,13 +5,10 @@ import re
 import pytest
 from fake_embedding import FakeEmbedding
 
-from llmops_utils.core.errors import ProviderError, RecordingMissing
-from llmops_utils.core.settings import load_settings
+from llmops_utils.core import ProviderError, RecordingMissing, load_settings
 from llmops_utils.course.widgets.retrieval_inspector import RetrievalInspector
-from llmops_utils.rag.index import build_index
+from llmops_utils.rag import Retriever, build_index, parse_page
 from llmops_utils.rag.measures import locate_passages
-from llmops_utils.rag.pages import parse_page
-from llmops_utils.rag.search import Retriever
 
 EVIL = "<script>alert('x')</script> & \"more\""
 GOLD = "A parcel waits in a locker for 48 hours."

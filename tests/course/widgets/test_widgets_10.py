@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.course.widgets.run_dashboard import MAX_FLIPS, RunDashboard, draw_score_price
 from llmops_utils.course.widgets.timeline import Timeline
-from llmops_utils.evaluation.run import Report, Row, compare
-from llmops_utils.prompts.prompt import Prompt
-from llmops_utils.tracking.runs import Run
-from llmops_utils.tracking.traces import Span
+from llmops_utils.evaluation import Report, Row, compare
+from llmops_utils.prompts import Prompt
+from llmops_utils.tracking import Run, Span
 
 EVIL = "<script>alert(1)</script>"
 PLAIN = Prompt("plain", instruction="Name the intent.", input="{{ message }}")

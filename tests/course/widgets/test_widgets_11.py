@@ -2,9 +2,9 @@
 
 import pytest
 
-from llmops_utils.core.errors import DataError
+from llmops_utils.core import DataError
 from llmops_utils.course.widgets.power_calculator import EFFECTS, NUMS, PowerCalculator
-from llmops_utils.evaluation.power import compute_power, find_num_examples
+from llmops_utils.evaluation import compute_power, find_num_examples
 
 
 @pytest.fixture

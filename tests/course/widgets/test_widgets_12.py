@@ -5,7 +5,7 @@ import re
 import pytest
 
 from llmops_utils.course.widgets.monitor_dashboard import MonitorDashboard
-from llmops_utils.operations.monitor import AlertRule, Monitor, Request
+from llmops_utils.operations import AlertRule, Monitor, Request
 
 EVIL = "<script>alert('x')</script>"
 

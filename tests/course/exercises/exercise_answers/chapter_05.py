@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
 
-from llmops_utils.datasets.records import load_messages
-from llmops_utils.prompts.prompt import ELEMENTS, Prompt
+from llmops_utils.datasets import load_messages
+from llmops_utils.prompts import ELEMENTS, Prompt
 
 FEELINGS = {message.text: message.sentiment for message in load_messages()}
 

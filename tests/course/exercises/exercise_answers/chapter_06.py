@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from llmops_utils.datasets.records import INTENTS, load_messages
+from llmops_utils.datasets import INTENTS, load_messages
 
 POOL = load_messages("shots")
 DEV = load_messages("dev")

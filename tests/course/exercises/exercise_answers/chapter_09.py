@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llmops_utils.datasets.records import load_page_attacks
+from llmops_utils.datasets import load_page_attacks
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmops_utils.evaluation.metrics import compute_mcnemar
+from llmops_utils.evaluation import compute_mcnemar
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llmops_utils.operations.guardrails import is_card_number
+from llmops_utils.operations import is_card_number
 
 
 @dataclass(frozen=True)

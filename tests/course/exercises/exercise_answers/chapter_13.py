@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.operations.gate import TASKS
+from llmops_utils.operations import TASKS
 
 TASK = TASKS[BRIEF.task]
 RIGHT = {example.input: example.expected for example in TASK.load_examples("dev")}
