@@ -1,7 +1,6 @@
 """Answers from documents: load, cut, embed, index, search, answer and measure."""
 
-from .answering import NOT_FOUND, Assistant, GroundedAnswer, assemble_prompt, describe_place
-from .chunks import Chunk, Chunking, split_page, split_pages
+from .chunks import Chunk, Chunking, describe_place, split_page, split_pages
 from .embedding import ModelEmbedding
 from .index import Index, build_index, delete_index, open_client
 from .measures import Span
@@ -10,11 +9,8 @@ from .search import Hit, LexicalIndex, ModelReranker, Retriever, fuse_ranks, put
 from .stdlib import gather_stdlib_pages
 
 __all__ = [
-    "NOT_FOUND",
-    "Assistant",
     "Chunk",
     "Chunking",
-    "GroundedAnswer",
     "Hit",
     "Index",
     "LexicalIndex",
@@ -23,7 +19,6 @@ __all__ = [
     "Page",
     "Retriever",
     "Span",
-    "assemble_prompt",
     "build_index",
     "delete_index",
     "describe_place",
