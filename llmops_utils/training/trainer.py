@@ -67,7 +67,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What a training leaves behind.
 
     Attributes:
@@ -204,7 +204,7 @@ def train_model(
         starts = random.integers(0, len(ids) - context, recipe.batch)
         windows = ids[starts[:, None] + np.arange(context + 1)]
         loss = compute_loss(model.compute_logits(windows[:, :-1], recipe.drop, random), windows[:, 1:])
-        loss.trace_back()
+        loss.backward()
         optimiser.step(recipe.rate * _schedule(step, recipe.num_steps))
         losses.append(float(loss.data))
         if step in look_steps:
@@ -249,10 +249,10 @@ class Trainer:
         texts: Sequence[Encoded],
         dev: Sequence[Encoded],
         measured: Mapping[str, Sequence[Encoded]],
-        start: Run | None = None,
+        start: TrainingRun | None = None,
         keeps_model: bool = False,
         is_sweep: bool = False,
-    ) -> Run:
+    ) -> TrainingRun:
         """Return a run: recorded, or trained now.
 
         Args:
@@ -315,7 +315,7 @@ class Trainer:
                 self.recordings.add(found)
         answer = found.response
         bits = {label: tuple(values) for label, values in answer["bits"].items()}
-        return Run(
+        return TrainingRun(
             name,
             architecture,
             recipe,

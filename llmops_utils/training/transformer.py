@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError
-from .gradients import Tensor, add, attend, drop_out, look_up, multiply, multiply_transposed, normalise, square_relu
+from .gradients import Tensor, add, attend, drop_out, embedding, matmul, matmul_transposed, normalise, square_relu
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,16 @@ class Transformer:
         """
         p, heads = self.parameters, self.architecture.heads
         places = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
-        x = drop_out(add(look_up(p["token"], ids), look_up(p["position"], places)), drop, random)
+        x = drop_out(add(embedding(p["token"], ids), embedding(p["position"], places)), drop, random)
         for block in range(self.architecture.depth):
             name = f"block {block}"
             seen = normalise(x, p[f"{name} attention gain"])
-            mixed = attend(multiply(seen, p[f"{name} query, key, value"]), heads)
-            x = add(x, drop_out(multiply(mixed, p[f"{name} attention out"]), drop, random))
+            mixed = attend(matmul(seen, p[f"{name} query, key, value"]), heads)
+            x = add(x, drop_out(matmul(mixed, p[f"{name} attention out"]), drop, random))
             seen = normalise(x, p[f"{name} feed-forward gain"])
-            inner = square_relu(multiply(seen, p[f"{name} feed-forward in"]))
-            x = add(x, drop_out(multiply(inner, p[f"{name} feed-forward out"]), drop, random))
-        return multiply_transposed(normalise(x, p["last gain"]), p["token"])
+            inner = square_relu(matmul(seen, p[f"{name} feed-forward in"]))
+            x = add(x, drop_out(matmul(inner, p[f"{name} feed-forward out"]), drop, random))
+        return matmul_transposed(normalise(x, p["last gain"]), p["token"])
 
     def continue_ids(
         self, ids: Sequence[int], num_tokens: int, temperature: float = 0.7, seed: int = 0, stop: int | None = None

@@ -23,12 +23,12 @@ def sum_squares(x):
 
 OPERATIONS = {
     "add": (gradients.add, (draw(3, 4), draw(3, 4))),
-    "multiply": (gradients.multiply, (draw(2, 3, 4), draw(4, 5))),
-    "multiply_transposed": (gradients.multiply_transposed, (draw(2, 3, 4), draw(5, 4))),
+    "matmul": (gradients.matmul, (draw(2, 3, 4), draw(4, 5))),
+    "matmul_transposed": (gradients.matmul_transposed, (draw(2, 3, 4), draw(5, 4))),
     "normalise": (gradients.normalise, (draw(2, 3, 4), draw(4))),
     "square_relu": (gradients.square_relu, (draw(3, 4),)),
     "attend": (lambda x: gradients.attend(x, 2), (draw(2, 5, 12),)),
-    "look_up": (lambda table: gradients.look_up(table, np.array([[0, 2, 2], [1, 0, 2]])), (draw(4, 3),)),
+    "embedding": (lambda table: gradients.embedding(table, np.array([[0, 2, 2], [1, 0, 2]])), (draw(4, 3),)),
     "drop_out": (lambda x: gradients.drop_out(x, 0.5, np.random.default_rng(3)), (draw(4, 6),)),
 }
 
@@ -80,14 +80,14 @@ def test_the_check_leaves_the_parameters_as_they_were():
 
 def test_a_product_has_the_gradient_of_the_textbook():
     x, w = Tensor(np.array([[1.0, 2.0]])), Tensor(np.array([[3.0], [4.0]]))
-    gradients.square_relu(gradients.multiply(x, w)).trace_back()
+    gradients.square_relu(gradients.matmul(x, w)).backward()
     assert w.gradient.ravel().tolist() == [22.0, 44.0]  # 2 · 11 · x
     assert x.gradient.ravel().tolist() == [66.0, 88.0]  # 2 · 11 · w
 
 
 def test_a_tensor_that_is_used_twice_collects_both_gradients():
     x = Tensor(np.array([3.0]))
-    gradients.add(x, x).trace_back()
+    gradients.add(x, x).backward()
     assert x.gradient.tolist() == [2.0]
 
 
@@ -96,7 +96,7 @@ def test_a_chain_of_ten_thousand_operations_can_be_traced():
     one = Tensor(np.array([1.0]))
     for _ in range(10_000):
         last = gradients.add(last, one)
-    last.trace_back()
+    last.backward()
     assert x.gradient.tolist() == [1.0]
     assert one.gradient.tolist() == [10_000.0]
 
