@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, Settings, load_settings
 from ..models import Provenance, Recording, Recordings, hash_key, make_key
@@ -117,21 +117,9 @@ class TrainingRun:
     __repr__ = __str__
 
 
-def use_one_thread(function: Callable) -> Callable:
-    """Return the function, which then calculates with one thread.
-
-    The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
-    products waits for it: 17 times as slow was seen with OpenBLAS.
-    """
-
-    @functools.wraps(function)
-    def run(*arguments, **options):
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, "blas"):
-            return function(*arguments, **options)
-
-    return run
+# The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
+# products waits for it: 17 times as slow was seen with OpenBLAS.
+use_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @use_one_thread
