@@ -19,10 +19,8 @@ EPSILON = 1e-5  # keeps the root mean square of a zero vector away from 0
 class Tensor:
     """An array, what it was computed from, and after `backward` the gradient of the loss by it.
 
-    Args:
-        data: the values; float32 in training, float64 where gradients are checked.
-        sources: the tensors that it was computed from; none for a parameter.
-        vjp: takes the gradient by this tensor, and returns one gradient for each source.
+    The `vjp` (vector-Jacobian product) takes the gradient by this tensor, and returns one gradient for each source.
+    Data is float32 in training, float64 where gradients are checked.
     """
 
     def __init__(self, data: np.ndarray, sources: Sequence[Tensor] = (), vjp: Callable | None = None) -> None:
@@ -163,12 +161,7 @@ def attend(projected: Tensor, num_heads: int) -> Tensor:
 
 
 def compute_loss(logits: Tensor, targets: np.ndarray) -> Tensor:
-    """Return the mean cross-entropy in nats: minus the logarithm of the probability given to each target.
-
-    Args:
-        logits: shape (…, number of tokens).
-        targets: the ids that came next, shape (…).
-    """
+    """Return the mean cross-entropy in nats of logits, shape (…, vocabulary), and of the ids that came next, shape (…)."""
     chances = _softmax(logits.data)
     place = targets[..., None]
     loss = -np.log(np.take_along_axis(chances, place, -1)).mean()

@@ -76,7 +76,6 @@ class TrainingRun:
         bits: for each set of texts that was measured at the end, the bits per byte of each text.
         average: the same over the bytes of each set.
         duration_s: seconds of training, measuring on the way included.
-        num_tokens: tokens that were trained on, each as often as it was read.
         packed: the parameters, or None where they were not to be kept.
         key: by what the run is found again.
     """
@@ -164,14 +163,9 @@ def _schedule(step: int, num_steps: int) -> float:
 def train_model(
     model: Transformer, recipe: Recipe, texts: Sequence[Encoded], dev: Sequence[Encoded], is_silent: bool = True
 ) -> tuple[list[Look], int]:
-    """Train a model in place; return its looks and the step whose parameters it has now.
+    """Train a model in place, from what it is; return its looks and the step whose parameters it has now.
 
-    Args:
-        model: begins as it is: random, or trained already.
-        recipe: how.
-        texts: what it trains on, joined to one row of tokens from which windows are drawn at random.
-        dev: what is measured on the way.
-        is_silent: whether no progress bar is shown.
+    Windows are drawn at random from the texts, joined to one row of tokens; `dev` is measured on the way.
 
     Raises:
         DataError: the texts are shorter than the context.

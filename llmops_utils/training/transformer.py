@@ -107,14 +107,10 @@ class Transformer:
     def continue_ids(
         self, ids: Sequence[int], num_tokens: int, temperature: float = 0.7, seed: int = 0, stop: int | None = None
     ) -> list[int]:
-        """Return the tokens that the model writes after `ids`, drawn one by one.
+        """Return up to `num_tokens` tokens that the model writes after `ids`, at least one, drawn one by one.
 
-        Args:
-            ids: the beginning, at least one token.
-            num_tokens: most tokens to write.
-            temperature: 0 takes the likeliest token each time; 1 draws by the model's own probabilities.
-            seed: makes the draw repeatable.
-            stop: a token that ends the text and is left out.
+        A temperature of 0 takes the likeliest token each time; 1 draws by the model's own probabilities. The token
+        `stop` ends the text and is left out.
         """
         if not ids:
             raise DataError("A text begins with at least one token.", "Give the token that marks its start.")
