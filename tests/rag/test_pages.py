@@ -173,15 +173,12 @@ def test_a_scan_a_large_file_and_a_link_that_leads_nowhere_are_data_errors(tmp_p
         load_pages(tmp_path)
 
 
-def test_an_empty_folder_and_a_missing_one_say_what_is_wanted(tmp_path):
+def test_a_missing_folder_an_empty_one_and_two_files_of_one_name_say_what_is_wanted(tmp_path):
+    with pytest.raises(DataError, match="There is no folder"):
+        load_pages(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"holds no page\.") as caught:
         load_pages(tmp_path)
     assert ".md, .txt, .pdf" in caught.value.next_step
-    with pytest.raises(DataError, match="There is no folder"):
-        load_pages(tmp_path / "nothing")
-
-
-def test_two_files_of_one_name_are_refused(tmp_path):
     (tmp_path / "a.md").write_text("one", encoding="utf-8")
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
     with pytest.raises(DataError, match=r"Two files of .* are called a"):

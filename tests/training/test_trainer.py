@@ -88,6 +88,9 @@ def test_another_run_is_not_mistaken_for_a_recorded_one(make_trainer):
     ]:
         with pytest.raises(RecordingMissing):
             train(make_trainer("replay"), **change)
+    # A name is for people and finds nothing.
+    held = {"held": [PATTERN, OTHER]}
+    assert make_trainer("replay").train("other", SIZE, RECIPE, [PATTERN], [PATTERN], held).name == "other"
 
 
 def test_fine_tuning_begins_where_the_other_run_ended_and_leaves_it_as_it_was(make_trainer):
