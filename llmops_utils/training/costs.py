@@ -73,10 +73,7 @@ def estimate_cost(
         num_tokens: read in training, each as often as it is read.
         gpu: a card of `PEAK_FLOPS`.
         utilisation: share of the card's peak that is reached, above 0, at most 1.
-        usd_per_gpu_hour: what your provider asks; the default is an assumption, no quotation.
-
-    Raises:
-        DataError: a number is not above 0, the card is unknown, or the utilisation is above 1.
+        usd_per_gpu_hour: the default is an assumption, no quotation.
     """
     if gpu not in PEAK_FLOPS:
         raise DataError(f"“{gpu}” is no card of the table.", f"Choose one of {', '.join(PEAK_FLOPS)}.")

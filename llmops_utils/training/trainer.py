@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, Settings, load_settings
 from ..models import Provenance, Recording, Recordings, hash_key, make_key
-from .gradients import compute_loss
+from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
 from .optimiser import Optimiser
 from .tokenizer import END_ID, Encoded
@@ -23,7 +23,6 @@ from .transformer import Architecture, Transformer
 
 NAME = "small transformer"  # what the recordings call its maker
 SAMPLE_TOKENS = 60
-BATCH_TEXTS = 16  # windows that are measured at once
 
 
 @dataclass(frozen=True)
@@ -129,28 +128,17 @@ def measure_bits(model: Transformer, encoded: Sequence[Encoded]) -> list[float]:
     are predicted from at least half a context.
     """
     context = model.architecture.context
-    windows = []
-    for number, one in enumerate(encoded):
-        first = 1
+    measured = []
+    for one in encoded:
+        total, first = 0.0, 1
         while first < len(one.ids):
             last = min(first + (context if first == 1 else max(1, context // 2)), len(one.ids))
-            begin = max(0, last - 1 - context)
-            windows.append((one.ids[begin : last - 1], one.ids[first:last], number))
+            read = one.ids[None, max(0, last - 1 - context) : last - 1]
+            scores = Tensor(model.compute_logits(read).data[0, first - last :].astype(np.float64))
+            total += float(compute_loss(scores, one.ids[first:last]).data) * (last - first)
             first = last
-    totals = [0.0] * len(encoded)
-    windows.sort(key=lambda window: len(window[0]))  # so that a batch needs little padding
-    for start in range(0, len(windows), BATCH_TEXTS):
-        batch = windows[start : start + BATCH_TEXTS]
-        padded = np.zeros((len(batch), len(batch[-1][0])), dtype=np.int64)
-        for row, (read, _, _) in enumerate(batch):
-            padded[row, : len(read)] = read  # what follows the end is never looked at
-        logits = model.compute_logits(padded).data
-        for row, (read, wanted, number) in enumerate(batch):
-            scores = logits[row, len(read) - len(wanted) : len(read)].astype(np.float64)
-            top = scores.max(-1)
-            spread = np.log(np.exp(scores - top[:, None]).sum(-1)) + top
-            totals[number] += float((spread - scores[np.arange(len(wanted)), wanted]).sum()) / np.log(2)
-    return [total / one.num_bytes for total, one in zip(totals, encoded, strict=True)]
+        measured.append(total / np.log(2) / one.num_bytes)
+    return measured
 
 
 def _schedule(step: int, num_steps: int) -> float:

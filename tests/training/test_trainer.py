@@ -123,13 +123,6 @@ def test_the_best_look_is_kept_and_the_last_on_demand():
     assert min(look.dev_bits for look in looks) < looks[-1].dev_bits
 
 
-def test_bits_do_not_depend_on_what_is_measured_beside():
-    model = Transformer(SIZE, 4)
-    texts = [Encoded(np.array([0, 1, 2]), 2), PATTERN, Encoded(np.array([0, 5]), 1)]
-    together = measure_bits(model, texts)
-    assert together == pytest.approx([measure_bits(model, [one])[0] for one in texts], rel=1e-4)
-
-
 def test_bits_of_a_short_text_are_the_logarithms_of_its_chances():
     model = Transformer(SIZE, 4)
     model.parameters["token"].data *= 40
