@@ -106,7 +106,7 @@ def solve_notebook(notebook, chapter: str):
 
     exercises, quiz = load_exercises(chapter)
     solutions = {exercise.id: exercise.solution_code for exercise in exercises}
-    letters = ", ".join(repr("abcdef"[question.answer]) for question in quiz.questions)
+    letters = ", ".join(repr(question.answer) for question in quiz.questions)
     solutions[quiz.id] = f"quiz.check({letters})"
     solved = copy.deepcopy(notebook)
     for cell in solved.cells:
