@@ -19,8 +19,8 @@ BEGIN, END = "<message>", "</message>"
 def _grade_bias(function) -> None:
     labels = ["tea", "coffee", "water"]
 
-    def make_rows(*pairs: tuple[str, object]) -> tuple:
-        return tuple(SimpleNamespace(expected=expected, prediction=found) for expected, found in pairs)
+    def make(*pairs: tuple[str, object]) -> tuple[tuple, list[str]]:
+        return tuple(SimpleNamespace(expected=expected, prediction=found) for expected, found in pairs), labels
 
     def tell(rows, labels) -> str:
         return f"the pairs (right label, answer) {[(row.expected, row.prediction) for row in rows]}"
@@ -34,12 +34,9 @@ def _grade_bias(function) -> None:
         return found
 
     cases = [
-        (
-            (make_rows(("tea", "tea"), ("coffee", "tea"), ("water", "tea")), labels),
-            {"tea": 2, "coffee": -1, "water": -1},
-        ),
-        ((make_rows(("tea", "coffee"), ("coffee", "tea")), labels), {"tea": 0, "coffee": 0, "water": 0}),
-        ((make_rows(("water", "coffee"), ("water", None)), labels), {"tea": 0, "coffee": 1, "water": -2}),
+        (make(("tea", "tea"), ("coffee", "tea"), ("water", "tea")), {"tea": 2, "coffee": -1, "water": -1}),
+        (make(("tea", "coffee"), ("coffee", "tea")), {"tea": 0, "coffee": 0, "water": 0}),
+        (make(("water", "coffee"), ("water", None)), {"tea": 0, "coffee": 1, "water": -2}),
     ]
     check_cases(function, cases, dict, "a dict from label to number", given=tell, read=read)
 
