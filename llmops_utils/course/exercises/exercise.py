@@ -32,14 +32,18 @@ class Outcome:
     state: str
     message: str
 
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer was right."""
+        return self.state == "right"
+
     def __repr__(self) -> str:
         return f"{self.state}: {self.message}"
 
     def _repr_html_(self) -> str:
         kind = {"right": "success", "wrong": "warning", "raised": "danger"}.get(self.state, "info")
-        title = TITLES.get(self.state, "")
         return (
-            f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
+            f'<div class="alert alert-{kind}" role="status"><strong>{TITLES[self.state]}</strong> '
             f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'
         )
 

@@ -40,11 +40,11 @@ def _grade_total(answer) -> None:
     reply = find_variable("reply")
     if not isinstance(reply, Reply):
         raise Wrong("Run the cells of section 0.2 first, so that there is a `reply`.")
-    if answer == reply.prompt_tokens + reply.completion_tokens:
-        return
-    if answer in (reply.prompt_tokens, reply.completion_tokens):
+    sides = (reply.prompt_tokens, reply.completion_tokens)
+    if answer in sides and answer != sum(sides):
         raise Wrong("That is one side only. A provider counts what the model reads and what it writes.")
-    raise Wrong("That is not what this reply took.")
+    if answer != sum(sides):
+        raise Wrong("That is not what this reply took.")
 
 
 def _grade_price(function) -> None:

@@ -67,6 +67,7 @@ def test_each_outcome_has_its_own_state_title_colour_and_next_step(make_exercise
         outcome = make_exercise().check(answer)
         html = outcome._repr_html_()
         assert outcome.state == state
+        assert outcome.is_right is (state == "right")
         assert message in outcome.message
         assert repr(outcome) == f"{state}: {outcome.message}"
         assert f"<strong>{title}</strong>" in html
