@@ -41,10 +41,9 @@ def _grade_total(answer) -> None:
     if not isinstance(reply, Reply):
         raise Wrong("Run the cells of section 0.2 first, so that there is a `reply`.")
     sides = (reply.prompt_tokens, reply.completion_tokens)
-    if answer in sides and answer != sum(sides):
-        raise Wrong("That is one side only. A provider counts what the model reads and what it writes.")
     if answer != sum(sides):
-        raise Wrong("That is not what this reply took.")
+        one_side = "That is one side only. A provider counts what the model reads and what it writes."
+        raise Wrong(one_side if answer in sides else "That is not what this reply took.")
 
 
 def _grade_price(function) -> None:
