@@ -26,14 +26,16 @@ from .records import (
     load_word_problems,
     make_examples,
 )
-from .tables import check_labels, read_csv
+from .tables import Loader, Record, check_labels, load_records, read_csv
 
 __all__ = [
     "INTENTS",
     "SENTIMENTS",
     "URGENCIES",
     "Example",
+    "Loader",
     "Message",
+    "Record",
     "Task",
     "check_labels",
     "find_gaps",
@@ -52,6 +54,7 @@ __all__ = [
     "load_orders",
     "load_page_attacks",
     "load_private_texts",
+    "load_records",
     "load_shop_sentences",
     "load_tasks",
     "load_word_problems",
