@@ -114,7 +114,7 @@ class Problem(Record):
         program: Python that assigns `answer`.
     """
 
-    split: Split
+    split: Literal[Split, "train"]
     level: Annotated[int, Field(ge=1, le=4)]
     question: str
     answer: str
