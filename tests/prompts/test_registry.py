@@ -221,8 +221,9 @@ def test_any_text_survives_the_file_exactly(tmp_path):
     chance = random.Random(0)
     texts = [*PIECES, *(piece + "x" for piece in PIECES), *("x" + piece for piece in PIECES)]
     texts += ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(400)]
-    for number, text in enumerate(texts):
-        prompt = Prompt(f"p{number}", "Do it.", context=text, system=("context",), description=text[::-1])
+    for start in range(0, len(texts), 4):
+        instruction, context, input, description = (texts[start : start + 4] + ["x"] * 3)[:4]
+        prompt = Prompt(f"p{start}", instruction, context, input + "x", system=("context",), description=description)
         save_prompt(prompt, tmp_path)
         found = load_prompt(prompt.name, folder=tmp_path)
         assert (found, found.version) == (prompt.replace(revision=1), prompt.version)
