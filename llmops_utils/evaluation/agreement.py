@@ -59,12 +59,11 @@ def measure_agreement(
         grades: the judge's, shape (n,).
         labels: the right ones, shape (n,), n at least 2.
         groups: what the answers share, such as their question. Answers to one question are alike, so the interval of
-            kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one.
+            kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one. The
+            share's interval is Wilson's in both cases and takes the answers as independent.
 
     Raises:
         DataError: the lengths differ, there are fewer than two answers or groups, or there is nothing to tell apart.
-
-    The share's interval is Wilson's and takes the answers as independent, also where there are groups.
     """
     if len(grades) != len(labels) or len(labels) < 2:
         raise DataError(

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..core import DataError
 from .metrics import Estimate, Proportion, estimate_mean, estimate_proportion
-from .scorers import Score, refuse_expected, spell, unwrap
+from .scorers import Match, Score, spell
 
 if TYPE_CHECKING:
     from ..models import Model
@@ -39,45 +39,70 @@ Right answer: {expected}
 {rubric} {choices}?"""
 
 
-@dataclass(frozen=True)
-class ModelGraded:
-    """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
+class Graded(Match[str]):
+    """What the scorers share that ask a model for a grade; the first of the two grades is the good one."""
 
-    The reply is held to the two grades. An empty prediction is wrong without asking. The prediction cannot close the
-    <answer> around it, but it can still argue with the grader.
+    template: ClassVar[str]
+    grades: ClassVar[tuple[str, str]]
+    max_tokens: ClassVar[int]
+    wants = "something to compare with"
+    model: Model
+
+    def _read_expected(self, expected: object) -> str | None:
+        text = _spell_any(expected)
+        return text if text.strip() else None
+
+    def _grade(self, prediction: object, wanted: str, rubric: str) -> Score:
+        """Return 1 or 0, with the grade as note. An empty prediction is wrong without asking."""
+        answer = _spell_any(prediction)
+        if not answer.strip():
+            return Score(0.0, "the reply is empty")
+        # The prediction cannot close the <answer> around it, but it can still argue with the grader.
+        answer = re.sub(r"<(?=\s*/?\s*answer\b)", "‹", answer, flags=re.IGNORECASE)
+        prompt = self.template.format(
+            rubric=rubric, expected=wanted, prediction=answer, choices=" or ".join(self.grades)
+        )
+        reply = self.model.chat(prompt, choices=list(self.grades), max_tokens=self.max_tokens)
+        grade = reply.parsed
+        if grade not in self.grades:
+            return Score(0.0, "the grader's reply was no grade", (reply,))
+        return Score(float(grade == self.grades[0]), str(grade), (reply,))
+
+
+def _spell_any(value: object) -> str:
+    if value is None:
+        return ""
+    spelled = spell(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if spelled is None else spelled
+
+
+@dataclass(frozen=True)
+class ModelGraded(Graded):
+    """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
 
     Args:
         model: the grader; another than the graded one, which tends to like its own answers.
         rubric: what makes an answer right, in a sentence or two.
-
-    Raises when called: whatever `Model.chat` raises.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023), on what such judges favour.
     """
 
     model: Model
     rubric: str
+    template = GRADING_TEMPLATE
+    grades = ("correct", "wrong")
+    max_tokens = 64
 
     def __post_init__(self) -> None:
         if not self.rubric.strip():
             raise DataError("The rubric is empty.", "Say in a sentence what makes an answer right.")
 
-    @property
-    def name(self) -> str:
-        """What a report calls it."""
-        return f"graded by {self.model.name}"
-
-    def __call__(self, prediction: object, expected: object) -> Score:
-        """Return 1 or 0, with the grade as note."""
-        return _grade(self.model, GRADING_TEMPLATE, self.rubric, ("correct", "wrong"), prediction, expected, 64)
-
-    def check_expected(self, expected: object) -> None:
-        """Raise `DataError` where nothing is expected: there is nothing to compare with."""
-        _spell_expected(expected)
+    def _compare(self, prediction: object, wanted: str) -> Score:
+        return self._grade(prediction, wanted, self.rubric)
 
 
 @dataclass(frozen=True)
-class RubricGraded:
+class RubricGraded(Graded):
     """Scores the share of a rubric's criteria that an answer meets; each is one yes-or-no question to the grader.
 
     `ModelGraded` gives one grade for everything. Here the note names the criteria that were missed, so a score can be
@@ -86,74 +111,24 @@ class RubricGraded:
     Args:
         model: the grader.
         criteria: a name and a yes-or-no question for each, where yes is good; at least one.
-
-    Raises when called: whatever `Model.chat` raises.
     """
 
     model: Model
     criteria: Mapping[str, str]
+    template = CRITERION_TEMPLATE
+    grades = ("yes", "no")
+    max_tokens = 4
 
     def __post_init__(self) -> None:
         is_named = isinstance(self.criteria, Mapping) and len(self.criteria) > 0
         if not is_named or not all(question.strip() for question in self.criteria.values()):
             raise DataError("The rubric has no criteria.", "Give at least one, as {name: yes-or-no question}.")
 
-    @property
-    def name(self) -> str:
-        """What a report calls it."""
-        return f"rubric of {len(self.criteria)} by {self.model.name}"
-
-    def __call__(self, prediction: object, expected: object) -> Score:
-        """Return the share of the criteria that are met, with the names of the others as note."""
-        scores = {
-            name: _grade(self.model, CRITERION_TEMPLATE, question, ("yes", "no"), prediction, expected, 4)
-            for name, question in self.criteria.items()
-        }
+    def _compare(self, prediction: object, wanted: str) -> Score:
+        scores = {name: self._grade(prediction, wanted, question) for name, question in self.criteria.items()}
         missed = [name for name, score in scores.items() if score.value == 0]
         replies = tuple(reply for score in scores.values() for reply in score.replies)
         return Score(1 - len(missed) / len(scores), f"missed: {', '.join(missed)}" if missed else "", replies)
-
-    def check_expected(self, expected: object) -> None:
-        """Raise `DataError` where nothing is expected: there is nothing to compare with."""
-        _spell_expected(expected)
-
-
-def _grade(
-    model: Model,
-    template: str,
-    rubric: str,
-    grades: tuple[str, str],
-    prediction: object,
-    expected: object,
-    max_tokens: int,
-) -> Score:
-    """Return 1 where the model gives the first of two grades, else 0; the grade is the note."""
-    wanted = _spell_expected(expected)
-    answer = _spell_any(unwrap(prediction))
-    if not answer.strip():
-        return Score(0.0, "the reply is empty")
-    answer = re.sub(r"<(?=\s*/?\s*answer\b)", "‹", answer, flags=re.IGNORECASE)
-    prompt = template.format(rubric=rubric, expected=wanted, prediction=answer, choices=" or ".join(grades))
-    reply = model.chat(prompt, choices=list(grades), max_tokens=max_tokens)
-    grade = reply.parsed
-    if grade not in grades:
-        return Score(0.0, "the grader's reply was no grade", (reply,))
-    return Score(float(grade == grades[0]), str(grade), (reply,))
-
-
-def _spell_expected(expected: object) -> str:
-    """Return what is expected as a text that is not empty."""
-    spelled = _spell_any(expected)
-    if not spelled.strip():
-        raise refuse_expected(expected, "something to compare with")
-    return spelled
-
-
-def _spell_any(value: object) -> str:
-    if value is None:
-        return ""
-    spelled = spell(value)
-    return json.dumps(value, ensure_ascii=False, default=str) if spelled is None else spelled
 
 
 # Takes a question and two answers; returns from 0 to 1 how far it leans to the first of them.
@@ -166,9 +141,6 @@ class PairJudge:
 
     Where the model tells the probabilities of its tokens, it returns the share of A among A and B; so a judge that
     always says A can still be seen to lean less to one answer than to another. Else it returns 1 for A and 0 for B.
-
-    Args:
-        model: the judge.
     """
 
     model: Model
@@ -195,11 +167,6 @@ class Swap:
 
     when_first: float
     when_second: float
-
-    @property
-    def lean(self) -> float:
-        """The share for the first answer with its place taken out, in [0, 1]: the mean over both orders."""
-        return (self.when_first + self.when_second) / 2
 
     @property
     def verdict(self) -> str:
@@ -233,7 +200,7 @@ class SwapTest:
     @property
     def lean(self) -> Estimate:
         """How far the judge leans to `one` with the places taken out, from 0 to 1; 0.5 is no preference."""
-        return estimate_mean([swap.lean for swap in self.swaps])
+        return estimate_mean([(swap.when_first + swap.when_second) / 2 for swap in self.swaps])
 
 
 def run_swap_test(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> SwapTest:
@@ -245,9 +212,6 @@ def run_swap_test(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> SwapTe
     Args:
         judge: such as a `PairJudge`.
         pairs: question, one answer, other answer; at least 2.
-
-    Raises:
-        DataError: there are fewer than two pairs.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023).
     """

@@ -42,13 +42,6 @@ def estimate_proportion(num: int, total: int) -> Proportion:
     The Wilson interval keeps its promise for small samples and for shares near 0 and 1, where the textbook
     interval "p plus or minus 1.96 standard errors" leaves [0, 1] or has no width at all.
 
-    Args:
-        num: successes, 0 ≤ num ≤ total.
-        total: trials, at least 1.
-
-    Raises:
-        DataError: there is nothing to measure, or the counts do not fit.
-
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
     z = find_z(CONFIDENCE)
@@ -66,11 +59,7 @@ def estimate_proportion(num: int, total: int) -> Proportion:
 
 
 def find_z(confidence: float) -> float:
-    """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95.
-
-    Raises:
-        DataError: the confidence is not in (0, 1).
-    """
+    """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95."""
     if not 0 < confidence < 1:
         raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
     return NormalDist().inv_cdf((1 + confidence) / 2)
@@ -90,12 +79,8 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
     Groups of equal size, not of equal width, so that no group is nearly empty. Ties keep their order.
 
     Args:
-        confidences: shape (n,), in [0, 1].
-        is_right: shape (n,).
+        confidences: shape (n,), in [0, 1], as `is_right`.
         num_bins: at least 1 and at most n.
-
-    Raises:
-        DataError: lengths differ, or there are fewer examples than bins.
     """
     if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
         raise DataError(
@@ -131,11 +116,7 @@ def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
     the ROC curve, computed as the Mann-Whitney statistic. The interval is the percentile bootstrap over examples.
 
     Args:
-        scores: shape (n,).
-        is_right: shape (n,), with at least one True and one False.
-
-    Raises:
-        DataError: there is no pair to compare.
+        scores: shape (n,), as `is_right`, which holds at least one True and one False.
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
@@ -163,10 +144,7 @@ def estimate_mean(values: ArrayLike) -> Estimate:
     Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`.
 
     Args:
-        values: shape (n,), n at least 2; one number alone has no spread to resample.
-
-    Raises:
-        DataError: there are fewer than two values, or one of them is no finite number.
+        values: shape (n,), n at least 2, all finite; one number alone has no spread to resample.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
@@ -191,9 +169,6 @@ def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     Args:
         baseline: shape (n,), one score per example, n at least 2.
         candidate: shape (n,), the scores on the same examples in the same order.
-
-    Raises:
-        DataError: the scores do not pair, there are fewer than two pairs, or one is no finite number.
     """
     return estimate_mean(_subtract_pairs(baseline, candidate))
 
@@ -202,17 +177,12 @@ def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> fl
     """Return the two-sided p of McNemar's exact test: do as many examples flip to right as to wrong?
 
     Only the examples count on which exactly one of the two is right. If neither system were better, each of them
-    would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05.
+    would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05. Where no
+    example flips, p is 1.
 
     Args:
         baseline_right: shape (n,), 0 or 1, n at least 1.
         candidate_right: shape (n,), the same examples in the same order.
-
-    Returns:
-        p in (0, 1]; 1.0 where no example flips.
-
-    Raises:
-        DataError: the results do not pair, there is none, or one is neither 0 nor 1.
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
@@ -233,17 +203,12 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
 
     If neither system were better, each difference could as well have the other sign. p is the share of sign
     patterns whose mean is at least as far from 0 as the measured one. Up to 12 differences that are not 0, all
-    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0.
+    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. Where no example
+    differs, p is 1. For scores of 0 and 1 it is, or estimates, McNemar's exact p.
 
     Args:
         baseline: shape (n,), n at least 1.
         candidate: shape (n,), the scores on the same examples in the same order.
-
-    Returns:
-        p in (0, 1]; 1.0 where no example differs. For scores of 0 and 1 it is, or estimates, McNemar's exact p.
-
-    Raises:
-        DataError: the scores do not pair, there is none, or one is no finite number.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).

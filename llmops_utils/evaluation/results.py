@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core import DATA, DataError, change_json, load_settings, read_json
 from .compare import Comparison, format_points
@@ -144,9 +144,9 @@ def ship_results(folder: Path, chapter: int) -> None:
         _write(results, SHIPPED, dropped_chapter=chapter)
 
 
-def _parse(content: object, path: Path) -> list[Result]:
+def _parse(content: Any, path: Path) -> list[Result]:
     try:
-        return [Result(**row) for row in content["results"]]  # type: ignore[index]
+        return [Result(**row) for row in content["results"]]
     except (KeyError, TypeError) as error:
         raise DataError(
             f"The results in {path.name} cannot be read ({error}).",

@@ -6,8 +6,9 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from ..core import (
 from ..datasets import Example
 from ..models import Reply
 from .report import Report, Row
-from .scorers import Score
+from .scorers import Score, Scorer
 
 # Errors that every further example would meet as well: the run ends at the first of them.
 FATAL = (SettingsError, KeyRefused, BudgetExceeded, RecordingMissing, CapabilityMissing, ModelNotServed)
@@ -50,13 +51,12 @@ class Answer:
 
 
 System = Callable[[str], object]
-ScoreFunction = Callable[[object, str], Score]
 
 
 def evaluate(
     system: System,
     examples: Sequence[Example],
-    scorer: ScoreFunction,
+    scorer: Scorer,
     *,
     name: str = "",
     parallel: int | None = None,
@@ -97,17 +97,15 @@ def evaluate(
     num_resumed, started, num_failed = len(done), time.perf_counter(), 0
     sources = {source for _, source in kept}
 
-    door = _Door()
-
     def run(example: Example) -> Row:
-        with door:
-            row, source = _run_one(system, example, scorer)
-            if not row.error:
-                journal.append(row, source)
-                sources.add(source)
+        row, source = _run_one(system, example, scorer)
+        if not row.error:
+            journal.append(row, source)
+            sources.add(source)
         return row
 
-    pool = ThreadPoolExecutor(parallel or settings.calls_at_once, thread_name_prefix="evaluate")
+    threads = f"evaluate {uuid.uuid4()}"
+    pool = ThreadPoolExecutor(parallel or settings.calls_at_once, thread_name_prefix=threads)
     try:
         futures = [pool.submit(run, example) for example in examples if example.id not in done]
         for future in tqdm(as_completed(futures), total=len(futures), desc=name, disable=settings.repeats):
@@ -123,9 +121,12 @@ def evaluate(
         # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
         if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        # What is on its way is waited for and kept, so that no example is asked twice.
+        # What is on its way is waited for and kept, so that no example is asked twice. The pool alone would not wait
+        # for a thread whose start was interrupted.
         pool.shutdown(wait=False, cancel_futures=True)
-        door.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith(threads):
+                thread.join()
         raise journal.explain_interrupt(name, len(examples)) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -135,7 +136,7 @@ def evaluate(
     return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
 
 
-def _check_examples(examples: list[Example], scorer: ScoreFunction) -> None:
+def _check_examples(examples: list[Example], scorer: Scorer) -> None:
     if not examples:
         raise DataError("There are no examples to evaluate.", "Check the split or the filter that chose them.")
     if not all(isinstance(example, Example) for example in examples):
@@ -149,7 +150,7 @@ def _check_examples(examples: list[Example], scorer: ScoreFunction) -> None:
         check(example.expected)
 
 
-def _run_one(system: System, example: Example, scorer: ScoreFunction) -> tuple[Row, str]:
+def _run_one(system: System, example: Example, scorer: Scorer) -> tuple[Row, str]:
     """Return the row of one example, and where its replies came from."""
     try:
         result = system(example.input)
@@ -188,38 +189,10 @@ def _run_one(system: System, example: Example, scorer: ScoreFunction) -> tuple[R
     return row, str(replies[0].provenance.without_seed) if replies else ""
 
 
-class _Door:
-    """Counts the examples on their way; once it is closed, no other sets out.
-
-    The pool cannot do this: it does not wait for a thread whose start was interrupted.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._num_inside, self._is_closed = 0, False
-
-    def __enter__(self) -> None:
-        with self._changed:
-            if self._is_closed:
-                raise CancelledError
-            self._num_inside += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._changed:
-            self._num_inside -= 1
-            self._changed.notify()
-
-    def close(self) -> None:
-        """Let nobody in any more, and wait until all are out."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.wait_for(lambda: not self._num_inside)
-
-
 # --- what an interrupted run keeps ---------------------------------------------------------------------------
 
 
-def _find_journal(name: str, examples: list[Example], scorer: ScoreFunction, key: object, settings: Settings) -> Path:
+def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: object, settings: Settings) -> Path:
     """Return the file of a run: another one where name, examples, scorer, key or model differ."""
     about = {
         "name": name,
@@ -238,7 +211,7 @@ def _find_journal(name: str, examples: list[Example], scorer: ScoreFunction, key
     return settings.home / "evaluations" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.jsonl"
 
 
-def _describe_scorer(scorer: ScoreFunction) -> list[str]:
+def _describe_scorer(scorer: Scorer) -> list[str]:
     """Return the name of a scorer, and the settings of one that is a dataclass."""
     if is_dataclass(scorer) and not isinstance(scorer, type):
         return [type(scorer).__name__, *(f"{one.name}={getattr(scorer, one.name)!r}" for one in fields(scorer))]

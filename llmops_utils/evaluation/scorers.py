@@ -13,11 +13,11 @@ import re
 import string
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from ..core import DataError
 from ..models import Reply, find_choice
@@ -46,21 +46,11 @@ class Score:
             raise DataError(f"{self.value} is no score.", "Return a number from 0 (wrong) to 1 (right).")
 
 
-class Scorer(Protocol):
-    """What `evaluate` takes: anything with a `name` that can be called like this."""
-
-    @property
-    def name(self) -> str:
-        """What a report calls it."""
-
-    def __call__(self, prediction: object, expected: object) -> Score:
-        """Return how right the prediction is."""
+Scorer = Callable[[object, str], Score]  # takes prediction and expected value
 
 
 class Match(ABC, Generic[Wanted]):
     """A scorer that reads what is expected before it compares; what it cannot read is a fault of the data."""
-
-    name: ClassVar[str]
 
     @property
     @abstractmethod
@@ -69,7 +59,7 @@ class Match(ABC, Generic[Wanted]):
 
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return 1 or 0."""
-        return self._compare(unwrap(prediction), self._require(expected))
+        return self._compare(_unwrap(prediction), self._require(expected))
 
     def check_expected(self, expected: object) -> None:
         """Raise `DataError` where something else is expected than the scorer can compare with."""
@@ -78,7 +68,10 @@ class Match(ABC, Generic[Wanted]):
     def _require(self, expected: object) -> Wanted:
         wanted = self._read_expected(expected)
         if wanted is None:
-            raise refuse_expected(expected, self.wants)
+            raise DataError(
+                f"The expected value {_shorten(repr(expected))} is not {self.wants}.",
+                "Mend the data set, or use another scorer.",
+            )
         return wanted
 
     @abstractmethod
@@ -100,7 +93,6 @@ class ExactMatch(Match[str]):
     An int, a float or a bool is read as JSON spells it.
     """
 
-    name: ClassVar[str] = "exact match"
     wants = "a text or a number"
 
     def _read_expected(self, expected: object) -> str | None:
@@ -133,12 +125,11 @@ class ChoiceMatch(Match[str]):
     """
 
     choices: Sequence[str]
-    name: ClassVar[str] = "choice match"
 
     def __post_init__(self) -> None:
         choices = _check_texts(self.choices, "choices")
         if len({label.casefold() for label in choices}) != len(choices):
-            raise DataError(f"The choices {shorten(repr(choices))} hold one twice.", "Give each once.")
+            raise DataError(f"The choices {_shorten(repr(choices))} hold one twice.", "Give each once.")
         object.__setattr__(self, "choices", choices)
 
     @property
@@ -154,7 +145,7 @@ class ChoiceMatch(Match[str]):
             return Score(0.0, _describe_miss(prediction))
         named = self._list_named(prediction)
         if not named:
-            return Score(0.0, f"label outside the set: {shorten(prediction)}")
+            return Score(0.0, f"label outside the set: {_shorten(prediction)}")
         if len(named) > 1:
             return Score(0.0, f"more than one label: {', '.join(named)}")
         return Score(1.0) if named == [wanted] else Score(0.0, f"{named[0]} instead of {wanted}")
@@ -190,7 +181,7 @@ class Contains(Match[Sequence[str]]):
 
     accepted: Sequence[str] | None = None
     whole_words: bool = True
-    name: ClassVar[str] = "contains"
+    wants = "a text or several"
 
     def __post_init__(self) -> None:
         if self.accepted is not None:
@@ -200,10 +191,10 @@ class Contains(Match[Sequence[str]]):
         """Return 1 or 0; nothing need be expected where texts are accepted for all examples."""
         return super().__call__(prediction, expected)
 
-    def _read_expected(self, expected: object) -> Sequence[str]:
+    def _read_expected(self, expected: object) -> Sequence[str] | None:
         if self.accepted is not None:
             return self.accepted
-        return _check_texts(expected if isinstance(expected, list | tuple) else [spell(expected)], "expected texts")
+        return _read_texts(expected if isinstance(expected, list | tuple) else [spell(expected)])
 
     def _compare(self, prediction: object, wanted: Sequence[str]) -> Score:
         if not isinstance(prediction, str) or not prediction.strip():
@@ -214,7 +205,7 @@ class Contains(Match[Sequence[str]]):
             pattern = rf"(?<!\w)(?<![0-9][.,]){inner}(?!\w)(?![.,][0-9])" if self.whole_words else inner
             if re.search(pattern, text):
                 return Score(1.0, NEGATION)
-        return Score(0.0, f"none of the texts is in: {shorten(prediction)}")
+        return Score(0.0, f"none of the texts is in: {_shorten(prediction)}")
 
 
 # --- numbers and dates -----------------------------------------------------------------------------------------
@@ -224,7 +215,6 @@ class Contains(Match[Sequence[str]]):
 class NumberMatch(Match[float]):
     """1 where the prediction's number is within half a cent of the expected one; a text is read by `read_number`."""
 
-    name: ClassVar[str] = "number match"
     wants = "a number"
 
     def _read_expected(self, expected: object) -> float | None:
@@ -244,7 +234,6 @@ class NumberMatch(Match[float]):
 class DateMatch(Match[date]):
     """1 where the prediction's date is the expected one (2026-03-14); a text is read by `read_date`."""
 
-    name: ClassVar[str] = "date match"
     wants = "a date such as 2026-03-14"
 
     def _read_expected(self, expected: object) -> date | None:
@@ -265,8 +254,6 @@ class ValueMatch:
     For data sets whose answers differ in kind, such as "on which day" and "in how many days".
     """
 
-    name: ClassVar[str] = "value match"
-
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return 1 or 0."""
         return self._choose(expected)(prediction, expected)
@@ -284,8 +271,7 @@ class ValueMatch:
 # --- shared ----------------------------------------------------------------------------------------------------
 
 
-def unwrap(prediction: object) -> object:
-    """Return the text of a reply; anything else as it is."""
+def _unwrap(prediction: object) -> object:
     return prediction.text if isinstance(prediction, Reply) else prediction
 
 
@@ -303,17 +289,9 @@ def spell(value: object) -> str | None:
         return None
 
 
-def shorten(text: str) -> str:
-    """Return the text in one line of at most 60 characters."""
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
-
-
-def refuse_expected(expected: object, wants: str) -> DataError:
-    """Return the error for an expected value that a scorer cannot compare with."""
-    return DataError(
-        f"The expected value {shorten(repr(expected))} is not {wants}.", "Mend the data set, or use another scorer."
-    )
 
 
 def _fold(text: str) -> str:
@@ -329,12 +307,18 @@ def _describe_miss(prediction: object) -> str:
     spelled = str(prediction) if isinstance(prediction, date | bool) else spell(prediction)
     if spelled is None:
         return f"cannot be read here: {type(prediction).__name__}"
-    return f"found: {shorten(spelled)}"
+    return f"found: {_shorten(spelled)}"
+
+
+def _read_texts(texts: object) -> tuple[str, ...] | None:
+    """Return a list of texts as a tuple, None where it is no list, empty, or holds anything but texts."""
+    if not isinstance(texts, list | tuple) or len(texts) == 0:
+        return None
+    return tuple(texts) if all(isinstance(text, str) and text.strip() for text in texts) else None
 
 
 def _check_texts(texts: object, what: str) -> tuple[str, ...]:
-    """Return the texts as a tuple: at least one, none empty."""
-    listed = texts if isinstance(texts, list | tuple) else ()
-    if not listed or not all(isinstance(text, str) and text.strip() for text in listed):
-        raise DataError(f"The {what} {shorten(repr(texts))} are not a list of texts.", "Give at least one text.")
-    return tuple(listed)
+    checked = _read_texts(texts)
+    if checked is None:
+        raise DataError(f"The {what} {_shorten(repr(texts))} are not a list of texts.", "Give at least one text.")
+    return checked
