@@ -61,9 +61,6 @@ def measure_agreement(
         groups: what the answers share, such as their question. Answers to one question are alike, so the interval of
             kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one. The
             share's interval is Wilson's in both cases and takes the answers as independent.
-
-    Raises:
-        DataError: the lengths differ, there are fewer than two answers or groups, or there is nothing to tell apart.
     """
     if len(grades) != len(labels) or len(labels) < 2:
         raise DataError(
@@ -84,10 +81,8 @@ def measure_agreement(
 def compute_kappa(counts: ArrayLike) -> float:
     """Return Cohen's kappa of a square table of counts: (agreement - chance) / (1 - chance).
 
-    Chance is how often two raters would agree who use each grade as often as these do, but blindly.
-
-    Raises:
-        DataError: the table is not square, holds nothing, or both always gave one and the same grade.
+    Chance is how often two raters would agree who use each grade as often as these do, but blindly. Where both always
+    gave one and the same grade, there is no kappa.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
     """

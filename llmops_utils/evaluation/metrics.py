@@ -60,8 +60,6 @@ def estimate_proportion(num: int, total: int) -> Proportion:
 
 def find_z(confidence: float) -> float:
     """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95."""
-    if not 0 < confidence < 1:
-        raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
@@ -77,10 +75,6 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
     """Return groups of equal size by rising confidence, each with its mean confidence and its accuracy.
 
     Groups of equal size, not of equal width, so that no group is nearly empty. Ties keep their order.
-
-    Args:
-        confidences: shape (n,), in [0, 1], as `is_right`.
-        num_bins: at least 1 and at most n.
     """
     if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
         raise DataError(
@@ -115,9 +109,6 @@ def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
     0.5 means the score says nothing, 1.0 that it separates right from wrong completely; this is the area under
     the ROC curve, computed as the Mann-Whitney statistic. The interval is the percentile bootstrap over examples.
 
-    Args:
-        scores: shape (n,), as `is_right`, which holds at least one True and one False.
-
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
     values, truth = np.asarray(scores, dtype=float), np.asarray(is_right, dtype=bool)
@@ -141,10 +132,8 @@ def estimate_mean(values: ArrayLike) -> Estimate:
     """Return the mean of the values with its percentile bootstrap interval over examples.
 
     With few examples the interval is too narrow: below about n = 20 it covers less often than in 95 of 100 cases.
-    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`.
-
-    Args:
-        values: shape (n,), n at least 2, all finite; one number alone has no spread to resample.
+    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`. One number alone has
+    no spread to resample.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
@@ -167,8 +156,8 @@ def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     both systems cancels, so the interval is narrower than that of two separate samples.
 
     Args:
-        baseline: shape (n,), one score per example, n at least 2.
-        candidate: shape (n,), the scores on the same examples in the same order.
+        baseline: one score per example, shape (n,).
+        candidate: the scores on the same examples in the same order.
     """
     return estimate_mean(_subtract_pairs(baseline, candidate))
 
@@ -178,11 +167,7 @@ def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> fl
 
     Only the examples count on which exactly one of the two is right. If neither system were better, each of them
     would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05. Where no
-    example flips, p is 1.
-
-    Args:
-        baseline_right: shape (n,), 0 or 1, n at least 1.
-        candidate_right: shape (n,), the same examples in the same order.
+    example flips, p is 1. Both results are 0 or 1, shape (n,), for the same examples in the same order.
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
@@ -204,11 +189,7 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     If neither system were better, each difference could as well have the other sign. p is the share of sign
     patterns whose mean is at least as far from 0 as the measured one. Up to 12 differences that are not 0, all
     patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. Where no example
-    differs, p is 1. For scores of 0 and 1 it is, or estimates, McNemar's exact p.
-
-    Args:
-        baseline: shape (n,), n at least 1.
-        candidate: shape (n,), the scores on the same examples in the same order.
+    differs, p is 1. For scores of 0 and 1 it is, or estimates, McNemar's exact p. Arguments as `estimate_difference`.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).

@@ -21,10 +21,7 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
     Args:
         num_examples: how many are measured, at least 1.
         gained: the share of examples that the better system has right and the other wrong, in (0, 1].
-        lost: the share the other way round, in [0, gained].
-
-    Raises:
-        DataError: the shares do not fit: each from 0 to 1, together at most 1, and more gained than lost.
+        lost: the share the other way round, in [0, gained); together at most 1.
 
     Source: J. M. Lachin, Power and sample size evaluation for the McNemar test, Statistics in Medicine 11 (1992), the
     exact unconditional power of the conditional test.

@@ -111,8 +111,7 @@ class Report:
         """The rows as a `pandas.DataFrame`, without traces."""
         import pandas
 
-        columns = [name for name in Row.__dataclass_fields__ if name != "trace"]
-        return pandas.DataFrame([{name: getattr(row, name) for name in columns} for row in self.rows])
+        return pandas.DataFrame([vars(row) for row in self.rows]).drop(columns="trace")
 
     def __str__(self) -> str:
         failed = f", {self.num_failed} failed with an error" if self.num_failed else ""

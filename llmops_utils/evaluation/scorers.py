@@ -52,20 +52,14 @@ Scorer = Callable[[object, str], Score]  # takes prediction and expected value
 class Match(ABC, Generic[Wanted]):
     """A scorer that reads what is expected before it compares; what it cannot read is a fault of the data."""
 
-    @property
-    @abstractmethod
-    def wants(self) -> str:
-        """What may be expected, for the message."""
+    wants: str  # what may be expected, for the message
 
     def __call__(self, prediction: object, expected: object) -> Score:
         """Return 1 or 0."""
-        return self._compare(_unwrap(prediction), self._require(expected))
+        return self._compare(_unwrap(prediction), self.check_expected(expected))
 
-    def check_expected(self, expected: object) -> None:
-        """Raise `DataError` where something else is expected than the scorer can compare with."""
-        self._require(expected)
-
-    def _require(self, expected: object) -> Wanted:
+    def check_expected(self, expected: object) -> Wanted:
+        """Return what is expected in the form that is compared; raise `DataError` where that cannot be."""
         wanted = self._read_expected(expected)
         if wanted is None:
             raise DataError(
@@ -75,12 +69,10 @@ class Match(ABC, Generic[Wanted]):
         return wanted
 
     @abstractmethod
-    def _read_expected(self, expected: object) -> Wanted | None:
-        """Return what is expected in the form that is compared, None where that cannot be."""
+    def _read_expected(self, expected: object) -> Wanted | None: ...
 
     @abstractmethod
-    def _compare(self, prediction: object, wanted: Wanted) -> Score:
-        """Return 1, or 0 with the reason."""
+    def _compare(self, prediction: object, wanted: Wanted) -> Score: ...
 
 
 # --- text ------------------------------------------------------------------------------------------------------
@@ -125,17 +117,14 @@ class ChoiceMatch(Match[str]):
     """
 
     choices: Sequence[str]
+    wants: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         choices = _check_texts(self.choices, "choices")
         if len({label.casefold() for label in choices}) != len(choices):
             raise DataError(f"The choices {_shorten(repr(choices))} hold one twice.", "Give each once.")
         object.__setattr__(self, "choices", choices)
-
-    @property
-    def wants(self) -> str:
-        """What may be expected, for the message."""
-        return f"one of {', '.join(self.choices)}"
+        object.__setattr__(self, "wants", f"one of {', '.join(choices)}")
 
     def _read_expected(self, expected: object) -> str | None:
         return next((choice for choice in self.choices if choice == expected), None)
@@ -223,8 +212,7 @@ class NumberMatch(Match[float]):
     def _compare(self, prediction: object, wanted: float) -> Score:
         found = read_number(prediction) if isinstance(prediction, str) else to_float(prediction)
         if found is None:
-            is_text = isinstance(prediction, str)
-            return Score(0.0, "no number in the reply" if is_text else _describe_miss(prediction))
+            return Score(0.0, _describe_miss(prediction, "no number in the reply"))
         rounding = 2 * math.ulp(max(abs(found), abs(wanted)))  # 12.505 - 12.5 is a little more than 0.005
         is_near = abs(found - wanted) <= TOLERANCE + rounding
         return Score(1.0) if is_near else Score(0.0, f"{found:.12g} instead of {wanted:.12g}")
@@ -242,8 +230,7 @@ class DateMatch(Match[date]):
     def _compare(self, prediction: object, wanted: date) -> Score:
         found = read_date(prediction) if isinstance(prediction, str) else to_date(prediction)
         if found is None:
-            is_text = isinstance(prediction, str)
-            return Score(0.0, "no possible date in the reply" if is_text else _describe_miss(prediction))
+            return Score(0.0, _describe_miss(prediction, "no possible date in the reply"))
         return Score(1.0) if found == wanted else Score(0.0, f"{found} instead of {wanted}")
 
 
@@ -298,10 +285,12 @@ def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _describe_miss(prediction: object) -> str:
-    """Return why a prediction scores 0, as a note."""
+def _describe_miss(prediction: object, unread: str = "") -> str:
+    """Return why a prediction scores 0, as a note; `unread` says it of a text."""
     if prediction is None:
         return "there is no reply"
+    if isinstance(prediction, str) and unread:
+        return unread
     if isinstance(prediction, str) and not prediction.strip():
         return "the reply is empty"
     spelled = str(prediction) if isinstance(prediction, date | bool) else spell(prediction)

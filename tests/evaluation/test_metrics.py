@@ -16,7 +16,6 @@ from llmops_utils.evaluation import (
     estimate_difference,
     estimate_mean,
     estimate_proportion,
-    find_z,
     metrics,
 )
 
@@ -53,13 +52,10 @@ def test_shares_and_estimates_read_with_their_intervals():
     assert str(Estimate(0.756, 0.6, 0.904)) == "0.76 [0.60, 0.90]"
 
 
-def test_counts_that_are_no_share_and_confidences_that_are_none_raise():
+def test_counts_that_are_no_share_raise():
     for num, total in [(0, 0), (1, 0), (5, 4), (-1, 4), (0, -3), (-5, -3)]:
         with pytest.raises(DataError, match=f"{num} of {total} is not a share"):
             estimate_proportion(num, total)
-    for confidence in [0.0, 1.0, 95, -0.5, float("nan")]:
-        with pytest.raises(DataError, match="is no confidence"):
-            find_z(confidence)
 
 
 # --- confidence and ranking ------------------------------------------------------------------------------------
