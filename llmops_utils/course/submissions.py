@@ -7,24 +7,21 @@ in the file, so whoever doubts them asks the model again.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..core import DataError, load_settings
-from ..evaluation import PRICED_AT, Report
+from ..core import DataError, load_settings, read_json, write_whole
+from ..evaluation import Report
 from ..operations import Release
 from ..prompts import ELEMENTS, Prompt
-from ..tracking import Run, Runs, hide_secrets, make_report_dict, restore_report
+from ..tracking import Runs, hide_secrets, make_report_dict, restore_report
 from .capstone import PARTS, Watch
 
-EDITION = 1
+EDITION = 2
 
 
 class TrackedRun(BaseModel):
@@ -53,19 +50,17 @@ class Submission(BaseModel):
 
     Attributes:
         learner: whose it is; also the name of the file.
-        prompt: the four elements of the candidate.
-        num_shots: how many examples stand before each message as earlier turns.
+        prompt: the four elements of the candidate; `num_shots` examples stand before each message as earlier turns.
         runs: all tracked runs of the project in the order of their start; of equal ones the first.
         unread: what could not be read among the archives, in words.
         release: the history of production; None where nothing was released.
         watch: how the stream was watched, None where it was not.
-        claims: what the learner's notebook showed, for a reader; a grade does not believe it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["llmops capstone"] = "llmops capstone"
-    edition: Literal[1] = EDITION
+    edition: Literal[2] = EDITION
     learner: str
     prompt: dict
     num_shots: int = Field(ge=0, le=64)
@@ -73,20 +68,10 @@ class Submission(BaseModel):
     unread: tuple[str, ...] = ()
     release: Release | None = None
     watch: Watch | None = None
-    claims: dict[str, float | str | None] = {}
 
     def load_prompt(self) -> Prompt:
         """Return the candidate. Raises `PromptError` where it is none."""
         return _restore_prompt(self.prompt)
-
-    def find_run(self, part: str, version: str | None = None, num_shots: int | None = None) -> TrackedRun | None:
-        """Return the run on a part with a prompt of this version: the one with most rows, of these the first."""
-        fitting = [
-            run
-            for run in self.runs
-            if run.part == part and version in (None, run.load_prompt().version) and num_shots in (None, run.num_shots)
-        ]
-        return max(fitting, key=lambda run: (len(run.report["rows"]), -run.started_ms), default=None)
 
 
 def _restore_prompt(content: dict) -> Prompt:
@@ -105,7 +90,7 @@ def make_submission(
     learner: str,
     prompt: Prompt,
     num_shots: int,
-    runs: Runs | Sequence[Run],
+    runs: Runs,
     release: Release | None = None,
     watch: Watch | None = None,
 ) -> Submission:
@@ -113,7 +98,7 @@ def make_submission(
 
     Args:
         learner: letters, digits, hyphens and underscores; it becomes the name of the file.
-        prompt: the candidate.
+        prompt: the candidate, before whose messages `num_shots` examples stand.
         num_shots: of the candidate.
         runs: from `list_runs(project=…)`; those without a report, a prompt or a part are left out.
         release: from `load_release`.
@@ -132,26 +117,24 @@ def make_submission(
         if part not in PARTS or run.report is None or run.prompt is None or not isinstance(shots, int):
             continue
         key = (part, run.prompt.version, shots, tuple(row.id for row in run.report.rows))
-        tracked = TrackedRun(
-            name=run.name,
-            part=part,
-            prompt=_store_prompt(run.prompt),
-            num_shots=shots,
-            started_ms=run.started_ms,
-            report=_shorten_report(run.report),
-        )
-        kept.setdefault(key, tracked)
-    unread = tuple(f"{one.where}: {one.problem}" for one in getattr(runs, "problems", ()))
-    made = Submission(
+        if key not in kept:
+            kept[key] = TrackedRun(
+                name=run.name,
+                part=part,
+                prompt=_store_prompt(run.prompt),
+                num_shots=shots,
+                started_ms=run.started_ms,
+                report=_shorten_report(run.report),
+            )
+    return Submission(
         learner=learner,
         prompt=_store_prompt(prompt),
         num_shots=num_shots,
         runs=tuple(kept.values()),
-        unread=unread,
+        unread=tuple(f"{one.where}: {one.problem}" for one in runs.problems),
         release=release,
         watch=watch,
     )
-    return made.model_copy(update={"claims": _sum_up(made, prompt)})
 
 
 def _shorten_report(report: Report) -> dict:
@@ -163,36 +146,11 @@ def _shorten_report(report: Report) -> dict:
     return content
 
 
-def _sum_up(submission: Submission, prompt: Prompt) -> dict[str, float | str | None]:
-    held = submission.find_run("held", prompt.version, submission.num_shots)
-    if held is None:
-        return {}
-    report = held.load_report()
-    latencies = [row.latency_s for row in report.rows]
-    return {
-        "version": prompt.version,
-        "score": round(float(report.score.value), 6),
-        "usd_per_1000": round(report.price_at(*PRICED_AT), 6),
-        "latency_p50_s": round(float(np.quantile(latencies, 0.5)), 3),
-        "latency_p95_s": round(float(np.quantile(latencies, 0.95)), 3),
-        "provenance": report.provenance,
-    }
-
-
-def save_submission(submission: Submission, folder: Path | None = None) -> Path:
-    """Write a submission as a whole or not at all, without any key that is set here, and return its path.
-
-    Args:
-        submission: what to write.
-        folder: default: `capstone` in LLMOPS_HOME.
-    """
-    folder = load_settings().home / "capstone" if folder is None else Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{submission.learner}.json"
-    part = path.with_suffix(".part")
+def save_submission(submission: Submission) -> Path:
+    """Write a submission into the folder `capstone` of LLMOPS_HOME, without any key that is set here; return its path."""
+    path = load_settings().home / "capstone" / f"{submission.learner}.json"
     text = json.dumps(submission.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    part.write_text(hide_secrets(text) + "\n", encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    write_whole(path, hide_secrets(text) + "\n")
     return path
 
 
@@ -215,14 +173,7 @@ def load_submission(path: Path | str) -> Submission:
     """
     path = Path(path)
     again = "Ask for the file again: the last step of chapter 13 writes it."
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path.name}.", "Check the name and the folder.") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path.name} is no JSON, or cut off (line {error.lineno}: {error.msg}).", again) from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path.name} cannot be read ({type(error).__name__}).", again) from None
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != "llmops capstone":
         raise DataError(f"{path.name} is no submission of the capstone.", again)
     if content.get("edition") != EDITION:
