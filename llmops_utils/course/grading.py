@@ -14,46 +14,22 @@ from ..core import Html, WorkbookError, draw_table
 from ..datasets import Message, load_messages
 from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Report, Row, compare, format_points
 from ..operations import TASKS, Decision, decide
-from .capstone import BRIEF, Sighting, list_part_ids, load_plain, run_watch
+from .capstone import BRIEF, list_part_ids, load_plain, run_watch
 from .submissions import Submission, TrackedRun, load_submission
 
-# Of each line that is graded: its points, what is asked for, and the usual next step where they are missing.
-CRITERIA = {
-    "evidence": (
-        10,
-        "labels and scores as the data give them",
-        "Let the notebook write the file; nothing in it is changed by hand.",
-    ),
-    "baseline": (5, "the plain prompt on dev, tracked", "Track the plain prompt on dev (13.3)."),
-    "candidate": (
-        5,
-        "another prompt on dev, tracked, compared in pairs",
-        "Change the prompt and track it on dev (13.4).",
-    ),
-    "order": (10, "chosen on dev before test was seen", "Choose on dev first, then run 13.6."),
-    "gate": (
-        10,
-        f"passes with a margin of {100 * BRIEF.margin:.0f} points",
-        "Go back to dev and improve the candidate (13.4).",
-    ),
-    "gain": (10, "“helps” against the plain prompt", "Look for a larger effect on dev (13.4)."),
-    "held-back score": (
-        20,
-        f"at least {BRIEF.min_score:.0%} on at least {BRIEF.least_held} held-back messages",
-        "Improve the prompt on dev (13.4).",
-    ),
-    "price": (
-        10,
-        f"1,000 requests for at most ${BRIEF.max_usd_per_1000:.3f}",
-        "Use fewer or shorter examples, or say things once.",
-    ),
-    "release": (5, "promoted, with a gate that passes", "Promote what passes (13.6)."),
-    "watch": (
-        10,
-        f"an alarm within {BRIEF.max_delay} requests, and no more false ones than 1 window in 100",
-        "Change the rule of the alarm (13.7).",
-    ),
-    "roll back": (5, "after the incident the candidate is in production again", "Roll back (13.7)."),
+# Of each line that is graded: its points, and what is asked for.
+WANTED = {
+    "evidence": (10, "labels and scores as the data give them"),
+    "baseline": (5, "the plain prompt on dev, tracked"),
+    "candidate": (5, "another prompt on dev, tracked, compared in pairs"),
+    "order": (10, "chosen on dev before test was seen"),
+    "gate": (10, f"passes with a margin of {100 * BRIEF.margin:.0f} points"),
+    "gain": (10, "“helps” against the plain prompt"),
+    "held-back score": (20, f"at least {BRIEF.min_score:.0%} on at least {BRIEF.least_held} held-back messages"),
+    "price": (10, f"1,000 requests for at most ${BRIEF.max_usd_per_1000:.3f}"),
+    "release": (5, "promoted, with a gate that passes"),
+    "watch": (10, f"an alarm within {BRIEF.max_delay} requests, and no more false ones than 1 window in 100"),
+    "roll back": (5, "after the incident the candidate is in production again"),
 }
 
 
@@ -61,11 +37,7 @@ CRITERIA = {
 class Criterion:
     """One line of a grade: `points` of `of`, which is 0 for a line that only informs.
 
-    Attributes:
-        name: what is looked at.
-        wanted: what is asked for.
-        found: what the evidence says.
-        next_step: what to do where points are missing, else empty.
+    `next_step` says what to do where points are missing, and else is empty.
     """
 
     name: str
@@ -103,8 +75,7 @@ class Grade:
     def line(self) -> str:
         """The grade in one line."""
         missing = ", ".join(row.name for row in self.rows if not row.is_met)
-        told = f"{self.learner}: {self.total} of {self.total_of}"
-        told += f"; missing: {missing}" if missing else "; complete"
+        told = f"{self.learner}: {self.total} of {self.total_of}; {f'missing: {missing}' if missing else 'complete'}"
         num = len(self.warnings)
         return told + (f"; {num} warning{'s' if num > 1 else ''}" if num else "")
 
@@ -127,11 +98,6 @@ def _tell_points(row: Criterion) -> str:
     return f"{row.points} of {row.of}" if row.of else "–"
 
 
-def grade_submission(path: Path | str) -> Grade:
-    """Return the grade of the submission in a file. Raises `DataError` where it cannot be read."""
-    return compute_grade(load_submission(path))
-
-
 def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
@@ -146,7 +112,7 @@ def grade_submission(path: Path | str) -> Grade:
 # --- what the rows really say --------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def _load_known() -> dict[str, Message]:
     return {message.id: message for message in load_messages()}
 
@@ -158,19 +124,19 @@ def rescore(report: Report) -> tuple[Report, list[str]]:
     """
     task = TASKS[BRIEF.task]
     scorer = ChoiceMatch(task.labels)
-    known = _load_known()
+    left = dict(_load_known())
     rows: list[Row] = []
-    altered, seen = [], set()
+    altered: list[str] = []
     for row in report.rows:
-        message = known.get(row.id)
-        label = getattr(message, task.field) if message is not None and message.text == row.input else None
-        is_known = label in task.labels and row.id not in seen
-        seen.add(row.id)
-        score = float(scorer(row.prediction, label).value) if is_known and not row.error else 0.0
-        if not is_known or (row.expected, row.score) != (label, score):
+        message = left.pop(row.id, None)
+        label = getattr(message, task.field, None)
+        if label not in task.labels or message.text != row.input:
             altered.append(row.id)
-        if is_known:
-            rows.append(replace(row, expected=label, score=score))
+            continue
+        score = 0.0 if row.error else float(scorer(row.prediction, label).value)
+        if (row.expected, row.score) != (label, score):
+            altered.append(row.id)
+        rows.append(replace(row, expected=label, score=score))
     return replace(report, rows=tuple(rows)), altered
 
 
@@ -179,9 +145,8 @@ class _ScoredRun:
 
     def __init__(self, run: TrackedRun) -> None:
         self.name, self.part, self.num_shots, self.started_ms = run.name, run.part, run.num_shots, run.started_ms
-        self.version = run.load_prompt().version
-        self.told = run.load_report()
-        self.report, self.altered = rescore(self.told)
+        self.version, self.told = run.prompt.version, run.report
+        self.report, self.altered = rescore(run.report)
 
     def __str__(self) -> str:
         return f"“{self.name}”: {self.report.score if self.report.rows else 'no message of the data'}"
@@ -207,7 +172,7 @@ class _Examination:
 
     def __init__(self, submission: Submission) -> None:
         self.submission, self.shots = submission, submission.num_shots
-        self.version, self.plain = submission.load_prompt().version, load_plain().version
+        self.version, self.plain = submission.prompt.version, load_plain().version
         self.is_new = (self.version, self.shots) != (self.plain, 0)
         self.runs = [_ScoredRun(run) for run in submission.runs]
         self.base_dev = self._find("dev", self.plain, 0)
@@ -221,13 +186,14 @@ class _Examination:
         self.passes = isinstance(self.decision, Decision) and self.decision.passes
 
     def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> _ScoredRun | None:
-        """Return the run on a part with a prompt of this version: the one with most rows, of these the first."""
-        fitting = [
-            run
-            for run in self.runs
-            if run.part == part and version in (None, run.version) and num_shots in (None, run.num_shots)
-        ]
-        return max(fitting, key=lambda run: (len(run.told), -run.started_ms), default=None)
+        """Return the run on a part: of several one with the candidate's shots, then with most rows, then the first."""
+
+        def rank(run: _ScoredRun) -> tuple:
+            return run.num_shots == self.shots, len(run.told), -run.started_ms
+
+        on_part = [run for run in self.runs if run.part == part]
+        fitting = [run for run in on_part if version in (None, run.version) and num_shots in (None, run.num_shots)]
+        return max(fitting, key=rank, default=None)
 
     def _decide(self) -> Decision | str:
         """Return the gate's decision from the stored answers, or why there is none."""
@@ -255,21 +221,22 @@ class _Examination:
         """Return the criteria one after the other."""
         yield self._check_evidence()
         has_baseline = self.base_dev is not None and bool(self.base_dev.report.rows)
-        yield _rate("baseline", str(self.base_dev or "no such run"), has_baseline)
+        told = str(self.base_dev or "no such run")
+        yield _rate("baseline", told, has_baseline, "Track the plain prompt on dev (13.3).")
         yield self._check_candidate()
         yield self._check_order()
         yield self._check_gate()
         pair = _compare(self.base_gate, self.gate) if self.is_new else None
         told = "not measured" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
-        yield _rate("gain", told, pair is not None and pair.verdict == "helps")
+        has_gained = pair is not None and pair.verdict == "helps"
+        yield _rate("gain", told, has_gained, "Look for a larger effect on dev (13.4).")
         yield self._check_held()
         yield self._check_price()
-        is_out = ("promote", self.version) in self.history and self.is_new
-        told = " after the gate passed" if self.passes else " although the gate does not pass"
-        yield _rate("release", f"promoted{told}" if is_out else "not promoted", is_out and self.passes)
+        yield self._check_release()
         yield self._check_watch()
         told = " → ".join(f"{action} {version}" for action, version in self.history) or "no history"
-        yield _rate("roll back", told, self.history[-1:] == [("roll back", self.version)] and self.is_new)
+        is_back = self.history[-1:] == [("roll back", self.version)] and self.is_new
+        yield _rate("roll back", told, is_back, "Roll back (13.7).")
         yield from self._inform()
 
     def _check_evidence(self) -> Criterion:
@@ -278,29 +245,30 @@ class _Examination:
         found = f"{num_rows} answers, {len(altered)} with another label, text or score than the data give"
         if altered:
             found += f"; the first: {altered[0][1]} in “{altered[0][0]}”"
-        return _rate("evidence", found, bool(num_rows) and not altered, "" if num_rows else "Track a run.")
+        step = "Let the notebook write the file; nothing in it is changed by hand." if num_rows else "Track a run."
+        return _rate("evidence", found, bool(num_rows) and not altered, step)
 
     def _check_candidate(self) -> Criterion:
-        if not self.is_new:
-            return _rate("candidate", "the candidate is the plain prompt", False)
-        pair, found = _compare(self.base_dev, self.dev), str(self.dev or "no such run")
+        pair = _compare(self.base_dev, self.dev) if self.is_new else None
+        found = str(self.dev or "no such run") if self.is_new else "the candidate is the plain prompt"
         if pair is not None:
             found += f"; {pair.verdict}, {format_points(pair.difference)}"
-        return _rate("candidate", found, pair is not None)
+        return _rate("candidate", found, pair is not None, "Change the prompt and track it on dev (13.4).")
 
     def _check_order(self) -> Criterion:
         seen = [run.started_ms for run in (self.gate, self.held) if run is not None]
-        if self.dev is None or not seen or not self.is_new:
-            return _rate("order", "the candidate was not on dev, or not on test", False)
-        is_met = self.dev.started_ms < min(seen)
-        return _rate("order", "dev first" if is_met else "test was seen before dev", is_met)
+        found, is_met = "the candidate was not on dev, or not on test", False
+        if self.dev is not None and seen and self.is_new:
+            is_met = self.dev.started_ms < min(seen)
+            found = "dev first" if is_met else "test was seen before dev"
+        return _rate("order", found, is_met, "Choose on dev first, then run 13.6.")
 
     def _check_gate(self) -> Criterion:
-        decision = self.decision
+        decision, step = self.decision, "Go back to dev and improve the candidate (13.4)."
         if isinstance(decision, str):
             return _rate("gate", decision, False, "Run the gate (13.6).")
         found = f"{decision.outcome}: {format_points(decision.change)}, n = {decision.comparison.num}"
-        return _rate("gate", found, decision.passes)
+        return _rate("gate", found, decision.passes, step)
 
     def _check_held(self) -> Criterion:
         if self.held is None:
@@ -309,33 +277,37 @@ class _Examination:
         if len(report) < BRIEF.least_held:
             found = f"n is too small: {len(self.held.told)} messages, {len(report)} of them held back"
             return _rate("held-back score", found, False, "Unset LLMOPS_EXAMPLES and run the notebook again.")
-        return _rate("held-back score", str(report.score), float(report.score.value) >= BRIEF.min_score)
+        is_met = float(report.score.value) >= BRIEF.min_score
+        return _rate("held-back score", str(report.score), is_met, "Improve the prompt on dev (13.4).")
 
     def _check_price(self) -> Criterion:
         run = self.held or self.gate
         if run is None:
             return _rate("price", "not measured", False, "Measure the candidate on test (13.6).")
         usd = run.told.price_at(*PRICED_AT)
-        return _rate("price", f"${usd:.3f} at {PRICED_AT[1]}", 0 < usd <= BRIEF.max_usd_per_1000)
+        found, step = f"${usd:.3f} at {PRICED_AT[1]}", "Use fewer or shorter examples, or say things once."
+        return _rate("price", found, 0 < usd <= BRIEF.max_usd_per_1000, step)
+
+    def _check_release(self) -> Criterion:
+        is_out = ("promote", self.version) in self.history and self.is_new
+        how = "after the gate passed" if self.passes else "although the gate does not pass"
+        found = f"promoted {how}" if is_out else "not promoted"
+        return _rate("release", found, is_out and self.passes, "Promote what passes (13.6).")
 
     def _check_watch(self) -> Criterion:
-        sighting = self._watch()
-        if isinstance(sighting, str):
-            return _rate("watch", sighting, False, "Watch the release and an incident (13.7).")
+        usual, changed = self._find_incident()
+        watch, step = self.submission.watch, "Watch the release and an incident (13.7)."
+        if usual is None or changed is None or watch is None:
+            return _rate("watch", "there is no watch, or no run of the incident", False, step)
+        try:
+            sighting = run_watch(usual.report, changed.report, watch)
+        except WorkbookError as error:
+            return _rate("watch", error.problem, False, step)
         delay = "no alarm" if sighting.delay is None else f"alarm after {sighting.delay} requests"
         found = f"{delay}; {sighting.num_false} of {sighting.num_windows} quiet windows with an alarm"
         is_quick = sighting.delay is not None and sighting.delay <= BRIEF.max_delay
-        return _rate("watch", found, is_quick and 100 * sighting.num_false <= sighting.num_windows)
-
-    def _watch(self) -> Sighting | str:
-        usual, changed = self._find_incident()
-        watch = self.submission.watch
-        if usual is None or changed is None or watch is None:
-            return "there is no watch, or no run of the incident"
-        try:
-            return run_watch(usual.report, changed.report, watch)
-        except WorkbookError as error:
-            return error.problem
+        is_met = is_quick and 100 * sighting.num_false <= sighting.num_windows
+        return _rate("watch", found, is_met, "Change the rule of the alarm (13.7).")
 
     def _find_incident(self) -> tuple[_ScoredRun | None, _ScoredRun | None]:
         """Return the runs of what was in production before the incident and of what took its place.
@@ -344,11 +316,7 @@ class _Examination:
         """
         if len(self.history) < 2 or self.history[-1][0] != "roll back":
             return self.gate or self.base_gate, self._find("incident")
-        before, changed = self.history[-1][1], self.history[-2][1]
-        return (
-            self._find("gate", before, self.shots) or self._find("gate", before),
-            self._find("incident", changed, self.shots) or self._find("incident", changed),
-        )
+        return self._find("gate", self.history[-1][1]), self._find("incident", self.history[-2][1])
 
     def _inform(self) -> Iterator[Criterion]:
         """Return the lines without points."""
@@ -363,10 +331,10 @@ class _Examination:
             yield Criterion(name, "for information", found, 0, 0)
 
 
-def _rate(name: str, found: str, is_met: bool, next_step: str = "") -> Criterion:
-    """Return a criterion with all its points or none; without a step of its own it gets the usual one."""
-    of, wanted, usual_step = CRITERIA[name]
-    return Criterion(name, wanted, found, of if is_met else 0, of, "" if is_met else next_step or usual_step)
+def _rate(name: str, found: str, is_met: bool, next_step: str) -> Criterion:
+    """Return a criterion with all its points, or with none and what to do next."""
+    of, wanted = WANTED[name]
+    return Criterion(name, wanted, found, of if is_met else 0, of, "" if is_met else next_step)
 
 
 def tabulate_grades(grades: Sequence[Grade]):
