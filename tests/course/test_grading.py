@@ -13,7 +13,7 @@ import llmops_utils.course.cli as command_line
 from llmops_utils.course.capstone import BRIEF, Watch, load_plain
 from llmops_utils.course.grading import compute_grade, grade_submission, rescore, tabulate_grades
 from llmops_utils.course.submissions import save_submission
-from llmops_utils.tracking.runs import Problem
+from llmops_utils.tracking.runs import Fault
 
 ALL = {
     "evidence": 10,
@@ -240,7 +240,7 @@ def test_runs_of_several_models_are_a_warning(tmp_path):
 
 
 def test_an_unended_run_is_a_warning(tmp_path):
-    problem = Problem("mine, held", "The run “mine, held” was never ended.", "Call its end().")
+    problem = Fault("mine, held", "The run “mine, held” was never ended.", "Call its end().")
     grade = compute_grade(make_evidence(tmp_path, runs=make_runs()[:4], problems=(problem,)))
     assert "not in the evidence: mine, held: The run “mine, held” was never ended." in grade.warnings
 

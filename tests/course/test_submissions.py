@@ -11,7 +11,7 @@ from llmops_utils.core import DataError
 from llmops_utils.course.submissions import Submission, load_submission, make_submission, save_submission
 from llmops_utils.prompts import Prompt
 from llmops_utils.tracking import log_report, start_run
-from llmops_utils.tracking.runs import Problem, list_runs
+from llmops_utils.tracking.runs import Fault, list_runs
 
 # --- gathering -----------------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ def test_of_runs_with_other_sizes_the_largest_counts():
 
 
 def test_a_run_that_was_never_ended_is_told(tmp_path):
-    problem = Problem("mine, held", "The run “mine, held” was never ended.", "Call its end().")
+    problem = Fault("mine, held", "The run “mine, held” was never ended.", "Call its end().")
     made = make_evidence(tmp_path, runs=make_runs()[:4], problems=(problem,))
     assert made.unread == ("mine, held: The run “mine, held” was never ended.",)
 

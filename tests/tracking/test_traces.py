@@ -2,16 +2,19 @@
 
 import json
 import time
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from llmops_utils.agents import Agent
 from llmops_utils.core import DataError
 from llmops_utils.models import Provenance, Reply
-from llmops_utils.tracking.experiment import start_run
-from llmops_utils.tracking.runs import list_runs
-from llmops_utils.tracking.traces import MAX_DETAIL, build_tree, log_trace, record_trace, span, trace_model, write_tree
+from llmops_utils.tracking import list_runs, log_trace, record_trace, span, start_run, trace_model
+from llmops_utils.tracking.traces import MAX_DETAIL
 
 FROM = Provenance("tiny", "abc", "replay")
 
@@ -71,7 +74,6 @@ def test_in_replay_only_recorded_seconds_count_and_each_time_the_same():
         (0.5, 0.0),
         (0.5, 0.25),
     ]
-    assert spans[1].own_s == 0
     assert record() == record()
 
 
@@ -133,7 +135,10 @@ def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
         request()
     (root,) = roots
     assert [(one.name, one.is_error) for one in root.children] == [("look_up", False), ("broken", True)]
-    assert root.children[1].output == "ValueError: no such order"
+    failed = root.children[1]
+    assert failed.output == "ValueError: no such order"
+    assert failed.recorded.attributes["error.type"] == "ValueError"
+    assert (failed.recorded.status.is_ok, failed.recorded.events) == (False, ())  # no stack, which would hold paths
     assert root.is_error
     assert look_up("P-2").startswith("order")  # and the trace is over
 
@@ -161,36 +166,44 @@ def test_an_unknown_kind_is_refused():
         span("modell")
 
 
-def test_the_tree_survives_json():
-    root = record()
-    assert build_tree(json.loads(json.dumps(root.to_dicts()))) == root
-
-
-@pytest.mark.parametrize(
-    "dicts",
-    [
-        [],
-        [{}],
-        [{"depth": 0}],
-        [{"depth": 1, "name": "a", "kind": "tool"}],
-        [{"depth": 0, "name": "a", "kind": "tool"}] * 2,
-    ],
-)
-def test_what_is_no_tree_is_refused(dicts):
-    with pytest.raises(DataError, match="to_dicts"):
-        build_tree(dicts)
-
-
-def test_a_trace_is_logged_and_read_back(tmp_path, monkeypatch):
+def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
-    root = record()
     run = start_run("traced")
-    log_trace(run, root)
+    log_trace(run, record())
     run.end()
     (read,) = list_runs()
-    assert build_tree(read.spans) == root
-    assert read.texts[0].text == write_tree(root)
-    assert write_tree(root).splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
+    assert read.texts[0].text.splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
+    spans = json.loads(read.files["spans.json"])
+    assert len({one["context"]["trace_id"] for one in spans}) == 1
+    assert [one["parent_id"] for one in spans[:3]] == [
+        None,
+        spans[0]["context"]["span_id"],
+        spans[1]["context"]["span_id"],
+    ]
+    assert spans[3]["attributes"] == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "tiny",
+        "gen_ai.usage.input_tokens": 30,
+        "gen_ai.usage.output_tokens": 2,
+        "llmops.kind": "model",
+        "llmops.input": "Where is it?",
+        "llmops.output": "answer to Where is it?",
+    }
+    start, end = (datetime.fromisoformat(spans[3][name].replace("Z", "+00:00")) for name in ("start_time", "end_time"))
+    assert (end - start).total_seconds() == 0.5
+
+
+def test_a_trace_leaves_opentelemetry_elsewhere_alone():
+    from opentelemetry import trace
+
+    outside = TracerProvider()
+    exporter = InMemorySpanExporter()
+    outside.add_span_processor(SimpleSpanProcessor(exporter))
+    with outside.get_tracer("other").start_as_current_span("other"):
+        root = record()
+        assert trace.get_current_span().name == "other"
+    assert [one.name for one in exporter.get_finished_spans()] == ["other"]
+    assert root.recorded.parent is None
 
 
 class FakeModel:
