@@ -67,8 +67,10 @@ def log_report(
     content = json.loads(hide_secrets(json.dumps(make_report_dict(report), ensure_ascii=False)))
     report = restore_report(content)
     named = {name: value for name, value in (("data", data), ("split", split)) if value}
-    for name, value in (_describe(report, prompt) | named | dict(parameters or {})).items():
-        run.log_parameter(name, value if isinstance(value, int | float) else hide_secrets(str(value)))
+    found = _describe(report, prompt) | named | dict(parameters or {})
+    run.log_parameters(
+        {name: value if isinstance(value, int | float) else hide_secrets(str(value)) for name, value in found.items()}
+    )
     run.log_metrics(_measure(report))
     if prompt is not None:
         about = {"kind": "prompt", "prompt": prompt.name, "version": prompt.version}
