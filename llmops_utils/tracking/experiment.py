@@ -6,8 +6,6 @@ the environment or in `.env`, the run goes to Comet as well, and its archive sta
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import os
 import uuid
@@ -16,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..core import (
     DataError,
@@ -26,7 +25,6 @@ from ..core import (
     load_settings,
     read_environment,
     redact,
-    write_whole,
 )
 from .runs import Fault, get_folder, is_placeholder, list_archives, read_members, split_messages
 
@@ -39,20 +37,6 @@ SWITCHES = {
     "COMET_LOGGING_CONSOLE": "ERROR",
     "COMET_FALLBACK_STREAMER_KEEP_OFFLINE_ZIP": "1",
 }
-# Off: what comet_ml would gather by itself about machine, code and output. With these on even an offline run asks a
-# cloud's metadata address, and what is gathered may hold what must not leave the machine.
-GATHERS = (
-    "log_code",
-    "log_graph",
-    "parse_args",
-    "log_git_metadata",
-    "log_git_patch",
-    "log_env_details",
-    "auto_output_logging",
-    "auto_param_logging",
-    "auto_metric_logging",
-    "auto_log_co2",
-)
 
 
 def _load_comet():
@@ -107,8 +91,19 @@ def start_run(name: str, *, project: str = PROJECT, tags: Sequence[str] = ()):
         running.end()
     folder = get_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    # Off: what comet_ml would gather by itself about machine, code and output. With these on even an offline run asks
+    # a cloud's metadata address, and what is gathered may hold what must not leave the machine.
     config = comet_ml.ExperimentConfig(
-        **dict.fromkeys(GATHERS, False),
+        log_code=False,
+        log_graph=False,
+        parse_args=False,
+        log_git_metadata=False,
+        log_git_patch=False,
+        log_env_details=False,
+        auto_output_logging=False,
+        auto_param_logging=False,
+        auto_metric_logging=False,
+        auto_log_co2=False,
         display_summary_level=0,
         offline_directory=str(folder),
         name=name,
@@ -218,40 +213,27 @@ def upload_runs() -> list[Fault]:
         raise KeyMissing(f"There is no Comet key in {KEY}.", f"Set {KEY} in .env, then call upload_runs() again.")
     _load_comet()
     from comet_ml.exceptions import InvalidAPIKey
-    from comet_ml.offline import upload_single_offline_experiment
+    from comet_ml.offline import OfflineSender
 
     faults = []
     for path in list_archives():
         if path.parent.name == "sent" or is_placeholder(path):
             continue
-        said = "Comet did not take it."
-        with _catch_errors() as caught:
+        with _catch_errors() as caught, TemporaryDirectory() as content:
             try:
-                _mend_archive(path)
-                is_done = upload_single_offline_experiment(str(path), key, force_upload=False)
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(content)
+                sender = OfflineSender(key, content)
+                sender.resume_strategy = "get_or_create"  # of a run that was cut off Comet has the beginning already
+                sender.send()
+                sender.close()
+                problem = caught[-1].getMessage() if caught else ""  # a part that is refused is only told in the log
             except InvalidAPIKey:
                 raise _refuse_key() from None
             except Exception as error:  # whatever a damaged archive or a lost connection raises: the others go on
-                is_done, said = False, str(error)
-        if is_done and not caught:  # it counts as done where a part was refused on the way; then an error was logged
-            _move_to_sent(path)
+                problem = f"{type(error).__name__}: {error}"
+        if problem:
+            faults.append(Fault(path.name, redact(problem, key), "Call upload_runs() again."))
         else:
-            said = caught[-1].getMessage() if caught else said
-            faults.append(Fault(path.name, redact(said, key), "Call upload_runs() again."))
+            _move_to_sent(path)
     return faults
-
-
-def _mend_archive(path: Path) -> None:
-    """Mark an online run's archive as one to go on with, not as a new run.
-
-    Comet has the beginning of such a run; it refuses a new run with a key that is there already.
-    """
-    members = read_members(path)
-    about = json.loads(members["experiment.json"])
-    if about["resume_strategy"] == "create":
-        members["experiment.json"] = json.dumps(about | {"resume_strategy": "get_or_create"}).encode()
-        mended = io.BytesIO()
-        with zipfile.ZipFile(mended, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in members.items():
-                archive.writestr(name, content)
-        write_whole(path, mended.getvalue())

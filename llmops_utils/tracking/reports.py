@@ -84,7 +84,13 @@ def log_report(
     run.log_asset_data(report.table.to_csv(index=False, lineterminator="\n"), name="examples.csv")
     run.log_asset_data(json.dumps(content, ensure_ascii=False), name=REPORT)
     if comparison is not None:
-        measured = _measure_difference(comparison)
+        difference = comparison.difference
+        measured = {
+            "difference": difference.value,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
+        }
+        measured = {name: float(value) for name, value in (measured | {"p": comparison.p}).items()}
         run.log_metrics(measured)
         run.log_parameter("baseline", hide_secrets(comparison.baseline.name))
         told = {"baseline": comparison.baseline.name, "verdict": comparison.verdict, "told": str(comparison)} | measured
@@ -116,9 +122,3 @@ def _measure(report: Report) -> dict[str, float]:
         if getattr(report, name) is not None:  # the price of a model may be unknown
             measured[name] = getattr(report, name)
     return measured
-
-
-def _measure_difference(comparison: Comparison) -> dict[str, float]:
-    difference = comparison.difference
-    measured = {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
-    return {name: float(value) for name, value in (measured | {"p": comparison.p}).items()}

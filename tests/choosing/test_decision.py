@@ -17,12 +17,9 @@ def test_the_ranking_is_the_weighted_mean_of_which_only_the_ratios_of_weights_ma
     assert rank_options(SCORES, {"quality": 0.3, "price": 0.1}) == pytest.approx(ranked)
 
 
-def test_a_factor_without_weight_counts_for_nothing_though_it_is_there():
+def test_a_factor_without_weight_counts_for_nothing_and_ties_keep_their_order():
     more = {name: row | {"colour": 0.5} for name, row in SCORES.items()}
     assert rank_options(more, EQUAL | {"colour": 0}) == pytest.approx(rank_options(SCORES, EQUAL))
-
-
-def test_ties_keep_their_order():
     assert list(rank_options({"b": {"x": 0.5}, "a": {"x": 0.5}}, {"x": 1})) == ["b", "a"]
 
 
@@ -39,9 +36,6 @@ def test_weights_that_stand_still_leave_one_winner_and_what_is_better_everywhere
     assert measure_stability(SCORES, EQUAL, spread=0) == {"small": 1.0, "large": 0.0}
     scores = {"bad": {"a": 0.1, "b": 0.2}, "good": {"a": 0.2, "b": 0.3}}
     assert measure_stability(scores, {"a": 1, "b": 5}, spread=1) == {"bad": 0.0, "good": 1.0}
-
-
-def test_a_spread_out_of_range_is_refused():
     for spread in (-0.1, 1.1):
         with pytest.raises(DataError, match="spread"):
             measure_stability(SCORES, EQUAL, spread)

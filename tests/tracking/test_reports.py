@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 
 import pytest
 
@@ -137,10 +136,12 @@ def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
     assert (read.report, read.prompt, read.comparison) == (None, None, None)
 
 
-def test_the_first_examples_become_texts_and_an_unknown_price_is_left_out_and_no_zero(runs):
+def test_the_first_examples_become_texts_an_unknown_price_is_no_zero_and_checksums_tell_examples_apart(runs):
     read = runs.find("many, of unknown price")
     assert len(read.texts) == MAX_TEXTS
     assert "cost_usd" not in read.metrics
+    checksums = [runs.find(name).parameters["examples_checksum"] for name in ("eight shots", "zero shots", read.name)]
+    assert checksums[0] == checksums[1] != checksums[2]
 
 
 def test_two_runs_of_one_name_are_both_kept_and_the_latest_is_found(runs):
@@ -151,12 +152,6 @@ def test_two_runs_of_one_name_are_both_kept_and_the_latest_is_found(runs):
     assert len(runs.keep_latest()) == len(runs) - 1
 
 
-def test_equal_examples_have_equal_checksums_and_others_do_not(runs):
-    names = ("eight shots", "zero shots", "many, of unknown price")
-    first, second, third = (runs.find(name).parameters["examples_checksum"] for name in names)
-    assert first == second != third
-
-
 def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
     read = runs.find("leaky")
     everything = b"".join(read.files.values()) + repr((read.parameters, read.texts)).encode()
@@ -165,17 +160,6 @@ def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
     assert read.report.rows[1].error == "Error: bad header [key]"
     assert read.metrics["num_failed"] == 1
     assert read.texts[2].text == "x\n→ Error: bad header [key]\nexpected: repair"
-
-
-def test_comets_own_tool_reads_the_archives(runs, capsys, monkeypatch):
-    from comet_ml.scripts import comet_offline
-
-    monkeypatch.setattr(sys, "argv", ["comet_offline"])
-    comet_offline.main([str(runs.find("eight shots").path), "--csv"])
-    rows = csv.reader(capsys.readouterr().out.splitlines())
-    told = {(row[4], row[5]): row[6] for row in rows if row[3] in ("detail", "minimum")}
-    assert told["metric", "score"] == "0.5"
-    assert told["param", "model"] == "Tiny-1B"
 
 
 def test_a_report_survives_json_and_odd_predictions_become_text():

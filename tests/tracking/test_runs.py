@@ -87,11 +87,7 @@ def test_runs_come_in_the_order_of_their_start_and_can_be_listed_by_project(fold
     assert [run.key for run in list_runs()] == ["c", "b", "a"]
     assert [run.key for run in list_runs(project="ours")] == ["c", "a"]
     assert [run.key for run in list_runs(project="ours").keep_latest()] == ["a"]
-
-
-def test_a_run_is_found_by_its_name_and_a_wrong_name_tells_the_right_ones(folder):
-    write(folder / "a.zip")
-    assert list_runs().find("few shots").key == KEY
+    assert list_runs().find("few shots").key == "a"
     with pytest.raises(DataError, match="There is: few shots"):
         list_runs().find("few shot")
 
@@ -142,12 +138,9 @@ def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
         with pytest.raises(DataError, match=r"bad\.zip"):
             read_run(folder / "bad.zip")
     assert wrong == {}
-    assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(runs)
-
-
-def test_an_archive_that_is_not_there_is_a_clear_error(folder):
     with pytest.raises(DataError, match=r"There is no archive gone\.zip"):
         read_run(folder / "gone.zip")
+    assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(runs)
 
 
 def test_a_broken_report_in_a_good_archive_is_a_clear_error(folder):
@@ -187,8 +180,5 @@ def test_the_table_shows_the_parameters_in_which_runs_differ_and_all_metrics():
     assert table.columns.tolist() == ["run", "shots", "note", "score", "tokens"]
     assert table.fillna(-1).values.tolist() == [["a", 0, "", 0.5, -1], ["b", 8, "x", 0.75, 9]]
     assert tabulate_runs(runs, ["model"], ["score"]).columns.tolist() == ["run", "model", "score"]
-
-
-def test_one_and_the_same_value_of_two_types_counts_as_a_difference():
-    runs = [make_run("a", {"shots": 8}, {}), make_run("b", {"shots": "8"}, {})]
-    assert list_differing(runs) == ["shots"]
+    two_types = [make_run("a", {"shots": 8}, {}), make_run("b", {"shots": "8"}, {})]
+    assert list_differing(two_types) == ["shots"]

@@ -1,4 +1,4 @@
-"""Marked calls become a timed tree; in replay the same one each time."""
+"""Marked calls become a timed tree of OpenTelemetry's spans; in replay the same one each time."""
 
 import json
 import time
@@ -16,11 +16,9 @@ from llmops_utils.models import Provenance, Reply
 from llmops_utils.tracking import list_runs, log_trace, record_trace, span, start_run, trace_model
 from llmops_utils.tracking.traces import MAX_DETAIL
 
-FROM = Provenance("tiny", "abc", "replay")
-
 
 def make_reply(text="repair", latency_s=0.5, parsed=None):
-    return Reply(text, 30, 2, latency_s, 0.0, FROM, parsed=parsed)
+    return Reply(text, 30, 2, latency_s, 0.0, Provenance("tiny", "abc", "replay"), parsed=parsed)
 
 
 @span("retrieval")
@@ -53,26 +51,15 @@ def record():
     return root
 
 
-def test_calls_become_a_tree_in_the_order_in_which_they_were_made():
-    assert [(depth, one.name, one.kind) for depth, one in record().walk()] == [
-        (0, "one request", "request"),
-        (1, "answer", "chain"),
-        (2, "find_notes", "retrieval"),
-        (2, "ask", "model"),
-        (2, "look_up", "tool"),
-        (2, "ask", "model"),
-    ]
-
-
-def test_in_replay_only_recorded_seconds_count_and_each_time_the_same():
-    spans = [one for _, one in record().walk()]
-    assert [(one.start_s, one.duration_s) for one in spans] == [
-        (0.0, 0.75),
-        (0.0, 0.75),
-        (0.0, 0.0),
-        (0.0, 0.5),
-        (0.5, 0.0),
-        (0.5, 0.25),
+def test_calls_become_a_tree_in_their_order_and_in_replay_only_recorded_seconds_count():
+    spans = [(depth, one.name, one.kind, one.start_s, one.duration_s) for depth, one in record().walk()]
+    assert spans == [
+        (0, "one request", "request", 0.0, 0.75),
+        (1, "answer", "chain", 0.0, 0.75),
+        (2, "find_notes", "retrieval", 0.0, 0.0),
+        (2, "ask", "model", 0.0, 0.5),
+        (2, "look_up", "tool", 0.5, 0.0),
+        (2, "ask", "model", 0.5, 0.25),
     ]
     assert record() == record()
 
@@ -96,8 +83,7 @@ def test_live_the_clock_runs(monkeypatch):
 def test_tokens_inputs_and_outputs_are_kept():
     spans = {one.name: one for _, one in record().walk()}
     assert (spans["ask"].prompt_tokens, spans["ask"].completion_tokens) == (30, 2)
-    assert spans["find_notes"].input == "Where is it?"
-    assert spans["find_notes"].output == "['note 1', 'note 2']"
+    assert (spans["find_notes"].input, spans["find_notes"].output) == ("Where is it?", "['note 1', 'note 2']")
     assert spans["look_up"].output == "order P-1001 is on its way"
     assert spans["answer"].prompt_tokens == 0
 
@@ -113,9 +99,11 @@ def test_a_reply_that_is_passed_on_counts_once():
     assert root.duration_s == 0.5
 
 
-def test_outside_of_a_trace_a_marked_function_runs_as_it_is():
+def test_outside_of_a_trace_a_marked_function_runs_as_it_is_and_an_unknown_kind_is_refused():
     assert look_up("P-1") == "order P-1 is on its way"
     assert look_up.__doc__ == "Look up an order."
+    with pytest.raises(DataError, match="no kind of span “modell”"):
+        span("modell")
 
 
 def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
@@ -143,13 +131,17 @@ def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
     assert look_up("P-2").startswith("order")  # and the trace is over
 
 
-def test_one_trace_inside_another_is_its_own():
-    with record_trace("outer") as outer:
+def test_a_trace_inside_another_or_inside_a_span_of_somebody_else_is_its_own():
+    exporter, elsewhere = InMemorySpanExporter(), TracerProvider()
+    elsewhere.add_span_processor(SimpleSpanProcessor(exporter))
+    with elsewhere.get_tracer("theirs").start_as_current_span("theirs"), record_trace("outer") as outer:
         with record_trace("inner") as inner:
             look_up("P-1")
         look_up("P-2")
     assert [one.input for one in inner.children] == ["P-1"]
     assert [one.input for one in outer.children] == ["P-2"]
+    assert (inner.recorded.parent, outer.recorded.parent) == (None, None)
+    assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
 def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
@@ -161,11 +153,6 @@ def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
     assert "sk-v" not in told
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(DataError, match="no kind of span “modell”"):
-        span("modell")
-
-
 def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
     run = start_run("traced")
@@ -173,14 +160,10 @@ def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkey
     run.end()
     (read,) = list_runs()
     assert read.texts[0].text.splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
-    spans = json.loads(read.files["spans.json"])
-    assert len({one["context"]["trace_id"] for one in spans}) == 1
-    assert [one["parent_id"] for one in spans[:3]] == [
-        None,
-        spans[0]["context"]["span_id"],
-        spans[1]["context"]["span_id"],
-    ]
-    assert spans[3]["attributes"] == {
+    root, chain, _, model, *_ = json.loads(read.files["spans.json"])
+    assert (root["parent_id"], chain["parent_id"]) == (None, root["context"]["span_id"])
+    assert model["context"]["trace_id"] == root["context"]["trace_id"]
+    assert model["attributes"] == {
         "gen_ai.operation.name": "chat",
         "gen_ai.request.model": "tiny",
         "gen_ai.usage.input_tokens": 30,
@@ -189,21 +172,8 @@ def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkey
         "llmops.input": "Where is it?",
         "llmops.output": "answer to Where is it?",
     }
-    start, end = (datetime.fromisoformat(spans[3][name].replace("Z", "+00:00")) for name in ("start_time", "end_time"))
+    start, end = (datetime.fromisoformat(model[name]) for name in ("start_time", "end_time"))
     assert (end - start).total_seconds() == 0.5
-
-
-def test_a_trace_leaves_opentelemetry_elsewhere_alone():
-    from opentelemetry import trace
-
-    outside = TracerProvider()
-    exporter = InMemorySpanExporter()
-    outside.add_span_processor(SimpleSpanProcessor(exporter))
-    with outside.get_tracer("other").start_as_current_span("other"):
-        root = record()
-        assert trace.get_current_span().name == "other"
-    assert [one.name for one in exporter.get_finished_spans()] == ["other"]
-    assert root.recorded.parent is None
 
 
 class FakeModel:
@@ -223,21 +193,15 @@ class FakeModel:
 def test_the_steps_of_an_agent_are_spans_also_its_tools_that_run_in_threads():
     agent = Agent(trace_model(FakeModel()), [look_up])
     with record_trace("agent") as root:
-        trace = agent.run("Where is P-7?")
-    assert trace.answer == "on its way"
-    assert [(one.name, one.kind) for one in root.children] == [
-        ("chat", "model"),
-        ("look_up", "tool"),
-        ("chat", "model"),
-    ]
+        assert agent.run("Where is P-7?").answer == "on its way"
+    assert [one.name for one in root.children] == ["chat", "look_up", "chat"]
     assert root.duration_s == 1.0
 
 
 def test_an_embedding_is_told_by_its_shape_and_the_model_itself_stays_unmarked():
     model = FakeModel()
-    traced = trace_model(model)
     with record_trace("r") as root:
-        traced.embed(["a", "b"])
+        trace_model(model).embed(["a", "b"])
         model.embed(["a"])
     (one,) = root.children
     assert (one.name, one.output) == ("embed", "SimpleNamespace of shape (2, 3)")
