@@ -9,12 +9,14 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
 
 from .errors import DataError
 
 MOST_BYTES = 20_000_000  # of a JSON file that may come from somebody else
+Content = TypeVar("Content", dict, list)
 
 
 @contextlib.contextmanager
@@ -89,7 +91,7 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> object:
 
 
 @contextlib.contextmanager
-def change_json(path: Path, default: dict | list) -> Iterator[dict | list]:
+def change_json(path: Path, default: Content) -> Iterator[Content]:
     """Give what a JSON file holds to be changed in place, and write it back; others wait until it is written.
 
     Where the block raises, nothing is written.
