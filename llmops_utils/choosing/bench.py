@@ -33,9 +33,6 @@ class BenchRow:
     cost_usd: float | None
     provenance: str
 
-    def __str__(self) -> str:
-        return f"{self.score:.0%} [{self.low:.0%}, {self.high:.0%}]"
-
 
 def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
     """Return what a report says of a model on a task."""
@@ -82,9 +79,13 @@ def tabulate_bench(benches: dict[str, list[BenchRow]]):
 
     if not any(benches.values()):
         raise DataError("There is no bench yet.", "Run the bench of chapter 03.")
-    columns = {model: {row.task: f"{row}, n = {row.num}" for row in rows} for model, rows in benches.items()}
+    columns = {model: {row.task: _tell(row) for row in rows} for model, rows in benches.items()}
     tasks = list(dict.fromkeys(row.task for rows in benches.values() for row in rows))
     return pandas.DataFrame(columns).reindex(tasks).fillna("not measured").rename_axis("task")
+
+
+def _tell(row: BenchRow) -> str:
+    return f"{row.score:.0%} [{row.low:.0%}, {row.high:.0%}], n = {row.num}"
 
 
 def _find_file() -> Path:

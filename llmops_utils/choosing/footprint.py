@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
 from ..core import DATA, DataError
-from ..datasets import read_csv
+from ..datasets import Record, load_records
 from ..models import LocalModel
 
 MEASURED = DATA / "memory_measured.csv"
@@ -32,10 +30,9 @@ class MemoryNeed:
 
 
 @dataclass(frozen=True)
-class MemoryMeasurement:
+class MemoryMeasurement(Record):
     """A resident size that was measured, with where and when; `before_bytes` is the process without the model."""
 
-    id: str
     model: str
     tokens: int
     before_bytes: int
@@ -90,7 +87,7 @@ def predict_memory(model: LocalModel, tokens: int, runtime_bytes: float = 0) -> 
 
 def load_measurements() -> list[MemoryMeasurement]:
     """Return what `benchmarks/memory.py --store` measured. Raises `DataError` with file and line."""
-    return read_csv(MEASURED, TypeAdapter(MemoryMeasurement).validate_python)
+    return load_records(MemoryMeasurement, MEASURED.name)
 
 
 def measure_runtime(measurements: list[MemoryMeasurement], model: LocalModel) -> float:
