@@ -31,6 +31,7 @@ from llmops_utils.datasets import Example, load_messages
 from llmops_utils.evaluation import Answer, ChoiceMatch, Contains, ExactMatch, Row, Score, evaluate
 from llmops_utils.evaluation.run import HOPELESS
 from llmops_utils.models import Model, Provenance, Reply
+from llmops_utils.operations import TASKS, make_system
 from llmops_utils.prompts import Prompt, load_prompt, save_prompt
 
 
@@ -563,28 +564,36 @@ def test_another_model_starts_afresh(begun, monkeypatch):
     assert evaluate(begun, make_examples(30), **STATED).num_resumed >= 5
 
 
-def test_a_system_carries_its_own_key_and_an_edited_prompt_is_asked_anew(tmp_path):
+class EchoModel:
+    """Gives the last message back; `name` stands for the weights that a model's repr tells."""
+
+    def __init__(self, stop, name="small"):
+        self.stop, self.name = stop, name
+
+    def __repr__(self):
+        return f"EchoModel({self.name})"
+
+    def chat(self, messages, **options):
+        return make_reply(self.stop.echo(messages[-1]["content"]))
+
+
+def test_a_system_of_prompt_and_model_carries_its_key_and_an_edited_prompt_file_is_asked_anew(tmp_path):
     """The answers of an earlier wording must not stand in the report of a later one."""
-    stop, folder = Stop(5), tmp_path / "prompts"
-
-    def load_system():
-        prompt = load_prompt("greet", folder=folder)
-
-        def greet(text):
-            return prompt.render(message=stop.echo(text))[0]["content"]
-
-        greet.key = {"prompt": prompt.version}
-        return greet
-
+    stop, examples, folder = Stop(5), make_examples(30), tmp_path / "prompts"
     path = save_prompt(Prompt("greet", input="Dear {{ message }}"), folder)
-    examples = make_examples(30)
-    interrupt(load_system(), examples, score_half, key=None, parallel=1)
+
+    def make(name="small", num_shots=0):
+        return make_system(EchoModel(stop, name), load_prompt("greet", folder=folder), TASKS["desk"], num_shots)
+
+    interrupt(make(), examples, score_half, key=None, parallel=1)
     stop.press_again(5)
-    interrupt(load_system(), examples, score_half, key=None, parallel=1)
-    assert len(stop.inputs) == len(set(stop.inputs)) >= 10  # the same file goes on
-    path.write_text(path.read_text(encoding="utf-8").replace("Dear", "Hello"), encoding="utf-8")
+    interrupt(make(), examples, score_half, key=None, parallel=1)
+    assert len(stop.inputs) == len(set(stop.inputs)) >= 10  # the same goes on
     stop.release()
-    report = evaluate(load_system(), examples, score_half)
+    for other in (make("large"), make(num_shots=2)):
+        assert evaluate(other, examples, score_half).num_resumed == 0
+    path.write_text(path.read_text(encoding="utf-8").replace("Dear", "Hello"), encoding="utf-8")
+    report = evaluate(make(), examples, score_half)
     assert report.num_resumed == 0
     assert [row.prediction for row in report.rows] == [f"Hello {example.input}" for example in examples]
 
