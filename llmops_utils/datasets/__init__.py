@@ -28,10 +28,11 @@ from .records import (
     load_word_problems,
     make_examples,
 )
-from .tables import Loader, Record, check_labels, load_records, read_csv
+from .tables import OR_NONE, Loader, Record, check_labels, load_records, read_csv
 
 __all__ = [
     "INTENTS",
+    "OR_NONE",
     "SENTIMENTS",
     "URGENCIES",
     "Example",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from ..core import DATA, DataError, load_settings
 
@@ -23,6 +23,7 @@ class Record:
     id: str
 
 
+OR_NONE = BeforeValidator(lambda text: None if text == "none" else text)  # for a field like Annotated[int | None, …]
 Kind = TypeVar("Kind", bound=Record)
 Row = TypeVar("Row")
 
@@ -98,7 +99,8 @@ def _explain(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False)[0]
-    return f"{first['loc'][0]}: {first['msg']}"
+    column = [str(part) for part in first["loc"][:1]]  # none where a validator looked at the whole row
+    return ": ".join([*column, first["msg"].removeprefix("Value error, ")])
 
 
 def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:

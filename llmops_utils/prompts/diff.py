@@ -18,11 +18,6 @@ class PromptDiff:
     old: Prompt
     new: Prompt
 
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """The names of the elements that differ, and `system` where that does."""
-        return tuple(name for name, old, new in self._pair() if old != new)
-
     def _pair(self) -> list[tuple[str, str, str]]:
         pairs = [(name, getattr(self.old, name), getattr(self.new, name)) for name in ELEMENTS]
         return [*pairs, ("system", " ".join(self.old.system), " ".join(self.new.system))]

@@ -1,12 +1,13 @@
 """Claims about reading CSV files: rows are held to the types of a record, and errors name file and line."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import model_validator
 
 from llmops_utils.core import DataError
-from llmops_utils.datasets import Record, load_records, tables
+from llmops_utils.datasets import OR_NONE, Record, load_records, tables
 
 ROWS = "id,split,num,note\nr1,dev,1,\nr2,test,2,x\n"
 
@@ -14,8 +15,14 @@ ROWS = "id,split,num,note\nr1,dev,1,\nr2,test,2,x\n"
 @dataclass(frozen=True)
 class Row(Record):
     split: Literal["dev", "test"]
-    num: int
+    num: Annotated[int | None, OR_NONE]
     note: str = ""
+
+    @model_validator(mode="after")
+    def check(self):
+        if self.num == 0 and self.split == "dev":
+            raise ValueError("a dev row counts something")
+        return self
 
 
 @pytest.fixture
@@ -32,6 +39,7 @@ def load(tmp_path, monkeypatch):
 
 def test_rows_become_records_and_a_field_with_a_default_may_be_empty(load):
     assert load(ROWS) == [Row("r1", "dev", 1), Row("r2", "test", 2, "x")]
+    assert load(ROWS.replace("2,x", "none,x"))[1].num is None
     assert len({*load(ROWS), *load(ROWS)}) == 2
 
 
@@ -46,6 +54,7 @@ def test_a_malformed_row_is_named_with_file_and_line(load):
         ("r1,dev,3,x", "the id r1 stands twice"),
         ("r3,train,3,x", "split: Input should be 'dev' or 'test'"),
         ("r3,de,3,x", "split: Input should be 'dev' or 'test'"),
+        ("r3,dev,0,x", "a dev row counts something"),
         ("r3,dev,1.5,x", "num: Input should be a valid integer, unable to parse string as an integer"),
     ]
     for row, said in cases:

@@ -6,7 +6,7 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_messages
-from llmops_utils.operations.incidents import INCIDENTS, SOURCES, load_traffic, simulate_traffic
+from llmops_utils.operations import INCIDENTS, SOURCES, incidents, load_traffic, simulate_traffic
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +58,19 @@ def test_the_share_that_is_graded_is_as_asked(traffic):
         assert sum(request.score is not None for request in stream) == pytest.approx(1000 * share, abs=50)
 
 
-@pytest.mark.parametrize("wrong", [{"incident": "flood"}, {"num": 0}, {"start": -1}, {"share_graded": 1.5}])
-def test_an_unknown_incident_or_a_number_out_of_range_is_refused(traffic, wrong):
-    with pytest.raises(DataError):
-        simulate_traffic(traffic, **({"num": 10} | wrong))
+def test_an_unknown_incident_or_a_number_out_of_range_is_refused(traffic):
+    for wrong in ({"incident": "flood"}, {"num": 0}, {"start": -1}, {"share_graded": 1.5}):
+        with pytest.raises(DataError):
+            simulate_traffic(traffic, **({"num": 10} | wrong))
 
 
-def test_a_damaged_file_names_the_line(tmp_path):
+def test_a_damaged_file_names_the_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(incidents, "DATA", tmp_path)
     path = tmp_path / "traffic.csv"
     head = "id,source,message,cluster,answer,score,latency_s,prompt_tokens,completion_tokens\n"
     path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\nt2,elsewhere,m,c1,delivery,1,0.1,10,2\n")
     with pytest.raises(DataError, match=r"traffic\.csv, line 3: source is “elsewhere”"):
-        load_traffic(path)
+        load_traffic()
     path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\n")
     with pytest.raises(DataError, match="holds other messages"):
-        load_traffic(path)
+        load_traffic()

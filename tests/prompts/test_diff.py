@@ -47,12 +47,6 @@ def test_the_plain_diff_keeps_unchanged_lines_around_and_shows_line_ends():
     ]
 
 
-def test_the_diff_names_what_changed():
-    assert diff_prompts(OLD, NEW).changed == ("instruction", "output")
-    assert diff_prompts(OLD, OLD.replace(system=["input"], name="other")).changed == ("system",)
-    assert diff_prompts(OLD, OLD).changed == ()
-
-
 def test_the_diff_marks_removed_and_added_words_in_place():
     old = Prompt("p", "Answer the question in one word.", revision=1)
     new = Prompt("p", "Answer my question in one short word.", revision=2)

@@ -18,7 +18,7 @@ def make_requests(num, **changes):
 
 @pytest.fixture
 def monitor():
-    return Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2), num_resamples=500)
+    return Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
 
 
 @pytest.fixture
