@@ -46,9 +46,7 @@ def estimate_proportion(num: int, total: int) -> Proportion:
     """
     z = find_z(CONFIDENCE)
     if total < 1 or not 0 <= num <= total:
-        raise DataError(
-            f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."
-        )
+        raise DataError(f"{num} of {total} is not a share.", "Count at least one, and no more hits than examples.")
     share = num / total
     scale = 2 * (total + z**2)
     centre = (2 * num + z**2) / scale
@@ -81,13 +79,11 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
             f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins.",
             "Give one confidence per result, and at least one example per bin.",
         )
-    order = np.argsort(np.asarray(confidences, dtype=float), kind="stable")
-    bins = []
-    for members in np.array_split(order, num_bins):
-        num_right = sum(bool(is_right[index]) for index in members)
-        mean = float(np.mean([confidences[index] for index in members]))
-        bins.append(Bin(mean, estimate_proportion(num_right, len(members))))
-    return bins
+    stated, truth = np.asarray(confidences, dtype=float), np.asarray(is_right, dtype=bool)
+    groups = np.array_split(np.argsort(stated, kind="stable"), num_bins)
+    return [
+        Bin(float(stated[group].mean()), estimate_proportion(int(truth[group].sum()), len(group))) for group in groups
+    ]
 
 
 @dataclass(frozen=True)
@@ -220,9 +216,7 @@ def _check_numbers(values: ArrayLike) -> np.ndarray:
     if numbers.size == 0:
         raise DataError("There is nothing to measure.", "Give at least one score per system.")
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise DataError(
-            "The scores are not one finite number per example.", "Give a list of numbers, without None and nan."
-        )
+        raise DataError("The scores are not one finite number per example.", "Give numbers, without None and nan.")
     return numbers
 
 
@@ -230,9 +224,7 @@ def _subtract_pairs(baseline: ArrayLike, candidate: ArrayLike) -> np.ndarray:
     """Return candidate minus baseline, shape (n,)."""
     before, after = _check_numbers(baseline), _check_numbers(candidate)
     if len(before) != len(after):
-        raise DataError(
-            f"{len(before)} and {len(after)} scores do not pair.", "Score both systems on the same examples."
-        )
+        raise DataError(f"{len(before)} and {len(after)} scores do not pair.", "Score both on the same examples.")
     return after - before
 
 

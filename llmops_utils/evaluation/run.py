@@ -50,11 +50,8 @@ class Answer:
     trace: list[dict] | None = None
 
 
-System = Callable[[str], object]
-
-
 def evaluate(
-    system: System,
+    system: Callable[[str], object],
     examples: Sequence[Example],
     scorer: Scorer,
     *,
@@ -77,8 +74,8 @@ def evaluate(
             the prompt's version, the examples in it, decoding. Default: the system's own `key`, where it has one.
 
     Raises:
-        DataError: no examples, an id twice, an expected value that the scorer does not know, `parallel` below 1, or a
-            key that JSON cannot hold.
+        DataError: no examples, an id twice, an expected value that the scorer does not know, or a key that JSON cannot
+            hold.
         EvaluationInterrupted: the learner interrupted the run.
         WorkbookError: an error that every example would meet: a refused key, an empty budget, no recording.
     """
@@ -86,8 +83,6 @@ def evaluate(
 
     examples = list(examples)
     _check_examples(examples, scorer)
-    if parallel is not None and parallel < 1:
-        raise DataError(f"{parallel} examples at once are too few.", "Give at least 1, or leave parallel out.")
     settings = load_settings()
     name = name or getattr(system, "__name__", type(system).__name__)
     key = getattr(system, "key", None) if key is None else key
@@ -150,7 +145,7 @@ def _check_examples(examples: list[Example], scorer: Scorer) -> None:
         check(example.expected)
 
 
-def _run_one(system: System, example: Example, scorer: Scorer) -> tuple[Row, str]:
+def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) -> tuple[Row, str]:
     """Return the row of one example, and where its replies came from."""
     try:
         result = system(example.input)

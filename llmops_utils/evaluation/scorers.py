@@ -100,8 +100,7 @@ class ExactMatch(Match[str]):
 
 def normalise_text(text: str) -> str:
     """Return the text in lower case, with single spaces, without accents and without punctuation at its end."""
-    plain = "".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f")
-    plain = _fold(plain)
+    plain = _fold("".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f"))
     return plain.rstrip(" .,;:!?…") or plain
 
 

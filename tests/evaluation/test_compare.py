@@ -56,22 +56,12 @@ def test_too_little_to_tell_is_said_to_be_so():
         assert "cannot tell at this n." in found._repr_html_()
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "p", "verdict"),
-    [
-        (0.01, 0.2, 0.04, "helps"),
-        (-0.2, -0.01, 0.04, "hurts"),
-        (0.0, 0.2, 0.04, "cannot tell"),
-        (-0.2, 0.0, 0.04, "cannot tell"),
-        (-0.1, 0.2, 0.04, "cannot tell"),
-        (0.01, 0.2, 0.05, "cannot tell"),
-        (-0.2, -0.01, 0.05, "cannot tell"),
-        (0.01, 0.2, 0.3, "cannot tell"),
-    ],
-)
-def test_a_verdict_needs_both_p_and_interval(low, high, p, verdict):
-    report = make_report([1, 0])
-    assert Comparison(report, report, Estimate((low + high) / 2, low, high), p, (), ()).verdict == verdict
+def test_a_verdict_needs_both_p_and_interval():
+    report, verdicts = make_report([1, 0]), {(0.01, 0.2, 0.04): "helps", (-0.2, -0.01, 0.04): "hurts"}
+    unclear = [(0.0, 0.2, 0.04), (-0.2, 0.0, 0.04), (-0.1, 0.2, 0.04), (0.01, 0.2, 0.05), (-0.2, -0.01, 0.05)]
+    for low, high, p in (*verdicts, *unclear, (0.01, 0.2, 0.3)):
+        found = Comparison(report, report, Estimate((low + high) / 2, low, high), p, (), ())
+        assert found.verdict == verdicts.get((low, high, p), "cannot tell")
 
 
 def test_scores_between_are_compared_by_flipping_signs():

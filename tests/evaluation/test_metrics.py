@@ -40,13 +40,6 @@ def test_wilson_interval_solves_its_defining_equation(num, total):
     assert found.low <= found.value <= found.high
 
 
-def test_wilson_interval_has_width_where_all_are_right_and_mirrors_where_none_is():
-    all_right, none_right = estimate_proportion(20, 20), estimate_proportion(0, 20)
-    assert all_right.high == pytest.approx(1.0)
-    assert all_right.low == pytest.approx(1 - none_right.high)
-    assert none_right.low == 0.0
-
-
 def test_shares_and_estimates_read_with_their_intervals():
     assert str(estimate_proportion(81, 263)) == "31% [26%, 37%] (n = 263)"
     assert str(Estimate(0.756, 0.6, 0.904)) == "0.76 [0.60, 0.90]"

@@ -45,25 +45,10 @@ def start_session(monkeypatch):
 
 
 RESULT = Result(
-    technique="few-shot, 8 examples",
-    task="intent",
-    chapter=6,
-    num=160,
-    score=0.5187,
-    low=0.44,
-    high=0.59,
-    baseline="zero-shot",
-    baseline_score=0.4,
-    difference=0.1187,
-    difference_low=0.0438,
-    difference_high=0.2,
-    p=0.003,
-    verdict="helps",
-    prompt_tokens=400.4,
-    completion_tokens=2.6,
-    latency_s=0.123,
-    usd_per_1000=0.1058,
-    price_ratio=4.25,
+    **{"technique": "few-shot, 8 examples", "task": "intent", "chapter": 6, "num": 160, "baseline": "zero-shot"},
+    **{"score": 0.5187, "low": 0.44, "high": 0.59, "baseline_score": 0.4, "p": 0.003, "verdict": "helps"},
+    **{"difference": 0.1187, "difference_low": 0.0438, "difference_high": 0.2, "latency_s": 0.123},
+    **{"prompt_tokens": 400.4, "completion_tokens": 2.6, "usd_per_1000": 0.1058, "price_ratio": 4.25},
     provenance="fake (127.0.0.1), live",
 )
 
@@ -365,48 +350,6 @@ def load_chapter(path):
     return json.loads(path.read_text(encoding="utf-8")), measured
 
 
-CHAPTERS = sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb"))
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_says_what_was_measured(path):
-    notebook, measured = load_chapter(path)
-    assert find_claims(notebook) != []
-    assert list_contradictions(notebook, measured) == []
-
-
-MEASURED = replace(RESULT, provenance=f"{DEFAULT_MODEL} (weights sha256:b179c9523d0e), replay of 2026-11-23")
-HURTING = replace(MEASURED, technique="chain-of-thought", verdict="hurts", score=0.3, difference=-0.1)
-ELSEWHERE = replace(MEASURED, score=0.91, difference=0.51, provenance="large (api.example.com), live")
-MEASURED_BY_MODEL = {DEFAULT_MODEL: [MEASURED, HURTING], "large": [ELSEWHERE]}
-
-
-def make_notebook():
-    """Return a small chapter that says and shows both results, and one of another model."""
-    prose = (
-        f"## Measured\n\nWe saw:\n\n- {MEASURED.claim}\n- {HURTING.claim}\n\nOn a large model:\n\n- {ELSEWHERE.claim}\n"
-    )
-    return {
-        "cells": [
-            {"cell_type": "markdown", "source": "# 6. Examples help: sometimes, n = many\n"},
-            {
-                "cell_type": "code",
-                "source": "keep_result(compare(before, after))",
-                "outputs": [{"output_type": "execute_result", "data": {"text/plain": [MEASURED.claim]}}],
-            },
-            {
-                "cell_type": "code",
-                "source": "results",
-                "outputs": [
-                    {"output_type": "stream", "name": "stdout", "text": [f"{HURTING.claim}\n", "done\n"]},
-                    {"output_type": "display_data", "data": {"text/html": "<b>hurts</b>"}},
-                ],
-            },
-            {"cell_type": "markdown", "source": prose.splitlines(keepends=True)},
-        ]
-    }
-
-
 def change_prose(notebook, old, new):
     """Return a copy of a notebook with one text of its prose replaced, once."""
     changed = copy.deepcopy(notebook)
@@ -418,82 +361,60 @@ def change_prose(notebook, old, new):
     raise AssertionError(f"{old} is not in the prose.")
 
 
-def test_claims_are_found_in_prose_whatever_its_form():
-    claims = [MEASURED.claim, HURTING.claim, ELSEWHERE.claim]
-    assert find_claims(make_notebook()) == claims
-    joined = change_prose(make_notebook(), "We saw", "We saw")  # its source is one text now, no list of lines
-    assert isinstance(joined["cells"][3]["source"], str)
-    assert find_claims(joined) == claims
+def list_changed_claims(claim):
+    """Return the claim with another verdict, inside a sentence, and with each of its numbers changed."""
+    verdict = re.search(r"helps|hurts|cannot tell", claim)[0]
+    changed = [claim.replace(verdict, "helps" if verdict != "helps" else "hurts"), f"We saw that {claim}."]
+    start = claim.index(f": {verdict},")  # numbers in the name of the technique are not measured
+    for number in re.finditer(r"\d+", claim[start:]):
+        changed.append(claim[: start + number.start()] + f"{int(number[0]) + 1}" + claim[start + number.end() :])
+    return changed
+
+
+each_chapter = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb")), ids=lambda path: path.stem)
+
+
+@each_chapter
+def test_a_chapter_says_what_was_measured(path):
+    notebook, measured = load_chapter(path)
+    assert find_claims(notebook) != []
+    assert list_contradictions(notebook, measured) == []
+
+
+@each_chapter
+def test_each_changed_or_missing_claim_of_a_chapter_would_be_found(path):
+    notebook, measured = load_chapter(path)
+    claims_of_default = {result.claim for result in measured[DEFAULT_MODEL]}
+    for claim in find_claims(notebook):
+        for changed in list_changed_claims(claim):
+            found = list_contradictions(change_prose(notebook, claim, changed), measured)
+            assert f"said, but no result: {changed}" in found
+        if claim in claims_of_default:
+            found = list_contradictions(change_prose(notebook, claim, ""), measured)
+            assert found == [f"measured, but not said: {claim}"]
+
+
+@each_chapter
+def test_each_changed_or_hidden_result_of_a_chapter_would_be_found(path):
+    notebook, measured = load_chapter(path)
+    listed = measured[DEFAULT_MODEL]
+    for index, result in enumerate(listed):
+        verdict = "hurts" if result.verdict != "hurts" else "helps"
+        changes = ({"verdict": verdict}, {"num": result.num + 1}, {"score": 1.01}, {"difference_low": -1.01})
+        for changed in [replace(result, **one) for one in changes]:
+            others = measured | {DEFAULT_MODEL: [*listed[:index], changed, *listed[index + 1 :]]}
+            assert list_contradictions(notebook, others) == [
+                f"said, but no result: {result.claim}",
+                f"measured, but not said: {changed.claim}",
+                f"measured, but in no output: {changed.claim}",
+            ]
+    for cell in notebook["cells"]:
+        cell["outputs"] = []
+    hidden = [f"measured, but in no output: {result.claim}" for result in listed]
+    assert list_contradictions(notebook, measured) == hidden
+    assert len(list_contradictions(notebook, {})) == len(find_claims(notebook))
 
 
 def test_a_line_without_verdict_and_number_is_no_claim():
     lines = ["It helps, n = 160.", "- few-shot: helps a lot", "**Verdict**: cannot tell", "`: helps,` is a verdict"]
     assert find_claims({"cells": [{"cell_type": "markdown", "source": "\n".join(lines)}]}) == []
-
-
-def test_a_claim_inside_a_sentence_counts_and_is_no_quotation():
-    notebook = change_prose(make_notebook(), "We saw:", f"We saw that {MEASURED.claim}.")
-    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"said, but no result: We saw that {MEASURED.claim}."]
-
-
-def test_a_notebook_that_says_what_was_measured_has_no_contradiction():
-    assert list_contradictions(make_notebook(), MEASURED_BY_MODEL) == []
-
-
-def list_changed_claims(claim):
-    """Return the claim with another verdict, and with each of its numbers changed."""
-    verdict = re.search(r"helps|hurts|cannot tell", claim)[0]
-    yield claim.replace(verdict, "helps" if verdict != "helps" else "hurts")
-    start = claim.index(f": {verdict},")  # numbers in the name of the technique are not measured
-    for number in re.finditer(r"\d+", claim[start:]):
-        yield claim[: start + number.start()] + f"{int(number[0]) + 1}" + claim[start + number.end() :]
-
-
-def test_a_changed_verdict_or_number_in_the_prose_is_found():
-    for changed in list_changed_claims(MEASURED.claim):
-        notebook = change_prose(make_notebook(), MEASURED.claim, changed)
-        assert list_contradictions(notebook, MEASURED_BY_MODEL) == [
-            f"said, but no result: {changed}",
-            f"measured, but not said: {MEASURED.claim}",
-        ]
-
-
-def test_a_changed_result_is_found():
-    verdict, others = {"verdict": "cannot tell"}, [{"score": 0.6}, {"num": 159}, {"difference_low": -0.01}]
-    for changes in (verdict, *others, {"technique": "few-shot"}):
-        changed = replace(MEASURED, **changes)
-        assert list_contradictions(make_notebook(), MEASURED_BY_MODEL | {DEFAULT_MODEL: [changed, HURTING]}) == [
-            f"said, but no result: {MEASURED.claim}",
-            f"measured, but not said: {changed.claim}",
-            f"measured, but in no output: {changed.claim}",
-        ]
-
-
-def test_a_result_that_prose_or_outputs_leave_out_and_a_claim_without_result_are_found():
-    silent = change_prose(make_notebook(), f"- {HURTING.claim}\n", "")
-    assert list_contradictions(silent, MEASURED_BY_MODEL) == [f"measured, but not said: {HURTING.claim}"]
-    hidden = make_notebook()
-    hidden["cells"][2]["outputs"] = []
-    assert list_contradictions(hidden, MEASURED_BY_MODEL) == [f"measured, but in no output: {HURTING.claim}"]
-    unmeasured = list_contradictions(make_notebook(), {})
-    assert [found.partition(":")[0] for found in unmeasured] == ["said, but no result"] * 3
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_each_changed_claim_of_a_chapter_would_be_found(path):
-    notebook, measured = load_chapter(path)
-    for claim in find_claims(notebook):
-        for changed in list_changed_claims(claim):
-            found = list_contradictions(change_prose(notebook, claim, changed), measured)
-            assert f"said, but no result: {changed}" in found
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_each_changed_result_of_a_chapter_would_be_found(path):
-    notebook, measured = load_chapter(path)
-    listed = measured.get(DEFAULT_MODEL, [])
-    for index, result in enumerate(listed):
-        verdict = "hurts" if result.verdict != "hurts" else "helps"
-        for changed in (replace(result, verdict=verdict), replace(result, num=result.num + 1)):
-            others = measured | {DEFAULT_MODEL: [*listed[:index], changed, *listed[index + 1 :]]}
-            assert f"measured, but not said: {changed.claim}" in list_contradictions(notebook, others)

@@ -3,9 +3,7 @@
 import _thread
 import gc
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +12,6 @@ import pytest
 from fake_provider import FakeProvider, refuse
 
 from llmops_utils.core import (
-    ROOT,
     BudgetExceeded,
     CapabilityMissing,
     DataError,
@@ -34,6 +31,7 @@ from llmops_utils.datasets import Example, load_messages
 from llmops_utils.evaluation import Answer, ChoiceMatch, Contains, ExactMatch, Row, Score, evaluate
 from llmops_utils.evaluation.run import HOPELESS
 from llmops_utils.models import Model, Provenance, Reply
+from llmops_utils.operations import TASKS, make_system
 from llmops_utils.prompts import Prompt, load_prompt, save_prompt
 
 
@@ -156,9 +154,7 @@ def test_the_prediction_of_a_reply_is_what_was_parsed_else_its_text():
 
 def test_a_reply_brings_tokens_seconds_dollars_and_provenance():
     report = evaluate(lambda text: make_reply(seed=7), make_examples(3), ExactMatch())
-    row = report.rows[0]
-    assert (row.prompt_tokens, row.completion_tokens, row.num_calls, row.latency_s) == (10, 2, 1, 0.5)
-    assert (row.cost_usd, row.trace) == (0.001, None)
+    assert report.rows[0] == Row("e00", "input 0", "input 0", "yes", 0.0, "found: yes", 10, 2, 1, 0.5, 0.001)
     assert report.provenance == "fake (127.0.0.1), live"
 
 
@@ -175,19 +171,14 @@ def test_all_replies_of_an_answer_and_of_its_scorer_are_added_up():
     assert report.provenance == "fake (127.0.0.1), live"
 
 
-def test_one_reply_without_a_price_leaves_the_price_of_row_and_report_unknown():
+def test_one_reply_without_a_price_leaves_the_price_unknown_and_each_model_is_named_once():
     def system(text):
-        return Answer("yes", (make_reply(), make_reply(cost_usd=None))) if text == "input 1" else make_reply()
+        unpriced = make_reply(model="large", cost_usd=None)
+        return Answer("yes", (unpriced, make_reply())) if text == "input 1" else make_reply(model="small")
 
     report = evaluate(system, make_examples(3), ExactMatch())
     assert [row.cost_usd for row in report.rows] == [0.001, None, 0.001]
     assert report.cost_usd is None
-
-
-def test_provenance_names_each_model_once():
-    report = evaluate(
-        lambda text: make_reply(model="small" if text == "input 0" else "large"), make_examples(5), ExactMatch()
-    )
     assert report.provenance == "large (127.0.0.1), live; small (127.0.0.1), live"
 
 
@@ -248,6 +239,19 @@ def test_duration_is_that_of_the_clock_and_latency_that_of_the_calls():
 # --- failures ------------------------------------------------------------------------------------------------
 
 
+class Raising:
+    """A system that raises for each input the error at its number, and gives it back where that is None."""
+
+    def __init__(self, errors):
+        self.errors = errors
+
+    def __call__(self, text):
+        error = self.errors[int(text.split()[1])]
+        if error is not None:
+            raise error
+        return text
+
+
 def test_an_example_that_raises_is_a_failed_row_and_the_others_go_on():
     def system(text):
         if text == "input 2":
@@ -272,15 +276,7 @@ def test_an_error_that_the_next_example_may_not_meet_is_a_failed_row_that_names_
         "KeyError: 'intent'": KeyError("intent"),
         "AssertionError: ": AssertionError(),
     }
-    errors = list(cases.values())
-
-    def system(text):
-        number = int(text.split()[1])
-        if number:
-            raise errors[number - 1]
-        return text
-
-    report = evaluate(system, make_examples(1 + len(errors)), ExactMatch(), parallel=1)
+    report = evaluate(Raising([None, *cases.values()]), make_examples(1 + len(cases)), ExactMatch(), parallel=1)
     assert [row.error for row in report.rows] == ["", *cases]
 
 
@@ -325,50 +321,30 @@ def test_eight_failures_without_a_success_end_the_run_with_the_last_error():
     assert 8 <= len(asked) < 300
     with pytest.raises(DataError, match="failed on each of the first 3 examples"):
         evaluate(system, make_examples(3), ExactMatch())
-
-
-def test_seven_failures_before_a_success_do_not_end_the_run():
-    def system(text):
-        if text != "input 7":
-            raise ValueError("no")
-        return text
-
-    report = evaluate(system, make_examples(20), ExactMatch(), parallel=1)
+    seven = [*[ValueError("no")] * 7, None, *[ValueError("no")] * 12]
+    report = evaluate(Raising(seven), make_examples(20), ExactMatch(), parallel=1)
     assert (report.num_failed, report.rows[7].score) == (19, 1.0)
 
 
-FATAL_ERRORS = [
-    KeyRefused("The key is refused.", "Check it.", 401),
-    BudgetExceeded("The budget is spent.", "Raise it."),
-    RecordingMissing("There is no recording.", "Record it."),
-    SettingsError("A setting is wrong.", "Correct it."),
-    KeyMissing("There is no key.", "Set it."),
-    CapabilityMissing("It cannot do this.", "Use another."),
-    ModelNotServed("There is no such model.", "Name another.", 404),
-]
-
-
-@pytest.mark.parametrize("raises", ["system", "scorer"])
-def test_an_error_that_every_example_would_meet_ends_the_run(raises):
-    for error in FATAL_ERRORS:
+def test_an_error_that_every_example_would_meet_ends_the_run_from_system_and_scorer():
+    fatal = (KeyRefused, BudgetExceeded, RecordingMissing, SettingsError, KeyMissing, CapabilityMissing, ModelNotServed)
+    for error in [kind("It cannot go on.", "Mend it.") for kind in fatal]:
         asked = []
 
-        def fail(text, error=error, asked=asked):
+        def fail(text, expected="", error=error, asked=asked):
             asked.append(text)
             time.sleep(0.002)
             if text == "input 3":
                 raise error
-            return text
+            return Score(1.0)
 
-        system, scorer = fail, ExactMatch()
-        if raises == "scorer":
-            system = str
-            scorer = lambda prediction, expected, fail=fail: Score(float(fail(prediction) == expected))  # noqa: E731
-        with pytest.raises(WorkbookError) as caught:
-            evaluate(system, make_examples(200), scorer, parallel=1)
-        assert caught.value is error
-        assert asked[:4] == ["input 0", "input 1", "input 2", "input 3"]
-        assert len(asked) < 200
+        for system, scorer in [(fail, score_half), (str, fail)]:
+            asked.clear()
+            with pytest.raises(WorkbookError) as caught:
+                evaluate(system, make_examples(200), scorer, parallel=1)
+            assert caught.value is error
+            assert asked[:4] == ["input 0", "input 1", "input 2", "input 3"]
+            assert len(asked) < 200
 
 
 def test_after_a_fatal_error_the_same_call_asks_only_the_rest():
@@ -402,8 +378,6 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
     for faulty, scorer, said in cases:
         with pytest.raises(DataError, match=said):
             evaluate(asked.append, faulty, scorer, key="stated")
-    with pytest.raises(DataError, match="-1 examples at once"):
-        evaluate(asked.append, examples, ExactMatch(), parallel=-1)
     with pytest.raises(DataError, match="cannot be kept as JSON"):
         evaluate(asked.append, examples, ExactMatch(), key={"prompt": object()})
     assert asked == []
@@ -532,37 +506,18 @@ def test_an_interrupt_while_a_thread_starts_waits_for_its_example(monkeypatch):
     assert asked == ["input 0"]
 
 
-KILLED = """
-import os
-from llmops_utils.datasets import Example
-from llmops_utils.evaluation import ExactMatch, evaluate
+def test_each_row_is_on_disk_at_once_in_a_file_that_is_the_same_in_every_process(home):
+    """So a run that was killed goes on as well."""
+    kept = []
 
-asked = []
+    def system(text):
+        kept.append({path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in list_files(home)})
+        return text
 
-def system(text):
-    if len(asked) == int(os.environ["NUM_BEFORE_THE_END"]):
-        os._exit(9)
-    asked.append(text)
-    return text
-
-examples = [Example(str(number), f"input {number}", f"input {number}") for number in range(10)]
-report = evaluate(system, examples, ExactMatch(), parallel=1, key={"prompt": "1a2b3c4d", "labels": ["a", "b"]})
-print(report.num_resumed, len(asked), report.score.num)
-"""
-
-
-def test_another_process_goes_on_where_a_killed_one_stopped(home):
-    def run(num, seed):
-        environment = os.environ | {"NUM_BEFORE_THE_END": num, "PYTHONHASHSEED": seed}
-        command = [sys.executable, "-B", "-c", KILLED]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-
-    killed = run("4", "1")
-    assert (killed.returncode, killed.stdout) == (9, "")
-    assert len(list_files(home)) == 1
-    finished = run("99", "2")
-    assert finished.stdout.split() == ["4", "6", "10"], finished.stderr
-    assert list_files(home) == []
+    options = {"parallel": 1, "name": "echo", "key": {"prompt": "1a2b3c4d", "labels": ["a", "b"]}}
+    evaluate(system, make_examples(3), ExactMatch(), **options)
+    file = "5948ed3d7a2f8d80.jsonl"  # a checksum of what the run belongs to
+    assert kept == [{}, {file: 1}, {file: 2}]
 
 
 # --- what a kept row belongs to ------------------------------------------------------------------------------
@@ -609,28 +564,36 @@ def test_another_model_starts_afresh(begun, monkeypatch):
     assert evaluate(begun, make_examples(30), **STATED).num_resumed >= 5
 
 
-def test_a_system_carries_its_own_key_and_an_edited_prompt_is_asked_anew(tmp_path):
+class EchoModel:
+    """Gives the last message back; `name` stands for the weights that a model's repr tells."""
+
+    def __init__(self, stop, name="small"):
+        self.stop, self.name = stop, name
+
+    def __repr__(self):
+        return f"EchoModel({self.name})"
+
+    def chat(self, messages, **options):
+        return make_reply(self.stop.echo(messages[-1]["content"]))
+
+
+def test_a_system_of_prompt_and_model_carries_its_key_and_an_edited_prompt_file_is_asked_anew(tmp_path):
     """The answers of an earlier wording must not stand in the report of a later one."""
-    stop, folder = Stop(5), tmp_path / "prompts"
-
-    def load_system():
-        prompt = load_prompt("greet", folder=folder)
-
-        def greet(text):
-            return prompt.render(message=stop.echo(text))[0]["content"]
-
-        greet.key = {"prompt": prompt.version}
-        return greet
-
+    stop, examples, folder = Stop(5), make_examples(30), tmp_path / "prompts"
     path = save_prompt(Prompt("greet", input="Dear {{ message }}"), folder)
-    examples = make_examples(30)
-    interrupt(load_system(), examples, score_half, key=None, parallel=1)
+
+    def make(name="small", num_shots=0):
+        return make_system(EchoModel(stop, name), load_prompt("greet", folder=folder), TASKS["desk"], num_shots)
+
+    interrupt(make(), examples, score_half, key=None, parallel=1)
     stop.press_again(5)
-    interrupt(load_system(), examples, score_half, key=None, parallel=1)
-    assert len(stop.inputs) == len(set(stop.inputs)) >= 10  # the same file goes on
-    path.write_text(path.read_text(encoding="utf-8").replace("Dear", "Hello"), encoding="utf-8")
+    interrupt(make(), examples, score_half, key=None, parallel=1)
+    assert len(stop.inputs) == len(set(stop.inputs)) >= 10  # the same goes on
     stop.release()
-    report = evaluate(load_system(), examples, score_half)
+    for other in (make("large"), make(num_shots=2)):
+        assert evaluate(other, examples, score_half).num_resumed == 0
+    path.write_text(path.read_text(encoding="utf-8").replace("Dear", "Hello"), encoding="utf-8")
+    report = evaluate(make(), examples, score_half)
     assert report.num_resumed == 0
     assert [row.prediction for row in report.rows] == [f"Hello {example.input}" for example in examples]
 
@@ -657,13 +620,12 @@ def list_asked(fake):
     return [body["messages"][-1]["content"] for body in fake.bodies]
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
-def test_a_request_that_fails_for_ever_fails_its_row_alone(fake, model, parallel):
+def test_a_request_that_fails_for_ever_fails_its_row_alone(fake, model):
     fake.answer = lambda body: body["messages"][-1]["content"]
     fake.choose_fault = lambda request: (
         refuse(500, "The GPU fell over.") if request.body["messages"][-1]["content"] == "input 3" else None
     )
-    report = evaluate(model.chat, make_examples(12), ExactMatch(), parallel=parallel)
+    report = evaluate(model.chat, make_examples(12), ExactMatch(), parallel=4)
     assert list(report.scores) == [1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1]
     failed, answered = report.rows[3], [row for row in report.rows if not row.error]
     assert failed.error.startswith("ProviderDown: 127.0.0.1 fails (500)")
@@ -675,20 +637,12 @@ def test_a_request_that_fails_for_ever_fails_its_row_alone(fake, model, parallel
     assert sorted(list_asked(fake)) == sorted(f"input {number}" for number in range(12))
 
 
-def test_a_refused_key_ends_the_run_at_once(fake, model):
-    fake.choose_fault = lambda request: refuse(401)
-    with pytest.raises(KeyRefused):
-        evaluate(model.chat, make_examples(60), ExactMatch(), parallel=2)
-    assert len(fake.requests) < 60
-
-
-@pytest.mark.parametrize("parallel", [1, 4])
-def test_a_server_is_asked_each_example_once_over_an_interrupt(fake, model, parallel):
+def test_a_server_is_asked_each_example_once_over_an_interrupt(fake, model):
     stop, examples = Stop(6), make_examples(40)
     fake.answer = lambda body: stop.echo(body["messages"][-1]["content"])
-    interrupt(model.chat, examples, parallel=parallel)
+    interrupt(model.chat, examples, parallel=4)
     num_asked = len(fake.requests)
     stop.release()
-    report = evaluate(model.chat, examples, ExactMatch(), parallel=parallel, key="stated")
+    report = evaluate(model.chat, examples, ExactMatch(), parallel=4, key="stated")
     assert sorted(list_asked(fake)) == sorted(example.input for example in examples)
     assert (report.num_resumed, list(report.scores)) == (num_asked, [1] * 40)
