@@ -22,13 +22,8 @@ class ExactCache:
     Two texts are the same when they differ in whitespace only. Of several threads that ask the same at once, one asks.
     A failure is not kept. When the cache is full, the entry that was not used for the longest time goes.
 
-    Args:
-        ask: the system; takes a text.
-        version: what a reply depends on besides the text: prompt and model. Set another with a release, or customers
-            keep getting the answers of the old prompt.
-
-    Attributes:
-        num_hits: questions answered from memory; `num_misses` those that were asked.
+    `version` is what a reply depends on besides the text: prompt and model. Set another with a release, or customers
+    keep getting the answers of the old prompt. `num_hits` counts answers from memory, `num_misses` the others.
     """
 
     def __init__(self, ask: Callable[[str], object], version: str = "") -> None:
@@ -72,12 +67,8 @@ class MeaningCache:
     """A system whose memory also answers a question that is near an earlier one. It gives wrong answers by design.
 
     Two questions can be near and have different answers: postage to Spain, postage to Finland. `measure_threshold`
-    counts how often, before one dares to use it.
-
-    Args:
-        ask: the system; takes a text.
-        embed: takes a text, returns its vector, shape (d,).
-        threshold: the least cosine at which an earlier reply is given again, in (0, 1].
+    counts how often, before one dares to use it. `embed` returns a text's vector, shape (d,); `threshold` is the least
+    cosine at which an earlier reply is given again, in (0, 1].
     """
 
     def __init__(

@@ -217,9 +217,9 @@ def _count_needed(differences: np.ndarray, margin: float) -> int | None:
 
 
 def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 0) -> Callable:
-    """Return a system that asks the model with a prompt for one of the task's labels.
+    """Return a system that asks the model with a prompt, whose only variable is `message`, for one of the task's labels.
 
-    The prompt's only variable is `message`. Examples stand before the message as earlier turns, in the prompt's form.
+    Examples stand before the message as earlier turns, in the prompt's form.
     """
     if prompt.variables != {"message"}:
         raise PromptError(

@@ -49,7 +49,7 @@ class TokenBucket:
 
 
 class RateLimit:
-    """Requests per minute, and tokens where they are limited too, as providers count both. Safe to share between threads.
+    """Requests and tokens per minute, as providers limit both. Safe to share between threads.
 
     `clock` gives seconds, and `sleep` waits so many.
     """
@@ -57,15 +57,15 @@ class RateLimit:
     def __init__(
         self,
         requests_per_minute: float,
-        tokens_per_minute: float | None = None,
+        tokens_per_minute: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._requests = TokenBucket(requests_per_minute, clock)
-        self._tokens = None if tokens_per_minute is None else TokenBucket(tokens_per_minute, clock)
+        self._tokens = TokenBucket(tokens_per_minute, clock)
         self._sleep, self._lock = sleep, threading.Lock()
 
-    def wait(self, tokens: float = 0) -> float:
+    def wait(self, tokens: float) -> float:
         """Wait until a request of so many tokens may be sent, and return the seconds waited.
 
         Raises:
@@ -79,27 +79,19 @@ class RateLimit:
 
     def _take(self, tokens: float) -> float:
         """Take one request with its tokens and return 0.0; or take nothing and return the seconds to wait."""
-        amounts = [(self._requests, 1.0)]
-        if self._tokens is not None:
-            amounts.append((self._tokens, tokens))
         with self._lock:
-            wait_s = max(bucket.get_wait_s(amount) for bucket, amount in amounts)
+            wait_s = max(self._requests.get_wait_s(1), self._tokens.get_wait_s(tokens))
             if wait_s == 0:
-                for bucket, amount in amounts:
-                    bucket.take(amount)
+                self._requests.take(1)
+                self._tokens.take(tokens)
             return wait_s
 
 
 class Fallback:
-    """Systems in order of preference: where one's provider fails, the next is asked.
+    """Pairs of name and system in order of preference: where one's provider fails, the next is asked.
 
-    After a failure a system is left alone for a while, so that customers do not wait for its timeout each time. When
-    all are resting, they are asked all the same.
-
-    Args:
-        systems: pairs of name and system, the preferred first; names differ.
-        rest_s: how long a failed system is left alone.
-        clock: gives seconds.
+    After a failure a system is left alone for `rest_s` seconds, so that customers do not wait for its timeout each
+    time. When all are resting, they are asked all the same. `clock` gives seconds.
 
     Attributes:
         served: how many requests each system answered, by name.
@@ -147,11 +139,9 @@ class BudgetAlarm(str):
 
 
 class BudgetWatch:
-    """Tells once when each step of a budget is passed. The budget itself stops calls; this says so beforehand.
+    """Tells once when each step of a budget, a share of its limit in (0, 1], is passed; the steps rise.
 
-    Args:
-        budget: with a limit.
-        steps: shares of it, rising, in (0, 1].
+    The budget itself stops calls; this says so beforehand.
     """
 
     def __init__(self, budget: Budget, steps: Sequence[float] = (0.5, 0.8, 1.0)) -> None:

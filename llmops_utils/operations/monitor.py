@@ -17,7 +17,6 @@ import numpy as np
 
 from ..core import DataError
 
-NO_CODE = "(other)"
 NUM_RESAMPLES = 4000  # windows drawn to place the limits
 
 
@@ -59,15 +58,11 @@ class Measure:
 
 
 def compute_psi(shares: np.ndarray, reference: np.ndarray, num: int) -> np.ndarray:
-    """Return the population stability index of shares against those of a reference.
+    """Return the population stability index of shares, shape (…, k), against those of a reference, shape (k,).
 
     0 where they are equal. The thresholds 0.1 and 0.25 of the handbooks are for thousands of cases: two windows of n
     from the same traffic differ by about (categories - 1) × (1/n + 1/m) already, 0.14 for 8 categories and n = 50.
-
-    Args:
-        shares: of the window, shape (…, k), each row sums to 1.
-        reference: shape (k,).
-        num: how many requests the window holds; half a request is added to each category, so that none is empty.
+    Half a request is added to each category of the `num` that the window holds, so that none is empty.
 
     Source: N. Siddiqi, Credit Risk Scorecards (2006); the expectation: B. Yurdakul, Statistical properties of the
     population stability index (2018).
@@ -132,14 +127,10 @@ class AlertRule:
 
 @dataclass(frozen=True)
 class Window:
-    """One window of the stream; `values`, `beyond` and `alarms` go by the names of the measures.
+    """One window of the stream: its number from 1, and how many requests were served up to its end.
 
-    Attributes:
-        number: from 1.
-        num_served: requests up to its end.
-        values: nan where there was nothing to measure.
-        beyond: the measures whose value is beyond its limit.
-        alarms: those that raise an alarm here.
+    By the names of the measures: their values, nan where there was nothing to measure, those beyond their limit, and
+    those that raise an alarm.
     """
 
     number: int
@@ -150,16 +141,12 @@ class Window:
 
 
 class Monitor:
-    """Learns what is usual from a reference, then watches a stream.
+    """Learns what is usual from a reference, then watches a stream in windows of `size` requests, at least 10.
 
-    Args:
-        reference: requests of a quiet time, at least four windows of them; graded ones among them.
-        size: requests per window, at least 10.
-        rule: when to raise an alarm.
-        seed: makes the limits repeatable.
+    The reference is requests of a quiet time, at least four windows of them, graded ones among them.
 
     Raises:
-        DataError: the reference is empty or too small.
+        DataError: the reference or the window is too small.
 
     Attributes:
         usual: the shares of the clusters and of the answers in the reference.
@@ -180,13 +167,11 @@ class Monitor:
                 "Collect more quiet traffic, or make the windows smaller.",
             )
         self.size, self.rule = size, rule or AlertRule()
-        self.codes = {
-            name: [*sorted({getattr(request, name) for request in reference}), NO_CODE]
-            for name in ("cluster", "answer")
-        }
+        self.codes = {name: sorted({getattr(request, name) for request in reference}) for name in ("cluster", "answer")}
         columns = self._make_columns(reference)
+        # One place more than there are codes: for all that the reference does not know.
         self.usual = {
-            name: np.bincount(columns[name], minlength=len(codes)) / len(reference)
+            name: np.bincount(columns[name], minlength=len(codes) + 1) / len(reference)
             for name, codes in self.codes.items()
         }
         self.quiet = self._resample(columns, np.random.default_rng(seed))
@@ -222,17 +207,16 @@ class Monitor:
                 return
             if len(requests) < self.size:
                 raise DataError(
-                    f"The stream holds {len(requests)} requests; the first window takes {self.size}."
-                    if requests
-                    else "The stream is empty: there is nothing to watch.",
+                    f"The stream holds {len(requests)} requests; the first window takes {self.size}.",
                     "Check where the requests come from; no traffic at all is an incident of its own.",
                 )
             recent.append(self._make_columns(requests))
             values, beyond, alarms = {}, [], []
             for measure in self.measures:
                 name, value = measure.name, self._compute(measure, recent)
-                values[name] = value
-                if not self._is_beyond(measure, value):
+                values[name], limit = value, self.limits[name]
+                is_beyond = value > limit if measure.is_high_bad else value < limit  # with nan it is False
+                if not is_beyond:
                     in_a_row[name] = 0
                     continue
                 beyond.append(name)
@@ -241,10 +225,6 @@ class Monitor:
                 if in_a_row[name] > (self.rule.in_a_row - 1) * measure.span:
                     alarms.append(name)
             yield Window(number, number * self.size, values, tuple(beyond), tuple(alarms))
-
-    def _is_beyond(self, measure: Measure, value: float) -> bool:
-        limit = self.limits[measure.name]
-        return value > limit if measure.is_high_bad else value < limit  # a comparison with nan is False
 
     def _compute(self, measure: Measure, recent: Sequence[dict[str, np.ndarray]]) -> float:
         """Return a measure's value on its last windows, nan where there are too few yet."""
@@ -276,8 +256,9 @@ class Monitor:
         arrays = {name: np.array(values, dtype=float) for name, values in columns.items()}
         for name, codes in self.codes.items():
             numbers = {code: number for number, code in enumerate(codes)}
-            found = [numbers.get(getattr(request, name), len(codes) - 1) for request in requests]
-            arrays[name] = np.array(found, dtype=int)
+            arrays[name] = np.array(
+                [numbers.get(getattr(request, name), len(codes)) for request in requests], dtype=int
+            )
         return arrays
 
 

@@ -66,12 +66,6 @@ class Release(BaseModel):
         return self.history[-1] if self.history else None
 
     @property
-    def earlier(self) -> Entry | None:
-        """What `roll_back` goes to: the revision that the present one took the place of."""
-        places = _list_places(self.history)
-        return places[-2] if len(places) > 1 else None
-
-    @property
     def table(self):
         """The history as a `pandas.DataFrame`, without the times."""
         import pandas
@@ -158,7 +152,6 @@ def open_release(
     task: str,
     folder: Path = PROMPTS,
     *,
-    split: str = "test",
     num_examples: int | None = None,
     num_shots: int = 0,
     margin: float = 0.1,
@@ -167,10 +160,10 @@ def open_release(
     """Begin the file of a prompt, with nothing in production, and return it; or change its task and limits.
 
     Raises:
-        PromptError: there is no such prompt, a value is out of range, or a file that is there is malformed.
+        PromptError: there is no such prompt, or a value is out of range.
     """
-    limits = {"margin": margin, "max_usd_per_1000": max_usd_per_1000}
-    fields = {"task": task, "split": split, "num_examples": num_examples, "num_shots": num_shots} | limits
+    fields = {"task": task, "num_examples": num_examples, "num_shots": num_shots, "margin": margin}
+    fields["max_usd_per_1000"] = max_usd_per_1000
     try:
         new = Release(**fields)
     except ValidationError as error:
@@ -188,43 +181,39 @@ def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") ->
     It does not ask the gate: `gate.run_gate` measures, a person or a script decides.
 
     Raises:
-        PromptError: there is no such revision, it is in production already, or the file is malformed.
+        PromptError: there is no such revision, or it is in production already.
     """
     prompt = load_prompt(name, revision, folder)
-    load_release(name, folder)  # where there is none, it says so
     with _change(name, folder) as release:
         present = release.production
         if present is not None and present.version == prompt.version:
             raise PromptError(
                 f"{prompt.label} is in production already, as revision {present.revision}.", "Promote another one."
             )
-        release.history.append(_make_entry("promote", prompt.revision, prompt.version, note))
+        _append(release, "promote", prompt, note)
     return release
 
 
 def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
-    """Put the revision back into production that was there before the present one, and return the new state.
-
-    Raises:
-        PromptError: there was none before, or the file is malformed.
-    """
-    load_release(name, folder)
+    """Put the revision back into production that was there before, and return the new state. Raises `PromptError`."""
     with _change(name, folder) as release:
-        earlier = release.earlier
-        if earlier is None:
+        places = _list_places(release.history)
+        if len(places) < 2:
             raise PromptError(f"Before the present revision of {name} there was none.", "Promote a revision instead.")
-        release.history.append(_make_entry("roll back", earlier.revision, earlier.version, note))
+        _append(release, "roll back", places[-2], note)
     return release
 
 
-def _make_entry(action: str, revision: int, version: str, note: str) -> Entry:
+def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Entry(action=action, revision=revision, version=version, when=now, note=note)
+    release.history.append(Entry(action=action, revision=what.revision, version=what.version, when=now, note=note))
 
 
 @contextlib.contextmanager
 def _change(name: str, folder: Path, new: Release | None = None) -> Iterator[Release]:
     """Give the state of a prompt to be changed in place, and write it; where there is no file yet, it is `new`."""
+    if new is None:
+        load_release(name, folder)  # where there is none, it says so
     with change_json(folder / name / FILE, {}) as content:
         release = new if new is not None and not content else _read(name, content)
         yield release

@@ -287,7 +287,7 @@ def test_in_replay_the_shipped_gate_lets_revision_2_pass_and_stops_revision_3(tm
         if prompt.name == "route_message":
             save_prompt(prompt, tmp_path)
     shipped = load_release("route_message")
-    limits = shipped.model_dump(exclude={"history", "task"})
+    limits = shipped.model_dump(exclude={"history", "task", "split"})
     open_release("route_message", shipped.task, tmp_path, **limits)
     model = Model("12_operating_llms")
     promote("route_message", 1, tmp_path)

@@ -61,11 +61,6 @@ def test_personal_data_goes_and_all_else_stays():
     assert {text: redact_personal_data(text).text for text in wanted} == wanted
 
 
-def test_redacting_twice_changes_nothing_more():
-    once = redact_personal_data(" ".join(one.text for one in load_private_texts())).text
-    assert redact_personal_data(once).text == once
-
-
 def test_no_message_note_or_handbook_page_of_the_course_loses_a_word():
     texts = [one.text for one in [*load_messages(), *load_odd_messages(), *load_notes()]]
     texts += [path.read_text(encoding="utf-8") for path in sorted((DATA / "handbook").glob("*.md"))]
@@ -77,19 +72,18 @@ def test_what_the_redaction_misses_and_takes_wrongly_is_known():
     assert [one.kind for one in wrong] == ["email", "phone", "card", "none"]
     assert "at example dot org" in wrong[0].text
     assert "six seven eight" in wrong[1].text
+    once = redact_personal_data(" ".join(one.text for one in load_private_texts())).text
+    assert redact_personal_data(once).text == once
 
 
 # --- injections ----------------------------------------------------------------------------------------------
 
 
-def test_the_signs_catch_the_injections_they_were_made_for_and_few_of_the_new_ones():
+def test_the_signs_catch_the_injections_they_were_made_for_few_new_ones_and_hardly_an_honest_message():
     known, new = load_injections(), load_injections(DATA / "attacks.csv")
     assert sum(bool(find_injection(one.text)) for one in known) == 22
     assert sum(bool(find_injection(one.text)) for one in new) == 5
     assert (len(known), len(new)) == (24, 36)
-
-
-def test_honest_messages_are_hardly_ever_stopped():
     assert sum(bool(find_injection(one.text)) for one in load_messages()) == 1
     assert sum(bool(find_injection(one.text)) for one in load_odd_messages()) == 4
 
@@ -120,10 +114,6 @@ class Ticket(BaseModel):
 RIGHT = '{"intent": "return", "order_id": "PW-12345"}'
 
 
-def test_a_reply_of_the_right_form_is_returned_as_a_value():
-    assert enforce_schema(lambda text: RIGHT, Ticket)("hi") == Ticket(intent="return", order_id="PW-12345")
-
-
 def test_a_second_try_hears_what_was_wrong_and_after_it_nothing_is_returned():
     prompts = []
 
@@ -135,6 +125,7 @@ def test_a_second_try_hears_what_was_wrong_and_after_it_nothing_is_returned():
         left = iter(replies)
         return enforce_schema(lambda text: prompts.append(text) or next(left), Ticket, check)("hi")
 
+    assert run(RIGHT) == Ticket(intent="return", order_id="PW-12345")
     assert run("Sure!", RIGHT).intent == "return"
     refused = "hi\n\nYour last reply was refused: "
     assert prompts == ["hi", f"{refused}it is not JSON of the form that was asked for."]

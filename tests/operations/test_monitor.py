@@ -60,11 +60,12 @@ def test_two_samples_of_the_same_traffic_differ_as_the_source_says():
 # --- limits --------------------------------------------------------------------------------------------------
 
 
-def test_the_limits_are_quantiles_of_quiet_windows(monitor):
+def test_the_limits_are_quantiles_of_quiet_windows_and_can_be_repeated(monitor):
     quiet = monitor.quiet["latency p50 (s)"]
     assert np.mean(quiet > monitor.limits["latency p50 (s)"]) == pytest.approx(0.01, abs=0.002)
     score = monitor.quiet["score of the graded"]
     assert np.mean(score < monitor.limits["score of the graded"]) == pytest.approx(0.01, abs=0.005)
+    assert Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2)).limits == monitor.limits
 
 
 def test_another_rule_moves_the_limits_of_a_monitor_that_is_otherwise_the_same(monitor):
@@ -74,11 +75,6 @@ def test_another_rule_moves_the_limits_of_a_monitor_that_is_otherwise_the_same(m
     assert near.limits["score of the graded"] > far.limits["score of the graded"]
     assert (near.quiet is monitor.quiet, far.rule.in_a_row) == (True, 3)
     assert (monitor.rule, monitor.limits) == (AlertRule(0.99, 2), before)
-
-
-def test_the_same_seed_gives_the_same_limits(monitor):
-    again = Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2))
-    assert again.limits == monitor.limits
 
 
 def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
@@ -136,14 +132,11 @@ def test_a_stream_is_watched_as_it_comes_and_a_part_of_a_window_at_its_end_is_no
     assert [window.number for window in itertools.islice(monitor.watch(endless), 3)] == [1, 2, 3]
 
 
-def test_an_empty_or_too_short_stream_is_a_clear_error(monitor):
-    for stream, said in (([], "The stream is empty"), ([QUIET] * 49, "holds 49 requests")):
-        with pytest.raises(DataError, match=said) as caught:
-            list(monitor.watch(stream))
+def test_too_little_to_learn_from_or_to_watch_and_a_rule_out_of_range_are_refused(monitor):
+    for num in (0, 49):
+        with pytest.raises(DataError, match=f"holds {num} requests") as caught:
+            list(monitor.watch([QUIET] * num))
         assert "no traffic at all is an incident of its own" in caught.value.next_step
-
-
-def test_a_reference_that_is_too_small_and_a_rule_out_of_range_are_refused():
     for num, size in ((0, 50), (199, 50), (1000, 5)):
         with pytest.raises(DataError):
             Monitor(make_requests(num), size=size)
@@ -155,23 +148,14 @@ def test_a_reference_that_is_too_small_and_a_rule_out_of_range_are_refused():
 # --- a small fixed version of benchmarks/monitor.py ----------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def benchmark():
-    """The script as a module."""
+def test_every_incident_is_noticed_and_quiet_traffic_hardly_ever_raises_an_alarm():
     specification = importlib.util.spec_from_file_location("benchmark", ROOT / "benchmarks" / "monitor.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-def test_every_incident_is_noticed(benchmark):
-    traffic = load_traffic()
+    benchmark = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(benchmark)
+    traffic, rule = load_traffic(), AlertRule(0.995, 2)
     for incident in list(INCIDENTS)[1:]:
-        delays, _ = benchmark.measure_delays(traffic, incident, AlertRule(0.995, 2), 5)
+        delays, _ = benchmark.measure_delays(traffic, incident, rule, 5)
         assert None not in delays
         assert max(delays) <= (1000 if incident == "questions" else 100)
-
-
-def test_quiet_traffic_hardly_ever_raises_an_alarm(benchmark):
-    ((num, _),) = benchmark.count_false_alarms(load_traffic(), AlertRule(0.995, 2), 300)
+    ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300)
     assert num <= 6

@@ -75,13 +75,13 @@ def test_a_prompt_without_a_file_says_how_to_begin_and_none_is_made(tmp_path):
 
 def test_limits_can_be_changed_and_the_history_stays(folder):
     promote("sort", 1, folder)
-    release = open_release("sort", "urgency", folder, split="dev", margin=0.05, max_usd_per_1000=0.2)
-    assert (release.task, release.split, release.margin, release.max_usd_per_1000) == ("urgency", "dev", 0.05, 0.2)
+    release = open_release("sort", "urgency", folder, margin=0.05, max_usd_per_1000=0.2)
+    assert (release.task, release.margin, release.max_usd_per_1000) == ("urgency", 0.05, 0.2)
     assert release.production.revision == 1
 
 
 def test_limits_out_of_range_are_refused(folder):
-    for wrong in ({"margin": 0}, {"margin": 1.5}, {"split": "shots"}, {"max_usd_per_1000": -1}):
+    for wrong in ({"margin": 0}, {"margin": 1.5}, {"num_shots": 65}, {"max_usd_per_1000": -1}):
         with pytest.raises(PromptError, match=f"This is no release: {next(iter(wrong))}"):
             open_release("sort", "intent", folder, **wrong)
 
