@@ -1285,11 +1285,6 @@ def test_a_server_is_asked_each_example_once_over_an_interrupt(fake, model, para
     assert (report.num_resumed, list(report.scores)) == (num_asked, [1] * 40)
 
 
-def test_a_stream_that_nobody_read_scores_0(model):
-    report = evaluate(lambda text: model.chat(text, stream=True), make_examples(2), ExactMatch())
-    assert list(report.scores) == [0, 0]
-
-
 def test_nothing_is_left_in_the_home_but_an_empty_folder(home):
     evaluate(lambda text: text, make_examples(3), ExactMatch())
     assert [path for path in Path(home).rglob("*") if path.is_file()] == []
