@@ -101,12 +101,12 @@ class Recordings:
                     for number, line in enumerate(lines, start=1):
                         try:
                             recording = Recording.from_line(line.decode("utf-8"))
+                            found[recording.key] = recording
                         except (ValueError, KeyError, TypeError) as error:
                             raise DataError(
                                 f"{self.path.name}, line {number}, is not a recording ({type(error).__name__}).",
                                 "Restore the file from the repository (git checkout), or record the chapter again.",
                             ) from error
-                        found[recording.key] = recording
             self._by_key = found
         return self._by_key
 
