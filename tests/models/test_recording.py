@@ -99,24 +99,17 @@ def test_the_table_of_modes(path, mode, is_there, answer, num_asked, stored):
     assert [json.loads(line)["response"]["body"]["text"] for line in read_lines(path)] == stored
 
 
-def test_every_row_of_the_table_is_tested():
-    rows = [line.split("|")[1].strip() for line in Recorder.__doc__.splitlines() if "|" in line]
-    assert rows[2:] == ["replay", "auto", "fill", "record", "live"]
-
-
-def test_what_takes_too_long_to_repeat_is_found_in_live_too(path):
-    Recordings(path).add(make_recording("old"))
-    for mode, found in (("live", make_recording("old")), ("record", None)):
-        assert Recorder(Recordings(path), Settings(mode=mode), "here").find(REQUEST, in_live_too=True) == found
-
-
-def test_live_looks_into_no_file(path):
+def test_live_looks_into_no_file_but_for_what_takes_too_long_to_repeat(path):
     path.parent.mkdir()
     path.write_text("this is no recording\n", encoding="utf-8")
     recorder = Recorder(Recordings(path), Settings(mode="live"), "here")
     assert recorder.find(REQUEST) is None
     recorder.keep(REQUEST, {"status": 200, "body": 1}, 0.1)
     assert path.read_text(encoding="utf-8") == "this is no recording\n"
+    path.unlink()
+    Recordings(path).add(make_recording())
+    for mode, found in (("live", make_recording()), ("record", None)):
+        assert Recorder(Recordings(path), Settings(mode=mode), "here").find(REQUEST, in_live_too=True) == found
 
 
 def test_the_same_answer_again_leaves_the_file_as_it_is(path):
@@ -158,27 +151,16 @@ BAD_LINES = {
 }
 
 
-def test_a_broken_line_is_a_data_error_that_names_file_and_line(path):
+def test_a_broken_line_is_a_data_error_that_names_file_and_line_and_nothing_is_added(path):
+    assert [len(Recordings(path)), Recordings(path).find("any")] == [0, None]
     path.parent.mkdir()
     for name, line in BAD_LINES.items():
-        path.write_bytes(GOOD.encode() + b"\n" + line + b"\n" + GOOD.encode() + b"\n")
+        content = GOOD.encode() + b"\n" + line + b"\n" + GOOD.encode() + b"\n"
+        path.write_bytes(content)
         with pytest.raises(DataError, match=r"01_basics\.jsonl, line 2, is not a recording") as caught:
-            Recordings(path).find("any")
+            Recordings(path).add(make_recording())
         assert "git checkout" in caught.value.next_step, name
-
-
-def test_a_broken_file_is_never_added_to(path):
-    path.parent.mkdir()
-    path.write_text("broken", encoding="utf-8")
-    with pytest.raises(DataError):
-        Recordings(path).add(make_recording())
-    assert path.read_text(encoding="utf-8") == "broken"
-
-
-def test_a_missing_file_is_an_empty_collection(path):
-    recordings = Recordings(path)
-    assert [len(recordings), list(recordings), recordings.find("any")] == [0, [], None]
-    assert not path.exists()
+        assert path.read_bytes() == content
 
 
 def test_a_recording_survives_its_line(path):
@@ -194,14 +176,11 @@ def test_a_recording_survives_its_line(path):
         Recordings(path).add(recording)
         assert list(Recordings(path)) == [recording]
         assert len(read_lines(path)) == 1
+        assert b"\r" not in path.read_bytes()
+    assert "Grüße 👩‍🔬 日本" in make_recording(WORLDLY).to_line()
+    assert [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None, "text")] == ["tiny", "", "", ""]
     assert json.loads(GOOD)["request"]["body"] == BODY
     assert set(json.loads(GOOD)) == {"request", "response", "latency_s", "source", "recorded"}
-
-
-def test_a_recording_is_readable_text_not_escapes(path):
-    Recordings(path).add(make_recording(WORLDLY))
-    assert "Grüße 👩‍🔬 日本" in path.read_text(encoding="utf-8")
-    assert b"\r" not in path.read_bytes()
 
 
 def test_an_answer_is_in_the_file_at_once_and_the_last_one_counts(path):
@@ -221,11 +200,6 @@ def test_concurrent_adds_lose_nothing(path):
     read = {one.request["body"]["seed"]: int(read_text(one).split()[0]) for one in Recordings(path)}
     assert len(read_lines(path)) == 200
     assert read == {number: number for number in range(200)}
-
-
-def test_the_model_of_a_recording_is_the_one_its_request_names():
-    found = [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None, "text")]
-    assert found == ["tiny", "", "", ""]
 
 
 # Tidying

