@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import os
 import time
@@ -14,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, Settings, load_settings
-from ..models import Provenance, Recording, Recordings, hash_key, make_key
+from ..models import Provenance, Recorder, Recordings, hash_key
 from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
 from .optimiser import Optimiser
@@ -253,37 +252,32 @@ class Trainer:
             "start": hash_key(start.key) if start is not None else None,
             "keeps_model": keeps_model,
         }
-        key = make_key("TRAIN", "/transformer", body)
-        trains_anew = self.mode == "record" or (self.mode == "live" and not is_sweep)
-        found = None if trains_anew else self.recordings.find(key)
-        if self.settings.used_log is not None:
-            with self.settings.used_log.open("a", encoding="utf-8") as log:
-                log.write(hash_key(key) + "\n")
-        if found is None and self.mode == "replay":
-            raise RecordingMissing(
-                f"There is no recording in {self.chapter} for the training run “{name}”.",
-                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
-            )
-        is_recorded = found is not None
-        if found is None:
+        request = {"method": "TRAIN", "path": "/transformer", "body": body}
+        recorder = Recorder(self.recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
+        found = recorder.find(request, in_live_too=is_sweep)
+        provenance = Provenance(NAME, recorder.source, self.mode, recipe.seed)
+        if found is not None:
+            provenance = Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
+        else:
+            if not self.settings.asks:
+                raise RecordingMissing(
+                    f"There is no recording in {self.chapter} for the training run “{name}”.",
+                    "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
+                )
             started = time.perf_counter()
             model = Transformer(architecture, recipe.seed)
             if start is not None:
                 model.unpack_weights(start.model.pack_weights())
-            looks, best = train_model(model, recipe, texts, dev, self.mode in ("fill", "record"))
+            looks, best = train_model(model, recipe, texts, dev, self.settings.stores)
             duration_s = round(time.perf_counter() - started, 1)
-            answer = {
+            trained = {
                 "looks": [[one.step, one.train_bits, one.dev_bits, list(one.sample)] for one in looks],
                 "best_step": best,
                 "bits": {label: measure_bits(model, one) for label, one in measured.items()},
                 "weights": model.pack_weights() if keeps_model else None,
             }
-            source = f"numpy {np.__version__} on {os.cpu_count()} cores"
-            today = datetime.date.today().isoformat()
-            found = Recording("TRAIN", "/transformer", body, 200, answer, False, duration_s, source, today)
-            if self.mode in ("fill", "record"):
-                self.recordings.add(found)
-        answer = found.response
+            found = recorder.keep(request, {"status": 200, "body": trained}, duration_s)
+        answer = found.response["body"]
         bits = {label: tuple(values) for label, values in answer["bits"].items()}
         return TrainingRun(
             name,
@@ -294,11 +288,9 @@ class Trainer:
             bits,
             {label: average_bits(values, measured[label]) for label, values in bits.items()},
             found.latency_s,
-            Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
-            if is_recorded
-            else Provenance(NAME, found.source, self.mode, recipe.seed),
+            provenance,
             answer["weights"],
-            key,
+            found.key,
         )
 
 

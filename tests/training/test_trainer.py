@@ -160,14 +160,14 @@ def test_the_asked_runs_are_noted_in_the_log(make_trainer, tmp_path):
 
 
 def test_the_chapter_runs_that_are_shipped_can_be_read():
-    shipped = [one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.method == "TRAIN"]
+    shipped = [one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.request["method"] == "TRAIN"]
     assert len(shipped) >= 15
-    with_weights = [one for one in shipped if one.response["weights"]]
+    with_weights = [one for one in shipped if one.response["body"]["weights"]]
     assert len(with_weights) >= 1
     for one in with_weights:
-        Transformer(Architecture(**one.body["architecture"])).unpack_weights(one.response["weights"])
+        Transformer(Architecture(**one.request["body"]["architecture"])).unpack_weights(one.response["body"]["weights"])
     for one in shipped:
-        assert json.dumps(one.response, allow_nan=False)
+        assert json.dumps(one.response["body"], allow_nan=False)
         assert one.latency_s > 0
 
 
