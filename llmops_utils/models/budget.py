@@ -51,11 +51,9 @@ def bound_tokens(*texts: str, num_messages: int = 1) -> int:
 
 
 class Budget:
-    """A limit in dollars, in tokens or both, and the running total. Safe to share between threads.
+    """A limit in dollars, in tokens (prompts and replies together), both or none, and the running total.
 
-    Args:
-        max_usd: most dollars, or None for no limit.
-        max_tokens: most tokens, prompts and replies together, or None for no limit.
+    Safe to share between threads.
     """
 
     def __init__(self, max_usd: float | None = None, max_tokens: int | None = None) -> None:

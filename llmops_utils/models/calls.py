@@ -44,14 +44,7 @@ class Answer:
 
 
 def send(client: openai.OpenAI, connection: Connection, path: str, body: dict, needed: str) -> Answer:
-    """Return the server's answer to a request, sent through the openai client.
-
-    Args:
-        client: knows the address and tries again.
-        connection: names server and model in errors.
-        path: an address, or what follows the base address.
-        body: is sent as JSON.
-        needed: the field without which an answer is none.
+    """Return the server's answer to a request; `needed` is the field without which an answer is none.
 
     Raises:
         ProviderError: the server refused, failed or sent something else; its kinds are in `errors`.

@@ -7,6 +7,7 @@ import difflib
 import functools
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +17,7 @@ CATALOG_FILE = Path(__file__).with_name("catalog.toml")
 
 # What a provider may or may not be able to do. A flag that the catalog leaves out is found by asking once.
 CAPABILITIES = ("temperature", "seed", "json_schema", "logprobs", "completions", "embeddings", "tokenize")
+Found = TypeVar("Found")
 
 
 class Entry(BaseModel):
@@ -154,21 +156,19 @@ class Catalog(Entry):
 
     def find_local(self, name: str) -> LocalModel:
         """Return the local model of that name. Raises `UnknownModel` with the nearest names."""
-        if name not in self.local:
-            raise UnknownModel(f"The catalog has no local model “{name}”.", _suggest(name, self.local))
-        return self.local[name]
+        return _find(name, self.local, "local model")
 
     def find_provider(self, name: str) -> Provider:
         """Return the provider of that name. Raises `UnknownModel` with the nearest names."""
-        if name not in self.providers:
-            raise UnknownModel(f"The catalog has no provider “{name}”.", _suggest(name, self.providers))
-        return self.providers[name]
+        return _find(name, self.providers, "provider")
 
 
-def _suggest(name: str, known: dict) -> str:
+def _find(name: str, known: dict[str, Found], kind: str) -> Found:
+    if name in known:
+        return known[name]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    return f"{hint}Known: {', '.join(sorted(known))}."
+    raise UnknownModel(f"The catalog has no {kind} “{name}”.", f"{hint}Known: {', '.join(sorted(known))}.")
 
 
 @functools.cache

@@ -55,9 +55,7 @@ class Connection:
 def connect(chapter: str, settings: Settings | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    Args:
-        chapter: the name of the notebook, which is the name of its file of recordings.
-        settings: default: from the environment and `.env`.
+    The chapter is the name of the notebook and of its file of recordings.
 
     Raises:
         SettingsError: no model is named, or the key is missing or malformed.

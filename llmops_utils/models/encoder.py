@@ -11,7 +11,7 @@ import numpy as np
 
 from .server import count_cores
 
-# Most texts and tokens of one run, padding included. Memory grows with both: 32 texts of 256 tokens take 1.5 GB.
+# Most texts and tokens of one run, padding included. RAM grows with both: 32 texts of 256 tokens take 1.5 GB.
 BATCH_SIZE, BATCH_TOKENS = 16, 512
 MAX_TOKENS = 256  # what the model was trained for; longer texts are cut, as by its authors' own code
 

@@ -41,7 +41,7 @@ class Model:
     Args:
         chapter: the notebook's name, under which its recordings are kept.
         budget: default: the one in the settings.
-        settings: default: from the environment and `.env`.
+        settings: default: `load_settings()`.
 
     Raises:
         SettingsError, UnknownModel: the settings name no usable model.
@@ -77,8 +77,7 @@ class Model:
     def can(self, capability: str) -> bool:
         """Return whether the model's provider can do something; what the catalog does not know is tried once.
 
-        Args:
-            capability: temperature, seed, json_schema, logprobs, completions, embeddings or tokenize.
+        The capabilities are temperature, seed, json_schema, logprobs, completions, embeddings and tokenize.
         """
         if capability not in CAPABILITIES:
             raise DataError(f"“{capability}” is no capability.", f"Choose one of {', '.join(CAPABILITIES)}.")
@@ -190,10 +189,7 @@ class Model:
     def chat_each(self, prompts: Iterable[Messages], *, label: str = "", **options: Any) -> list[Reply]:
         """Return one reply per prompt, in their order; as many are asked at once as the settings say.
 
-        Args:
-            prompts: texts or message lists.
-            label: what the progress bar says, which is there where a model is asked.
-            options: as for `chat`.
+        Where a model is asked, there is a progress bar with the label. The options are those of `chat`.
         """
         from tqdm.auto import tqdm
 

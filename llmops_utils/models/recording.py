@@ -23,12 +23,8 @@ from ..core import DataError, Settings, append_line, write_whole
 class Recording:
     """One stored answer.
 
-    Attributes:
-        request: method, path and body.
-        response: status and body, or, for a stream, status and the list of its events.
-        latency_s: seconds until the answer was complete.
-        source: weights by checksum, or a host.
-        recorded: the day.
+    `request` holds method, path and body, `response` status and body, or, for a stream, status and the list of its
+    events. `source` is the weights' checksum or a host, `recorded` the day.
     """
 
     request: dict[str, Any]
@@ -149,10 +145,7 @@ class Recorder:
     | record | ask and store (once per session) | ask and store |
     | live | ask | ask |
 
-    Args:
-        recordings: where to look and store.
-        settings: the mode, and the file in which uses are noted.
-        source: who answers: weights by checksum, a host, or what trains a model.
+    `source` is who answers: weights by checksum, a host, or what trains a model.
     """
 
     def __init__(self, recordings: Recordings, settings: Settings, source: str) -> None:
@@ -164,9 +157,7 @@ class Recorder:
     def find(self, request: dict[str, Any], in_live_too: bool = False) -> Recording | None:
         """Return the recording that answers a call, or None where there is none to be given back in this mode.
 
-        Args:
-            request: method, path and body.
-            in_live_too: whether `live` takes a recording as well, for what takes too long to repeat.
+        `in_live_too` lets `live` take a recording as well, for what takes too long to repeat.
         """
         key, mode = make_key(**request), self.settings.mode
         if (mode == "live" and not in_live_too) or (mode == "record" and key not in self._fresh):

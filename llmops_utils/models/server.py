@@ -54,9 +54,8 @@ def start_server(
 
     Args:
         weights: a GGUF file.
-        model: the name by which replies speak of the model.
         context: tokens per request, prompt and reply together.
-        parallel: requests that are answered at once; each has its own context, so memory grows with both.
+        parallel: requests that are answered at once; each has its own context, so RAM grows with both.
         threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.

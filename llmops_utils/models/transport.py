@@ -31,9 +31,7 @@ VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  #
 class RecordingTransport(httpx2.BaseTransport):
     """A transport for HTTP clients that answers from recordings, asks the real server, or both, as the mode wants it.
 
-    Args:
-        recorder: what is recorded and what is asked.
-        live: the transport to the real server, or None where there is no key for it.
+    `live` is the transport to the real server, or None where there is no key for it.
     """
 
     def __init__(self, recorder: Recorder, live: httpx2.BaseTransport | None) -> None:
