@@ -7,6 +7,8 @@ from .records import (
     URGENCIES,
     Example,
     Message,
+    Order,
+    Problem,
     Task,
     load_bias_pairs,
     load_date_questions,
@@ -26,14 +28,19 @@ from .records import (
     load_word_problems,
     make_examples,
 )
-from .tables import check_labels, read_csv
+from .tables import OR_NONE, Loader, Record, check_labels, load_records, read_csv
 
 __all__ = [
     "INTENTS",
+    "OR_NONE",
     "SENTIMENTS",
     "URGENCIES",
     "Example",
+    "Loader",
     "Message",
+    "Order",
+    "Problem",
+    "Record",
     "Task",
     "check_labels",
     "find_gaps",
@@ -52,6 +59,7 @@ __all__ = [
     "load_orders",
     "load_page_attacks",
     "load_private_texts",
+    "load_records",
     "load_shop_sentences",
     "load_tasks",
     "load_word_problems",

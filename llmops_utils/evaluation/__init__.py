@@ -1,8 +1,9 @@
 """Run a system over examples, report, compare; scorers, metrics, judges, power."""
 
 from .agreement import compute_kappa, measure_agreement
-from .answers import read_date
-from .judges import PairJudge, RubricGraded, run_swap_test
+from .answers import read_date, read_number
+from .compare import Comparison, compare, format_points
+from .judges import ModelGraded, PairJudge, RubricGraded, run_swap_test
 from .metrics import (
     Bin,
     Estimate,
@@ -17,9 +18,10 @@ from .metrics import (
     find_z,
 )
 from .power import compute_power, find_num_examples
+from .report import Report, Row, sum_tokens
 from .results import PRICED_AT, keep_result, load_results, ship_results, tabulate_models, tabulate_results
-from .run import Answer, Comparison, Report, Row, compare, evaluate, format_points, sum_tokens
-from .scorers import ChoiceMatch, Contains, ExactMatch, ModelGraded, NumberMatch, Score, Scorer, ValueMatch, read_number
+from .run import Answer, evaluate
+from .scorers import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, Scorer, ValueMatch
 
 __all__ = [
     "PRICED_AT",

@@ -4,7 +4,7 @@ from .budget import Budget, price_tokens
 from .catalog import Catalog, LocalModel, load_catalog
 from .connection import choose_local_models, connect, find_key, name_source
 from .model import Model
-from .recording import Recording, Recordings, hash_key, make_key
+from .recording import Recorder, Recordings, hash_key, make_key
 from .reply import Provenance, Reply, TokenChance
 from .schemas import close_schema, find_choice, parse_json
 from .server import start_server
@@ -16,7 +16,7 @@ __all__ = [
     "LocalModel",
     "Model",
     "Provenance",
-    "Recording",
+    "Recorder",
     "Recordings",
     "Reply",
     "TokenChance",

@@ -43,10 +43,9 @@ def _look_up_price(provider: str | None, model: str, prompt_tokens: int, complet
 
 
 def bound_tokens(*texts: str, num_messages: int = 1) -> int:
-    """Return a number of tokens that the texts cannot exceed.
+    """Return a number of tokens that the texts cannot exceed; English texts have about four times fewer.
 
-    Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message. A
-    typical English text has about four times fewer, so this is a bound and no estimate.
+    Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message.
     """
     return sum(len(text.encode()) for text in texts) + 16 * num_messages + 32
 

@@ -235,6 +235,8 @@ def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 
         *beginning, message = prompt.render(message=text)
         return model.chat([*beginning, *turns, message], choices=list(task.labels), max_tokens=MAX_TOKENS)
 
+    # What the answers depend on; the model's repr names its weights or host. An interrupted evaluation goes on by it.
+    ask.key = {"prompt": prompt.version, "examples": turns, "labels": list(task.labels), "model": repr(model)}
     return ask
 
 

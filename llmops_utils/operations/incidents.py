@@ -13,7 +13,7 @@ from ..evaluation import PRICED_AT
 from ..models import price_tokens
 from .monitor import Request
 
-# The set-ups in which all messages were asked; `make_traffic.py` says how.
+# The set-ups in which all messages were asked; `data/README.md` says how.
 SOURCES = ("production", "coarser model", "changed prompt", "loose model")
 # What happens, in the words of the chapter, by name.
 INCIDENTS = {

@@ -3,7 +3,7 @@
 from .adaptation import CHOICES, Advice, Situation, rank_ways
 from .costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
 from .scaling import PowerLaw, fit_power_law
-from .trainer import Recipe, Run, Trainer, train_model
+from .trainer import Recipe, Trainer, TrainingRun, train_model
 from .transformer import Architecture, Transformer
 
 __all__ = [
@@ -15,10 +15,10 @@ __all__ = [
     "Architecture",
     "PowerLaw",
     "Recipe",
-    "Run",
     "Situation",
     "Trainer",
     "TrainingCost",
+    "TrainingRun",
     "Transformer",
     "estimate_cost",
     "fit_power_law",

@@ -10,7 +10,7 @@ import ipywidgets
 
 from ...core import Html, RecordingMissing, WorkbookError, draw_table
 from ...models import Model
-from ...rag import Chunk, Hit, Retriever, Span, describe_place
+from ...rag import Chunk, Hit, Passage, Retriever, describe_place
 from .base import TeachingWidget, style_html
 
 WritePrompt = Callable[[str, Sequence[Hit]], list[dict]]
@@ -37,7 +37,7 @@ class RetrievalInspector(TeachingWidget):
         retrievers: Mapping[str, Retriever],
         write_prompt: WritePrompt,
         model: Model,
-        questions: Mapping[str, Sequence[Span]],
+        questions: Mapping[str, Sequence[Passage]],
         k: int = 5,
         num_passages: int = 2,
     ) -> None:
@@ -91,7 +91,7 @@ class RetrievalInspector(TeachingWidget):
             + _tell_prompt(messages, self._model.count_tokens(messages))
         )
 
-    def _tell_ranks(self, question: str, found: Mapping[str, Sequence[Hit]], spans: Sequence[Span]) -> str:
+    def _tell_ranks(self, question: str, found: Mapping[str, Sequence[Hit]], spans: Sequence[Passage]) -> str:
         rows = []
         for place in range(self._k):
             cells = [_tell_hit(hits[place], spans) if place < len(hits) else "" for hits in found.values()]
@@ -101,12 +101,12 @@ class RetrievalInspector(TeachingWidget):
         return draw_table(("rank", *found), rows, caption, align="rl")
 
 
-def _tell_hit(hit: Hit, spans: Sequence[Span]) -> str:
+def _tell_hit(hit: Hit, spans: Sequence[Passage]) -> str:
     is_gold = any(span.overlaps(hit.chunk) for span in spans)
     return f"{describe_place(hit.chunk)} ({hit.score:.3f}){MARK if is_gold else ''}"
 
 
-def _tell_passage(number: int, chunk: Chunk, spans: Sequence[Span]) -> str:
+def _tell_passage(number: int, chunk: Chunk, spans: Sequence[Passage]) -> str:
     """Return a passage with the parts that belong to a gold passage marked."""
     borders = {chunk.start, chunk.end}
     inside = [span for span in spans if span.page.name == chunk.page.name]

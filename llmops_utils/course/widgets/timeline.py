@@ -21,7 +21,7 @@ class Timeline:
     """A request's calls over time, one row a call, indented by depth.
 
     Args:
-        root: the tree, from `record_trace` or `build_tree`.
+        root: the tree, from `record_trace`.
     """
 
     def __init__(self, root: Span) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...training import PowerLaw, Run
+from ...training import PowerLaw, TrainingRun
 from .base import Picture, make_figure
 
 
 def draw_curves(
-    curves: Mapping[str, Run], lines: Mapping[str, float] | None = None, with_train: bool = False
+    curves: Mapping[str, TrainingRun], lines: Mapping[str, float] | None = None, with_train: bool = False
 ) -> Picture:
     """Return the dev loss of each run against its steps; `lines` are baselines, drawn across.
 

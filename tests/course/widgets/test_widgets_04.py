@@ -10,7 +10,7 @@ from llmops_utils.course.widgets.training_calculator import CASES, TrainingCalcu
 from llmops_utils.course.widgets.training_pictures import draw_curves, draw_power_laws
 from llmops_utils.models import Provenance
 from llmops_utils.training import Architecture, Situation, estimate_cost, fit_power_law, rank_ways
-from llmops_utils.training.trainer import Look, Recipe, Run
+from llmops_utils.training.trainer import Look, Recipe, TrainingRun
 
 EVIL = "<script>alert('x')</script> & \"more\""
 
@@ -109,7 +109,7 @@ def test_names_of_situations_are_no_markup():
 def make_run(*dev_bits):
     looks = tuple(Look(10 * (place + 1), bits - 0.5, bits, ()) for place, bits in enumerate(dev_bits))
     size = Architecture(8, 16, 1, 2, 8)
-    return Run(
+    return TrainingRun(
         "a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, Provenance("t", "s", "replay", 0), None, "key"
     )
 
