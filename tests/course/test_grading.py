@@ -97,19 +97,16 @@ def test_a_missing_run_costs_the_lines_that_need_it(grade):
         assert set(missing) <= set(list_missing(grade(runs))) <= {*missing, "watch"}
 
 
-def test_the_score_is_computed_anew_from_the_answers(grade, runs):
+def test_scores_and_labels_that_were_altered_are_seen_and_do_not_count(grade, runs):
     report = runs[4].report
     runs[4].report = replace(report, rows=tuple(replace(row, score=1.0) for row in report.rows))
     found = grade(runs)
     assert get_row(found, "held-back score").found.startswith("88%")
     assert get_row(found, "evidence").points == 0
     assert "6 with another label" in get_row(found, "evidence").found
-
-
-def test_an_altered_label_does_not_make_an_answer_right(grade, runs):
     report = make_report("mine, held", "held", 16)
-    bent = replace(report, rows=tuple(replace(row, expected=row.prediction, score=1.0) for row in report.rows))
-    runs[4].report = bent
+    rows = tuple(replace(row, expected=row.prediction, score=1.0) for row in report.rows)
+    runs[4].report = replace(report, rows=rows)
     found = grade(runs)
     assert get_row(found, "held-back score").found.startswith("33%")
     assert list_missing(found) == ["evidence", "held-back score"]
@@ -133,33 +130,21 @@ def test_an_answer_of_any_form_is_scored_and_breaks_nothing(grade, runs):
     assert get_row(grade(runs), "evidence").points == 10
 
 
-def test_messages_of_dev_do_not_pass_as_held_back_ones(grade, runs):
-    runs[4].report = make_report("mine, held", "dev", 40)
-    row = get_row(grade(runs), "held-back score")
-    assert (row.points, row.found) == (0, "n is too small: 40 messages, 0 of them held back")
-
-
-def test_too_few_held_back_messages_are_told_and_no_error(grade, monkeypatch):
-    monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
-    found = grade(make_runs())
-    row = get_row(found, "held-back score")
-    assert row.points == 0
-    assert row.found.startswith("n is too small: 4 messages")
-    assert "LLMOPS_EXAMPLES" in row.next_step
-    assert "alarm" in get_row(found, "watch").found
-
-
-def test_a_score_below_the_threshold_gets_no_points_for_it(grade, runs):
+def test_the_held_back_score_needs_enough_messages_of_its_part(grade, runs, monkeypatch):
     num = math.ceil(BRIEF.min_score * BRIEF.num_held)
     for right, points in ((num - 1, 0), (num, 20)):
         runs[4].report = make_report("mine, held", "held", right)
         assert get_row(grade(runs), "held-back score").points == points
-
-
-def test_of_runs_with_other_sizes_the_largest_counts(grade, runs):
     part = replace(runs[4].report, rows=runs[4].report.rows[:4])
-    runs.append(make_run("a try", "held", part, CANDIDATE, SHOTS, 4))
-    assert get_row(grade(runs), "held-back score").points == 20
+    smaller = make_run("a try", "held", part, CANDIDATE, SHOTS, 4)
+    assert get_row(grade([*runs, smaller]), "held-back score").points == 20  # of several runs the largest counts
+    runs[4].report = make_report("mine, held", "dev", 40)
+    row = get_row(grade(runs), "held-back score")
+    assert (row.points, row.found) == (0, "n is too small: 40 messages, 0 of them held back")
+    monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
+    row = get_row(grade(make_runs()), "held-back score")
+    assert (row.points, row.found.partition(",")[0]) == (0, "n is too small: 4 messages")
+    assert "LLMOPS_EXAMPLES" in row.next_step
 
 
 def test_test_before_dev_costs_the_order(grade, runs):
@@ -216,13 +201,10 @@ def test_an_alarm_that_does_not_come_or_cries_wolf_costs_the_watch(grade, runs):
     assert (row.points, row.found.partition(";")[0]) == (0, "no alarm")
 
 
-def test_the_incident_of_an_earlier_attempt_is_not_taken_for_this_one(grade, runs):
+def test_the_watch_is_that_of_what_was_in_production(grade, runs, tmp_path):
     earlier = make_run("earlier", "incident", runs[3].report, CANDIDATE.replace(instruction="Old."), SHOTS, 0)
     assert get_row(grade([earlier, *runs]), "watch").found.startswith("alarm after 100 requests")
-
-
-def test_where_the_candidate_was_held_up_the_watch_is_that_of_the_plain_prompt(grade, runs, tmp_path):
-    del runs[3]
+    del runs[3]  # the candidate was held up: the plain prompt stayed
     release = make_release(tmp_path, ("plain", "worse", "back"))
     assert get_row(grade(runs, release=release), "watch").points == 10
 
@@ -242,18 +224,15 @@ def test_what_a_teacher_should_look_at_is_a_warning_and_costs_nothing(grade, run
     assert found.line.endswith("complete; 3 warnings")
 
 
-def test_history_latency_and_model_are_told_without_points(grade):
-    found = [(row.name, row.found) for row in grade().rows if not row.of]
-    assert found == [
+def test_the_html_holds_every_line_those_without_points_too_and_no_markup_of_others(grade, runs):
+    runs[0].name = "<script>alert(1)</script>"
+    found = grade(runs)
+    assert [(row.name, row.found) for row in found.rows if not row.of] == [
         ("run history", "6 runs: 2 on dev, 2 on gate, 1 on held, 1 on incident"),
         ("latency", "p50 0.12 s, p95 0.14 s"),
         ("model", "tiny (weights a), replay of 2026-11-25"),
     ]
-
-
-def test_the_html_holds_every_line_and_no_markup_of_others(grade, runs):
-    runs[0].name = "<script>alert(1)</script>"
-    html = grade(runs)._repr_html_()
+    html = found._repr_html_()
     assert html.count("<tr>") == 1 + 14
     assert "<script" not in html
     assert "100 of 100 points" in html
@@ -299,15 +278,12 @@ def files(tmp_path, monkeypatch, release):
     return good, poor, damaged
 
 
-def test_one_file_is_a_table_and_few_points_are_no_error(files, monkeypatch, capsys):
+def test_one_file_is_a_table_several_are_a_line_each_and_a_damaged_one_stops_none(files, monkeypatch, capsys):
     assert run_command(monkeypatch, files[1]) == 0
     out = capsys.readouterr().out
     assert out.startswith("bob: 15 of 100 points\n")
     assert "  5 of 5  baseline" in out
     assert " 0 of 10  order" in out
-
-
-def test_several_files_are_a_line_each_and_a_damaged_one_stops_none(files, monkeypatch, capsys):
     assert run_command(monkeypatch, files[2], *files[:2]) == 2
     told = capsys.readouterr()
     assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 15 of 100"]
