@@ -221,7 +221,7 @@ def run_gate_command(
     from ..operations import choose_folder, run_gate
 
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
-    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
+    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num, asks_all=True)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
     sys.exit(decision.exit_code)
 

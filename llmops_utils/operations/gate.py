@@ -241,12 +241,22 @@ def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 
 
 
 def run_gate(
-    name: str, model: Model, candidate: int | str | None = None, folder: Path = PROMPTS, num: int | None = None
+    name: str,
+    model: Model,
+    candidate: int | str | None = None,
+    folder: Path = PROMPTS,
+    num: int | None = None,
+    asks_all: bool = False,
 ) -> Decision:
     """Return whether a candidate may take the place of the version in production, measured on the prompt's own data.
 
-    A release is decided on as many examples as its `release.json` says, also live: only LLMOPS_EXAMPLES, where it is
-    set, and `num`, at least 2, make them fewer. The candidate is a revision or a version; default: the highest revision.
+    Args:
+        name: the prompt.
+        model: answers for both.
+        candidate: a revision or a version; default: the highest revision.
+        folder: the registry.
+        num: at most so many examples, at least 2; default: as many as `release.json` says.
+        asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
 
     Raises:
         PromptError: nothing is in production, the candidate is, or a file is malformed.
@@ -262,7 +272,10 @@ def run_gate(
     if num is not None and num < 2:
         raise DataError(f"{num} examples are too few to compare.", "Give at least 2, or leave num out.")
     task = TASKS[release.task]
-    most = load_settings().examples if release.split == "test" else None
+    settings = load_settings()
+    most = settings.examples if asks_all else settings.most_examples
+    if release.split != "test":
+        most = None
     examples = task.load_examples(release.split, most)[: num or release.num_examples]
     reports = []
     for prompt in (present, new):

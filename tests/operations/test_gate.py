@@ -198,9 +198,10 @@ def test_a_release_is_decided_on_all_its_examples_also_live(folder, monkeypatch)
     monkeypatch.setenv("LLMOPS_MODE", "live")
     num = len(TASKS["intent"].load_examples("test"))
     assert num > 100
-    assert run_gate("sort", FakeModel(), 2, folder).comparison.num == num
+    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == num
+    assert run_gate("sort", FakeModel(), 2, folder).comparison.num == 8  # as all lessons do
     monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
-    assert run_gate("sort", FakeModel(), 2, folder).comparison.num == 16
+    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == 16
 
 
 def test_what_the_gate_cannot_decide_is_refused(folder):

@@ -160,7 +160,9 @@ def test_the_asked_runs_are_noted_in_the_log(make_trainer, tmp_path):
 
 
 def test_the_chapter_runs_that_are_shipped_can_be_read():
-    shipped = [one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.request["method"] == "TRAIN"]
+    shipped = [
+        one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.request["method"] == "TRAIN"
+    ]
     assert len(shipped) >= 15
     with_weights = [one for one in shipped if one.response["body"]["weights"]]
     assert len(with_weights) >= 1
