@@ -1,16 +1,21 @@
-"""Isolation of all tests: replay mode, an empty home, no keys, no network, no model.
+"""Isolation of all tests: replay mode, an empty home, no keys, no network, no model; and how notebooks are run.
 
 `make live` sets WORKBOOK_LIVE=1: then notebooks and tests marked `live` talk to the embedded model.
 """
 
+import hashlib
 import os
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent
 LIVE = os.environ.get("WORKBOOK_LIVE") == "1"
 KEPT = ("HOME", "BASE_URL", "MODEL", "PROVIDER", "EXAMPLES", "THREADS")  # settings that a live run takes over
+PASSED = "workbook/passed_notebooks"  # where pytest's cache keeps the fingerprints
 
 for name in list(os.environ):
     keeps = LIVE and name.removeprefix("LLMOPS_") in KEPT
@@ -40,9 +45,77 @@ def pytest_configure(config):
         config.option.markexpr = "live" if LIVE else "not live and not network"
 
 
-def pytest_sessionfinish():
-    """Remove the home folder of this run."""
+def make_fingerprint(notebook):
+    """Return a checksum of all that decides what a notebook shows: itself, its recordings, package, data and lock."""
+    data = ROOT / "data"
+    files = [path for path in data.rglob("*") if path.is_file() and path.relative_to(data).parts[0] != "recordings"]
+    files += [path for path in (ROOT / "llmops_utils").rglob("*") if path.suffix in (".py", ".toml")]
+    files += [notebook, data / "recordings" / f"{notebook.stem}.jsonl", ROOT / "requirements.txt", Path(__file__)]
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(files):
+        digest.update(f"{path}:{path.stat().st_size}:".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Let a course notebook's solutions be checked in its kernel after its last cell; leave out what passed before."""
+    notebooks = {}
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.parent == ROOT / "notebooks":
+            notebooks.setdefault(item.path, item.parent)
+    if LIVE or not notebooks:
+        return
+    passed = {} if os.environ.get("CI") else config.cache.get(PASSED, {})
+    unchanged = {path for path in notebooks if passed.get(path.stem) == make_fingerprint(path)}
+    for path, collector in notebooks.items():
+        end = 1 + max(number for number, item in enumerate(items) if item.path == path)
+        items[end:end] = list_solutions(collector)
+    left_out = [item for item in items if item.path in unchanged]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.path not in unchanged]
+
+
+def list_solutions(collector):
+    """Return a test for each exercise of a notebook: its solution, run in the notebook's kernel, passes its check."""
+    import nbformat
+    from nbval.plugin import IPyNbCell
+
+    from llmops_utils.course.notebooks import list_solution_cells
+
+    # What is solved here must not be seen as progress by the notebooks that follow.
+    apart = 'import os\nos.environ["LLMOPS_PROGRESS"] = os.path.join(os.environ["LLMOPS_HOME"], "solutions.json")\n'
+    for number, (name, source) in enumerate(list_solution_cells(collector.path.stem)):
+        cell = nbformat.v4.new_code_cell(apart + source)
+        options = defaultdict(bool, check=False)
+        yield IPyNbCell.from_parent(
+            collector, name=f"Solution {name}", cell_num=1000 + number, cell=cell, options=options
+        )
+
+
+def pytest_runtest_logreport(report):
+    """Note which notebooks passed."""
+    path = ROOT / report.nodeid.partition("::")[0]
+    if path.suffix == ".ipynb":
+        RESULTS[path].add(report.outcome)
+
+
+RESULTS = defaultdict(set)
+
+
+def pytest_sessionfinish(session):
+    """Keep the fingerprints of the notebooks that passed as a whole, and remove the home folder of this run."""
     import shutil
 
+    config = session.config
+    whole_run = not LIVE and not hasattr(config, "workerinput") and not config.option.keyword
+    if whole_run and config.getoption("nbval", False) and getattr(config, "cache", None):
+        passed = config.cache.get(PASSED, {})
+        for path, outcomes in RESULTS.items():
+            passed.pop(path.stem, None)
+            if outcomes == {"passed"}:
+                passed[path.stem] = make_fingerprint(path)
+        config.cache.set(PASSED, passed)
     if not LIVE:
         shutil.rmtree(os.environ["LLMOPS_HOME"], ignore_errors=True)

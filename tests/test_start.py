@@ -37,7 +37,10 @@ def start(monkeypatch, tmp_path):
         monkeypatch.setattr(start, name, tmp_path / place)
     (tmp_path / "requirements.txt").write_text(LOCK, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
-    monkeypatch.setattr(start, "subprocess", SimpleNamespace(CalledProcessError=subprocess.CalledProcessError))
+    fake = SimpleNamespace(
+        CalledProcessError=subprocess.CalledProcessError, run=lambda *_, **__: SimpleNamespace(stdout=b"")
+    )
+    monkeypatch.setattr(start, "subprocess", fake)
     return start
 
 
@@ -46,7 +49,9 @@ def commands(start, tmp_path):
     """What the script runs; fetching uv and making the environment leave the files that they would."""
     commands = []
 
-    def run(command, check, cwd):
+    def run(command, check, cwd, env, **options):
+        if "config" in command:
+            return SimpleNamespace(stdout=b"")
         assert (check, cwd) == ("compileall" not in command, tmp_path)
         commands.append(command)
         made = tmp_path / (".tools/bin/uv" if "pip" in command and "-m" in command else ".venv/bin/python")
@@ -59,7 +64,9 @@ def commands(start, tmp_path):
 
 
 def make_run_fail(start, error):
-    def run(command, check, cwd):
+    def run(command, **options):
+        if "config" in command:
+            return SimpleNamespace(stdout=b"")
         raise error
 
     start.subprocess.run = run
@@ -112,7 +119,7 @@ def test_an_old_python_can_read_the_script_as_far_as_its_message():
     imported = {
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
     }
-    assert imported == {"hashlib", "os", "subprocess", "sys", "Path"}
+    assert imported == {"ast", "hashlib", "os", "subprocess", "sys", "time", "Path", "fcntl", "msvcrt"}
 
 
 # The lines of the lock
@@ -166,15 +173,16 @@ def test_the_first_set_up_fetches_uv_makes_the_environment_and_installs(start, c
 def test_uv_is_fetched_by_the_lines_of_the_lock(start, tmp_path):
     read = []
 
-    def run(command, check, cwd):
+    def run(command, **options):
         (wanted,) = [part for part in command if part.startswith("--requirement=")]
         with open(wanted.removeprefix("--requirement="), encoding="utf-8") as file:
             read.append(file.read())
         raise subprocess.CalledProcessError(1, command)
 
     start.subprocess.run = run
+    start.TOOLS.mkdir()
     with pytest.raises(SystemExit):
-        start.find_uv()
+        start.find_uv({})
     assert read == [start.read_hashed("uv")]
 
 
@@ -235,12 +243,13 @@ def test_what_cannot_be_compiled_does_not_stop_the_set_up(start, commands):
     start.set_up()
     succeed, results = start.subprocess.run, []
 
-    def run(command, check, cwd):
-        succeed(command, check, cwd)
+    def run(command, check, cwd, **options):
+        done = succeed(command, check=check, cwd=cwd, **options)
         if "compileall" in command:
             source = start.ROOT / ".venv" / "template.py"
             source.write_text("def {{ name }}", encoding="utf-8")
             results.append(subprocess.run([sys.executable, *command[1:]], check=check, cwd=cwd).returncode)
+        return done
 
     start.subprocess.run = run
     start.STAMP.unlink()
@@ -275,10 +284,11 @@ def test_a_failing_pip_stops_with_what_to_do_and_leaves_no_stamp(error, start):
 def test_a_failing_step_stops_with_its_own_message_and_leaves_no_stamp(number, problem, start, commands):
     succeed = start.subprocess.run
 
-    def run(command, check, cwd):
-        succeed(command, check, cwd)
+    def run(command, **options):
+        done = succeed(command, **options)
         if len(commands) == number:
             raise subprocess.CalledProcessError(2, command)
+        return done
 
     start.subprocess.run = run
     with pytest.raises(SystemExit) as stopped:
@@ -316,6 +326,118 @@ def test_a_failing_pip_shows_no_traceback(tmp_path):
     assert done.stderr.rstrip().splitlines()[-2] == "uv could not be fetched."
     assert done.stderr.rstrip().splitlines()[-1].startswith("What to do: check your network")
     assert not (tmp_path / ".venv").exists()
+
+
+def test_an_environment_whose_set_up_did_not_end_is_made_anew(start, commands):
+    """A missing or half-written stamp, in an environment of any state: the packages in it cannot be trusted."""
+    start.set_up()
+    whole = start.STAMP.read_text(encoding="utf-8")
+    for left in (None, "", whole[:40], whole[:-1]):
+        start.STAMP.unlink()
+        if left is not None:
+            start.STAMP.write_text(left, encoding="utf-8")
+        commands.clear()
+        start.set_up()
+        assert "--clear" in commands[0], left
+        assert start.STAMP.read_text(encoding="utf-8") == whole
+
+
+def test_the_stamp_is_gone_while_packages_are_installed(start, commands):
+    start.set_up()
+    (start.ROOT / "requirements.txt").write_text(LOCK + "gamma==1\n", encoding="utf-8")
+    succeed, seen = start.subprocess.run, []
+
+    def run(command, **options):
+        seen.append(start.STAMP.exists())
+        return succeed(command, **options)
+
+    start.subprocess.run = run
+    start.set_up()
+    assert seen[1:] == [False] * 3  # the first only asks pip for its configuration
+    assert start.STAMP.exists()
+
+
+def test_ctrl_c_in_the_set_up_ends_with_a_sentence_and_an_unusable_folder_is_named(start, monkeypatch):
+    set_arguments(monkeypatch, start, "setup")
+    for error, told in [
+        (KeyboardInterrupt(), "was interrupted"),
+        (PermissionError(13, "Permission denied", "x"), "x (P"),
+    ]:
+
+        def fail(error=error):
+            raise error
+
+        monkeypatch.setattr(start, "set_up", fail)
+        with pytest.raises(SystemExit) as ended:
+            start.main()
+        assert told in ended.value.code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has another kind of lock")
+def test_a_second_set_up_waits_for_the_first_and_for_what_it_started(start, tmp_path):
+    """Also where the first was killed and its child works on."""
+    import fcntl
+
+    start.TOOLS.mkdir()
+    turn = start.take_turn()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    os.close(turn)
+    with (start.TOOLS / "lock").open("rb") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        child.kill()
+        child.wait()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# The environment of pip and uv
+
+CONFIGURED = {
+    "global.index-url": "https://mirror.example/simple",
+    "global.extra-index-url": "\nhttps://second.example/simple\nfile:///nowhere/at/all",
+    "install.index-url": "https://nearer.example/simple",
+    ":env:.cert": "/certificates.pem",
+    "global.trusted-host": "mirror.example",
+    "global.proxy": "http://127.0.0.1:3128",
+    "global.target": "/elsewhere",
+    "global.constraint": "/constraints.txt",
+    ":env:.require-virtualenv": "1",
+    ":env:.user": "yes",
+}
+
+
+def test_of_the_users_configuration_only_the_way_to_packages_reaches_pip_and_uv(start, monkeypatch):
+    told = "".join(f"{name}={value!r}\n" for name, value in CONFIGURED.items()).encode() + b"odd line\n"
+    start.subprocess.run = lambda *_, **__: SimpleNamespace(stdout=told)
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_", "SSL_CERT")):
+            monkeypatch.delenv(name)
+    foreign = ("PIP_REQUIRE_VIRTUALENV", "PIP_USER", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_CONSTRAINT")
+    foreign += ("UV_CONSTRAINT", "UV_OVERRIDE", "UV_CACHE_DIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    for name in foreign:
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for_pip, for_uv = start.build_environments()
+    assert [name for name in foreign if name in for_pip or name in for_uv] == []
+    assert for_pip["HTTPS_PROXY"] == for_uv["HTTPS_PROXY"] == "http://127.0.0.1:9"
+    assert {name: value for name, value in for_pip.items() if name.startswith("PIP_")} == {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "https://nearer.example/simple",
+        "PIP_EXTRA_INDEX_URL": "https://second.example/simple",
+        "PIP_TRUSTED_HOST": "mirror.example",
+        "PIP_CERT": "/certificates.pem",
+        "PIP_PROXY": "http://127.0.0.1:3128",
+    }
+    assert for_uv["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
+    assert for_uv["UV_INDEX"] == "https://second.example/simple"
+    assert (for_uv["UV_INSECURE_HOST"], for_uv["SSL_CERT_FILE"]) == ("mirror.example", "/certificates.pem")
+    assert (for_uv["UV_NO_CONFIG"], for_uv["ALL_PROXY"]) == ("1", "http://127.0.0.1:3128")
+
+
+def test_settings_of_uv_that_say_how_to_reach_packages_win(start, monkeypatch):
+    start.subprocess.run = lambda *_, **__: SimpleNamespace(stdout=b"global.index-url='https://a.example/simple'\n")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://b.example/simple")
+    assert start.build_environments()[1]["UV_DEFAULT_INDEX"] == "https://b.example/simple"
 
 
 # Handing over

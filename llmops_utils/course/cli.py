@@ -171,7 +171,12 @@ def run_tests(
     live: Annotated[bool, typer.Option("--live", help="Ask the embedded model instead of the recordings.")] = False,
 ) -> None:
     """Run the tests: lint, unit tests and every notebook against the recordings; or the live tests."""
-    steps = [["ruff", "check"], ["ruff", "format", "--check"], ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"]]
+    steps = [
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["mypy"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"],
+    ]
     environment = dict(os.environ)
     if live:
         fetch()

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings
+from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, write_whole
 from ..evaluation import ship_results
 from ..models import Recordings, hash_key
 
@@ -100,14 +100,24 @@ def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **envi
     return notebook
 
 
-def solve_notebook(notebook, chapter: str):
-    """Return a copy of a notebook with the solutions in its exercise cells, which are tagged `exercise:01.2`."""
+def list_solution_cells(chapter: str) -> list[tuple[str, str]]:
+    """Return for each exercise of a chapter, and its quiz, the id and code that solves it and insists on a right check."""
     from .exercises import load_exercises
 
     exercises, quiz = load_exercises(chapter)
-    solutions = {exercise.id: exercise.solution_code for exercise in exercises}
     letters = ", ".join(repr("abcdef"[question.answer]) for question in quiz.questions)
-    solutions[quiz.id] = f"quiz.check({letters})"
+    insist = "assert outcome.is_right, outcome"
+    find = f"from llmops_utils.course import load_exercises\nexercises, quiz = load_exercises({chapter!r})"
+    cells = [
+        (exercise.id, f"{exercise.solution_code}\n{find}\noutcome = exercises[{number}].check()\n{insist}")
+        for number, exercise in enumerate(exercises)
+    ]
+    return [*cells, (quiz.id, f"{find}\noutcome = quiz.check({letters})\n{insist}")]
+
+
+def solve_notebook(notebook, chapter: str):
+    """Return a copy of a notebook with the solutions in its exercise cells, which are tagged `exercise:01.2`."""
+    solutions = dict(list_solution_cells(chapter))
     solved = copy.deepcopy(notebook)
     for cell in solved.cells:
         for tag in cell.metadata.get("tags", []):
@@ -173,9 +183,7 @@ def store_outputs(path: Path, timeout_s: int = 300) -> None:
         ship_results(Path(results), int(path.stem[:2]))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")
-    part = path.with_suffix(".part")
-    part.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    write_whole(path, nbformat.writes(notebook, version=4) + "\n")
 
 
 def clean_notebook(notebook) -> None:
