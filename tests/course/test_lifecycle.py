@@ -7,11 +7,11 @@ from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
+from llmops_utils.course.widgets.course_map import CHAPTERS
 from packaging.requirements import Requirement
 
 from llmops_utils.core import DATA, ROOT, DataError
 from llmops_utils.course.lifecycle import KINDS, PROPRIETARY, STAGE_IDS, STAGES, Tool, find_stage, load_tools
-from llmops_utils.course.widgets.course_map import CHAPTERS
 from llmops_utils.models import load_catalog
 
 TOOLS = load_tools()

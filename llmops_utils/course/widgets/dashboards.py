@@ -47,7 +47,7 @@ class RunDashboard(TeachingWidget):
         told = f"the highest score is that of “{best}”, {scores[best]:.0%}" if best else "none has a score"
         first, second = [self.filter, self.sort, self.descending], [self.before, self.after]
         children = [ipywidgets.HBox(first), self.view, ipywidgets.HBox(second), self.between]
-        static = self._tabulate(names) + self._compare()
+        static = self._tabulate(names) + self._tell_pair()
         super().__init__(children, f"Run dashboard: {len(runs)} runs; {told}.", static, [*first, *second])
 
     def _list_shown(self) -> list[str]:
@@ -83,9 +83,9 @@ class RunDashboard(TeachingWidget):
     def show(self) -> None:
         """Show the runs that pass the filter, and what lies between the two that are chosen."""
         super().show()
-        self.between.value = style_html(self._compare())
+        self.between.value = style_html(self._tell_pair())
 
-    def _compare(self) -> str:
+    def _tell_pair(self) -> str:
         before, after = self._runs[self.before.value], self._runs[self.after.value]
         changes = [
             f"{name} {before.parameters.get(name, '—')} → {after.parameters.get(name, '—')}"
