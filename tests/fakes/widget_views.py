@@ -2,7 +2,7 @@
 
 import re
 from html import unescape
-from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import ipywidgets
 import numpy as np
@@ -86,28 +86,14 @@ def read_bars(html):
     return [(unescape(label), float(share), float(width)) for label, share, width in rows]
 
 
-class _Balance(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.faults = [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in ("br", "img"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(tag)
-
-
-def list_unbalanced(html):
-    """Return the tags that stay open, and those that are closed in a wrong place."""
-    balance = _Balance(html)
-    return balance.open + balance.faults
+def find_open_tag(html):
+    """Return what is not closed and where, None where all tags are closed in their place."""
+    closed = re.sub(r"<(br|img)([^>]*?)/?>", r"<\1\2/>", html)
+    try:
+        ElementTree.fromstring(f"<div>{closed}</div>")
+    except ElementTree.ParseError as error:
+        return str(error)
+    return None
 
 
 # --- widgets on small data; every text of a learner or a model can be exchanged for another one --------------

@@ -7,8 +7,8 @@ from widget_views import (
     ESCAPED,
     EVIL,
     STYLED,
+    find_open_tag,
     list_parts,
-    list_unbalanced,
     make_explorer,
     make_retrieval,
     make_widgets,
@@ -70,7 +70,7 @@ def test_no_text_from_outside_is_markup(widgets):
 
 def test_every_tag_is_closed(widgets):
     shown = {type(widget).__name__: widget.static_html + read_views(widget) for widget in widgets}
-    assert {name: list_unbalanced(html) for name, html in shown.items() if list_unbalanced(html)} == {}
+    assert [(name, find_open_tag(html)) for name, html in shown.items() if find_open_tag(html)] == []
 
 
 def test_the_live_view_has_the_style_of_notebook_text_and_the_stored_one_has_none(widgets):

@@ -6,7 +6,7 @@ import re
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
-from widget_views import ESCAPED, EVIL, list_unbalanced, make_report, read_bars, read_rows
+from widget_views import ESCAPED, EVIL, find_open_tag, make_report, read_bars, read_rows
 
 from llmops_utils.course import (
     Bars,
@@ -52,7 +52,7 @@ def test_bars_are_figures_in_text_and_markup_nowhere():
     assert repr(bars) == " 75.0%  ' red'\n 25.0%  '\\n'"
     assert read_bars(bars._repr_html_()) == [(" red", 75.0, 100.0), ("\\n", 25.0, 33.3)]
     html = draw_bars([EVIL], [1.0], caption=EVIL)
-    assert (html.count(ESCAPED), list_unbalanced(html)) == (2, [])
+    assert (html.count(ESCAPED), find_open_tag(html)) == (2, None)
 
 
 def test_labels_and_values_must_be_as_many():
