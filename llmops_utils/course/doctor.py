@@ -8,9 +8,7 @@ import importlib.metadata
 import shutil
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment
 from ..models import choose_local_models, connect, find_key, has_weights, load_catalog
@@ -64,23 +62,19 @@ def check_python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return Finding("Python", "ok", version)
-    return Finding(
-        "Python", "fault", f"{version} is not supported", "Install Python 3.11, 3.12 or 3.13 and run start.py with it."
-    )
+    step = "Install Python 3.11, 3.12 or 3.13 and run start.py with it."
+    return Finding("Python", "fault", f"{version} is not supported", step)
 
 
-def check_packages(lock: Path = LOCK) -> Finding:
+def check_packages() -> Finding:
     """Compare the installed packages with the lock."""
     from packaging.requirements import Requirement
 
-    if not lock.is_file():
-        return Finding("Packages", "fault", f"{lock.name} is missing", "Restore it: `git checkout requirements.txt`.")
-    wanted = []
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if line and not line[0].isspace() and not line.startswith(("#", "-")):
-            requirement = Requirement(line.rstrip(" \\"))
-            if requirement.marker is None or requirement.marker.evaluate():
-                wanted.append(requirement)
+    if not LOCK.is_file():
+        return Finding("Packages", "fault", f"{LOCK.name} is missing", "Restore it: `git checkout requirements.txt`.")
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    named = [line.rstrip(" \\") for line in lines if line and not line.startswith((" ", "\t", "#", "-"))]
+    wanted = [one for one in map(Requirement, named) if one.marker is None or one.marker.evaluate()]
     wrong = []
     for requirement in wanted:
         try:
@@ -99,10 +93,8 @@ def check_packages(lock: Path = LOCK) -> Finding:
 def check_settings() -> Finding:
     """Check the settings and the form of every key that is set."""
     try:
-        settings = load_settings()
-        catalog = load_catalog()
-        provider = settings.provider or ("custom" if settings.base_url else "embedded")
-        catalog.find_provider(provider)
+        settings, catalog = load_settings(), load_catalog()
+        catalog.find_provider(settings.provider_name)
         for entry in catalog.providers.values():
             find_key(entry, settings)
         connect("doctor", settings)
@@ -111,27 +103,21 @@ def check_settings() -> Finding:
     environment = read_environment()
     keys = [entry.key_variable for entry in catalog.providers.values() if environment.get(entry.key_variable or "-")]
     keys += ["LLMOPS_API_KEY"] if settings.api_key else []
-    message = f"mode {settings.mode}, provider {provider}" + (
-        f", keys set: {', '.join(keys)}" if keys else ", no key set"
-    )
-    return Finding("Settings", "ok", message)
+    told = f"keys set: {', '.join(keys)}" if keys else "no key set"
+    return Finding("Settings", "ok", f"mode {settings.mode}, provider {settings.provider_name}, {told}")
 
 
 def check_weights(settings: Settings) -> Finding:
     """Check that the embedded model's files are there and whole."""
     if not settings.is_embedded:
         return Finding("Model files", "ok", "not needed, a provider answers")
-    if settings.mode == "replay":
+    if not settings.asks:
         return Finding("Model files", "ok", "not needed, answers come from the recordings")
     models = choose_local_models(settings)
-    missing = [model.name for model in models if not has_weights(model, settings.home)]
+    missing = ", ".join(model.name for model in models if not has_weights(model, settings.home))
     if missing:
-        return Finding(
-            "Model files",
-            "fault",
-            f"missing or damaged: {', '.join(missing)}",
-            "Run `python -m llmops_utils models fetch`.",
-        )
+        step = "Run `python -m llmops_utils models fetch`."
+        return Finding("Model files", "fault", f"missing or damaged: {missing}", step)
     return Finding("Model files", "ok", f"{' and '.join(model.name for model in models)} are there and whole")
 
 
@@ -141,12 +127,8 @@ def check_port() -> Finding:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
     except OSError as error:
-        return Finding(
-            "Loopback",
-            "fault",
-            f"no port can be opened ({error.strerror})",
-            "Allow Python to listen on 127.0.0.1 in your firewall or security software.",
-        )
+        step = "Allow Python to listen on 127.0.0.1 in your firewall or security software."
+        return Finding("Loopback", "fault", f"no port can be opened ({error.strerror})", step)
     return Finding("Loopback", "ok", "a port on 127.0.0.1 can be opened")
 
 
@@ -161,9 +143,8 @@ def check_disk(settings: Settings) -> Finding:
         step = "Set LLMOPS_HOME to a folder on a disk that is there."
         return Finding("Disk", "fault", f"{folder} cannot be read ({error.strerror})", step)
     if free < 0.5:
-        return Finding(
-            "Disk", "fault", f"{free:.1f} GB free", "Free half a gigabyte, or set LLMOPS_HOME to another disk."
-        )
+        step = "Free half a gigabyte, or set LLMOPS_HOME to another disk."
+        return Finding("Disk", "fault", f"{free:.1f} GB free", step)
     return Finding("Disk", "ok", f"{free:.0f} GB free")
 
 
@@ -173,36 +154,30 @@ def check_memory() -> Finding:
 
     free = psutil.virtual_memory().available / 1e9
     if free < 1.0:
-        return Finding(
-            "Memory", "note", f"{free:.1f} GB free is little", "Close other programs, or work with LLMOPS_MODE=replay."
-        )
+        step = "Close other programs, or work with LLMOPS_MODE=replay."
+        return Finding("Memory", "note", f"{free:.1f} GB free is little", step)
     return Finding("Memory", "ok", f"{free:.0f} GB free")
 
 
-def check_clock(today: Callable[[], datetime.date] = datetime.date.today) -> Finding:
+def check_clock() -> Finding:
     """Check the clock: one that lies in the past makes every encrypted connection fail."""
+    today = datetime.date.today()
     checked = max(provider.checked for provider in load_catalog().providers.values() if provider.checked)
-    if today() < checked - datetime.timedelta(days=1):
-        return Finding("Clock", "fault", f"it says {today()}, which is past", "Set the date of this machine.")
-    return Finding("Clock", "ok", f"{today()}")
+    if today < checked - datetime.timedelta(days=1):
+        return Finding("Clock", "fault", f"it says {today}, which is past", "Set the date of this machine.")
+    return Finding("Clock", "ok", f"{today}")
 
 
 def check_jupyter() -> Finding:
     """Check JupyterLab, its widgets, and that notebooks find the helper package."""
     try:
-        version = importlib.metadata.version("jupyterlab")
-        importlib.metadata.version("jupyterlab_widgets")
-        importlib.metadata.version("llmops-workbook")
+        version, *_ = map(importlib.metadata.version, ("jupyterlab", "jupyterlab_widgets", "llmops-workbook"))
     except importlib.metadata.PackageNotFoundError as error:
-        return Finding(
-            "JupyterLab",
-            "fault",
-            f"{error.name} is not installed",
-            "Run `python start.py setup`, or `pip install --no-deps --no-build-isolation -e .`.",
-        )
-    missing = [] if (NOTEBOOKS / "00_start_here.ipynb").is_file() else ["notebooks/00_start_here.ipynb"]
-    if missing:
-        return Finding("JupyterLab", "fault", f"{missing[0]} is missing", "Restore it: `git checkout notebooks`.")
+        step = "Run `python start.py setup`, or `pip install --no-deps --no-build-isolation -e .`."
+        return Finding("JupyterLab", "fault", f"{error.name} is not installed", step)
+    if not (NOTEBOOKS / "00_start_here.ipynb").is_file():
+        message = "notebooks/00_start_here.ipynb is missing"
+        return Finding("JupyterLab", "fault", message, "Restore it: `git checkout notebooks`.")
     return Finding("JupyterLab", "ok", f"{version}, with widgets")
 
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
-from ..core import DATA, DataError
+from ..core import DATA
 from ..datasets import check_labels, read_csv
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the lifecycle.
+    """A stage of the lifecycle: what it asks, what it leaves behind, and what goes wrong without it.
 
     Attributes:
         id: a short word, as in `data/tools.csv`.
-        name: what the stage is called.
-        question: what it answers.
-        artefact: what it leaves behind.
         chapters: names of the notebooks that teach it, the main one first.
-        risk: what goes wrong without it.
     """
 
     id: str
-    name: str
     question: str
     artefact: str
     chapters: tuple[str, ...]
     risk: str
 
+    @property
+    def name(self) -> str:
+        """What the stage is called."""
+        return self.id.capitalize()
+
 
 STAGES = (
     Stage(
         "data",
-        "Data",
         "What should come out, and on which examples do I check it?",
         "a data set with labels and splits, and rules for the labels",
         ("11_evaluating_llms", "04_training_an_llm"),
@@ -43,7 +40,6 @@ STAGES = (
     ),
     Stage(
         "choose",
-        "Choose",
         "Which model is good enough for my tasks, and what does it need?",
         "a choice with its reasons: scores on one's own tasks, memory, price, licence",
         ("03_choosing_an_llm", "01_llm_basics", "04_training_an_llm"),
@@ -51,7 +47,6 @@ STAGES = (
     ),
     Stage(
         "prompt",
-        "Prompt",
         "What do I tell the model so that it does the task?",
         "a prompt as a file with a version",
         ("05_prompt_basics", "06_prompting_basic", "07_prompting_advanced", "08_prompting_specialized"),
@@ -59,7 +54,6 @@ STAGES = (
     ),
     Stage(
         "retrieve",
-        "Retrieve",
         "How does it know what stands in my documents?",
         "an index of chunks, and answers that name their page",
         ("09_rag",),
@@ -67,7 +61,6 @@ STAGES = (
     ),
     Stage(
         "evaluate",
-        "Evaluate",
         "How good is it, and how sure am I?",
         "a report: a score for each example, and the mean with its interval",
         ("11_evaluating_llms", "06_prompting_basic"),
@@ -75,7 +68,6 @@ STAGES = (
     ),
     Stage(
         "track",
-        "Track",
         "What did I try, and which was better?",
         "a run for each attempt, with parameters, metrics and prompt",
         ("10_experiment_tracking",),
@@ -83,7 +75,6 @@ STAGES = (
     ),
     Stage(
         "release",
-        "Release",
         "May this take the place of what runs now?",
         "a release: which revision is in production, and the history",
         ("12_operating_llms", "05_prompt_basics"),
@@ -91,7 +82,6 @@ STAGES = (
     ),
     Stage(
         "serve",
-        "Serve",
         "How fast does an answer come, and what does it cost?",
         "an address that answers, with a cache, limits and a budget",
         ("12_operating_llms", "03_choosing_an_llm"),
@@ -99,7 +89,6 @@ STAGES = (
     ),
     Stage(
         "guard",
-        "Guard",
         "What may go in, and what may come out?",
         "checks before and after the model, and a sandbox for code that it writes",
         ("12_operating_llms", "08_prompting_specialized"),
@@ -107,7 +96,6 @@ STAGES = (
     ),
     Stage(
         "watch",
-        "Watch",
         "Is it still as good as on the first day?",
         "measures over windows of requests with limits and alarms, and odd cases as new examples",
         ("12_operating_llms",),
@@ -117,21 +105,18 @@ STAGES = (
 
 STAGE_IDS = tuple(stage.id for stage in STAGES)
 KINDS = ("library", "command", "server", "service", "model", "standard")
-PROPRIETARY = "proprietary"  # stands where no licence is given to the public
 
 
 @dataclass(frozen=True)
-class Tool:
+class LandscapeTool:
     """A tool of the field; what a project is allowed to change, such as its licence, holds for the day of the look-up.
 
     Attributes:
         stage: the id of the stage that it is listed under; many tools serve more than one.
         kind: one of `KINDS`. A server runs on your machine, a service on that of its maker.
-        licence: an SPDX identifier, or `PROPRIETARY`.
+        licence: an SPDX identifier, or "proprietary" where none is given to the public.
         needs_account: whether it cannot be used at all without an account with its maker.
-        what: what it does.
-        source: the address of its own site or repository.
-        looked_up: the day on which these facts were read there or in its package.
+        source: the address of its own site or repository, where these facts were read on the day `looked_up`.
         used_here: the number of the chapter that shows it at work, such as “09”, or None.
     """
 
@@ -147,30 +132,18 @@ class Tool:
     used_here: str | None
 
 
-def load_tools(path: Path = DATA / "tools.csv") -> list[Tool]:
+def load_tools() -> list[LandscapeTool]:
     """Return the tools in the order of the stages. Raises `DataError` with file and line."""
+    return sorted(read_csv(DATA / "tools.csv", _read_tool), key=lambda tool: STAGE_IDS.index(tool.stage))
 
-    def build(row: dict) -> Tool:
-        check_labels(row, stage=STAGE_IDS, kind=KINDS, needs_account=("yes", "no"))
-        if not re.fullmatch(r"[A-Za-z0-9.+-]+", row["licence"]):
-            raise ValueError(f"licence is “{row['licence']}”, not an SPDX identifier")
-        if not re.fullmatch(r"https://\S+", row["source"]):
-            raise ValueError(f"source is “{row['source']}”, not an https address")
-        if not re.fullmatch(r"none|0\d|1[0-3]", row["used_here"]):
-            raise ValueError(f"used_here is “{row['used_here']}”, not a chapter from 00 to 13 or none")
-        typed = {
+
+def _read_tool(row: dict) -> LandscapeTool:
+    check_labels(row, stage=STAGE_IDS, kind=KINDS, needs_account=("yes", "no"))
+    return LandscapeTool(
+        **row
+        | {
             "needs_account": row["needs_account"] == "yes",
             "looked_up": date.fromisoformat(row["looked_up"]),
             "used_here": None if row["used_here"] == "none" else row["used_here"],
         }
-        return Tool(**(row | typed))
-
-    return sorted(read_csv(path, build), key=lambda tool: STAGE_IDS.index(tool.stage))
-
-
-def find_stage(id: str) -> Stage:
-    """Return a stage by its id. Raises `DataError` if there is none."""
-    for stage in STAGES:
-        if stage.id == id:
-            return stage
-    raise DataError(f"“{id}” is no stage of the lifecycle.", f"Choose one of {', '.join(STAGE_IDS)}.")
+    )

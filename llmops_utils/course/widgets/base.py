@@ -1,34 +1,62 @@
-"""What all widgets share: the static view beside the live one, bars in HTML, and pictures with a text."""
+"""What all widgets share: a static view beside the live one, and controls that have the live one drawn anew."""
 
 from __future__ import annotations
 
-import base64
+import functools
 import html
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from ...core import Html, draw_table
-
-BAR_COLOUR = "#3b7dd8"
-MUTED_COLOUR = "#9aa0a6"
-INK = "#808080"  # can be read on a light and on a dark page
+from ...core import RecordingMissing, WorkbookError
 
 
 class TeachingWidget(ipywidgets.VBox):
     """A widget with a static view: where no kernel is alive, readers see `static_html` instead of nothing.
 
+    A subclass holds its data, builds its controls, and has a `_draw`, whose HTML `show` puts into `view`.
+
     Args:
-        children: the controls and views.
+        children: the controls and views, from top to bottom.
         summary: one sentence, for screen readers, print-outs and plain text.
         static_html: the same content without controls.
+        controls: each change of one of these has the view drawn anew.
     """
 
-    def __init__(self, children: Sequence[ipywidgets.Widget], summary: str, static_html: str) -> None:
+    unrecorded = ""  # what to tell in replay where an answer was not recorded
+
+    def __init__(
+        self,
+        children: Sequence[ipywidgets.Widget],
+        summary: str,
+        static_html: str,
+        controls: Sequence[ipywidgets.Widget] = (),
+    ) -> None:
         super().__init__(children)
-        self.summary = summary
-        self.static_html = static_html
+        self.summary, self.static_html = summary, static_html
+        if controls:
+            follow(self.show, *controls)
+            self.show()
+
+    @functools.cached_property
+    def view(self) -> ipywidgets.HTML:
+        """Where the live view is drawn."""
+        return ipywidgets.HTML()
+
+    def show(self) -> None:
+        """Draw the view anew, or say in it why that cannot be."""
+        try:
+            self.view.value = style_html(self._draw())
+        except WorkbookError as error:
+            self.view.value = style_html(say(self.explain(error)))
+
+    def explain(self, error: WorkbookError) -> str:
+        """Return what to tell the reader about an error."""
+        return self.unrecorded if isinstance(error, RecordingMissing) and self.unrecorded else str(error)
+
+    def _draw(self) -> str:
+        """Return as HTML what the controls ask for."""
+        raise NotImplementedError
 
     def _repr_mimebundle_(self, **options):
         bundle = super()._repr_mimebundle_(**options)
@@ -37,110 +65,34 @@ class TeachingWidget(ipywidgets.VBox):
         return (data, *rest) if rest else data
 
 
-def draw_bars(labels: Sequence[str], values: Sequence[float], marked: int | None = None, caption: str = "") -> str:
-    """Return a table of labels, values in [0, 1] and bars as HTML; it reads well with and without colours.
-
-    Args:
-        labels: what each bar stands for.
-        values: shares between 0 and 1.
-        marked: the index of a bar to point out.
-        caption: a sentence above the table.
-    """
-    widest = max([*values, 1e-9])
-    rows = []
-    for index, (label, value) in enumerate(zip(labels, values, strict=True)):
-        name = Html(f"<code>{html.escape(label)}</code>{' ◀' if index == marked else ''}")
-        rows.append((name, f"{value:.1%}", draw_bar(value / widest, width_em=16)))
-    top = Html(f"<span style='white-space:nowrap'>{html.escape(caption)}</span>") if caption else ""
-    return draw_table(("token", "probability", ""), rows, top, align="lr")
+def follow(update: Callable[[], None], *controls: ipywidgets.Widget) -> None:
+    """Call `update` whenever the value of one of the controls changes."""
+    for control in controls:
+        control.observe(lambda _: update(), names="value")
 
 
-def draw_bar(share: float, width_em: float) -> Html:
-    """Return a bar for a share between 0 and 1 of the width."""
-    colour = BAR_COLOUR if share > 0 else MUTED_COLOUR
-    bar = f"<div style='background:{colour};height:1em;width:{share:.1%};min-width:1px'></div>"
-    return Html(f"<div style='width:{width_em}em'>{bar}</div>")
+def make_button(name: str, tooltip: str, press: Callable[[], None]) -> ipywidgets.Button:
+    """Return a button that calls `press`."""
+    button = ipywidgets.Button(description=name, tooltip=tooltip)
+    button.on_click(lambda _: press())
+    return button
+
+
+def label(text: str, room: str = "", width: str | None = None) -> dict:
+    """Return the options of a control that give it a label, room for a long one, and a width of its own, in CSS."""
+    return {"description": text, "style": {"description_width": room}, "layout": {"width": width}}
+
+
+def say(text: str) -> str:
+    """Return a text as HTML that a screen reader reads out when it appears."""
+    return f"<p role='status'>{html.escape(text)}</p>"
+
+
+def shorten(text: str, num_letters: int) -> str:
+    """Return a text, cut where it is longer."""
+    return text if len(text) <= num_letters else text[: num_letters - 1] + "…"
 
 
 def style_html(content: str) -> str:
     """Return HTML for a widget in the style of notebook text; widgets leave that style out."""
     return f'<div class="jp-RenderedHTMLCommon">{content}</div>'
-
-
-class Bars:
-    """Bars to look at: a table in HTML, the same figures in plain text.
-
-    Args:
-        labels: what each bar stands for.
-        values: shares between 0 and 1.
-    """
-
-    def __init__(self, labels: Sequence[str], values: Sequence[float]) -> None:
-        self.labels, self.values = list(labels), list(values)
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{value:6.1%}  {label!r}" for label, value in zip(self.labels, self.values, strict=True))
-
-    def _repr_html_(self) -> str:
-        return draw_bars([repr(label)[1:-1] for label in self.labels], self.values)
-
-
-class Picture:
-    """A matplotlib figure as an image with an alternative text. Closing the figure is done here.
-
-    Args:
-        figure: what to show.
-        alt: what it shows, in words, for who cannot see it. It is also what the tests compare.
-    """
-
-    def __init__(self, figure, alt: str) -> None:
-        import matplotlib.pyplot as plt
-        from matplotlib.colors import same_color
-        from matplotlib.text import Text
-
-        self.alt = alt
-        # What is written into the axes after `make_figure` is black by default, which a dark page swallows.
-        for text in figure.findobj(Text):
-            if same_color(text.get_color(), "black"):
-                text.set_color(INK)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-        plt.close(figure)
-        self._png = file.getvalue()
-
-    def __repr__(self) -> str:
-        return f"Picture: {self.alt}"
-
-    def _repr_html_(self) -> str:
-        data = base64.b64encode(self._png).decode()
-        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
-
-
-def make_figure(width: float = 6.4, height: float = 3.2, **options):
-    """Return `(figure, axes)` in colours that can be read on a light and on a dark page.
-
-    Args:
-        width: inches.
-        height: inches.
-        options: passed on to `matplotlib.pyplot.subplots`.
-    """
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    style = {
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-        "savefig.facecolor": "none",
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "axes.edgecolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "font.size": 10,
-    }
-    with plt.rc_context(style):
-        return plt.subplots(figsize=(width, height), **options)

@@ -1,26 +1,119 @@
-"""Charts that several chapters draw, each with its alternative text."""
+"""Bars and charts, each with the same in words."""
 
 from __future__ import annotations
 
+import base64
 import html
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 
-from ...core import draw_table
+import numpy as np
+
+from ...core import Html, draw_table
 from ...evaluation import Bin, Comparison, Estimate, Report, Row, sum_tokens
-from .base import BAR_COLOUR, Picture, make_figure
+from ...tracking import Span
+from ...training import PowerLaw, TrainingRun
+from .base import shorten
 
+BAR_COLOUR = "#3b7dd8"
+MUTED_COLOUR = "#9aa0a6"
+INK = "#808080"  # can be read on a light and on a dark page
 MARKERS = "os^Dv*"  # tell points apart for those who do not see their colours
+SPAN_COLOURS = {
+    "request": MUTED_COLOUR,
+    "chain": "#7a6fb0",
+    "model": BAR_COLOUR,
+    "retrieval": "#2e9e6b",
+    "tool": "#d08a2e",
+}
+
+
+def draw_bars(labels: Sequence[str], values: Sequence[float], caption: str = "") -> str:
+    """Return a table of tokens and their probabilities with bars as HTML; it reads well with and without colours."""
+    widest = max([*values, 1e-9])
+    rows = []
+    for label, value in zip(labels, values, strict=True):
+        rows.append((Html(f"<code>{html.escape(label)}</code>"), f"{value:.1%}", draw_bar(value / widest, width_em=16)))
+    top = Html(f"<span style='white-space:nowrap'>{html.escape(caption)}</span>") if caption else ""
+    return draw_table(("token", "probability", ""), rows, top, align="lr")
+
+
+def draw_bar(share: float, width_em: float) -> Html:
+    """Return a bar for a share between 0 and 1 of the width."""
+    colour = BAR_COLOUR if share > 0 else MUTED_COLOUR
+    bar = f"<div style='background:{colour};height:1em;width:{share:.1%};min-width:1px'></div>"
+    return Html(f"<div style='width:{width_em}em'>{bar}</div>")
+
+
+class Bars:
+    """Tokens and their probabilities to look at: as bars in HTML, as figures in plain text."""
+
+    def __init__(self, labels: Sequence[str], values: Sequence[float]) -> None:
+        self.labels, self.values = list(labels), list(values)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{value:6.1%}  {label!r}" for label, value in zip(self.labels, self.values, strict=True))
+
+    def _repr_html_(self) -> str:
+        return draw_bars([repr(label)[1:-1] for label in self.labels], self.values)
+
+
+class Picture:
+    """A matplotlib figure as an image with an alternative text. Closing the figure is done here.
+
+    Args:
+        figure: what to show.
+        alt: what it shows, in words, for who cannot see it. It is also what the tests compare.
+    """
+
+    def __init__(self, figure, alt: str) -> None:
+        import matplotlib.pyplot as plt
+        from matplotlib.colors import same_color
+        from matplotlib.text import Text
+
+        self.alt = alt
+        # What is written into the axes after `make_figure` is black by default, which a dark page swallows.
+        for text in figure.findobj(Text):
+            if same_color(text.get_color(), "black"):
+                text.set_color(INK)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+        plt.close(figure)
+        self._png = file.getvalue()
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self._png).decode()
+        return f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
+
+
+def make_figure(width: float = 6.4, height: float = 3.2, **options):
+    """Return `(figure, axes)` of a size in inches, in colours that can be read on a light and on a dark page.
+
+    Further options are those of `matplotlib.pyplot.subplots`.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    coloured = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    style = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
+    style |= dict.fromkeys(coloured, INK) | dict.fromkeys(clear, "none")
+    with plt.rc_context(style):
+        return plt.subplots(figsize=(width, height), **options)
 
 
 def draw_reliability(bins: Sequence[Bin]) -> Picture:
     """Return a reliability chart: the share that is right against the stated confidence, with intervals."""
     x = [one.confidence for one in bins]
     y = [one.accuracy.value for one in bins]
-    below = [one.accuracy.value - one.accuracy.low for one in bins]
-    above = [one.accuracy.high - one.accuracy.value for one in bins]
     figure, axes = make_figure(4.6, 3.6)
-    axes.plot([0, 1], [0, 1], linestyle=":", color="#808080")
-    axes.errorbar(x, y, yerr=[below, above], marker="o", capsize=4)
+    axes.plot([0, 1], [0, 1], linestyle=":", color=INK)
+    axes.errorbar(x, y, yerr=_measure_arms([one.accuracy for one in bins]), marker="o", capsize=4)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the model", ylabel="share that is right")
     told = "; ".join(f"confidence {c:.0%}, right {a:.0%}" for c, a in zip(x, y, strict=True))
     return Picture(figure, f"Reliability chart: {told}. The dotted line is perfect calibration.")
@@ -28,15 +121,8 @@ def draw_reliability(bins: Sequence[Bin]) -> Picture:
 
 def draw_scores(reports: Sequence[Report]) -> Picture:
     """Return the score of each report as a point with its interval, one line per report, in the given order."""
-    scores = [report.score for report in reports]
-    figure, axes = make_figure(6.4, 0.8 + 0.42 * len(reports))
-    for place, score in enumerate(scores):
-        axes.plot([score.low, score.high], [place, place], color=BAR_COLOUR, linewidth=2)
-        axes.plot(score.value, place, marker="o", color=BAR_COLOUR)
-    axes.set(yticks=range(len(reports)), xlim=(0, 1), xlabel="score, with 95 % interval")
-    axes.set_yticklabels([report.name for report in reports])
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
+    figure, axes = _draw_ranges([report.name for report in reports], [report.score for report in reports], "score")
+    axes.set_xlim(0, 1)
     return Picture(figure, "Scores: " + "; ".join(str(report) for report in reports) + ".")
 
 
@@ -45,13 +131,11 @@ def draw_cost(reports: Sequence[Report]) -> Picture:
     figure, axes = make_figure(6.4, 3.6)
     told = []
     for place, report in enumerate(reports):
-        tokens, score = sum_tokens(report), report.score
-        below, above = score.value - score.low, score.high - score.value
-        marker = MARKERS[place % len(MARKERS)]
-        axes.errorbar(tokens, score.value, yerr=[[below], [above]], marker=marker, capsize=4, label=report.name)
+        tokens, score, marker = sum_tokens(report), report.score, MARKERS[place % len(MARKERS)]
+        axes.errorbar(tokens, score.value, yerr=_measure_arms([score]), marker=marker, capsize=4, label=report.name)
         told.append(f"{report.name} {score.value:.0%} at {tokens:.0f} tokens")
-    axes.set(ylim=(0, 1), xlabel="tokens per example", ylabel="score, with 95 % interval")
-    axes.set_xlim(left=0, right=1.1 * max(sum_tokens(report) for report in reports))
+    right = 1.1 * max(sum_tokens(report) for report in reports)
+    axes.set(xlim=(0, right), ylim=(0, 1), xlabel="tokens per example", ylabel="score, with 95 % interval")
     axes.grid(alpha=0.3)
     # Names beside the points would be printed over each other where two prompts are about as long.
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
@@ -59,18 +143,10 @@ def draw_cost(reports: Sequence[Report]) -> Picture:
 
 
 def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -> Picture:
-    """Return the scores of reports against a number that was varied, with intervals.
-
-    Args:
-        values: the number, one per report.
-        reports: in the order of the values.
-        label: what the number is, with its unit.
-    """
+    """Return the score of each report against the value of what was varied; `label` says what that is."""
     scores = [report.score for report in reports]
     figure, axes = make_figure(5.4, 3.4)
-    below = [score.value - score.low for score in scores]
-    above = [score.high - score.value for score in scores]
-    axes.errorbar(values, [score.value for score in scores], yerr=[below, above], marker="o", capsize=4)
+    axes.errorbar(values, [score.value for score in scores], yerr=_measure_arms(scores), marker="o", capsize=4)
     axes.set(ylim=(0, 1), xlabel=label, ylabel="score, with 95 % interval", xticks=list(values))
     axes.grid(alpha=0.3)
     told = "; ".join(f"{value:g}: {score.value:.0%}" for value, score in zip(values, scores, strict=True))
@@ -78,77 +154,161 @@ def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -
 
 
 def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], label: str) -> Picture:
-    """Return numbers with their intervals as points and lines around a mark at 0, in the given order.
-
-    Args:
-        names: what each number belongs to.
-        estimates: one per name.
-        label: what they are, with their unit.
-    """
-    figure, axes = make_figure(6.0, 0.8 + 0.42 * len(names))
-    for place, one in enumerate(estimates):
-        axes.plot([one.low, one.high], [place, place], color=BAR_COLOUR, linewidth=2)
-        axes.plot(one.value, place, marker="o", color=BAR_COLOUR)
-    axes.axvline(0, color="#808080", linewidth=1)
-    axes.set(yticks=range(len(names)), xlabel=f"{label}, with 95 % interval")
-    axes.set_yticklabels(names)
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
+    """Return estimates with their intervals around a mark at 0, one line per name; `label` says what they are."""
+    figure, axes = _draw_ranges(names, estimates, label)
+    axes.axvline(0, color=INK, linewidth=1)
     pairs = zip(names, estimates, strict=True)
     told = "; ".join(f"{name} {one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]" for name, one in pairs)
     return Picture(figure, f"{label}: {told}.")
 
 
-def draw_changes(labels: Sequence[str], changes: Sequence[float], label: str) -> Picture:
-    """Return signed changes as bars to the left and right of 0, one line per label, in the given order.
-
-    Args:
-        labels: what each bar stands for.
-        changes: one per label.
-        label: what the change is, with its unit.
-    """
-    figure, axes = make_figure(5.4, 0.8 + 0.3 * len(labels))
+def draw_changes(names: Sequence[str], changes: Sequence[float], label: str) -> Picture:
+    """Return signed changes as bars to the left and right of 0, one line per name; `label` says what they are."""
+    figure, axes = _make_lines(names, label)
     colours = [BAR_COLOUR if change >= 0 else "#c2571a" for change in changes]
-    axes.barh(range(len(labels)), changes, color=colours)
-    axes.axvline(0, color="#808080", linewidth=1)
-    axes.set(yticks=range(len(labels)), xlabel=label)
-    axes.set_yticklabels(labels)
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
-    told = "; ".join(f"{name} {change:+.2f}" for name, change in zip(labels, changes, strict=True))
+    axes.barh(range(len(names)), changes, color=colours)
+    axes.axvline(0, color=INK, linewidth=1)
+    told = "; ".join(f"{name} {change:+.2f}" for name, change in zip(names, changes, strict=True))
     return Picture(figure, f"{label}: {told}.")
 
 
-class Flips:
-    """The examples on which a candidate and its baseline differ, as a table.
+def draw_curves(
+    curves: Mapping[str, TrainingRun], lines: Mapping[str, float] | None = None, with_train: bool = False
+) -> Picture:
+    """Return the dev loss of each run, and on demand that on the training text, against its steps.
 
-    Args:
-        comparison: of the two.
-        num: most examples of each kind.
+    `lines` are baselines, drawn across: bits per byte on the dev texts of something that is not trained in steps.
     """
+    figure, axes = make_figure(6.4, 3.6)
+    told = []
+    for name, run in curves.items():
+        steps = [look.step for look in run.looks]
+        dev = [look.dev_bits for look in run.looks]
+        (drawn,) = axes.plot(steps, dev, marker="o", markersize=3, label=f"{name}, dev")
+        text = f"{name}, dev: " + ", ".join(f"{value:.2f} at {step}" for step, value in zip(steps, dev, strict=True))
+        if with_train:
+            train = [look.train_bits for look in run.looks]
+            axes.plot(steps, train, linestyle="--", color=drawn.get_color(), label=f"{name}, training text")
+            text += f"; on the training text from {train[0]:.2f} to {train[-1]:.2f}"
+        told.append(text)
+    styles = (":", "-.", "--")
+    for number, (name, value) in enumerate((lines or {}).items()):
+        axes.axhline(value, linestyle=styles[number % len(styles)], color=INK)
+        axes.annotate(name, (axes.get_xlim()[1], value), ha="right", va="bottom", color=INK)
+        told.append(f"{name}: {value:.2f}")
+    axes.set(xlabel="steps", ylabel="bits per byte", xlim=(0, None))
+    axes.legend(frameon=False, labelcolor=INK)
+    return Picture(figure, "Loss curves in bits per byte. " + ". ".join(told) + ".")
 
-    def __init__(self, comparison: Comparison, num: int = 5) -> None:
+
+def draw_power_laws(measured: Mapping[str, tuple[Sequence[float], Sequence[float], PowerLaw]]) -> Picture:
+    """Return one panel for each thing that was made larger: sizes against bits per byte, and the fitted power law.
+
+    Both axes are logarithmic, so that a power law is a straight line.
+    """
+    figure, panels = make_figure(9, 3.2, ncols=len(measured), sharey=True, squeeze=False)
+    everything = [loss for _, losses, _ in measured.values() for loss in losses]
+    heights = np.geomspace(min(everything), max(everything), 3)
+    told = []
+    for axes, (name, (sizes, losses, law)) in zip(panels[0], measured.items(), strict=True):
+        grid = np.geomspace(min(sizes), max(sizes), 50)
+        axes.plot(grid, [law.predict(size) for size in grid], linestyle=":", color=INK)
+        axes.plot(sizes, losses, marker="o", linestyle="none")
+        axes.set(xscale="log", yscale="log", xlabel=name)
+        axes.minorticks_off()
+        ends = [min(sizes), max(sizes)]
+        axes.set_xticks(ends, [f"{end:,.0f}" for end in ends])
+        axes.set_yticks(heights, [f"{height:.2f}" for height in heights])
+        low, high = law.exponent.low, law.exponent.high
+        axes.set_title(f"exponent {law.exponent.value:.2f} [{low:.2f}, {high:.2f}]", fontsize=9, color=INK)
+        points = ", ".join(f"{loss:.2f} at {size:,.0f}" for size, loss in zip(sizes, losses, strict=True))
+        told.append(f"{name}: {points}; {law}")
+    panels[0][0].set_ylabel("bits per byte on test")
+    return Picture(figure, "What more buys, in bits per byte. " + ". ".join(told) + ".")
+
+
+def _make_lines(names: Sequence[str], label: str):
+    """Return a figure and axes with a line for each name, the first one on top, and what is measured below."""
+    figure, axes = make_figure(6.4, 0.8 + 0.36 * len(names))
+    axes.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    return figure, axes
+
+
+def _draw_ranges(names: Sequence[str], estimates: Sequence[Estimate], label: str):
+    """Return a figure and axes with each estimate as a point on its 95 % interval, one line each."""
+    figure, axes = _make_lines(names, f"{label}, with 95 % interval")
+    values = [one.value for one in estimates]
+    axes.errorbar(values, range(len(names)), xerr=_measure_arms(estimates), fmt="o", color=BAR_COLOUR, linewidth=2)
+    return figure, axes
+
+
+def _measure_arms(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Return how far the intervals reach below and above their values, shape (2, n)."""
+    return [[one.value - one.low for one in estimates], [one.high - one.value for one in estimates]]
+
+
+class Flips:
+    """The examples on which a candidate and its baseline differ, as a table of at most `num` of each kind."""
+
+    def __init__(self, comparison: Comparison, num: int) -> None:
         self.comparison, self.num = comparison, num
-
-    def _list_rows(self) -> list[tuple[str, str, str, str, str]]:
-        before = {row.id: row for row in self.comparison.baseline.rows}
-        after = {row.id: row for row in self.comparison.candidate.rows}
-        return [
-            (word, before[name].input, before[name].expected, _tell(before[name]), _tell(after[name]))
-            for word, names in (("gained", self.comparison.gained), ("lost", self.comparison.lost))
-            for name in names[: self.num]
-        ]
 
     def __repr__(self) -> str:
         gained, lost = len(self.comparison.gained), len(self.comparison.lost)
         return f"What flipped: {gained} gained, {lost} lost of {self.comparison.num}"
 
     def _repr_html_(self) -> str:
-        names = (self.comparison.baseline.name, self.comparison.candidate.name)
+        first, second = self.comparison.baseline, self.comparison.candidate
+        before, after = ({row.id: row for row in report.rows} for report in (first, second))
+        rows = []
+        for word, names in (("gained", self.comparison.gained), ("lost", self.comparison.lost)):
+            for name in names[: self.num]:
+                row = before[name]
+                rows.append((word, row.input, row.expected, _tell(row), _tell(after[name])))
         told = f"<div>{html.escape(repr(self))}; at most {self.num} of each are shown.</div>"
-        return told + draw_table(("", "input", "expected", *names), self._list_rows())
+        return told + draw_table(("", "input", "expected", first.name, second.name), rows)
 
 
 def _tell(row: Row) -> str:
     text = row.error or str(row.prediction)
     return text if len(text) <= 160 else text[:160] + " …"
+
+
+class Timeline:
+    """A request's calls over time as a picture and a table, one row a call, indented by depth."""
+
+    def __init__(self, root: Span) -> None:
+        self.root = root
+        self.picture = _draw_spans(root)
+
+    def __repr__(self) -> str:
+        return f"Timeline of “{self.root.name}”: {self.picture.alt}"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for depth, one in self.root.walk():
+            tokens = f"{one.prompt_tokens} + {one.completion_tokens}" if one.prompt_tokens else ""
+            name = Html(f"<div style='padding-left:{1.2 * depth:.1f}em'>{html.escape(one.name)}</div>")
+            times = (f"{one.start_s:.2f}", f"{one.duration_s:.2f}")
+            given, made = (shorten(" ".join(text.split()), 60) for text in (one.input, one.output))
+            rows.append((name, one.kind, *times, tokens, given, f"⚠ {made}" if one.is_error else made))
+        heads = ("call", "kind", "start, s", "seconds", "tokens", "input", "output")
+        return self.picture._repr_html_() + draw_table(heads, rows, f"Timeline of “{self.root.name}”", align="llrrrl")
+
+
+def _draw_spans(root: Span) -> Picture:
+    spans = list(root.walk())
+    names = ["   " * depth + f"{one.name} · {one.kind}" for depth, one in spans]
+    figure, axes = _make_lines(names, "seconds since the request began")
+    told = []
+    for place, (_, one) in enumerate(spans):
+        # A call that took no time still shows as a thin line.
+        width = max(one.duration_s, 0.004 * max(root.duration_s, 1e-9))
+        edge, failed = ("#c03030", ", failed") if one.is_error else ("none", "")
+        colour = SPAN_COLOURS[one.kind]
+        axes.barh(place, width, left=one.start_s, height=0.6, color=colour, edgecolor=edge, linewidth=2)
+        told.append(f"{one.name} ({one.kind}) {one.start_s:.2f} to {one.start_s + one.duration_s:.2f} s{failed}")
+    axes.set_xlim(0, max(1.02 * root.duration_s, 0.01))
+    return Picture(figure, "; ".join(told) + ".")

@@ -1,0 +1,191 @@
+"""Two maps: the course with the learner's progress, and the lifecycle as a ring of stages that link to chapters."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+
+from ...core import Html, draw_table
+from ..exercises import list_exercises
+from ..lifecycle import STAGES, LandscapeTool, Stage, load_tools
+from ..progress import Progress
+from .base import TeachingWidget
+from .pictures import BAR_COLOUR, MUTED_COLOUR
+
+CHAPTERS = (
+    ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
+    ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
+    ("02_what_is_llmops", "What is LLMOps", "What is LLMOps, and what does it take to run it?"),
+    ("03_choosing_an_llm", "Choosing an LLM", "Which model should I use?"),
+    ("04_training_an_llm", "Training an LLM", "What would training my own take?"),
+    ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
+    ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
+    ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),
+    ("08_prompting_specialized", "Specialised prompting", "What can a model do that may calculate and look things up?"),
+    ("09_rag", "RAG", "How does it answer from my documents?"),
+    ("10_experiment_tracking", "Experiment tracking", "What did I try, and which was better?"),
+    ("11_evaluating_llms", "Evaluating LLMs", "Can I trust the number?"),
+    ("12_operating_llms", "Operating LLMs", "How do I keep it running, affordable and safe?"),
+    ("13_capstone", "Capstone", "Can I take an assistant from a plain prompt to a watched release?"),
+)
+TITLES = {name: f"{name[:2]} {title}" for name, title, _ in CHAPTERS}
+CAPSTONE = "13_capstone"
+
+WIDTH, HEIGHT = 680, 440
+BOX_WIDTH, BOX_HEIGHT = 112, 48
+RADIUS_X, RADIUS_Y = 276, 190
+GAP = 5  # pixels between an arrow and its boxes
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CourseMap:
+    """A table of the chapters: question, and how many exercises are solved. Solved ones come from `Progress`."""
+
+    progress: Progress
+
+    def _list_rows(self) -> list[tuple[str, str, int, int]]:
+        done = self.progress.read()
+        exercises = {name: list_exercises(name) for name in TITLES}
+        counts = {name: (sum(one in done for one in ids), len(ids)) for name, ids in exercises.items()}
+        return [(name, question, *counts[name]) for name, _, question in CHAPTERS]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{TITLES[name]}: {solved} of {total} solved" for name, _, solved, total in self._list_rows())
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, question, solved, total in self._list_rows():
+            link = Html(f"<a href='{name}.ipynb'>{html.escape(TITLES[name])}</a>")
+            rows.append((link, question, f"{'●' * solved}{'○' * (total - solved)} {solved} of {total}"))
+        return draw_table(("chapter", "question", "exercises solved"), rows, align="llr")
+
+
+class LifecycleMap(TeachingWidget):
+    """The ring, a button for each stage, and below them the stage that is chosen, with its chapters and tools."""
+
+    def __init__(self) -> None:
+        tools = load_tools()
+        self._tools = {stage.id: [tool for tool in tools if tool.stage == stage.id] for stage in STAGES}
+        self.buttons = ipywidgets.ToggleButtons(
+            options=[(stage.name, stage.id) for stage in STAGES],
+            tooltips=[stage.question for stage in STAGES],
+            style={"button_width": "6em"},
+        )
+        ring = ", ".join(stage.name for stage in STAGES)
+        summary = f"Lifecycle map: {len(STAGES)} stages in a ring, {ring}, and again; {len(tools)} tools."
+        super().__init__([self.buttons, self.view], summary, draw_ring() + self._tabulate(), [self.buttons])
+
+    def _draw(self) -> str:
+        (stage,) = (stage for stage in STAGES if stage.id == self.buttons.value)
+        facts = (
+            ("Question", html.escape(stage.question)),
+            ("It leaves", html.escape(stage.artefact)),
+            ("Without it", html.escape(stage.risk)),
+            ("Chapters", _link_chapters(stage)),
+        )
+        told = "".join(f"<strong>{head}:</strong> {text}<br>" for head, text in facts)
+        name = f"<p role='status'><strong>{html.escape(stage.name)}</strong></p>"
+        return draw_ring(stage) + name + f"<p>{told}</p>" + _tabulate_tools(self._tools[stage.id])
+
+    def _tabulate(self) -> str:
+        rows = []
+        for stage in STAGES:
+            names = ", ".join(tool.tool for tool in self._tools[stage.id])
+            rows.append((stage.name, stage.question, stage.artefact, stage.risk, _link_chapters(stage), names))
+        heads = ("stage", "question", "what it leaves", "without it", "chapters", "tools")
+        return draw_table(heads, rows, "Lifecycle map: the stages in order; after the last comes the first again")
+
+
+def draw_ring(chosen: Stage | None = None) -> str:
+    """Return the stages as a ring in SVG, clockwise from the top; each box links to the main chapter of its stage.
+
+    The links are HTML inside the picture: JupyterLab resolves addresses of links in an output and fails at links that
+    are SVG themselves. The picture proper has the role of an image, and the links stay outside it, since what is
+    inside an image is hidden from a screen reader.
+    """
+    arrows, boxes, labels = [], [], []
+    for number, stage in enumerate(STAGES):
+        x, y = _place(number)
+        frame = f'x="{x - BOX_WIDTH / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
+        opacity, width = (0.35, 3) if stage is chosen else (0.12, 1)
+        arrows.append(_draw_arrow((x, y), _place(number + 1)))
+        boxes.append(
+            f'<rect {frame} rx="8" fill="{BAR_COLOUR}" fill-opacity="{opacity}" stroke="{BAR_COLOUR}" '
+            f'stroke-width="{width}"/>'
+        )
+        labels.append(f"<foreignObject {frame}>{_write_link(stage.chapters[0], stage.name)}</foreignObject>")
+    middle = (
+        f'<foreignObject x="{WIDTH / 2 - 90:g}" y="{HEIGHT / 2 - 24:g}" width="180" height="48">'
+        f"{_write_link(CAPSTONE, 'The whole loop')}</foreignObject>"
+    )
+    order = ", ".join(html.escape(stage.name) for stage in STAGES)
+    mark = f" {html.escape(chosen.name)} is marked." if chosen else ""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'style="max-width:100%;min-width:600px;height:auto">'
+        f'<g role="img"><title>The lifecycle of an LLM application</title>: '
+        f"<desc>A ring of {len(STAGES)} stages, clockwise: {order}; from the last an arrow leads to the first.{mark}"
+        f"</desc>{''.join(arrows)}{''.join(boxes)}</g>{''.join(labels)}{middle}</svg>"
+    )
+
+
+def _place(number: int) -> Point:
+    """Return the middle of a box on the ring; after the last comes the first again."""
+    angle = 2 * math.pi * number / len(STAGES) - math.pi / 2
+    return WIDTH / 2 + RADIUS_X * math.cos(angle), HEIGHT / 2 + RADIUS_Y * math.sin(angle)
+
+
+def _draw_arrow(start: Point, end: Point) -> str:
+    """Return an arrow between two boxes, from edge to edge."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(dx, dy)
+    across, down = abs(dx) / (BOX_WIDTH / 2), abs(dy) / (BOX_HEIGHT / 2)
+    edge = 1 / max(across, down) + GAP / length  # as a share of the way
+    x1, y1 = start[0] + edge * dx, start[1] + edge * dy
+    x2, y2 = end[0] - edge * dx, end[1] - edge * dy
+    ux, uy = dx / length, dy / length
+    head = f"{x2:.1f},{y2:.1f} " + " ".join(
+        f"{x2 - 9 * ux + side * 5 * uy:.1f},{y2 - 9 * uy - side * 5 * ux:.1f}" for side in (1, -1)
+    )
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2 - 8 * ux:.1f}" y2="{y2 - 8 * uy:.1f}" stroke="{MUTED_COLOUR}" '
+        f'stroke-width="2"/><polygon points="{head}" fill="{MUTED_COLOUR}"/>'
+    )
+
+
+def _write_link(chapter: str, name: str) -> str:
+    style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center"
+    style += ";color:inherit;text-decoration:underline"
+    return (
+        f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{html.escape(chapter)}.ipynb" target="_blank" '
+        f'rel="noopener" style="{style}"><strong>{html.escape(name)}</strong><br/>'
+        f"chapter {html.escape(chapter[:2])}</a></div>"
+    )
+
+
+def _link_chapters(stage: Stage) -> Html:
+    return Html(", ".join(_link(f"{name}.ipynb", TITLES[name]) for name in stage.chapters))
+
+
+def _link(address: str, text: str) -> Html:
+    return Html(f"<a href='{html.escape(address)}' target='_blank' rel='noopener'>{html.escape(text)}</a>")
+
+
+def _tabulate_tools(tools: Sequence[LandscapeTool]) -> str:
+    rows = []
+    for tool in tools:
+        account = _keep_whole("needed" if tool.needs_account else "not needed")
+        here = _keep_whole(f"chapter {tool.used_here}") if tool.used_here else "—"
+        looked_up = _keep_whole(tool.looked_up.isoformat())
+        rows.append((_link(tool.source, tool.tool), tool.kind, tool.licence, account, tool.what, here, looked_up))
+    heads = ("tool", "kind", "licence", "account", "what it does", "here", "looked up")
+    return draw_table(heads, rows, f"{len(tools)} tools; some of them serve other stages too")
+
+
+def _keep_whole(text: str) -> Html:
+    return Html(f"<span style='white-space:nowrap'>{html.escape(text)}</span>")

@@ -1,0 +1,191 @@
+"""Claims about the dashboards of runs, of a stream and of the capstone: the choice is what is shown and compared."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from capstone_evidence import make_evidence, make_runs
+from widget_views import (
+    CAREFUL,
+    make_board,
+    make_grid,
+    make_monitor_dashboard,
+    make_requests,
+    make_run,
+    make_runs_dashboard,
+    press,
+    read_bundle,
+    read_rows,
+)
+
+from llmops_utils.course import CapstoneBoard, RunDashboard
+from llmops_utils.course.widgets.dashboards import MAX_FLIPS
+from llmops_utils.evaluation import compare
+from llmops_utils.operations import AlertRule, Monitor
+from llmops_utils.tracking import Run
+
+# --- runs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs():
+    return make_grid()
+
+
+@pytest.fixture
+def dashboard(runs):
+    return make_runs_dashboard(runs)
+
+
+def list_names(dashboard):
+    return [row[1] for row in read_rows(dashboard.view.value)]
+
+
+def test_the_static_view_holds_table_picture_parameters_prompt_and_flips(runs, dashboard):
+    data = read_bundle(dashboard)
+    rows, html = read_rows(data["text/html"]), data["text/html"]
+    assert data["text/plain"] == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
+    assert rows[2] == ["3", "eight", "8", "83% [55%, 95%]", "240", "2.00"]
+    assert 'alt="Score against price: 1 zero: 8% at 32 tokens; 2 four: 25% at 122 tokens; 3 eight: 83%' in html
+    assert "From “zero” to “eight”" in html
+    assert "shots 0 → 8" in html
+    assert ">intent carefully.</ins>" in html
+    assert f"{compare(runs[0].report, runs[2].report)}." in html
+    assert "What flipped: 10 gained, 1 lost of 12" in html
+    assert [[row[0] for row in rows].count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
+
+
+def test_parameters_that_are_texts_stand_left_and_numbers_right(runs):
+    html = RunDashboard(runs, ["model", "shots"], ["score"], ("zero", "four")).static_html
+    assert "<th scope='col' style='text-align:left'>model</th><th scope='col'>shots</th>" in html
+    assert "<td style='text-align:left'>tiny</td><td>0</td>" in html
+
+
+def test_the_filter_keeps_the_runs_that_hold_all_words(dashboard):
+    everything = ["zero", "four", "eight"]
+    expected = {"": everything, "shots=8": ["eight"], "shots=80": [], "four": ["four"], "unknown=1": []}
+    expected |= {"TINY shots=4": ["four"], "tiny": everything}
+    wrong = []
+    for words, names in expected.items():
+        dashboard.filter.value = words
+        if list_names(dashboard) != names or ("No run passes" in dashboard.view.value) != (names == []):
+            wrong.append(words)
+    assert wrong == []
+
+
+def test_runs_are_sorted_by_any_column_in_both_directions_and_those_without_the_value_come_last(runs):
+    bare = replace(runs[0], name="bare", metrics={}, parameters={})
+    runs[0].parameters["shots"] = "none"
+    dashboard = make_runs_dashboard([bare, *runs])
+    for column, upwards in (("score", ["zero", "four", "eight"]), ("shots", ["four", "eight", "zero"])):
+        dashboard.sort.value = column  # numbers before texts
+        dashboard.descending.value = True
+        assert list_names(dashboard) == [*upwards[::-1], "bare"]
+        dashboard.descending.value = False
+        assert list_names(dashboard) == [*upwards, "bare"]
+
+
+def test_choosing_two_runs_shows_what_lies_between_them(dashboard):
+    dashboard.before.value, dashboard.after.value = "four", "zero"
+    told = dashboard.between.value
+    assert "From “four” to “zero”" in told
+    assert "The prompt is the same." in told
+    assert "What flipped: 0 gained, 2 lost of 12" in told
+    dashboard.after.value = "four"
+    assert "All parameters are the same." in dashboard.between.value
+
+
+def test_runs_on_other_examples_are_not_compared_and_it_says_so(runs):
+    short = make_run("short", 2, {0}, CAREFUL, num=5)
+    assert "were not run on the same examples" in make_runs_dashboard([runs[0], short]).static_html
+
+
+def test_runs_without_prompt_report_or_score_are_shown_all_the_same():
+    bare = Run("k", "bare", "p", 0, 1.0, (), False, {"a": 1}, {"loss": 0.5}, {}, (), {}, None)
+    dashboard = RunDashboard([bare], ["a"], ["loss", "score"], ("bare", "bare"))
+    assert read_rows(dashboard.static_html) == [["1", "bare", "1", "0.50", ""]]
+    assert "Not both runs hold their prompt." in dashboard.static_html
+    assert "Not both runs hold their report." in dashboard.static_html
+    assert dashboard.summary == "Run dashboard: 1 runs; none has a score."
+
+
+# --- the stream ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def monitor():
+    return Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
+
+
+@pytest.fixture
+def watched(monitor):
+    return make_monitor_dashboard(monitor)
+
+
+def test_the_static_view_is_a_table_with_a_row_for_each_incident_and_stands_below_the_controls_too(watched):
+    data = read_bundle(watched)
+    rows = read_rows(data["text/html"])
+    assert [row[:2] for row in rows] == [
+        ["quiet", "no alarm"],
+        ["slow", "alarm after 20 requests (latency p50 (s), latency p95 (s))"],
+    ]
+    assert "quiet: no alarm; slow: alarm after 20 requests (latency p50 (s), latency p95 (s))" in data["text/plain"]
+    watched.menu.value = "slow"
+    assert watched.static_html in watched.children[-1].value
+
+
+def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too(watched):
+    assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in watched.view.value
+    watched.menu.value = "slow"
+    assert "<strong>slow</strong>: alarm after 20 requests" in watched.view.value
+    assert 'aria-label="10 windows, 4 of them with an alarm"' in watched.view.value
+    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', watched.view.value)
+    assert len(places) == 4 + 4  # windows 7 to 10, both latencies
+    assert all(0 <= float(x) <= 240 and 0 <= float(y) <= 44 for x, y in places)
+
+
+def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor):
+    limits = dict(monitor.limits)
+    watched.menu.value = "slow"
+    for num, delay in ((1, 10), (4, 40)):
+        watched.in_a_row.value = num
+        assert f"alarm after {delay} requests" in watched.view.value
+    assert watched.quantile.label == "99.0%"
+    watched.quantile.value = 0.9
+    assert f"<td>{monitor.place_limits(AlertRule(0.9, 4))['latency p95 (s)']:.3g}</td>" in watched.view.value
+    assert monitor.rule == AlertRule(0.99, 2)
+    assert monitor.limits == pytest.approx(limits, nan_ok=True)
+
+
+# --- the capstone --------------------------------------------------------------------------------------------
+
+
+def test_the_board_has_a_row_for_each_criterion_and_the_first_open_one_is_next(tmp_path):
+    data = read_bundle(make_board(tmp_path))
+    states = [row[0] for row in read_rows(data["text/html"])]
+    assert [states.count(state) for state in ("● done", "○ open ◀ next", "○ open")] == [3, 1, 7]
+    assert read_rows(data["text/html"])[states.index("○ open ◀ next")][1] == "order"
+    assert data["text/plain"] == (
+        "Capstone dashboard: 3 of 11 criteria done, 20 of 100 points; next, order: Choose on dev first, then run 13.6."
+    )
+
+
+def test_the_menu_explains_one_criterion(tmp_path):
+    board = make_board(tmp_path)
+    board.menu.value = "gate"
+    assert "<strong>Found:</strong> not both prompts were measured" in board.detail.value
+    assert "<strong>Next:</strong> Run the gate (13.6)." in board.detail.value
+    board.menu.value = "baseline"
+    assert "Nothing: all its points are reached." in board.detail.value
+
+
+def test_reading_again_follows_the_work(tmp_path):
+    evidence = [make_evidence(tmp_path, runs=make_runs()[:2], release=None, watch=None)]
+    board = CapstoneBoard(lambda: evidence[-1])
+    board.menu.value = "gate"
+    evidence.append(make_evidence(tmp_path))
+    assert "3 of 11" in board.summary
+    press(board, "Read again")
+    assert board.summary == "Capstone dashboard: 11 of 11 criteria done, 100 of 100 points; nothing is missing"
+    assert [sign for sign in ("○ open", "◀") if sign in board.view.value + board.static_html] == []
+    assert "not both prompts were measured" not in board.detail.value

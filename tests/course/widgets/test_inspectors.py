@@ -1,0 +1,265 @@
+"""Claims about the inspectors of chains, traces and retrieval: step by step, judged, and friendly without a recording."""
+
+import pytest
+from widget_views import (
+    ESCAPED,
+    EVIL,
+    GOLD,
+    LOCKER,
+    OWNER,
+    PROBLEMS,
+    CountingModel,
+    answer_directly,
+    make_chain,
+    make_inspector,
+    make_reply,
+    make_retrieval,
+    press,
+    read_bundle,
+    read_rows,
+)
+
+from llmops_utils.agents import Trace
+from llmops_utils.core import DataError, ProviderError, RecordingMissing
+from llmops_utils.course import TraceInspector
+from llmops_utils.course.widgets.inspectors import OWN
+from llmops_utils.datasets import Task
+from llmops_utils.evaluation import Answer
+
+# --- chains --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain():
+    return make_chain()
+
+
+def read_step(chain):
+    """Return what the view says about one step, by name."""
+    return dict(read_rows(chain.view.value))
+
+
+def test_the_static_view_has_a_table_per_problem_with_a_row_per_call(chain):
+    data = read_bundle(chain)
+    rows = read_rows(data["text/html"])
+    assert data["text/html"].count("<table>") == 2
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("direct", "answer", "right"),
+        ("two prompts", "expression", ""),
+        ("two prompts", "result", "wrong"),
+        ("direct", "answer", "wrong"),
+        ("two prompts", "expression", ""),
+        ("two prompts", "result", "wrong"),
+    ]
+    assert rows[2][2:6] == ["2 * 7", "13 … (cut off)", "13", "31 + 2"]
+    assert data["text/plain"] == ("Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right.")
+
+
+def test_it_begins_with_the_first_problem_and_way(chain):
+    assert "<b>A shop has 2 boxes of 7 lids.</b> Expected: 14" in chain.view.value
+    assert (read_step(chain)["step"], read_step(chain)["result"]) == ("1 of 1: answer", "right")
+    assert [press(chain, name).disabled for name in ("Back", "Next step")] == [True, True]
+
+
+def test_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
+    chain.way.value = "two prompts"
+    assert read_step(chain)["step"] == "1 of 2: expression"
+    assert read_step(chain)["result"] == "shown with the last step"
+    for _ in range(2):
+        assert press(chain, "Next step").disabled
+        assert read_step(chain) == {
+            "way": "two prompts",
+            "step": "2 of 2: result",
+            "end of the prompt": "2 * 7",
+            "reply": "13 … (cut off)",
+            "answer read": "13",
+            "tokens read + written": "31 + 2",
+            "result": "wrong",
+        }
+    for _ in range(2):
+        press(chain, "Back")
+        assert read_step(chain)["step"] == "1 of 2: expression"
+    press(chain, "Next step")
+    chain.problem.value = "p-2"
+    assert read_step(chain)["step"] == "1 of 2: expression"
+    assert "9 cups cost" in chain.view.value
+
+
+def test_a_problem_of_ones_own_is_solved_and_not_judged(chain):
+    assert chain.own.layout.display == "none"
+    chain.problem.value = ""
+    assert (OWN, "") in chain.problem.options
+    assert (chain.own.layout.display, chain.problem.layout.display) == (None, None)
+    assert "Write a problem above and press Enter." in chain.view.value
+    chain.own.value = "3 lids and 4 lids?"
+    assert read_step(chain)["end of the prompt"] == "3 lids and 4 lids?"
+    assert read_step(chain)["result"] == "not known"
+    assert "Expected" not in chain.view.value
+
+
+def test_what_was_not_recorded_is_said_in_a_friendly_line():
+    def miss(question):
+        raise RecordingMissing("There is no recording.", "Run it live.")
+
+    chain = make_chain(direct=answer_directly, other=miss)
+    assert read_rows(chain.static_html)[1][:4] == ["other", "", "", chain.unrecorded]
+    chain.way.value = "other"
+    assert f"<p role='status'>{chain.unrecorded}</p>" in chain.view.value
+    chain.way.value = "direct"
+    assert read_step(chain)["result"] == "right"
+
+
+def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_no_markup():
+    asked = []
+
+    def answer(question):
+        asked.append(question)
+        return Answer(1, (make_reply(EVIL + 300 * "x"),), [{"step": EVIL, "prompt": EVIL, "answer": EVIL}])
+
+    chain = make_chain(long=answer)
+    assert chain.static_html.count("x" * 100) == 2
+    assert "x" * 201 not in chain.static_html
+    assert "x" * 300 in chain.view.value
+    assert "<script" not in chain.static_html + chain.view.value
+    for name in ("p-2", "p-1"):
+        chain.problem.value = name
+    assert asked == [problem.input for problem in PROBLEMS]  # each is asked once
+
+
+# --- traces --------------------------------------------------------------------------------------------------
+
+BUTTONS = ("To the start", "Back", "Forward", "To the end")
+
+
+@pytest.fixture
+def inspector():
+    return make_inspector()
+
+
+def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict(inspector):
+    shown = []
+    for _ in range(4):
+        view = inspector.view.value
+        shown.append([text in view for text in ("PW-30287?", "It is an order.", "I add up.", "149.70", "✓ right")])
+        press(inspector, "Forward")
+    assert shown == [[True, num >= 1, num >= 2, num >= 3, num >= 3] for num in range(4)]
+    assert "<b>Tools:</b> ✓ as expected" in inspector.view.value
+    press(inspector, "Back")
+    assert "step 2 of 2" in inspector.view.value
+    assert "✓ right" not in inspector.view.value
+
+
+def test_buttons_that_lead_nowhere_are_disabled(inspector):
+    for name, expected in (("To the end", [False, False, True, True]), ("To the start", [True, True, False, False])):
+        press(inspector, name)
+        buttons = inspector.children[1].children
+        assert [button.description for button in buttons] == list(BUTTONS)
+        assert [button.disabled for button in buttons] == expected
+
+
+def test_another_question_begins_at_its_start_and_is_wrong_by_answer_and_by_tools(inspector):
+    inspector.go_to(2)
+    inspector.menu.value = 1
+    assert "step 0 of 3" in inspector.view.value
+    inspector.go_to(99)
+    assert "✗ wrong, expected Nuvia 1.5 · <b>Tools:</b> ✗ expected find_order</div>" in inspector.view.value
+    assert [title for title, _ in inspector.menu.options] == [
+        "1. ✓ What is the value of PW-30287?",
+        "2. ✗ Which model is it?",
+    ]
+
+
+def test_without_a_kernel_a_table_of_all_traces_is_shown(inspector):
+    data = read_bundle(inspector)
+    assert data["text/plain"] == "Trace inspector: 2 questions, 1 answers right, 1 with the expected tools."
+    used = "find_order → calculate"
+    assert read_rows(data["text/html"])[-2:] == [
+        ["What is the value of PW-30287?", used, used, "149.70", "✓ 149.7"],
+        ["Which model is it?", "find_order → find_order → find_order", "find_order", "None", "✗ Nuvia 1.5"],
+    ]
+
+
+def test_a_trace_without_steps_goes_from_the_question_to_the_answer():
+    task = Task(id="a", split="dev", kind="order", question="Which?", answer="none", tools=())
+    inspector = TraceInspector([Trace("Which?", "none", (), "finished")], [task])
+    press(inspector, "Forward")
+    assert "✓ as expected" in inspector.view.value
+    for traces, tasks in (([], []), ([Trace("What?", "none", (), "finished")], [task])):
+        with pytest.raises(DataError, match="do not belong together"):
+            TraceInspector(traces, tasks)
+
+
+# --- retrieval -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model():
+    return CountingModel()
+
+
+@pytest.fixture
+def retrieval(model):
+    return make_retrieval(model)
+
+
+def search(retrieval, question):
+    retrieval.field.value = question
+    press(retrieval, "Search")
+
+
+def test_the_static_view_has_ranks_and_a_prompt_for_each_ready_question(retrieval):
+    data = read_bundle(retrieval)
+    rows = read_rows(data["text/html"])
+    assert [row[0] for row in rows] == 2 * ["1", "2", "3", "4", "5"]
+    assert rows[0][1:] == 2 * ["lockers (1.000) ◀"]
+    assert rows[1][1:] == 2 * ["people (0.500)"]
+    assert rows[2][1:] == 2 * [""]  # a search that finds fewer leaves its places empty
+    assert data["text/html"].count("The assembled prompt: ") == 2
+    assert data["text/plain"].startswith("Retrieval inspector: the first 5 hits of dense, fused for 2 questions")
+
+
+def test_the_gold_passage_is_marked_and_nothing_else(retrieval):
+    assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
+    assert retrieval.view.value.count("<mark>") == 1
+    retrieval.menu.value = OWNER
+    assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
+    assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
+
+
+def test_the_prompt_holds_the_first_hits_of_the_last_search_and_its_tokens(retrieval):
+    prompt = retrieval.view.value.partition("<details>")[2]
+    texts = [GOLD, "The owner says", LOCKER]
+    assert [text for text in texts if text not in prompt] == []
+    num_words = len(prompt.partition("user: ")[2].partition("</pre>")[0].split())
+    assert f"The assembled prompt: {num_words} tokens" in prompt
+
+
+def test_an_own_question_is_searched_and_is_no_markup(retrieval):
+    search(retrieval, f"Is the owner {EVIL}?")
+    assert f"<strong>Is the owner {ESCAPED}?</strong>" in retrieval.view.value
+    assert "<strong>[1] people</strong>" in retrieval.view.value
+    assert "<script" not in retrieval.view.value
+
+
+def test_what_cannot_be_searched_is_told_and_the_view_stays(retrieval, model):
+    before = retrieval.view.value
+    for question, fault, told in (
+        ("", None, "nothing to look for"),
+        ("   ", None, "nothing to look for"),
+        ("Something new?", RecordingMissing("no such recording", "record it"), "not among the recordings"),
+        ("Something new?", ProviderError(EVIL, "Try again."), ESCAPED),
+    ):
+        model.fault = fault
+        search(retrieval, question)
+        assert told in retrieval.message.value
+        assert retrieval.view.value == before
+    model.fault = None
+    retrieval.menu.value = OWNER
+    assert retrieval.message.value == ""
+    assert OWNER in retrieval.view.value
+
+
+def test_the_view_keeps_the_words_of_passages_and_prompt_whole(retrieval):
+    view = retrieval.view.value
+    assert view.count("<pre style='word-break:normal;") == view.count("<pre") == 3  # two passages and the prompt
+    assert "word-break" not in retrieval.static_html

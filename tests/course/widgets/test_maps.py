@@ -1,0 +1,190 @@
+"""Claims about the two maps: every chapter and stage is there, links lead to notebooks, the choice is what is shown."""
+
+import math
+import re
+from html import escape, unescape
+from xml.etree import ElementTree
+
+import pytest
+from widget_views import find_open_tag, read_bundle, read_rows
+
+from llmops_utils.core import NOTEBOOKS
+from llmops_utils.course import STAGES, CourseMap, LifecycleMap, Progress, load_tools
+from llmops_utils.course.exercises import list_exercises
+from llmops_utils.course.widgets.maps import BOX_HEIGHT, BOX_WIDTH, CHAPTERS, HEIGHT, TITLES, WIDTH, draw_ring
+
+SVG = "{http://www.w3.org/2000/svg}"
+XHTML = "{http://www.w3.org/1999/xhtml}"
+
+
+# --- the course ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def progress(tmp_path):
+    return Progress(tmp_path / "progress.json")
+
+
+def test_every_notebook_stands_in_the_map_with_its_title_question_and_link(progress):
+    assert [name for name, _, _ in CHAPTERS] == sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    html = CourseMap(progress)._repr_html_()
+    assert re.findall(r"<a href='([^']+)'>", html) == [f"{name}.ipynb" for name, _, _ in CHAPTERS]
+    assert [row[:2] for row in read_rows(html)] == [[f"{name[:2]} {title}", told] for name, title, told in CHAPTERS]
+    assert find_open_tag(html) is None
+
+
+def test_the_map_counts_what_is_solved_and_follows_progress(progress):
+    course_map = CourseMap(progress)
+    assert repr(course_map).splitlines()[0] == "00 Start here: 0 of 4 solved"
+    assert len(repr(course_map).splitlines()) == len(CHAPTERS)
+    for id in ("00.1", "00.quiz", "01.2", "77.1"):
+        progress.mark_done(id)
+    assert repr(course_map).splitlines()[:2] == ["00 Start here: 2 of 4 solved", "01 LLM basics: 1 of 4 solved"]
+    assert [row[2] for row in read_rows(course_map._repr_html_())][:2] == ["●●○○ 2 of 4", "●○○○ 1 of 4"]
+    for id in list_exercises("00_start_here"):
+        progress.mark_done(id)
+    assert "<td>●●●● 4 of 4</td>" in course_map._repr_html_()
+    progress.reset()
+    assert "●" not in course_map._repr_html_()
+
+
+# --- the ring ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return ElementTree.fromstring(draw_ring())
+
+
+def list_boxes(picture):
+    names = ("x", "y", "width", "height")
+    return [tuple(float(rect.get(name)) for name in names) for rect in picture.iter(f"{SVG}rect")]
+
+
+def test_the_image_has_a_title_and_a_description_and_the_links_stand_outside_it(picture):
+    """Inside an image a screen reader finds no link, and JupyterLab fails at links that are elements of SVG."""
+    [image] = [part for part in picture.iter() if part.get("role") == "img"]
+    assert image.find(f"{SVG}title").text == "The lifecycle of an LLM application"
+    told = image.find(f"{SVG}desc").text
+    places = [told.index(stage.name) for stage in STAGES]
+    assert places == sorted(places)
+    assert "ring of 10 stages" in told
+    assert list(image.iter(f"{XHTML}a")) == list(picture.iter(f"{SVG}a")) == []
+
+
+def test_every_stage_is_a_link_to_the_main_chapter_that_teaches_it(picture):
+    links = [(link.get("href"), link.find(f"{XHTML}strong").text) for link in picture.iter(f"{XHTML}a")]
+    assert links[:-1] == [(f"{stage.chapters[0]}.ipynb", stage.name) for stage in STAGES]
+    assert links[-1] == ("13_capstone.ipynb", "The whole loop")
+
+
+def test_the_boxes_go_round_clockwise_from_the_top_inside_the_picture_and_do_not_touch(picture):
+    boxes = list_boxes(picture)
+    turned = []
+    for x, y, width, height in boxes:
+        assert 2 <= x <= WIDTH - 2 - width
+        assert 2 <= y <= HEIGHT - 2 - height
+        angle = math.atan2(y + height / 2 - HEIGHT / 2, x + width / 2 - WIDTH / 2) + math.pi / 2
+        turned.append(angle % (2 * math.pi))
+    assert len(boxes) == 10
+    assert turned[0] == pytest.approx(0, abs=1e-3)
+    assert turned == sorted(turned)
+    for place, one in enumerate(boxes):
+        for other in boxes[place + 1 :]:
+            assert abs(one[0] - other[0]) > BOX_WIDTH or abs(one[1] - other[1]) > BOX_HEIGHT
+
+
+def test_an_arrow_leads_from_each_stage_to_the_next_and_ends_outside_the_boxes(picture):
+    boxes = list_boxes(picture)
+    middles = [(x + width / 2, y + height / 2) for x, y, width, height in boxes]
+    lines, heads = list(picture.iter(f"{SVG}line")), list(picture.iter(f"{SVG}polygon"))
+    assert len(lines) == len(heads) == 10
+    for number, (line, head) in enumerate(zip(lines, heads, strict=True)):
+        start = float(line.get("x1")), float(line.get("y1"))
+        points = [tuple(map(float, point.split(","))) for point in head.get("points").split()]
+        nearest = [min(middles, key=lambda middle: math.dist(middle, end)) for end in (start, points[0])]
+        assert nearest == [middles[number], middles[(number + 1) % 10]]
+        for x, y, width, height in boxes:
+            assert not any(x <= across <= x + width and y <= down <= y + height for across, down in points)
+
+
+def test_texts_are_at_least_12_pixels_at_the_smallest_width_and_colours_are_mid_tones_or_that_of_the_text():
+    svg = draw_ring(STAGES[0])
+    smallest = min(float(size) for size in re.findall(r"font:([\d.]+)px", svg))
+    least_width = float(re.search(r"min-width:(\d+)px", svg)[1])
+    assert smallest * least_width / WIDTH >= 12
+    assert set(re.findall(r'(?<!-)(?:fill|stroke)="([^"]+)"', svg)) <= {"#3b7dd8", "#9aa0a6"}
+    assert set(re.findall(r"[;\"]color:(\w+)", svg)) == {"inherit"}
+
+
+def test_the_chosen_box_is_marked_and_no_other_also_in_words():
+    svg = draw_ring(STAGES[5])
+    widths = [rect.get("stroke-width") for rect in ElementTree.fromstring(svg).iter(f"{SVG}rect")]
+    assert [place for place, width in enumerate(widths) if width == "3"] == [5]
+    assert "Track is marked." in svg
+    assert "is marked" not in draw_ring()
+
+
+def test_a_picture_holds_no_id_that_could_stand_twice_on_a_page():
+    assert re.search(r"\s(id|on\w+)=", draw_ring(STAGES[0])) is None
+
+
+# --- the lifecycle -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown():
+    return LifecycleMap()
+
+
+def test_the_static_view_is_the_picture_and_a_table_of_all_stages_with_their_chapters_and_tools(shown):
+    data = read_bundle(shown)
+    assert data["text/html"].startswith(draw_ring())
+    expected, links = [], []
+    for stage in STAGES:
+        tools = ", ".join(tool.tool for tool in load_tools() if tool.stage == stage.id)
+        chapters = ", ".join(TITLES[name] for name in stage.chapters)
+        expected.append([stage.name, stage.question, stage.artefact, stage.risk, chapters, tools])
+        links += [f"{name}.ipynb" for name in stage.chapters]
+    assert read_rows(data["text/html"]) == expected
+    assert re.findall(r"<a href='([^']+)'", data["text/html"].partition("<table>")[2]) == links
+    assert data["text/plain"].startswith("Lifecycle map: 10 stages in a ring, Data, Choose, Prompt, Retrieve, Evaluate")
+    assert data["text/plain"].endswith(f"{len(load_tools())} tools.")
+
+
+def test_there_is_a_button_for_each_stage_in_order_with_its_question(shown):
+    assert list(shown.buttons.options) == [(stage.name, stage.id) for stage in STAGES]
+    assert list(shown.buttons.tooltips) == [stage.question for stage in STAGES]
+    assert shown.buttons.value == "data"
+
+
+def test_choosing_a_stage_shows_what_there_is_to_say_about_it_and_its_tools(shown):
+    wrong = []
+    for stage in STAGES:
+        shown.buttons.value = stage.id
+        told = shown.view.value.partition("<p role='status'>")[2]
+        facts = [f"</strong> {escape(text)}<br>" for text in (stage.question, stage.artefact, stage.risk)]
+        links = re.findall(r"<a href='([^']+\.ipynb)'", told)
+        tools = [[tool.tool, tool.kind, tool.licence] for tool in load_tools() if tool.stage == stage.id]
+        is_right = (
+            told.startswith(f"<strong>{stage.name}</strong></p>")
+            and all(fact in told for fact in facts)
+            and links == [f"{name}.ipynb" for name in stage.chapters]
+            and [row[:3] for row in read_rows(told)] == tools
+            and f"{len(tools)} tools; some" in told
+            and f"{stage.name} is marked." in shown.view.value
+        )
+        wrong += [] if is_right else [stage.id]
+    assert wrong == []
+
+
+def test_a_row_of_a_tool_tells_account_purpose_chapter_and_day_and_links_its_source(shown):
+    for stage in STAGES:
+        shown.buttons.value = stage.id
+        for tool, row in zip(
+            [one for one in load_tools() if one.stage == stage.id], read_rows(shown.view.value), strict=True
+        ):
+            account = "needed" if tool.needs_account else "not needed"
+            here = f"chapter {tool.used_here}" if tool.used_here else "—"
+            assert row[3:] == [account, tool.what, here, tool.looked_up.isoformat()]
+            assert f"<a href='{tool.source}' target='_blank' rel='noopener'>" in unescape(shown.view.value)

@@ -1,0 +1,298 @@
+"""Claims about the choosers and explorers of models: what they show follows the controls, and no key is shown."""
+
+from html import unescape
+
+import pandas as pd
+import pytest
+from widget_views import (
+    ESCAPED,
+    EVIL,
+    LEFT,
+    FakeTokens,
+    make_explorer,
+    make_scorecard,
+    make_table,
+    press,
+    read_bars,
+    read_bundle,
+    read_rows,
+    read_views,
+)
+
+from llmops_utils.core import DataError, load_settings, read_environment
+from llmops_utils.core.errors import BudgetExceeded, KeyMalformed
+from llmops_utils.course import ModelScorecard, ProviderChooser, TableExplorer
+from llmops_utils.course.widgets.models import MODES
+from llmops_utils.models import find_key, load_catalog
+
+KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
+PROVIDERS = load_catalog().providers
+PROMPT = "The kettle is"
+
+
+# --- the provider chooser ------------------------------------------------------------------------------------
+
+
+def choose(provider, mode):
+    chooser = ProviderChooser()
+    chooser.provider.value, chooser.mode.value = provider, mode
+    return chooser
+
+
+def expect_lines(entry, mode):
+    lines = [f"LLMOPS_MODE={mode}", f"LLMOPS_PROVIDER={entry.id}"]
+    if entry.id == "custom":
+        lines += ["LLMOPS_BASE_URL=http://127.0.0.1:8000/v1", "LLMOPS_MODEL=the name of the model there"]
+    elif entry.id != "embedded":
+        lines += [f"LLMOPS_MODEL={entry.default_model}"]
+    return lines + ([f"{entry.key_variable}=(your key)"] if entry.key_variable and mode != "replay" else [])
+
+
+def test_the_lines_name_mode_provider_model_and_key_and_never_the_key_itself(monkeypatch):
+    monkeypatch.setenv("LLMOPS_API_KEY", KEY)
+    for entry in PROVIDERS.values():
+        if entry.key_variable:
+            monkeypatch.setenv(entry.key_variable, KEY)
+    wrong, shown = [], ""
+    for entry in PROVIDERS.values():
+        for mode in MODES:
+            chooser = choose(entry.id, mode)
+            shown += str(chooser.make_lines()) + read_views(chooser) + str(read_bundle(chooser)) + repr(chooser)
+            is_shown = "\n".join(chooser.make_lines()) in unescape(chooser.view.value)
+            if chooser.make_lines() != expect_lines(entry, mode) or not is_shown:
+                wrong.append((entry.id, mode))
+    assert wrong == []
+    assert [part for part in (KEY, KEY[3:9]) if part in shown] == []
+
+
+def test_the_lines_are_settings_that_load(monkeypatch):
+    wrong = []
+    for provider in PROVIDERS:
+        for mode in MODES:
+            with monkeypatch.context() as patch:
+                for line in choose(provider, mode).make_lines():
+                    name, _, value = line.partition("=")
+                    if name.startswith("LLMOPS_"):
+                        patch.setenv(name, value)
+                settings = load_settings()
+                if (settings.mode, settings.provider) != (mode, provider):
+                    wrong.append((provider, mode))
+    assert wrong == []
+
+
+def test_a_place_holder_that_stayed_is_refused_as_a_key(monkeypatch):
+    name, _, value = choose("openai", "live").make_lines()[-1].partition("=")
+    monkeypatch.setenv(name, value)
+    assert read_environment()[name] == "(your key)"
+    with pytest.raises(KeyMalformed, match="OPENAI_API_KEY"):
+        find_key(PROVIDERS["openai"], load_settings())
+
+
+def test_the_chooser_tells_what_a_provider_costs_and_lacks():
+    assert "Costs nothing. Save" in choose("embedded", "live").view.value
+    assert "Costs money by the token. Cannot: temperature, logprobs" in choose("openai", "live").view.value
+    assert "Costs" not in choose("custom", "live").view.value
+
+
+def test_the_static_table_lists_all_providers():
+    data = read_bundle(ProviderChooser())
+    assert read_rows(data["text/html"]) == [
+        [entry.title, entry.id, entry.default_model or "—", entry.key_variable or "—"] for entry in PROVIDERS.values()
+    ]
+    assert data["text/plain"] == (
+        f"Provider chooser: {len(PROVIDERS)} providers, {len(MODES)} modes, and the lines for .env."
+    )
+
+
+# --- the next token ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model():
+    return FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2})
+
+
+@pytest.fixture
+def explorer(model):
+    return make_explorer(model)
+
+
+def draw_text(explorer, count=12):
+    for _ in range(count):
+        press(explorer, "Draw one")
+    return explorer.text
+
+
+def test_the_explorer_begins_with_the_prompt_and_its_distribution_and_so_it_is_stored(explorer):
+    bars = [(" red", 50.0, 100.0), (" blue", 30.0, 60.0), (" green", 20.0, 40.0)]
+    explorer.take()
+    data = read_bundle(explorer)
+    assert read_bars(data["text/html"]) == read_bars(make_explorer().view.value) == bars
+    assert "The kettle is<strong></strong>" in data["text/html"]
+    assert data["text/plain"] == (
+        "Next-token explorer: after “The kettle is” the likeliest token is “ red” (50.0% of the next tokens)."
+    )
+
+
+def test_the_likeliest_ten_tokens_are_drawn_and_forty_are_asked_for():
+    model = FakeTokens({f" w{number}": 2.0**-number for number in range(1, 60)})
+    explorer = make_explorer(model)
+    assert [label for label, _, _ in read_bars(explorer.view.value)] == [f" w{number}" for number in range(1, 11)]
+    explorer.top_p.value = explorer.temperature.value = 0.1
+    assert [share for _, share, _ in read_bars(explorer.view.value)] == [100.0] + 9 * [0.0]
+
+
+def test_sliders_reshape_without_asking_the_model_again(explorer, model):
+    explorer.temperature.value = 0.5
+    assert read_bars(explorer.view.value) == [(" red", 65.8, 100.0), (" blue", 23.7, 36.0), (" green", 10.5, 16.0)]
+    explorer.top_p.value = 0.6
+    assert read_bars(explorer.view.value) == [(" red", 100.0, 100.0), (" blue", 0.0, 0.0), (" green", 0.0, 0.0)]
+    assert "temperature 0.5, top-p 0.60" in explorer.view.value
+    assert model.prompts == [PROMPT]
+
+
+def test_take_adds_the_likeliest_token_and_back_removes_it():
+    model = FakeTokens({" red": 0.2, " blue": 0.5, " green": 0.3})
+    explorer = make_explorer(model)
+    explorer.take()
+    press(explorer, "Take the likeliest")
+    assert explorer.text == "The kettle is blue blue"
+    assert "The kettle is<strong><u> blue</u><u> blue</u></strong>" in read_views(explorer)
+    press(explorer, "Back")
+    press(explorer, "Back")
+    press(explorer, "Back")
+    assert explorer.text == PROMPT
+    added = [PROMPT, "The kettle is blue", "The kettle is blue blue"]
+    assert model.prompts == [*added, "The kettle is blue", PROMPT]  # at the beginning nothing more is asked
+
+
+def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
+    first = draw_text(explorer)
+    explorer.temperature.value = 0.5
+    press(explorer, "Start again")
+    assert (explorer.text, explorer.temperature.value) == (PROMPT, 0.5)
+    explorer.temperature.value = 1.0
+    assert draw_text(explorer) == first
+    assert len(set(first.removeprefix(PROMPT).split())) > 1
+    explorer.restart()
+    explorer.top_p.value = 0.5
+    assert draw_text(explorer) == PROMPT + " red" * 12
+
+
+def test_where_the_model_fails_it_is_told_and_the_text_stays(explorer, model):
+    explorer.take()
+    explorer.take()
+    before = read_views(explorer)
+    for name in ("Take the likeliest", "Draw one", "Back", "Start again"):
+        model.fault = BudgetExceeded(f"Too dear: {EVIL}", "Set a larger budget.")
+        press(explorer, name)
+        message = explorer.children[-1].value
+        assert ESCAPED in message
+        assert "What to do: Set a larger budget." in message
+        assert explorer.text == "The kettle is red red"
+        assert read_views(explorer) == before + message
+    model.fault = None
+    press(explorer, "Take the likeliest")
+    assert explorer.text == "The kettle is red red red"
+    assert explorer.children[-1].value == ""
+
+
+def test_an_error_at_the_first_question_is_raised(model):
+    model.fault = BudgetExceeded("Too dear", "Set a larger budget.")
+    with pytest.raises(BudgetExceeded, match="Too dear"):
+        make_explorer(model)
+
+
+def test_tokens_are_no_markup_and_their_line_breaks_are_visible():
+    explorer = make_explorer(FakeTokens({"<b>": 0.5, "\n": 0.3, "\t": 0.2}))
+    explorer.take()
+    assert [label for label, _, _ in read_bars(explorer.view.value)] == ["<b>", "\\n", "\\t"]
+    assert "<u>&lt;b&gt;</u>" in read_views(explorer)
+    assert "<b>" not in read_views(explorer) + explorer.static_html
+
+
+# --- the scorecard -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def card():
+    return make_scorecard()
+
+
+def test_the_static_scorecard_is_a_table_of_all_options(card):
+    data = read_bundle(card)
+    assert [row[:5] for row in read_rows(data["text/html"])] == [
+        ["1", "small", "0.20", "1.00", "0.60"],
+        ["2", "large", "0.90", "0.10", "0.50"],
+    ]
+    assert data["text/plain"].startswith("Model scorecard: “small” is first of 2 with 0.60 points")
+
+
+def test_a_weight_changes_the_ranking(card):
+    card.sliders["price"].value = 0
+    assert [row[1] for row in read_rows(card.view.value)] == ["large", "small"]
+    assert "price (weight 0)" in card.view.value
+
+
+def test_weights_that_do_not_move_leave_no_doubt(card):
+    card.spread.value = 0
+    assert [row[-1] for row in read_rows(card.view.value)] == ["100%", "0%"]
+    assert "moves by up to 0%" in card.view.value
+
+
+def test_without_any_weight_nothing_is_ranked(card):
+    for slider in card.sliders.values():
+        slider.value = 0
+    assert "nothing counts" in card.view.value
+    card.sliders["quality"].value = 1
+    assert "<table>" in card.view.value
+
+
+def test_a_missing_score_is_refused():
+    with pytest.raises(DataError):
+        ModelScorecard({"small": {"quality": 1}}, {"quality": 1, "price": 1})
+
+
+# --- the table explorer --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table():
+    return make_table()
+
+
+def list_models(table):
+    return [row[0] for row in read_rows(table.view.value)]
+
+
+def test_the_static_table_holds_every_row(table):
+    data = read_bundle(table)
+    assert [row[0] for row in read_rows(data["text/html"])] == ["Beta", "alpha", "gamma"]
+    assert "Models: 3 of 3 rows" in data["text/html"]
+    assert data["text/plain"] == "Table explorer: Models, 3 rows with model, maker, size, source."
+
+
+def test_texts_sort_without_regard_to_capitals_and_numbers_by_value(table):
+    assert list_models(table) == ["alpha", "Beta", "gamma"]
+    table.sort_menu.value = "size"
+    assert list_models(table) == ["Beta", "gamma", "alpha"]
+    table.descending.value = True
+    assert list_models(table) == ["gamma", "Beta", "alpha"]  # an empty cell comes last both ways
+
+
+def test_a_menu_and_a_text_keep_rows(table):
+    table.menus["maker"].value = "X"
+    assert list_models(table) == ["Beta", "gamma"]
+    table.search.value = "GAM"
+    assert list_models(table) == ["gamma"]
+    assert "Models: 1 of 3 rows" in table.view.value
+    table.search.value = "nowhere"
+    assert "No row fits" in table.view.value
+
+
+def test_cells_are_written_by_their_kind(table):
+    html = TableExplorer(pd.DataFrame({"size": [31_273_088_876.0, 1.006, float("nan")]}), "Sizes", []).static_html
+    assert [row[0] for row in read_rows(html)] == ["31,273,088,876", "1.006", ""]
+    assert "<a href='https://host.example/a'>host.example/a</a>" in table.static_html
+    columns = {"name": ["a"], "size": [2], "share": [0.5]}
+    assert f"{LEFT}a</td><td>2</td><td>0.5</td>" in TableExplorer(pd.DataFrame(columns), "Sizes", []).static_html

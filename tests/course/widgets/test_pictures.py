@@ -1,0 +1,235 @@
+"""Claims about bars, charts and what flipped: the same in words, readable on any page, no text taken for markup."""
+
+import base64
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.colors import to_hex
+from widget_views import ESCAPED, EVIL, find_open_tag, make_report, read_bars, read_rows
+
+from llmops_utils.course import (
+    Bars,
+    Flips,
+    Picture,
+    Timeline,
+    draw_changes,
+    draw_cost,
+    draw_curve,
+    draw_curves,
+    draw_estimates,
+    draw_power_laws,
+    draw_reliability,
+    draw_scores,
+    make_figure,
+)
+from llmops_utils.course.widgets import pictures
+from llmops_utils.course.widgets.pictures import BAR_COLOUR, INK, MUTED_COLOUR, draw_bars
+from llmops_utils.evaluation import Bin, Estimate, compare
+from llmops_utils.models import Provenance
+from llmops_utils.tracking import Span
+from llmops_utils.training import Architecture, fit_power_law
+from llmops_utils.training.trainer import Look, Recipe, Run
+
+# --- bars ----------------------------------------------------------------------------------------------------
+
+
+def test_bars_show_label_share_and_a_width_relative_to_the_widest():
+    html = draw_bars(["a", "b", "c"], [0.4, 0.12345, 0.2])
+    assert read_bars(html) == [("a", 40.0, 100.0), ("b", 12.3, 30.9), ("c", 20.0, 50.0)]
+    assert html.count("<td><div style='width:16em'>") == 3
+
+
+def test_bars_of_nothing_have_no_width_and_another_colour():
+    html = draw_bars(["a", "b"], [0.0, 0.0])
+    assert read_bars(html) == [("a", 0.0, 0.0), ("b", 0.0, 0.0)]
+    assert (html.count(MUTED_COLOUR), html.count(BAR_COLOUR)) == (2, 0)
+    assert draw_bars([], []).endswith("<tbody></tbody></table>")
+
+
+def test_bars_are_figures_in_text_and_markup_nowhere():
+    bars = Bars((" red", "\n"), (0.75, 0.25))
+    assert repr(bars) == " 75.0%  ' red'\n 25.0%  '\\n'"
+    assert read_bars(bars._repr_html_()) == [(" red", 75.0, 100.0), ("\\n", 25.0, 33.3)]
+    html = draw_bars([EVIL], [1.0], caption=EVIL)
+    assert (html.count(ESCAPED), find_open_tag(html)) == (2, None)
+
+
+def test_labels_and_values_must_be_as_many():
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        draw_bars(["a", "b"], [1.0])
+
+
+# --- pictures ------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_shows_png_data_with_its_alternative_text_and_closes_its_figure():
+    figure, _ = make_figure(2, 1)
+    picture = Picture(figure, EVIL)
+    html = picture._repr_html_()
+    assert repr(picture) == f"Picture: {EVIL}"
+    assert html.startswith(f'<img alt="{ESCAPED}" src="data:image/png;base64,')
+    assert html.count('"') == 4
+    data = base64.b64decode(re.search(r"base64,([^\"]+)\"", html)[1], validate=True)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert data.endswith(b"IEND\xaeB`\x82")
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_what_is_written_into_a_figure_is_not_black_unless_it_was_given_a_colour():
+    figure, axes = make_figure(2, 1)
+    axes.plot([0, 1], [0, 1], label="a line")
+    note, chosen = axes.annotate("here", (0, 0)), axes.text(1, 1, "there", color="#c03030")
+    legend = axes.legend()
+    Picture(figure, "A line that rises.")
+    assert note.get_color() == legend.get_texts()[0].get_color() == INK
+    legend = axes.legend(labelcolor="#c03030")
+    Picture(figure, "A line that rises.")
+    assert {chosen.get_color(), to_hex(legend.get_texts()[0].get_color())} == {"#c03030"}
+
+
+def test_equal_figures_give_equal_pictures_and_the_readers_style_stays():
+    before = dict(plt.rcParams)
+    shown = [draw_changes(["free", "kettle"], [-0.25, 0.1], "change of yes")._repr_html_() for _ in range(2)]
+    assert shown[0] == shown[1]
+    assert dict(plt.rcParams) == before
+
+
+# --- charts --------------------------------------------------------------------------------------------------
+
+
+def report(name, num_right, tokens=0):
+    return make_report(name, ["yes"] * 4, ["yes"] * num_right + ["no"] * (4 - num_right), tokens)
+
+
+NEAR = [report("full", 2, 300), report("no context", 2, 298), report("no examples", 1, 90)]
+
+
+def make_run(*dev_bits):
+    looks = tuple(Look(10 * (place + 1), bits - 0.5, bits, ()) for place, bits in enumerate(dev_bits))
+    size, provenance = Architecture(8, 16, 1, 2, 8), Provenance("t", "numpy 2", "replay", 0, "2026-11-25")
+    return Run("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None, "key")
+
+
+LAW = fit_power_law([1000, 10_000, 100_000], [4, 2, 1])
+SIZES = ([1000, 10_000, 100_000], [4, 2, 1], LAW)
+
+
+def test_each_chart_tells_its_numbers_in_words():
+    interval = Estimate(0.012, -0.01, 0.035)
+    told = {
+        draw_reliability([Bin(0.25, Estimate(0.5, 0.3, 0.7)), Bin(0.9, Estimate(0.75, 0.5, 0.9))]): (
+            "Reliability chart: confidence 25%, right 50%; confidence 90%, right 75%. The dotted line is perfect "
+            "calibration."
+        ),
+        draw_scores(NEAR[1:]): f"Scores: {NEAR[1]}; {NEAR[2]}.",
+        draw_cost(NEAR): (
+            "Score against cost: full 50% at 300 tokens; no context 50% at 298 tokens; no examples 25% at 90 tokens."
+        ),
+        draw_curve([0, 8], NEAR[1:], "number of examples"): "Score against number of examples: 0: 50%; 8: 25%.",
+        draw_estimates(["age"], [interval], "change of yes"): "change of yes: age +0.012 [-0.010, +0.035].",
+        draw_changes(["free", "kettle"], [-0.25, 0.1], "change of yes"): "change of yes: free -0.25; kettle +0.10.",
+        draw_curves({"ours": make_run(3.0, 2.5)}, {"bigram": 2.25}, with_train=True): (
+            "Loss curves in bits per byte. ours, dev: 3.00 at 10, 2.50 at 20; on the training text from 2.50 to 2.00. "
+            "bigram: 2.25."
+        ),
+        draw_power_laws({"tokens": SIZES}): (
+            "What more buys, in bits per byte. tokens: 4.00 at 1,000, 2.00 at 10,000, 1.00 at 100,000; exponent 0.301 "
+            "[0.301, 0.301] (n = 3)."
+        ),
+    }
+    assert [(picture.alt, text) for picture, text in told.items() if picture.alt != text] == []
+
+
+@pytest.fixture
+def keep_figures(monkeypatch):
+    """Charts give their figure instead of its picture."""
+
+    class KeptPicture(Picture):
+        def __init__(self, figure, alt):
+            self.figure = figure
+            super().__init__(figure, alt)
+
+    monkeypatch.setattr(pictures, "Picture", KeptPicture)
+
+
+def test_near_points_differ_in_colour_and_form_and_their_names_stand_apart_below_the_chart(keep_figures):
+    (axes,) = draw_cost(NEAR).figure.axes
+    points = [container.lines[0] for container in axes.containers]
+    assert len({point.get_color() for point in points}) == len({point.get_marker() for point in points}) == len(NEAR)
+    texts = axes.get_legend().get_texts()
+    assert [text.get_text() for text in texts] == [report.name for report in NEAR]
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+    assert axes.get_legend().get_window_extent().y1 < axes.xaxis.label.get_window_extent().y0
+
+
+def test_the_first_name_of_a_chart_with_lines_stands_on_top_beside_its_score_and_interval(keep_figures):
+    (axes,) = draw_scores(NEAR).figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["full", "no context", "no examples"]
+    assert axes.yaxis_inverted()
+    (drawn,) = axes.containers
+    assert drawn.lines[0].get_xdata().tolist() == [0.5, 0.5, 0.25]
+    ends = [segment[:, 0].tolist() for segment in drawn.lines[2][0].get_segments()]
+    assert ends == [pytest.approx([one.score.low, one.score.high]) for one in NEAR]
+
+
+def test_power_laws_are_straight_lines_on_axes_with_few_whole_labels(keep_figures):
+    (axes,) = draw_power_laws({"tokens": SIZES}).figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1,000", "100,000"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1.00", "2.00", "4.00"]
+    assert [*axes.get_xticks(minor=True), *axes.get_yticks(minor=True)] == []
+
+
+def test_what_flipped_is_listed_up_to_a_number_of_each_kind():
+    before = make_report("before", ["yes"] * 5, ["yes", EVIL, "no", "no", "no"])
+    after = make_report("after", ["yes"] * 5, ["no", "yes", "yes", "yes", "no"])
+    flips = Flips(compare(before, after), 2)
+    assert repr(flips) == "What flipped: 3 gained, 1 lost of 5"
+    html = flips._repr_html_()
+    assert read_rows(html) == [
+        ["gained", "message 1", "yes", EVIL, "yes"],
+        ["gained", "message 2", "yes", "no", "yes"],
+        ["lost", "message 0", "yes", "yes", "no"],
+    ]
+    assert "<script" not in html
+
+
+# --- the timeline --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root():
+    model = Span("ask", "model", 0.25, 0.5, 30, 2, EVIL, "answer")
+    broken = Span("look_up", "tool", 0.75, 0.0, output="ValueError: gone", is_error=True)
+    chain = Span("answer", "chain", 0.0, 0.75, children=[model, broken])
+    return Span("one request", "request", 0.0, 0.75, children=[chain])
+
+
+def test_the_timeline_is_a_picture_with_a_text_and_a_table(root):
+    timeline = Timeline(root)
+    html = timeline._repr_html_()
+    assert timeline.picture.alt == (
+        "one request (request) 0.00 to 0.75 s; answer (chain) 0.00 to 0.75 s; ask (model) 0.25 to 0.75 s; "
+        "look_up (tool) 0.75 to 0.75 s, failed."
+    )
+    assert html.startswith('<img alt="one request')
+    assert read_rows(html)[2:] == [
+        ["ask", "model", "0.25", "0.50", "30 + 2", EVIL, "answer"],
+        ["look_up", "tool", "0.75", "0.00", "", "", "⚠ ValueError: gone"],
+    ]
+    assert "<script" not in html
+    assert repr(timeline).startswith("Timeline of “one request”: one request (request)")
+
+
+def test_a_request_that_took_no_time_can_be_drawn():
+    assert Timeline(Span("r", "request")).picture.alt == "r (request) 0.00 to 0.00 s."
+
+
+def test_a_run_of_training_says_what_was_measured_and_where_it_comes_from():
+    run = make_run(3.0)
+    assert str(run) == (
+        f"a run: 2.000 bits per byte on held (step 10 of 100, {run.architecture.num_parameters:,} parameters, 2 s, "
+        "t (numpy 2, seed 0), replay of 2026-11-25)"
+    )

@@ -1,0 +1,153 @@
+"""Claims about the prompt workbench and the shot picker: every choice is what is sent, measured and shown."""
+
+import re
+
+import pytest
+from widget_views import (
+    ESCAPED,
+    EVIL,
+    FakeChat,
+    FakeMeasure,
+    make_picker,
+    make_workbench,
+    press,
+    read_bundle,
+    read_rows,
+)
+
+from llmops_utils.core import ProviderError, RecordingMissing
+from llmops_utils.course.widgets.prompts import COMBINATIONS, OWN, PARTS
+from llmops_utils.evaluation import PRICED_AT
+from llmops_utils.models import price_tokens
+
+# --- the workbench -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model():
+    return FakeChat("kettle", "My kettle leaks.")
+
+
+@pytest.fixture
+def workbench(model):
+    return make_workbench(model)
+
+
+def test_the_static_view_has_a_row_for_each_of_the_sixteen_combinations_of_the_first_message(workbench):
+    data = read_bundle(workbench)
+    rows = read_rows(data["text/html"])
+    marks = [tuple(part for part, mark in zip(PARTS, row, strict=False) if mark == "●") for row in rows]
+    assert marks == COMBINATIONS
+    assert (len(set(marks)), marks[0], marks[-1]) == (16, (), PARTS)
+    assert [row[-1] for row in rows] == ["right" if "examples" in parts else "wrong" for parts in marks]
+    assert "Message: My kettle leaks. Expected: kettle." in data["text/html"]
+    assert data["text/plain"].startswith("Prompt workbench: 16 combinations of instruction, context, examples and")
+    assert "8 of them get the right answer" in data["text/plain"]
+
+
+def test_a_row_holds_tokens_and_the_list_price(workbench):
+    price = f"${1000 * price_tokens(*PRICED_AT, 3, 2):.3f} per 1,000"
+    assert read_rows(workbench.static_html)[0] == ["○", "○", "○", "○", "3 + 2", price, "Thank you.", "wrong"]
+    assert f"at {PRICED_AT[1]}" in workbench.static_html
+
+
+def test_each_combination_is_asked_once(workbench, model):
+    assert [workbench.choose(0, "examples") for _ in range(2)] == ["kettle", "kettle"]
+    assert workbench.choose(0) == "Thank you."
+    assert len(model.asked) == 16
+
+
+def test_the_boxes_choose_the_elements_and_the_input_always_stays(workbench):
+    workbench.choose(0, "output")
+    assert read_rows(workbench.view.value) == [["user", "My kettle leaks.\n\nProduct:"]]
+    workbench.choose(0, *PARTS)
+    assert [role for role, _ in read_rows(workbench.view.value)] == ["system", "user", "assistant", "user"]
+    assert "<code>kettle</code> (right)" in workbench.view.value
+    workbench.boxes["context"].value = workbench.boxes["examples"].value = False
+    assert "We sell kettles." not in workbench.view.value
+    assert "<code>Thank you.</code> (wrong, expected: kettle)" in workbench.view.value
+
+
+def test_without_a_recording_a_line_says_so_and_the_prompt_is_still_shown(workbench):
+    assert "not among the recordings" in workbench.choose(1, *PARTS)
+    assert "not among the recordings" in workbench.view.value
+    assert "Name it." in workbench.view.value
+    assert workbench.choose(0, "examples") == "kettle"
+    with pytest.raises(RecordingMissing):
+        make_workbench(FakeChat("kettle", "another message"))
+
+
+def test_a_reply_is_no_markup():
+    workbench = make_workbench(FakeChat(EVIL, "My kettle leaks."))
+    assert (workbench.static_html.count(ESCAPED), workbench.view.value.count(ESCAPED)) == (8, 1)
+    assert "<script" not in workbench.static_html + workbench.view.value
+
+
+# --- the shot picker -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measure():
+    return FakeMeasure()
+
+
+@pytest.fixture
+def picker(measure):
+    return make_picker(measure)
+
+
+def pick(picker, *numbers):
+    """Choose examples of the pool, as with the mouse."""
+    for menu in picker.lists.values():
+        menu.value = tuple(number for _, number in menu.options if number in numbers)
+    picker.menu.value = OWN
+
+
+def test_the_static_view_is_a_table_with_a_row_for_each_ready_set(picker):
+    data = read_bundle(picker)
+    assert [row[:2] + row[4:] for row in read_rows(data["text/html"])] == [
+        ["none", "0", "4/4", "0/4"],
+        ["only repair", "2", "0/4", "4/4"],
+    ]
+    assert data["text/plain"].startswith("Shot picker: 2 ready sets of examples, measured on 8 messages; the best")
+
+
+def test_choosing_a_ready_set_shows_it_without_measuring(picker, measure):
+    before = len(measure.calls)
+    picker.menu.value = "only repair"
+    assert "<strong>only repair</strong>" in picker.view.value
+    assert read_rows(picker.view.value) == [["delivery", "0 of 4", "0 of 8"], ["repair", "4 of 4", "8 of 8"]]
+    assert len(measure.calls) == before
+
+
+def test_the_lists_are_hidden_until_one_chooses(picker):
+    assert picker.grid.layout.display == "none"
+    picker.menu.value = OWN
+    assert picker.grid.layout.display is None
+    assert "Choose examples and press Measure." in picker.message.value
+    assert re.findall("<t[dh]", picker.view.value) == []
+    picker.menu.value = "none"
+    assert (picker.grid.layout.display, picker.message.value) == ("none", "")
+
+
+def test_an_own_choice_is_measured_in_the_order_of_the_pool(picker, measure):
+    pick(picker, 3, 1)
+    press(picker, "Measure")
+    assert measure.calls[-1] == (f"{OWN}: 2 examples", ["s1", "s3"])
+    assert f"{OWN}: 2 examples" in picker.view.value
+    assert picker.message.value == ""
+
+
+def test_what_cannot_be_measured_is_told_and_the_ready_sets_are_still_shown(picker, measure):
+    pick(picker, 0)
+    for fault, told in (
+        (RecordingMissing("no such recording", "record it"), "not among the recordings"),
+        (ProviderError(EVIL, "Try again."), ESCAPED),
+    ):
+        measure.fault = fault
+        press(picker, "Measure")
+        assert told in picker.message.value
+        assert "<script" not in picker.message.value
+    picker.menu.value = "none"
+    assert picker.message.value == ""
+    assert "<strong>none</strong>" in picker.view.value
