@@ -183,17 +183,9 @@ def test_one_reply_without_a_price_leaves_the_price_unknown_and_each_model_is_na
 
 
 def test_the_name_is_that_of_the_system_unless_one_is_given():
-    class Whisper:
-        def __call__(self, text):
-            return text
-
-    def shout(text):
-        return text
-
-    examples = make_examples(2)
-    assert evaluate(shout, examples, ExactMatch()).name == "shout"
-    assert evaluate(Whisper(), examples, ExactMatch()).name == "Whisper"
-    assert evaluate(shout, examples, ExactMatch(), name="zero-shot").name == "zero-shot"
+    named = [evaluate(system, make_examples(1), ExactMatch()).name for system in (str, Gate(1), Stop(0).echo)]
+    assert named == ["str", "Gate", "echo"]
+    assert evaluate(str, make_examples(1), ExactMatch(), name="zero-shot").name == "zero-shot"
 
 
 class Gate:
