@@ -6,24 +6,3 @@ from .index import Index, build_index, delete_index
 from .measures import Passage
 from .pages import Page, load_pages, parse_page
 from .search import Hit, LexicalIndex, ModelReranker, Retriever, fuse_ranks, split_words
-
-__all__ = [
-    "Chunk",
-    "Chunking",
-    "Hit",
-    "Index",
-    "LexicalIndex",
-    "ModelEmbedding",
-    "ModelReranker",
-    "Page",
-    "Passage",
-    "Retriever",
-    "build_index",
-    "delete_index",
-    "describe_place",
-    "fuse_ranks",
-    "load_pages",
-    "parse_page",
-    "split_pages",
-    "split_words",
-]

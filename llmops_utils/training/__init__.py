@@ -5,23 +5,3 @@ from .costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, 
 from .scaling import PowerLaw, fit_power_law
 from .trainer import Recipe, Trainer, TrainingRun, train_model
 from .transformer import Architecture, Transformer
-
-__all__ = [
-    "CHOICES",
-    "PEAK_FLOPS",
-    "TOKENS_PER_PARAMETER",
-    "UTILISATION",
-    "Advice",
-    "Architecture",
-    "PowerLaw",
-    "Recipe",
-    "Situation",
-    "Trainer",
-    "TrainingCost",
-    "TrainingRun",
-    "Transformer",
-    "estimate_cost",
-    "fit_power_law",
-    "rank_ways",
-    "train_model",
-]

@@ -4,5 +4,3 @@ The texts of a chapter stand in `data/exercises/`, in the file of its number; th
 """
 
 from .loading import list_exercises, load_exercises
-
-__all__ = ["list_exercises", "load_exercises"]
