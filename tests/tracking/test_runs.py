@@ -71,9 +71,7 @@ def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
     assert run.metrics["odd"] != run.metrics["odd"]
     assert run.texts == (Text("Grüße", {"kind": "prompt"}),)
     assert run.files == {"rows.csv": FILES["tmptwo"].encode()}
-
-
-def test_a_run_without_a_name_goes_by_its_key_and_one_among_the_sent_is_sent(folder):
+    # Without a name it goes by its key, and among the sent it is sent.
     run = read_run(write(folder / "sent" / "a.zip", messages="", files={}))
     assert (run.name, run.is_sent) == (KEY, True)
     assert (run.parameters, run.metrics, run.texts, run.files) == ({}, {}, (), {})
