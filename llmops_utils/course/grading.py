@@ -183,7 +183,7 @@ class _Examination:
         history = submission.release.history if submission.release is not None else []
         self.history = [(entry.action, entry.version) for entry in history]
         self.decision = self._decide()
-        self.passes = isinstance(self.decision, Decision) and self.decision.outcome == "pass"
+        self.passes = isinstance(self.decision, Decision) and self.decision.passes
 
     def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> _ScoredRun | None:
         """Return the run on a part: of several one with the candidate's shots, then with most rows, then the first."""
@@ -268,7 +268,7 @@ class _Examination:
         if isinstance(decision, str):
             return _rate("gate", decision, False, "Run the gate (13.6).")
         found = f"{decision.outcome}: {format_points(decision.change)}, n = {decision.comparison.num}"
-        return _rate("gate", found, self.passes, step)
+        return _rate("gate", found, decision.passes, step)
 
     def _check_held(self) -> Criterion:
         if self.held is None:

@@ -126,6 +126,11 @@ class Decision:
     num_needed: int | None
 
     @property
+    def passes(self) -> bool:
+        """Whether the candidate may go into production."""
+        return self.outcome == "pass"
+
+    @property
     def reason(self) -> str:
         """The outcome in a sentence, with its figures."""
         points = f"{format_points(self.change)} (90 % interval, n = {self.comparison.num})"
