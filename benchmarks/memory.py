@@ -30,7 +30,7 @@ MODEL = "smollm2-135m-instruct"
 CHILD = """
 import json, sys
 import httpx2, psutil, xllamacpp
-from llmops_utils.server import start_server
+from llmops_utils.models import start_server
 before = psutil.Process().memory_info().rss
 server = start_server(sys.argv[1], "m", context=int(sys.argv[2]), parallel=1, threads=1)
 text = "one two three four " * (int(sys.argv[2]) * 3 // 16)

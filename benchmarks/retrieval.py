@@ -20,10 +20,16 @@ Times are those of one run on one machine, other programs included.
 """
 
 import argparse
+import ast
+import inspect
 import os
 import shutil
+import sys
+import sysconfig
 import tempfile
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +37,17 @@ import numpy as np
 from llmops_utils.core import DATA, load_settings
 from llmops_utils.datasets import load_fact_questions
 from llmops_utils.models import Model, choose_local_models, fetch_weights
-from llmops_utils.rag import Chunking, ModelEmbedding, build_index, gather_stdlib_pages, load_pages, split_pages
+from llmops_utils.rag import Chunking, ModelEmbedding, Page, build_index, load_pages, split_pages
 
 NUM_QUESTIONS = 100
 ROUNDS = 3
 NUM_LONG = 64
 SMALL = Chunking("recursive", 90, 70)
 SIZES = (1000, 2000, 5000, 10_000, 20_000)
+# Tests, jokes, demonstrations and what belongs to installed packages.
+SKIPPED = frozenset(
+    {"antigravity", "this", "idlelib", "turtle", "turtledemo", "test", "tests", "lib2to3", "ensurepip", "pydoc_data"}
+)
 
 
 class TimedEmbedding(ModelEmbedding):
@@ -45,13 +55,72 @@ class TimedEmbedding(ModelEmbedding):
 
     seconds = 0.0
 
-    def __call__(self, input):
+    def __call__(self, texts):
         """Return one vector per text."""
         started = time.perf_counter()
         self._asked.clear()  # each question is embedded, also where it was asked before
-        vectors = super().__call__(input)
+        vectors = super().__call__(texts)
         self.seconds += time.perf_counter() - started
         return vectors
+
+
+def gather_stdlib_pages() -> list[Page]:
+    """Return one page per documented module of the standard library, in the order of their names.
+
+    The sources are parsed, never imported: nothing of them runs. A page holds the docstrings of the module, its public
+    classes with their public methods, and its functions, each under a heading with its parameters. Modules without a
+    source or a docstring have no page, so the pages differ a little between versions of Python.
+    """
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    pages = [page for path, name in list_modules(folder) if (page := read_module(path, name))]
+    if not pages:
+        raise SystemExit(f"{folder} holds no source with a docstring: use a Python that has its library's sources.")
+    return sorted(pages, key=lambda page: page.name)
+
+
+def list_modules(folder: Path, prefix: str = "") -> Iterator[tuple[Path, str]]:
+    """Yield path and dotted name of each public module."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        name = path.name.removesuffix(".py")
+        if not name.isidentifier() or name.startswith("_") or name in SKIPPED:
+            continue
+        if path.suffix == ".py":
+            yield path, prefix + name
+        elif (path / "__init__.py").is_file():
+            yield path / "__init__.py", prefix + path.name
+            yield from list_modules(path, f"{prefix}{path.name}.")
+
+
+def read_module(path: Path, name: str) -> Page | None:
+    """Return the page of a module, None where it cannot be parsed or documents nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old sources hold escapes that the compiler warns of
+            tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+    parts = list(write_parts(tree, ""))
+    about = ast.get_docstring(tree)
+    if not about and not parts:
+        return None
+    text = "\n\n".join([f"# {name}", *filter(None, [about]), *parts])
+    return Page(
+        name, name, text, {"section": name.partition(".")[0], "python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
+    )
+
+
+def write_parts(node: ast.AST, prefix: str) -> Iterator[str]:
+    """Yield heading and docstring of each documented public function and class."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or child.name.startswith("_"):
+            continue
+        about = ast.get_docstring(child)
+        name = prefix + child.name
+        if about:
+            kind = f"class {name}" if isinstance(child, ast.ClassDef) else f"{name}({ast.unparse(child.args)})"
+            yield f"## {' '.join(kind.split())}\n\n{inspect.cleandoc(about)}"
+        if isinstance(child, ast.ClassDef):
+            yield from write_parts(child, f"{name}.")
 
 
 def make_chromas_own(folder: Path):

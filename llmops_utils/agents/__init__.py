@@ -2,15 +2,3 @@
 
 from .agent import Agent, Step, Trace, draw_trace, make_tool
 from .sandbox import Limits, calculate, extract_code, run_code
-
-__all__ = [
-    "Agent",
-    "Limits",
-    "Step",
-    "Trace",
-    "calculate",
-    "draw_trace",
-    "extract_code",
-    "make_tool",
-    "run_code",
-]

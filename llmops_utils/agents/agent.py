@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import html
 import inspect
 import json
 import queue
 import threading
-import typing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -22,14 +20,7 @@ JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that an agent may call.
-
-    Attributes:
-        name: what the model calls it.
-        description: the first line of the function's docstring; the model reads it.
-        parameters: the JSON schema of its arguments, from the function's type hints.
-        function: what is run.
-    """
+    """A function that an agent may call; the model reads its name and description, and `parameters`, a JSON schema."""
 
     name: str
     description: str
@@ -43,21 +34,18 @@ def make_tool(function: Callable) -> Tool:
     Raises:
         DataError: a parameter has no type hint or another one, or there is no docstring.
     """
-    hints = typing.get_type_hints(function)
     properties = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if hints.get(name) not in JSON_TYPES or parameter.kind not in (
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
-        ):
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        kind = JSON_TYPES.get(parameter.annotation)
+        if kind is None or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise DataError(
                 f"The parameter {name} of {function.__name__} has no type that a tool can take.",
                 "Give it one of the hints str, int, float or bool.",
             )
-        properties[name] = {"type": JSON_TYPES[hints[name]]}
-    if not (function.__doc__ or "").strip():
+        properties[name] = {"type": kind}
+    description = (function.__doc__ or "").strip().partition("\n")[0]
+    if not description:
         raise DataError(f"{function.__name__} has no docstring.", "Write one line that tells the model what it does.")
-    description = function.__doc__.strip().splitlines()[0]
     return Tool(function.__name__, description, close_schema({"type": "object", "properties": properties}), function)
 
 
@@ -98,13 +86,6 @@ class Trace:
         """Return the steps as dicts that JSON can hold."""
         return [asdict(step) for step in self.steps]
 
-    def __str__(self) -> str:
-        lines = [f"Question: {self.question}"]
-        for number, step in enumerate(self.steps, 1):
-            lines += [f"{number}. Thought: {step.thought}", f"   Action: {step.action}({step.argument})"]
-            lines += [f"   Observation: {step.observation}"]
-        return "\n".join([*lines, f"Answer: {self.answer} ({self.outcome})"])
-
     def _repr_html_(self) -> str:
         return draw_trace(self)
 
@@ -137,7 +118,7 @@ class Agent:
         max_steps: most steps, the finishing one among them.
         tool_timeout_s: seconds that a tool may take. A tool that passes them is left behind, not killed: Python
             cannot end a thread. Code that may never end belongs into the sandbox.
-        max_thought: most characters of a thought.
+        max_thought: most characters of a thought, and of an argument.
     """
 
     def __init__(
@@ -159,46 +140,25 @@ class Agent:
                 raise DataError(
                     f"The tool {tool.name} does not take exactly one argument.", "Wrap it in one that does."
                 )
-        if max_steps < 1:
-            raise DataError(f"{max_steps} steps are too few.", "Allow at least one.")
         self.model, self.max_steps, self.tool_timeout_s = model, max_steps, tool_timeout_s
         # The order of the fields matters: the thought is written before the action that it leads to.
-        self.schema = close_schema(
-            {
-                "type": "object",
-                "properties": {
-                    "thought": {"type": "string", "maxLength": max_thought},
-                    "action": {"type": "string", "enum": [*self.tools, "finish"]},
-                    "argument": {"type": "string", "maxLength": max_thought},
-                },
-            }
-        )
-        self.prefix = [{"role": "system", "content": self._write_instruction()}]
+        properties = {
+            "thought": {"type": "string", "maxLength": max_thought},
+            "action": {"type": "string", "enum": [*self.tools, "finish"]},
+            "argument": {"type": "string", "maxLength": max_thought},
+        }
+        self.schema = close_schema({"type": "object", "properties": properties})
+        told = [f"- {tool.name}: {tool.description}" for tool in made]
+        lines = ["Answer the question with the tools.", *told, "- finish: gives the answer"]
+        instruction = "\n".join([*lines, "Reply in JSON, one step at a time."])
+        self.prefix = [{"role": "system", "content": instruction}]
         for example in examples:
             if example.answer is None:
                 raise DataError("An example of the agent has no answer.", "Show only traces that were finished.")
-            self.prefix += _write_turns(example)
-
-    def __repr__(self) -> str:
-        # The checksum lets an interrupted evaluation notice that instruction or examples have changed since.
-        checksum = hashlib.sha256(json.dumps([self.prefix, self.schema]).encode()).hexdigest()[:8]
-        return f"Agent({self.model!r}, {list(self.tools)}, {self.max_steps} steps, prompt {checksum})"
-
-    def list_parts(self) -> list:
-        """Return what the answers depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
-        functions = [tool.function for tool in self.tools.values()]
-        return [repr(self), self.schema, self.prefix, self.tool_timeout_s, functions]
-
-    def _write_instruction(self) -> str:
-        lines = [f"- {tool.name}: {tool.description}" for tool in self.tools.values()]
-        return "\n".join(
-            [
-                "Answer the question with the tools.",
-                *lines,
-                "- finish: gives the answer",
-                "Reply in JSON, one step at a time.",
-            ]
-        )
+            self.prefix.append({"role": "user", "content": example.question})
+            for step in example.steps:
+                self.prefix += _write_step(step)
+            self.prefix.append(_write_action("I know the answer.", "finish", str(example.answer)))
 
     def run(self, question: str) -> Trace:
         """Return the trace of answering a question. Raises what the model raises."""
@@ -253,17 +213,14 @@ def _convert(argument: str, kind: str) -> object:
     return {"string": str, "integer": int, "number": float}[kind](argument)
 
 
+def _write_action(thought: str, action: str, argument: str) -> dict:
+    """Return a step as the model writes it."""
+    step = {"thought": thought, "action": action, "argument": argument}
+    return {"role": "assistant", "content": json.dumps(step, ensure_ascii=False)}
+
+
 def _write_step(step: Step) -> list[dict]:
-    reply = {"thought": step.thought, "action": step.action, "argument": step.argument}
     return [
-        {"role": "assistant", "content": json.dumps(reply, ensure_ascii=False)},
+        _write_action(step.thought, step.action, step.argument),
         {"role": "user", "content": f"Observation: {step.observation}"},
     ]
-
-
-def _write_turns(trace: Trace) -> list[dict]:
-    turns = [{"role": "user", "content": trace.question}]
-    for step in trace.steps:
-        turns += _write_step(step)
-    end = {"thought": "I know the answer.", "action": "finish", "argument": str(trace.answer)}
-    return [*turns, {"role": "assistant", "content": json.dumps(end, ensure_ascii=False)}]

@@ -9,11 +9,9 @@ shared by threads and closed at exit. A run takes about 1 ms. What this does not
   deeper than about 200 levels is refused, which a sum of 200 terms already is. The clock is the host's, in UTC.
 - Exact limits. Time is checked between operations, so one on huge integers may pass `duration_s` by tenths of a
   second; a worker that does not answer is killed one second after it. To pack the value may take as long again.
-  Memory is the heap of the interpreter, and its process is larger; one that meets the hard ceiling ends with a line on
-  the stderr of this process.
-- A barrier below the interpreter. No seccomp, container or other user stands behind Monty: a bug in its native code
-  would act with the rights of this process, and a worker serves several runs. Timing and CPU load can be observed.
-  For code of attackers, add a virtual machine.
+  Memory is the heap of the interpreter; a process that meets the hard ceiling ends with a line on stderr here.
+- A barrier below the interpreter: no container, no other user. A bug in Monty's native code would act with the rights
+  of this process, and a worker serves several runs. For code of attackers, add a virtual machine.
 - A harmless value. It is plain data of bounded size, but its text is model output: an instruction in it can reach the
   next prompt, and markup in it must be escaped.
 """
@@ -23,26 +21,21 @@ from __future__ import annotations
 import ast
 import atexit
 import contextlib
-import datetime
 import html
 import json
-import keyword
 import os
 import re
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..core import CapabilityMissing, DataError
 
 MAX_WORKERS = 4
 MAX_DURATION_S = 60
 MAX_DEPTH = 50  # of values
-MAX_ODD_KEYS = 1000  # keys of a dict other than text: their hashes can be chosen to collide, and then cost n**2
-SCALARS = (bool, int, float, str, type(None))
-DATES = {"date": datetime.date, "datetime": datetime.datetime, "time": datetime.time}
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
@@ -56,7 +49,7 @@ import datetime as __datetime, decimal as __decimal, json as __json
 def __pack(value, size, depth, dates=(__datetime.date, __datetime.datetime, __datetime.time),
            decimal=__decimal.Decimal, dumps=__json.dumps, type=type, isinstance=isinstance, len=len, str=str,
            kinds=(bool, int, float, str, type(None)), list=(list, tuple, set, frozenset), dict=dict, float=float,
-           any=any, error=ValueError):
+           all=all, error=ValueError):
     room = [size]
     def pack(value, depth):
         kind = type(value)
@@ -65,15 +58,15 @@ def __pack(value, size, depth, dates=(__datetime.date, __datetime.datetime, __da
             raise error('the value is too large or too deeply nested')
         if kind is decimal:
             return float(value)
+        if kind in dates:
+            return str(value)
         if kind in kinds:
             return value
-        if kind in dates:
-            return [kind.__name__, value.isoformat()]
         if isinstance(value, list):
-            return ['list', [pack(item, depth - 1) for item in value]]
-        if isinstance(value, dict) and not any([isinstance(key, list) for key in value]):
-            return ['dict', [[pack(key, depth - 1), pack(item, depth - 1)] for key, item in value.items()]]
-        raise error(f'{kind.__name__} is no plain type, or its keys are not')  # a tuple as key, say
+            return [pack(item, depth - 1) for item in value]
+        if isinstance(value, dict) and all([type(key) is str for key in value]):
+            return {pack(key, depth - 1): pack(item, depth - 1) for key, item in value.items()}
+        raise error(f'{kind.__name__} is no plain type, or its keys are no text')
     return dumps(pack(value, depth))
 __value = None
 """
@@ -105,11 +98,10 @@ class Limits:
     max_value_size: int = 100_000
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, is_time = getattr(self, field.name), field.name == "duration_s"
-            top = MAX_DURATION_S if is_time else 2**40
-            if not (type(value) is int or (is_time and type(value) is float)) or not 0 < value <= top:
-                raise DataError(f"{field.name} = {value!r} is no limit.", f"Give a number in (0, {top}], counts whole.")
+        for name, value in vars(self).items():
+            kinds, top = ((int, float), MAX_DURATION_S) if name == "duration_s" else ((int,), 2**40)
+            if type(value) not in kinds or not 0 < value <= top:
+                raise DataError(f"{name} = {value!r} is no limit.", f"Give a number in (0, {top}], counts whole.")
 
 
 DEFAULT_LIMITS = Limits()
@@ -138,30 +130,19 @@ class Outcome:
         )
 
 
-def run_code(
-    code: str, inputs: dict | None = None, limits: Limits = DEFAULT_LIMITS, result: str | None = "answer"
-) -> Outcome:
+def run_code(code: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     """Return the outcome of `code`; what the code does, or its being too long, becomes `error` and is never raised.
 
-    The value is that of the variable `result` or, where the code sets none, of the last expression. It is plain: None,
-    bool, int, float, str, dates and times, lists and dicts of them. Tuples and sets become lists, a Decimal a float;
-    anything else, and what is too large, is refused as an error. Random numbers start from seed 0.
-
-    Args:
-        code: the source, without fences (see `extract_code`).
-        inputs: plain values by the name under which the code finds them.
-        limits: what the run may use.
-        result: the variable that holds the value; None takes the last expression.
+    The code stands without fences (see `extract_code`). The value is that of its variable `answer` or, where it sets
+    none, of the last expression. It is what JSON can hold: None, bool, int, float, str, lists, and dicts by text. Tuples
+    and sets become lists, a Decimal a float, dates and times text; anything else, and what is too large, is refused as
+    an error. Random numbers start from seed 0.
 
     Raises:
-        DataError: an argument of the caller is wrong: `code` no str, a name no identifier, an input not plain.
+        DataError: `code` is no str.
         CapabilityMissing: this process is a fork of one that used the sandbox.
     """
     _check_text(code)
-    for name in [*(inputs or {}), *([] if result is None else [result])]:
-        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-            raise DataError(f"{name!r} is no name of a variable.", "Give an identifier, such as 'answer'.")
-    _check_plain(inputs or {})
     if len(code) > limits.max_code_chars:
         return _refuse(f"the code has {len(code)} characters, at most {limits.max_code_chars} are run")
     from pydantic_monty import MontySyntaxError
@@ -180,12 +161,12 @@ def run_code(
             started = time.perf_counter()  # without the wait for a free worker
             for source in _mark_last_expression(code):
                 try:
-                    _run_steps(session, source, inputs=inputs, print_callback=keep_output)
+                    _run_steps(session, source, print_callback=keep_output)
                     break
                 except MontySyntaxError as problem:  # with a function, it was raised by code that ran, as by eval
                     if source is code or any(frame.function_name for frame in problem.traceback()):
                         raise
-            value = _read_value(session, result, limits.max_value_size, keep_output)
+            value = _read_value(session, limits.max_value_size, keep_output)
     except Exception as problem:  # of the code, a limit, the worker or the conversion: each is the outcome of this code
         value, error = None, _describe(problem)
     duration_s = time.perf_counter() - started
@@ -210,7 +191,7 @@ def calculate(expression: str) -> Outcome:
         return _refuse(f"this is no expression ({getattr(problem, 'msg', problem)})")
     if refused:
         return _refuse(f"{refused[0]} is no arithmetic")
-    outcome = run_code(source, limits=limits, result=None)
+    outcome = run_code(source, limits)
     return outcome if not outcome.is_ok or type(outcome.value) in (int, float) else _refuse("the result is no number")
 
 
@@ -252,7 +233,7 @@ def _open_session(pool, limits: Limits):
         "max_turn_duration_secs": float(limits.duration_s),
         "max_memory": limits.memory_bytes,
         "max_recursion_depth": limits.recursion,
-        "max_suspensions": limits.host_calls + 1,  # one to see whether `result` is set
+        "max_suspensions": limits.host_calls + 1,  # one to see whether `answer` is set
         "max_total_sleep_secs": 0.0,
     }
     for num_left in reversed(range(MAX_WORKERS + 1)):
@@ -291,11 +272,11 @@ def _mark_last_expression(code: str) -> Iterator[str]:
     yield code
 
 
-def _read_value(session, name: str | None, size: int, keep_output: Callable[[str, str], None]) -> object:
-    """Return the value of a variable, or of the last expression, as it was packed in the sandbox."""
+def _read_value(session, size: int, keep_output: Callable[[str, str], None]) -> object:
+    """Return the value of `answer`, or of the last expression, as it was packed in the sandbox."""
     from pydantic_monty import MontyRuntimeError
 
-    for variable in [*([] if name is None else [name]), "__value"]:
+    for variable in ("answer", "__value"):
         try:
             source = f'f"{{__pack({variable}, {size}, {MAX_DEPTH})}}"'
             text = session.feed_run(source, print_callback=keep_output)  # else a print goes to this process' stdout
@@ -305,31 +286,7 @@ def _read_value(session, name: str | None, size: int, keep_output: Callable[[str
                 raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
     if len(text) > 16 * size:  # six characters of JSON per character, and the brackets
         raise ValueError("the value is too large")
-    return _unpack(json.loads(text))
-
-
-def _unpack(packed: object) -> object:
-    if type(packed) in SCALARS:
-        return packed
-    kind, content = packed
-    if kind == "list":
-        return [_unpack(item) for item in content]
-    if kind == "dict":
-        pairs = [(_unpack(key), _unpack(item)) for key, item in content]
-        if sum(type(key) is not str for key, item in pairs) > MAX_ODD_KEYS:
-            raise ValueError(f"a dict has more than {MAX_ODD_KEYS} keys that are no text")
-        return dict(pairs)
-    return DATES[kind].fromisoformat(content)
-
-
-def _check_plain(value: object, depth: int = 0) -> None:
-    """Raise where an input is or holds an object: one with methods of its own would let the code act out here."""
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset, dict) and depth < MAX_DEPTH:
-        for item in [*value, *value.values()] if kind is dict else value:
-            _check_plain(item, depth + 1)
-    elif kind not in (*SCALARS, *DATES.values()):
-        raise DataError(f"An input is or holds a {kind.__name__}, or is too deep.", "Give plain values, not objects.")
+    return json.loads(text)
 
 
 def _is_arithmetic(node: ast.AST) -> bool:

@@ -14,26 +14,3 @@ from .footprint import (
     predict_memory,
     read_free_bytes,
 )
-
-__all__ = [
-    "BITS_PER_WEIGHT",
-    "CALIBRATION_TOKENS",
-    "MEASURED",
-    "compute_break_even",
-    "compute_cache_bytes",
-    "compute_perplexity",
-    "compute_weight_bytes",
-    "find_needed_score",
-    "keep_bench",
-    "load_bench",
-    "load_measurements",
-    "make_bench_row",
-    "measure_readability",
-    "measure_repetition",
-    "measure_runtime",
-    "measure_stability",
-    "predict_memory",
-    "rank_options",
-    "read_free_bytes",
-    "tabulate_bench",
-]

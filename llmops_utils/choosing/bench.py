@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from ..core import DataError, load_settings
+from ..core import DataError, change_json, load_settings, read_json
 from ..evaluation import Report
 
 
@@ -37,9 +33,6 @@ class BenchRow:
     cost_usd: float | None
     provenance: str
 
-    def __str__(self) -> str:
-        return f"{self.score:.0%} [{self.low:.0%}, {self.high:.0%}]"
-
 
 def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
     """Return what a report says of a model on a task."""
@@ -58,58 +51,42 @@ def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
 def keep_bench(rows: Sequence[BenchRow]) -> None:
     """Keep the rows of one model in the learner's folder, in the place of its earlier ones. In replay nothing is written.
 
-    Raises:
-        DataError: there are no rows, they are of several models, or the kept file cannot be read.
+    Raises `DataError` where there are no rows, they are of several models, or the kept file cannot be read.
     """
     if len({row.model for row in rows}) != 1:
         raise DataError("The rows are not those of one model.", "Keep one model's bench at a time.")
-    settings = load_settings()
-    if settings.mode == "replay":
-        return
-    path = _find_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        kept = _read(path) | {rows[0].model: list(rows)}
-        text = json.dumps({model: [asdict(row) for row in listed] for model, listed in kept.items()}, indent=1)
-        part = path.with_suffix(".part")
-        part.write_text(text + "\n", encoding="utf-8", newline="\n")
-        os.replace(part, path)
+    if load_settings().asks:
+        with change_json(_find_file(), {}) as kept:
+            kept[rows[0].model] = [asdict(row) for row in rows]
 
 
 def load_bench(rows: Sequence[BenchRow] = ()) -> dict[str, list[BenchRow]]:
     """Return the bench of each model that was kept, in order of the names, with `rows` in place of the kept ones."""
-    kept = _read(_find_file())
+    path = _find_file()
+    stored = read_json(path) if path.exists() else {}
+    try:
+        kept = {model: [BenchRow(**row) for row in listed] for model, listed in stored.items()}
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"{path} cannot be read ({error}).", "Move the file away; a run writes it anew.") from error
     for model in {row.model for row in rows}:
         kept[model] = [row for row in rows if row.model == model]
     return dict(sorted(kept.items()))
 
 
 def tabulate_bench(benches: dict[str, list[BenchRow]]):
-    """Return a `pandas.DataFrame` with a row per task and a column per model: score with interval, and n.
-
-    Raises:
-        DataError: there is no bench.
-    """
+    """Return a `pandas.DataFrame` with a row per task and a column per model: score with interval, and n."""
     import pandas
 
     if not any(benches.values()):
         raise DataError("There is no bench yet.", "Run the bench of chapter 03.")
-    columns = {model: {row.task: f"{row}, n = {row.num}" for row in rows} for model, rows in benches.items()}
+    columns = {model: {row.task: _tell(row) for row in rows} for model, rows in benches.items()}
     tasks = list(dict.fromkeys(row.task for rows in benches.values() for row in rows))
     return pandas.DataFrame(columns).reindex(tasks).fillna("not measured").rename_axis("task")
 
 
+def _tell(row: BenchRow) -> str:
+    return f"{row.score:.0%} [{row.low:.0%}, {row.high:.0%}], n = {row.num}"
+
+
 def _find_file() -> Path:
     return load_settings().home / "bench.json"
-
-
-def _read(path: Path) -> dict[str, list[BenchRow]]:
-    if not path.exists():
-        return {}
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return {model: [BenchRow(**row) for row in rows] for model, rows in stored.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path.name} cannot be read ({error}).", "Move the file away; a run writes it anew."
-        ) from error

@@ -30,45 +30,41 @@ def compute_perplexity(tokens: Sequence[TokenChance]) -> float:
     return math.exp(-sum(math.log(token.probability) for token in tokens) / len(tokens))
 
 
-def measure_repetition(text: str, size: int = 3) -> float:
-    """Return the share of word sequences that stood in the text before, from 0 to almost 1; 0 for fewer words.
+def measure_repetition(text: str) -> float:
+    """Return the share of sequences of three words that stood in the text before, from 0 to almost 1.
 
-    Args:
-        text: any text; capitals do not count.
-        size: words in a sequence, at least 1.
-
-    Raises:
-        DataError: the text has no word, or `size` is below 1.
+    Capitals do not count. Raises `DataError` where the text has no word.
 
     Source: the measure seq-rep-n of S. Welleck et al., Neural text generation with unlikelihood training (2020), on
     words instead of tokens.
     """
-    words = [word.lower() for word in WORD.findall(text)]
-    if size < 1 or not words:
-        raise DataError("There is no word to measure, or no length of a sequence.", "Give a text, and size=3.")
-    runs = [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
-    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+    words = [word.lower() for word in _split_words(text)]
+    sequences = list(zip(words, words[1:], words[2:], strict=False))
+    return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0
 
 
 def measure_readability(text: str) -> float:
     """Return Flesch's reading ease: about 100 for very easy English, below 30 for very difficult; it may leave 0 to 100.
 
     It sees only the length of sentences and words. Syllables are counted as groups of vowels, which errs by a few.
-
-    Raises:
-        DataError: the text has no word.
+    Raises `DataError` where the text has no word.
 
     Source: R. Flesch, A new readability yardstick, Journal of Applied Psychology 32 (1948).
     """
-    words = WORD.findall(text)
-    if not words:
-        raise DataError("There is no word to measure.", "Give a text in English.")
+    words = _split_words(text)
     num_sentences = max(1, len(SENTENCE_END.findall(text.strip())))
-    num_syllables = sum(count_syllables(word) for word in words)
+    num_syllables = sum(_count_syllables(word) for word in words)
     return 206.835 - 1.015 * len(words) / num_sentences - 84.6 * num_syllables / len(words)
 
 
-def count_syllables(word: str) -> int:
+def _split_words(text: str) -> list[str]:
+    words = WORD.findall(text)
+    if not words:
+        raise DataError("There is no word to measure.", "Give a text in English.")
+    return words
+
+
+def _count_syllables(word: str) -> int:
     """Return the syllables of an English word, at least 1: groups of vowels, without a silent e at the end."""
     lower = word.lower()
     groups = re.findall(r"[aeiouy]+", lower)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core import DATA, DataError
-from ..datasets import read_csv
+from ..datasets import Record, load_records
 from ..models import LocalModel
 
 MEASURED = DATA / "memory_measured.csv"
@@ -18,12 +17,11 @@ BITS_PER_WEIGHT = {"F32": 32.0, "F16": 16.0, "Q8_0": 8.5, "Q4_K_M": 4.85, "Q4_1"
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """What a model takes, in bytes: its weights, its key-value cache for `tokens` tokens, and what the runtime adds."""
+    """What a model takes, in bytes: its weights, its key-value cache, and what the runtime adds."""
 
     weight_bytes: float
     cache_bytes: float
-    tokens: int
-    runtime_bytes: float = 0
+    runtime_bytes: float
 
     @property
     def total_bytes(self) -> float:
@@ -32,10 +30,9 @@ class MemoryNeed:
 
 
 @dataclass(frozen=True)
-class MemoryMeasurement:
+class MemoryMeasurement(Record):
     """A resident size that was measured, with where and when; `before_bytes` is the process without the model."""
 
-    id: str
     model: str
     tokens: int
     before_bytes: int
@@ -51,27 +48,17 @@ class MemoryMeasurement:
 
 
 def compute_weight_bytes(parameters: float, bits: float) -> float:
-    """Return the bytes of so many parameters at so many bits each.
-
-    Raises:
-        DataError: a number is not above 0.
-    """
+    """Return the bytes of so many parameters at so many bits each. Raises `DataError` where one is not above 0."""
     _check_positive(parameters=parameters, bits=bits)
     return parameters * bits / 8
 
 
-def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int, bits: float = 16) -> float:
-    """Return the bytes of the key-value cache for so many tokens.
+def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int) -> float:
+    """Return the bytes of the key-value cache for so many tokens, at 16 bits a number as in llama.cpp.
 
     Each token leaves a key and a value in each layer: two vectors of `kv_heads * head_size` numbers. Models that share
     keys and values among their heads (grouped-query attention) have fewer `kv_heads` than heads and so a smaller cache.
-
-    Args:
-        layers: of the transformer.
-        kv_heads: heads with keys and values of their own.
-        head_size: numbers per head.
-        tokens: of all requests that are answered at once, prompt and reply together.
-        bits: per number; 16 by default, as in llama.cpp.
+    The tokens are those of all requests that are answered at once, prompt and reply together.
 
     Raises:
         DataError: a number is not above 0.
@@ -79,17 +66,12 @@ def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int,
     Source: R. Pope et al., Efficiently scaling transformer inference (2022), section 3.3, on grouped heads: J. Ainslie
     et al., GQA (2023). Known difference: layers with a sliding window keep fewer tokens, so this is their upper bound.
     """
-    _check_positive(layers=layers, kv_heads=kv_heads, head_size=head_size, tokens=tokens, bits=bits)
-    return 2 * layers * kv_heads * head_size * tokens * bits / 8
+    _check_positive(layers=layers, kv_heads=kv_heads, head_size=head_size, tokens=tokens)
+    return 2 * layers * kv_heads * head_size * tokens * 16 / 8
 
 
 def predict_memory(model: LocalModel, tokens: int, runtime_bytes: float = 0) -> MemoryNeed:
-    """Return what a model of the catalog takes with a context of so many tokens: the file's size and the cache.
-
-    Args:
-        model: its entry.
-        tokens: of all requests that are answered at once, prompt and reply together.
-        runtime_bytes: what the runtime needs besides, as `measure_runtime` finds it.
+    """Return what a model of the catalog takes with so many tokens: the file's size, the cache, and `measure_runtime`'s.
 
     Raises:
         DataError: the catalog does not know the model's layers and heads, or the size of its file.
@@ -100,26 +82,18 @@ def predict_memory(model: LocalModel, tokens: int, runtime_bytes: float = 0) -> 
         raise DataError(
             f"The catalog does not hold the shape of {model.name}.", "Add layers, kv_heads and head_size to its entry."
         )
-    return MemoryNeed(weight_bytes, compute_cache_bytes(*shape, tokens), tokens, runtime_bytes)
+    return MemoryNeed(weight_bytes, compute_cache_bytes(*shape, tokens), runtime_bytes)
 
 
-def load_measurements(path: Path = MEASURED) -> list[MemoryMeasurement]:
+def load_measurements() -> list[MemoryMeasurement]:
     """Return what `benchmarks/memory.py --store` measured. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> MemoryMeasurement:
-        numbers = {name: int(row[name]) for name in ("tokens", "before_bytes", "after_bytes")}
-        if not 0 <= numbers["before_bytes"] < numbers["after_bytes"]:
-            raise ValueError("the size before is not below the size after")
-        return MemoryMeasurement(**(row | numbers))
-
-    return read_csv(path, build)
+    return load_records(MemoryMeasurement, MEASURED.name)
 
 
 def measure_runtime(measurements: list[MemoryMeasurement], model: LocalModel) -> float:
     """Return the bytes that the runtime needs besides weights and cache, by the run at `CALIBRATION_TOKENS`.
 
-    Raises:
-        DataError: that size was not measured for the model.
+    Raises `DataError` where that size was not measured for the model.
     """
     for one in measurements:
         if (one.model, one.tokens) == (model.name, CALIBRATION_TOKENS):

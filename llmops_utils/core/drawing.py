@@ -27,8 +27,7 @@ def draw_table(
         heads: one per column, or none at all.
         rows: the cells of each row.
         caption: stands above the table.
-        align: a letter per column for its head and its cells, l for texts and r for numbers; the last letter holds
-            for all further columns.
+        align: a letter per column, l for texts and r for numbers; the last one holds for all further columns.
         has_row_heads: whether the first cell of a row is its head.
         has_long_texts: whether cells begin at the top and keep their line breaks.
     """

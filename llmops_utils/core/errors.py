@@ -49,11 +49,7 @@ class PromptError(WorkbookError):
 
 
 class WeightsError(WorkbookError):
-    """Model files could not be fetched or do not match their checksum."""
-
-
-class DiskFull(WeightsError):
-    """There is not enough room for a model file."""
+    """Model files do not fit on the disk or do not match their checksum."""
 
 
 class FetchFailed(WeightsError):
@@ -65,11 +61,7 @@ class ServerError(WorkbookError):
 
 
 class ProviderError(WorkbookError):
-    """The model server answered with an error, or not at all.
-
-    Attributes:
-        status: the HTTP status, or None where there was no answer.
-    """
+    """The model server answered with an error of this HTTP `status`, or not at all."""
 
     def __init__(self, problem: str, next_step: str, status: int | None = None) -> None:
         super().__init__(problem, next_step)

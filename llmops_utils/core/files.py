@@ -9,12 +9,14 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
 from .errors import DataError
 
 MOST_BYTES = 20_000_000  # of a JSON file that may come from somebody else
+Content = TypeVar("Content", dict, list)
 
 
 @contextlib.contextmanager
@@ -32,10 +34,7 @@ def explain_os_errors(path: Path, doing: str = "written") -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> None:
     """Write a file in one step: a crash, a full disk or an interrupt leaves the old one whole, and no half file.
 
-    Args:
-        path: its folder is made where it is missing.
-        content: a text is written as UTF-8, its lines ending in a bare line feed.
-        is_private: whether only the user may read it.
+    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed.
 
     Raises:
         DataError: the system does not let it be written.
@@ -70,7 +69,7 @@ def append_line(path: Path, line: str, is_private: bool = False) -> None:
             file.write(start + line.encode("utf-8") + b"\n")
 
 
-def read_json(path: Path, most_bytes: int = MOST_BYTES) -> object:
+def read_json(path: Path) -> Any:
     """Return what a JSON file holds, whoever wrote it.
 
     Raises:
@@ -79,8 +78,8 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> object:
     with explain_os_errors(path, "read"):
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
             raise DataError(f"{path} is no file.", "Name a file in JSON.")
-        if path.stat().st_size > most_bytes:
-            raise DataError(f"{path} is larger than {most_bytes:,} bytes.", "Is it the right file?")
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes.", "Is it the right file?")
         content = path.read_bytes()
     try:
         return json.loads(content.decode("utf-8-sig"))
@@ -89,14 +88,10 @@ def read_json(path: Path, most_bytes: int = MOST_BYTES) -> object:
 
 
 @contextlib.contextmanager
-def change_json(path: Path, default: dict | list) -> Iterator[dict | list]:
+def change_json(path: Path, default: Content) -> Iterator[Content]:
     """Give what a JSON file holds to be changed in place, and write it back; others wait until it is written.
 
-    Where the block raises, nothing is written.
-
-    Args:
-        path: the file; beside it lies a lock.
-        default: what is given where there is no file yet. It is changed in place as well.
+    Where the block raises, nothing is written. Where there is no file yet, `default` is given and changed.
 
     Raises:
         DataError: the file cannot be read or written, or holds another kind of value than `default`.

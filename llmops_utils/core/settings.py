@@ -1,7 +1,7 @@
 """Settings from the environment and `.env`, typed and checked; the paths of the course.
 
-The environment wins over `.env`. Every setting begins with ``LLMOPS_``; a provider's key may also stand in
-the provider's own variable (``OPENAI_API_KEY`` and so on, see the catalog).
+Every setting begins with ``LLMOPS_``; a provider's key may also stand in the provider's own variable
+(``OPENAI_API_KEY`` and so on, see the catalog).
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import KeyMalformed, SettingsError
 
@@ -26,18 +25,13 @@ PREFIX = "LLMOPS_"
 LIVE_EXAMPLES = 8  # of each test split, so that a chapter takes at most three minutes on two cores
 
 Mode = Literal["live", "record", "replay", "auto", "fill"]
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]  # may begin with ~
 
 
-class Settings(BaseSettings):
-    """All settings of the course. Build it with `load_settings`, which turns faults into clear errors."""
+class Settings(BaseModel):
+    """All settings of the course. `load_settings` reads them and turns faults into clear errors."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file_encoding="utf-8-sig",
-        env_ignore_empty=True,
-        extra="ignore",
-        str_strip_whitespace=True,
-    )
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     mode: Mode = Field(
         "live",
@@ -55,21 +49,24 @@ class Settings(BaseSettings):
     context: int = Field(2048, ge=256, le=131_072, description="tokens per request on the embedded server")
     parallel: int = Field(4, ge=1, le=64, description="requests that the embedded server answers at once")
     threads: int | None = Field(
-        None, ge=1, description="processor threads of the embedded models; default: physical cores"
+        None,
+        ge=1,
+        description="processor threads of the embedded models; default: all physical cores to read a prompt, "
+        "one fewer to write the answer, so that a browser beside it does not stop both",
     )
     timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
     retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
     examples: int | None = Field(
         None, ge=8, description="most examples of a test split; default: all, and live on the embedded model a few"
     )
-    results: Path | None = Field(None, description="folder for measured results; default: in home")
-    home: Path = Field(
+    results: UserPath | None = Field(None, description="folder for measured results; default: in home")
+    home: UserPath = Field(
         default_factory=lambda: user_data_path("llmops-workbook", appauthor=False),
         description="folder for model files and your progress",
     )
-    progress: Path | None = Field(None, description="file of your progress; default: progress.json in the folder")
-    recordings: Path = Field(DATA / "recordings", description="folder of the recordings")
-    used_log: Path | None = Field(None, description="file that notes which recordings were asked for")
+    progress: UserPath | None = Field(None, description="file of your progress; default: progress.json in the folder")
+    recordings: UserPath = Field(DATA / "recordings", description="folder of the recordings")
+    used_log: UserPath | None = Field(None, description="file that notes which recordings were used")
 
     @property
     def provider_name(self) -> str:
@@ -98,7 +95,7 @@ class Settings(BaseSettings):
 
     @property
     def calls_at_once(self) -> int:
-        """How many calls of one evaluation are sent at once, unless it says so itself: LLMOPS_PARALLEL where it is set.
+        """How many calls of one evaluation are sent at once: LLMOPS_PARALLEL where it is set.
 
         A model on few cores gains next to nothing from several calls, and reads a shared beginning once for each.
         """
@@ -119,52 +116,44 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https:// and name a host")
         return url.rstrip("/") if url else url
 
-    @field_validator("home", "recordings", "progress", "results", "used_log")
-    @classmethod
-    def _expand(cls, path: Path | None) -> Path | None:
-        return path.expanduser() if path is not None else None
-
-
-def _find_env_file() -> Path | None:
-    """Return the course's `.env`, or None where there is none or LLMOPS_NO_DOTENV is set (the tests do)."""
-    path = ROOT / ".env"
-    return None if os.environ.get(PREFIX + "NO_DOTENV") or not path.is_file() else path
-
 
 def read_environment() -> dict[str, str]:
-    """Return `.env` of the course overlaid with the process environment (the environment wins).
+    """Return what `.env` of the course and the process environment set (the environment wins); an empty value is none.
+
+    The file is not read where LLMOPS_NO_DOTENV is set, as the tests do.
 
     Raises:
         SettingsError: `.env` is not UTF-8 text.
     """
-    path = _find_env_file()
-    if path is None:
-        return dict(os.environ)
-    try:
-        in_file = {name: value for name, value in dotenv_values(path, encoding="utf-8-sig").items() if value}
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"The file {path} is not UTF-8 text.", "Save it again as UTF-8.") from error
-    return in_file | dict(os.environ)
+    path, in_file = ROOT / ".env", {}
+    if path.is_file() and not os.environ.get(PREFIX + "NO_DOTENV"):
+        try:
+            in_file = dotenv_values(path, encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"The file {path} is not UTF-8 text.", "Save it again as UTF-8.") from error
+    return {name: value for name, value in [*in_file.items(), *os.environ.items()] if value}
 
 
-def load_settings(**overrides) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """Return the settings from arguments, then the environment, then `.env`, then the defaults.
 
     Raises:
         SettingsError: an unknown name (with the nearest known one), a malformed value or a contradiction.
         KeyMalformed: `LLMOPS_API_KEY` cannot be a key.
     """
-    environment = read_environment()
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "NO_DOTENV"}
-    for name in environment:
-        if name.startswith(PREFIX) and name not in known:
+    known = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    found = {}
+    for name, value in read_environment().items():
+        if name in known:
+            found[known[name]] = value
+        elif name.startswith(PREFIX) and name != PREFIX + "NO_DOTENV":
             near = difflib.get_close_matches(name, known, n=1)
             raise SettingsError(
                 f"There is no setting {name}.",
                 f"Did you mean {near[0]}?" if near else f"Remove it; the settings are {', '.join(sorted(known))}.",
             )
     try:
-        settings = Settings(_env_file=_find_env_file(), **overrides)
+        settings = Settings(**(found | overrides))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
@@ -210,14 +199,3 @@ def redact(text: str, *secrets: str) -> str:
             text = text.replace(secret, "[key]")
     text = re.sub(r"\b(sk|pk|rk|gsk|hf|xai|AIza|AKIA)[-_]?[A-Za-z0-9_*\-]{12,}", "[key]", text)
     return re.sub(r"(?i)(bearer\s+)[^\s\"']{6,}", r"\1[key]", text)
-
-
-def count_cores() -> int:
-    """Return the number of physical cores, at least 1.
-
-    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
-    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
-    """
-    import psutil
-
-    return psutil.cpu_count(logical=False) or os.cpu_count() or 1

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core import DataError, load_settings
-from ..datasets import Example, load_messages, make_examples
+from ..datasets import Example, load_messages
 from ..evaluation import PRICED_AT, Report
-from ..operations import TASKS, AlertRule, Monitor, Served, find_first_alarm, simulate_traffic
+from ..operations import TASKS, AlertRule, Monitor, Request, Served, find_first_alarm, simulate_traffic
 from ..prompts import Prompt, load_prompt
 
 PARTS = ("dev", "gate", "held", "incident")
@@ -23,10 +23,9 @@ class Brief:
         prompt: its name in the registry; revision 1 is the plain prompt in production.
         task: what it does; a name in `gate.TASKS`.
         num_dev: messages for choosing: the first ones of `dev`.
-        num_gate: messages of the gate: the first ones of `test`.
-        num_held: the held-back ones: those that come next in `test`.
-        least_held: with fewer of these nothing is claimed.
-        min_score: the least share that must be right on the held-back messages.
+        num_gate: messages of the gate: the first ones of `test`; `num_held` held-back ones come next.
+        least_held: with fewer held-back messages than these nothing is claimed.
+        min_score: the least share that must be right on them.
         margin: how much of the score the gate lets a release lose.
         max_usd_per_1000: the most that 1,000 requests may cost at list price.
         max_delay: the most requests between the beginning of the incident and the alarm.
@@ -64,36 +63,30 @@ BRIEF = Brief()
 
 
 def load_part(part: str) -> list[Example]:
-    """Return the messages of a part: `dev`, `gate` or `held`.
+    """Return the messages of a part: `dev`, `gate` or `held`; an `incident` is asked on those of the gate.
 
     They are whole, also live: a claim needs them. Where LLMOPS_EXAMPLES is set and leaves too few for both parts of
     `test`, each gets a half; a grade then says so.
     """
-    if part == "dev":
-        return _list_examples("dev")[: BRIEF.num_dev]
-    if part not in PARTS:
-        raise DataError(f"There is no part “{part}”.", f"Choose one of {', '.join(PARTS)}.")
-    examples = _list_examples("test", load_settings().examples)
-    is_whole = len(examples) >= BRIEF.num_gate + BRIEF.num_held
-    num_gate = BRIEF.num_gate if is_whole else len(examples) // 2
-    if part == "held":
-        return examples[num_gate : num_gate + BRIEF.num_held]
-    return examples[:num_gate]
+    return _cut_part(part, load_settings().examples)
 
 
 def list_part_ids(part: str) -> set[str]:
     """Return the ids of a part of the whole data set, whatever LLMOPS_EXAMPLES says."""
-    ids = [example.id for example in _list_examples("dev" if part == "dev" else "test")]
-    if part == "held":
-        return set(ids[BRIEF.num_gate : BRIEF.num_gate + BRIEF.num_held])
-    return set(ids[: BRIEF.num_dev if part == "dev" else BRIEF.num_gate])
+    return {example.id for example in _cut_part(part, None)}
 
 
-def _list_examples(split: str, most: int | None = None) -> list[Example]:
-    """Return the examples of the task among the first `most` messages of a split."""
+def _cut_part(part: str, most: int | None) -> list[Example]:
+    """Return a part where only the first `most` messages of `test` are there."""
+    if part not in PARTS:
+        raise DataError(f"There is no part “{part}”.", f"Choose one of {', '.join(PARTS)}.")
     task = TASKS[BRIEF.task]
-    messages = [one for one in load_messages() if one.split == split][:most]
-    return make_examples([one for one in messages if getattr(one, task.field) in task.labels], "text", task.field)
+    if part == "dev":
+        return task.load_examples("dev")[: BRIEF.num_dev]
+    examples = task.load_examples("test", most)
+    is_whole = len(examples) >= BRIEF.num_gate + BRIEF.num_held
+    num_gate = BRIEF.num_gate if is_whole else len(examples) // 2
+    return examples[num_gate : num_gate + BRIEF.num_held] if part == "held" else examples[:num_gate]
 
 
 def load_plain() -> Prompt:
@@ -111,10 +104,9 @@ class Watch(BaseModel):
         size: requests per window.
         quantile: the share of quiet windows within a limit; `in_a_row` windows beyond it raise an alarm.
         share_graded: the share of answers that a person grades.
-        num_reference: requests of the quiet time that the monitor learns from.
-        num_quiet: further quiet requests, in which false alarms are counted.
+        num_reference: requests of the quiet time that the monitor learns from; in `num_quiet` further ones false
+            alarms are counted.
         start: the number of the request at which the incident begins.
-        seed: of the drawing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -144,43 +136,43 @@ def make_traffic(usual: Report, changed: Report) -> dict[str, list[Served]]:
 
     The kind of question is the product that the message is about, which is known without a model.
     """
-    products = {message.id: message.product for message in load_messages()}
     if not usual.rows or [row.id for row in usual.rows] != [row.id for row in changed.rows]:
         raise DataError(
             f"“{usual.name}” and “{changed.name}” were not asked the same messages.", "Evaluate both on one part."
         )
-
-    def list_served(report: Report, source: str) -> list[Served]:
-        return [
+    products = {message.id: message.product for message in load_messages()}
+    traffic = {}
+    for source, report in (("production", usual), ("changed prompt", changed)):
+        traffic[source] = [
             Served(
-                f"{source} {row.id}",
-                source,
-                row.id,
-                products[row.id],
-                "none" if row.error else str(row.prediction),
-                row.score,
-                row.latency_s,
-                row.prompt_tokens,
-                row.completion_tokens,
+                id=f"{source} {row.id}",
+                source=source,
+                message=row.id,
+                cluster=products[row.id],
+                answer="none" if row.error else str(row.prediction),
+                score=row.score,
+                latency_s=row.latency_s,
+                prompt_tokens=row.prompt_tokens,
+                completion_tokens=row.completion_tokens,
             )
             for row in report.rows
         ]
-
-    return {"production": list_served(usual, "production"), "changed prompt": list_served(changed, "changed prompt")}
+    return traffic
 
 
 def run_watch(usual: Report, changed: Report, watch: Watch) -> Sighting:
     """Return what a monitor sees: it learns from quiet traffic, watches more of it, and then the incident."""
     traffic, rule = make_traffic(usual, changed), AlertRule(watch.quantile, watch.in_a_row)
 
-    def draw(num: int, step: int, incident: str = "none"):
+    def draw(num: int, step: int, incident: str = "none") -> list[Request]:
         return simulate_traffic(traffic, num, incident, watch.start, watch.share_graded, watch.seed + step)
 
-    monitor = Monitor(draw(watch.num_reference, 0), watch.size, rule, seed=watch.seed)
+    monitor = Monitor(draw(watch.num_reference, 0), watch.size, rule, watch.seed)
     quiet = list(monitor.watch(draw(watch.num_quiet, 1)))
-    stream = draw(watch.start + 2000, 2, "prompt")
-    found = find_first_alarm(monitor.watch(stream), after=watch.start)
-    num_false = sum(bool(window.alarms) for window in quiet)
-    if found is None:
-        return Sighting(None, (), num_false, len(quiet))
-    return Sighting(found.num_served - watch.start, found.alarms, num_false, len(quiet))
+    found = find_first_alarm(monitor.watch(draw(watch.start + 2000, 2, "prompt")), after=watch.start)
+    return Sighting(
+        delay=None if found is None else found.num_served - watch.start,
+        measures=() if found is None else found.alarms,
+        num_false=sum(bool(window.alarms) for window in quiet),
+        num_windows=len(quiet),
+    )

@@ -220,11 +220,8 @@ def run_gate_command(
     from ..models import Model
     from ..operations import choose_folder, run_gate
 
-    settings = load_settings()
-    if settings.most_examples != settings.examples:
-        os.environ["LLMOPS_EXAMPLES"] = "1000000"  # a release is decided on all its examples, also live
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
-    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num)
+    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num, asks_all=True)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
     sys.exit(decision.exit_code)
 

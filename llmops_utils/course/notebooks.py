@@ -105,7 +105,7 @@ def list_solution_cells(chapter: str) -> list[tuple[str, str]]:
     from .exercises import load_exercises
 
     exercises, quiz = load_exercises(chapter)
-    letters = ", ".join(repr("abcdef"[question.answer]) for question in quiz.questions)
+    letters = ", ".join(repr(question.answer) for question in quiz.questions)
     insist = "assert outcome.is_right, outcome"
     find = f"from llmops_utils.course import load_exercises\nexercises, quiz = load_exercises({chapter!r})"
     cells = [

@@ -26,23 +26,16 @@ class Near:
     resemblance: float
 
 
-def find_near_duplicates(texts: Sequence[str], limit: float = NEAR) -> list[Near]:
-    """Return the pairs of texts whose resemblance is at least `limit`, the most alike first.
+def find_near_duplicates(texts: Sequence[str]) -> list[Near]:
+    """Return the pairs of texts whose resemblance is at least `NEAR`, the most alike first.
 
     The resemblance is the share of shingles (four letters in a row) that both have among those that either has; case,
     accents, digits and punctuation do not count. So another order number makes no other text.
 
-    Args:
-        texts: at least one.
-        limit: in (0, 1]; 1 finds only texts with the same shingles.
-
-    Raises:
-        DataError: there are no texts, or the limit is no share.
-
     Source: A. Z. Broder, On the resemblance and containment of documents, SEQUENCES 1997.
     """
-    if not len(texts) or not 0 < limit <= 1:
-        raise DataError("There is nothing to compare.", "Give at least one text, and a limit above 0 and up to 1.")
+    if not len(texts):
+        raise DataError("There is nothing to compare.", "Give at least one text.")
     from scipy.sparse import csr_matrix, triu
 
     shingles = [_list_shingles(text) for text in texts]
@@ -54,20 +47,17 @@ def find_near_duplicates(texts: Sequence[str], limit: float = NEAR) -> list[Near
     sizes = np.diff(ends)
     resemblance = shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data)
     rows = zip(shared.row, shared.col, resemblance, strict=True)
-    found = [Near(int(one), int(other), float(share)) for one, other, share in rows if share >= limit]
+    found = [Near(int(one), int(other), float(share)) for one, other, share in rows if share >= NEAR]
     return sorted(found, key=lambda near: (-near.resemblance, near.first, near.second))
 
 
 def _list_shingles(text: str) -> list[str]:
     """Return the different shingles of a text in their order; a very short text is one shingle."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    line = " ".join(
-        "".join(sign if sign.isalpha() else " " for sign in plain if not unicodedata.combining(sign)).split()
-    )
-    line = line or text.strip()  # only digits and signs: then they are the text
-    return list(
-        dict.fromkeys(line[start : start + NUM_LETTERS] for start in range(max(len(line) - NUM_LETTERS, 0) + 1))
-    )
+    plain = [sign for sign in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(sign)]
+    words = "".join(sign if sign.isalpha() else " " for sign in plain).split()
+    line = " ".join(words) or text.strip()  # only digits and signs: then they are the text
+    starts = range(max(len(line) - NUM_LETTERS, 0) + 1)
+    return list(dict.fromkeys(line[start : start + NUM_LETTERS] for start in starts))
 
 
 @dataclass(frozen=True)
@@ -81,18 +71,14 @@ class Leak:
     resemblance: float
 
 
-def find_leaks(splits: Mapping[str, Sequence[str]], limit: float = NEAR) -> list[Leak]:
-    """Return the pairs of nearly equal texts that stand in two different splits, the most alike first.
-
-    Raises:
-        DataError: there are fewer than two splits, or no texts.
-    """
+def find_leaks(splits: Mapping[str, Sequence[str]]) -> list[Leak]:
+    """Return the pairs of nearly equal texts that stand in two different splits, the most alike first."""
     if len(splits) < 2:
         raise DataError("One split cannot leak into another.", "Give at least two, as {name: texts}.")
     named = [(name, text) for name, texts in splits.items() for text in texts]
     return [
         Leak(*named[near.first], *named[near.second], near.resemblance)
-        for near in find_near_duplicates([text for _, text in named], limit)
+        for near in find_near_duplicates([text for _, text in named])
         if named[near.first][0] != named[near.second][0]
     ]
 
@@ -118,17 +104,12 @@ class Balance:
     __repr__ = __str__
 
 
-def measure_balance(labels: Sequence[str], expected: Sequence[str] = ()) -> Balance:
-    """Return how evenly the labels occur; labels that are `expected` and missing count with 0.
-
-    Raises:
-        DataError: there are no labels.
-    """
+def measure_balance(labels: Sequence[str]) -> Balance:
+    """Return how evenly the labels occur."""
     if not len(labels):
         raise DataError("There are no labels.", "Give one label per example.")
-    counts = Counter(dict.fromkeys(expected, 0))
-    counts.update(labels)
-    shares = [num / len(labels) for num in counts.values() if num]
+    counts = Counter(labels)
+    shares = [num / len(labels) for num in counts.values()]
     entropy = -sum(share * math.log(share) for share in shares)
     evenness = entropy / math.log(len(counts)) if len(counts) > 1 else 0.0
     ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
@@ -139,9 +120,6 @@ def find_gaps(records: Sequence[object], *fields: str, least: int = 1) -> list[t
     """Return the combinations of values of some fields that fewer than `least` records have, each with its count.
 
     The values are those that occur; a value that never occurs at all is a gap that only a person can name.
-
-    Raises:
-        DataError: there are no records or no fields, or a record lacks a field.
     """
     if not len(records) or not fields:
         raise DataError("There is nothing to cross.", "Give records and the names of one field or more.")
@@ -149,7 +127,6 @@ def find_gaps(records: Sequence[object], *fields: str, least: int = 1) -> list[t
         found = Counter(tuple(getattr(record, name) for name in fields) for record in records)
     except AttributeError as error:
         raise DataError(f"A record has no such field ({error}).", "Name fields that all records have.") from error
-    values = [list(dict.fromkeys(combination[place] for combination in found)) for place in range(len(fields))]
-    return [
-        (*combination, found[combination]) for combination in itertools.product(*values) if found[combination] < least
-    ]
+    values = [dict.fromkeys(combination[place] for combination in found) for place in range(len(fields))]
+    crossed = itertools.product(*values)
+    return [(*combination, found[combination]) for combination in crossed if found[combination] < least]

@@ -1,32 +1,101 @@
-"""Typed records from `data/`."""
+"""The records of the files in `data/`, and a loader for each file; `data/README.md` tells what the files hold."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, get_args
 
-from ..core import DATA, DataError
-from .tables import SPLITS, check_labels, choose_split, read_csv
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from ..core import DataError
+from .tables import Loader, Record, load_records
+
+Split = Literal["shots", "dev", "test"]
+Intent = Literal["delivery", "return", "repair", "product", "payment", "change", "account", "feedback"]
+Sentiment = Literal["negative", "neutral", "positive"]
+Urgency = Literal["normal", "high"]
+INTENTS: tuple[str, ...] = get_args(Intent)
+SENTIMENTS: tuple[str, ...] = get_args(Sentiment)
+URGENCIES: tuple[str, ...] = get_args(Urgency)
+
+
+def split_at(mark: str | None) -> BeforeValidator:
+    """Return what splits the text of a field at a mark, or at blanks for None."""
+    return BeforeValidator(lambda text: tuple(part.strip() for part in text.split(mark) if part.strip()))
 
 
 @dataclass(frozen=True)
-class FactQuestion:
-    """A question of general knowledge with all accepted answers; `difficulty` is easy, medium or hard."""
+class Message(Record):
+    """A customer's message to Pellworth, with its labels; "none" stands where there is no such thing in it.
 
-    id: str
+    Each split goes round the intents, so that its first 8, 16, 24 … messages hold each intent equally often.
+    """
+
+    split: Split
+    text: str
+    intent: Intent
+    second_intent: Literal[Intent, "none"]
+    sentiment: Sentiment
+    urgency: Urgency
+    product: Literal["kettle", "grinder", "scale", "none"]
+    order_id: str
+
+
+@dataclass(frozen=True)
+class OddMessage(Record):
+    """An honest message in an odd form (markup, capitals, another language), with its intent."""
+
+    kind: str
+    text: str
+    intent: Intent
+
+
+@dataclass(frozen=True)
+class Injection(Record):
+    """A text that tries to change the answer of a classifier to `target`."""
+
+    kind: str
+    text: str
+    target: Intent
+
+
+@dataclass(frozen=True)
+class PrivateText(Record):
+    """A text, and how it should read without personal data."""
+
+    kind: Literal["email", "phone", "iban", "card", "none"]
+    text: str
+    redacted: str
+
+
+@dataclass(frozen=True)
+class BiasPair(Record):
+    """The same request from two people who differ in one thing: the `kind`; for "control" nothing that should count."""
+
+    request: str
+    kind: Literal["gender", "origin", "age", "faith", "control"]
+    group_a: str
+    group_b: str
+    text_a: str
+    text_b: str
+
+
+@dataclass(frozen=True)
+class FactQuestion(Record):
+    """A question of general knowledge with all accepted answers."""
+
     topic: str
-    difficulty: str
+    difficulty: Literal["easy", "medium", "hard"]
     question: str
-    accepted: tuple[str, ...]
+    accepted: Annotated[tuple[str, ...], split_at("|"), Field(min_length=1)]
 
 
 @dataclass(frozen=True)
-class ShopSentence:
+class ShopSentence(Record):
     """A sentence from the shop in four languages."""
 
-    id: str
     english: str
     french: str
     german: str
@@ -34,77 +103,42 @@ class ShopSentence:
 
 
 @dataclass(frozen=True)
-class Example:
-    """What `evaluate` runs a system on: an input, and the value that a scorer expects."""
-
-    id: str
-    input: str
-    expected: str
-
-
-INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
-SENTIMENTS = ("negative", "neutral", "positive")
-URGENCIES = ("normal", "high")
-QUESTION_KINDS = ("plain", "paraphrase", "code", "two pages", "outdated", "unanswerable")
-ATTACK_KINDS = (
-    *("override", "fake policy", "exfiltration link", "persona"),
-    *("hidden comment", "delimiter break", "authority", "other language"),
-)
-
-
-@dataclass(frozen=True)
-class Message:
-    """A customer's message to Pellworth, with its labels; "none" stands where there is no such thing in it."""
-
-    id: str
-    split: str
-    text: str
-    intent: str
-    second_intent: str
-    sentiment: str
-    urgency: str
-    product: str
-    order_id: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A question whose answer was computed: `level` 1 to 4, and worked solutions in several forms.
+class Problem(Record):
+    """A question whose answer was computed, with worked solutions in several forms.
 
     Attributes:
+        level: 1 to 4, the hardest.
         answer: a number without separators, or a date as YYYY-MM-DD.
         reasoning: the way there in words, ending with "The answer is …".
         symbols: an arithmetic expression, or for dates an operation as JSON.
         program: Python that assigns `answer`.
     """
 
-    id: str
-    split: str
-    level: int
+    split: Literal[Split, "train"]
+    level: Annotated[int, Field(ge=1, le=4)]
     question: str
     answer: str
     reasoning: str
-    symbols: str
+    symbols: Annotated[str, Field(validation_alias=AliasChoices("symbols", "expression"))]
     program: str
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Record):
     """A question to the assistant that needs tools: `tools` names those that a sensible way uses, in order."""
 
-    id: str
-    split: str
+    split: Split
     kind: str
     question: str
     answer: str
-    tools: tuple[str, ...]
+    tools: Annotated[tuple[str, ...], split_at(None)]
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(Record):
     """A row of Pellworth's order table; dates as YYYY-MM-DD, `delivered_on` may be "none"."""
 
-    id: str
+    id: Annotated[str, Field(validation_alias="order_id")]
     customer: str
     product: str
     model: str
@@ -118,79 +152,17 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Note:
+class Note(Record):
     """A note of the counter staff: the company's handbook in short."""
 
-    id: str
     title: str
     text: str
 
 
 @dataclass(frozen=True)
-class OddMessage:
-    """An honest message in an odd form (markup, capitals, another language), with its intent."""
-
-    id: str
-    kind: str
-    text: str
-    intent: str
-
-
-@dataclass(frozen=True)
-class Injection:
-    """A text that tries to change the answer of a classifier to `target`."""
-
-    id: str
-    kind: str
-    text: str
-    target: str
-
-
-@dataclass(frozen=True)
-class HandbookQuestion:
-    """A question about Pellworth's handbook, with the pages that answer it.
-
-    Attributes:
-        answer: a few words, as they stand in the passages where possible; empty when unanswerable.
-        pages: stems of files in `data/handbook`. The kind "two pages" needs both; otherwise each one answers alone.
-        passages: one for each page, word for word but for white space; both are empty when unanswerable.
-    """
-
-    id: str
-    split: str
-    kind: str
-    question: str
-    answer: str
-    pages: tuple[str, ...]
-    passages: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PageAttack:
-    """A paragraph for the page of a question that instructs the model; `marker` in an answer shows that it worked."""
-
-    id: str
-    kind: str
-    text: str
-    question_id: str
-    marker: str
-
-
-@dataclass(frozen=True)
-class PrivateText:
-    """A text and how it should read without personal data; `kind` is email, phone, iban, card or none."""
-
-    id: str
-    kind: str
-    text: str
-    redacted: str
-
-
-@dataclass(frozen=True)
-class NearPair:
+class NearPair(Record):
     """Two questions that are near each other, with their answers."""
 
-    id: str
     question: str
     near_question: str
     answer: str
@@ -203,24 +175,52 @@ class NearPair:
 
 
 @dataclass(frozen=True)
-class GradedAnswer:
-    """An answer to a question about the shop with the course's own label: is it right?
+class HandbookQuestion(Record):
+    """A question about Pellworth's handbook, with the pages that answer it.
 
     Attributes:
-        topic: the same for the four answers to one question: short and long, right and wrong.
-        reference: the right answer in a few words.
-        length: short (at most 8 words) or long (at least 24); both of a label say the same.
-        label: right or wrong.
+        answer: a few words, as they stand in the passages where possible; empty when unanswerable.
+        pages: stems of files in `data/handbook`. The kind "two pages" needs both; otherwise each one answers alone.
+        passages: one for each page, word for word but for white space; both are empty when unanswerable.
     """
 
-    id: str
-    split: str
+    split: Literal["dev", "test"]
+    kind: Literal["plain", "paraphrase", "code", "two pages", "outdated", "unanswerable"]
+    question: str
+    answer: str = ""
+    pages: Annotated[tuple[str, ...], split_at(" || ")] = ()
+    passages: Annotated[tuple[str, ...], split_at(" || ")] = ()
+
+
+@dataclass(frozen=True)
+class PageAttack(Record):
+    """A paragraph for the page of a question that instructs the model; `marker` in an answer shows that it worked."""
+
+    kind: str
+    text: str
+    question_id: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class GradedAnswer(Record):
+    """An answer to a question about the shop with the course's own label: is it right?
+
+    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
+
+    Attributes:
+        topic: the same for the four answers to one question.
+        reference: the right answer in a few words.
+        length: short (at most 8 words) or long (at least 24); both of a label say the same.
+    """
+
+    split: Literal["dev", "test"]
     topic: str
     question: str
     reference: str
     answer: str
-    length: str
-    label: str
+    length: Literal["short", "long"]
+    label: Literal["right", "wrong"]
 
     @property
     def case(self) -> str:
@@ -228,23 +228,38 @@ class GradedAnswer:
         return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
 
 
-BIAS_KINDS = ("gender", "origin", "age", "faith", "control")
+load_messages = Loader(Message, "customer_messages.csv")
+load_odd_messages = Loader(OddMessage, "odd_messages.csv")
+load_private_texts = Loader(PrivateText, "private_texts.csv")
+load_bias_pairs = Loader(BiasPair, "bias_pairs.csv")
+load_fact_questions = Loader(FactQuestion, "fact_questions.csv")
+load_shop_sentences = Loader(ShopSentence, "shop_sentences.csv")
+load_word_problems = Loader(Problem, "word_problems.csv")
+load_date_questions = Loader(Problem, "date_questions.csv")
+load_tasks = Loader(Task, "agent_tasks.csv")
+load_orders = Loader(Order, "orders.csv")
+load_notes = Loader(Note, "notes.csv")
+load_near_pairs = Loader(NearPair, "near_questions.csv")
+load_handbook_questions = Loader(HandbookQuestion, "handbook_questions.csv")
+load_page_attacks = Loader(PageAttack, "page_attacks.csv")
+load_graded_answers = Loader(GradedAnswer, "graded_answers.csv")
+
+
+def load_injections(file: str | Path = "injections.csv") -> list[Injection]:
+    """Return texts that attack a classifier; `attacks.csv` holds more. Raises `DataError` with file and line."""
+    return load_records(Injection, file)
 
 
 @dataclass(frozen=True)
-class BiasPair:
-    """The same request from two people who differ in one thing: the `kind`; for "control" nothing that should count."""
+class Example:
+    """What `evaluate` runs a system on: an input, and the value that a scorer expects."""
 
     id: str
-    request: str
-    kind: str
-    group_a: str
-    group_b: str
-    text_a: str
-    text_b: str
+    input: str
+    expected: str
 
 
-def make_examples(records: Iterable[object], input: str, expected: str) -> list[Example]:
+def make_examples(records: Iterable[Record], input: str, expected: str) -> list[Example]:
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
     Raises:
@@ -254,179 +269,3 @@ def make_examples(records: Iterable[object], input: str, expected: str) -> list[
         return [Example(r.id, str(getattr(r, input)), str(getattr(r, expected))) for r in records]
     except AttributeError as error:
         raise DataError(f"A record has no such field ({error}).", "Name two fields of the record.") from error
-
-
-def load_messages(split: str | None = None, path: Path = DATA / "customer_messages.csv") -> list[Message]:
-    """Return the customer messages of a split (shots, dev or test), or all. Raises `DataError` with file and line.
-
-    Each split goes round the intents, so that its first 8, 16, 24 … messages hold each intent equally often.
-    """
-
-    def build(row: dict) -> Message:
-        check_labels(row, split=SPLITS, intent=INTENTS, sentiment=SENTIMENTS, urgency=URGENCIES)
-        check_labels(row, second_intent=(*INTENTS, "none"), product=("kettle", "grinder", "scale", "none"))
-        order_id = row["order_id"]
-        if order_id != "none" and not re.search(rf"(?<!\w){re.escape(order_id)}(?!\w)", row["text"]):
-            raise ValueError(f"order {row['order_id']} does not stand in the text")
-        return Message(**row)
-
-    return choose_split(read_csv(path, build), split, path)
-
-
-def load_word_problems(split: str | None = None, path: Path = DATA / "word_problems.csv") -> list[Problem]:
-    """Return the word problems of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
-    return choose_split(read_csv(path, lambda row: _build_problem(row, "expression")), split, path)
-
-
-def load_date_questions(split: str | None = None, path: Path = DATA / "date_questions.csv") -> list[Problem]:
-    """Return the date questions of a split (shots, dev or test), or all. Raises `DataError` with file and line."""
-    return choose_split(read_csv(path, lambda row: _build_problem(row, "symbols")), split, path)
-
-
-def load_tasks(split: str | None = None, path: Path = DATA / "agent_tasks.csv") -> list[Task]:
-    """Return the questions that need tools, of a split (shots, dev or test), or all."""
-
-    def build(row: dict) -> Task:
-        check_labels(row, split=SPLITS)
-        return Task(**(row | {"tools": tuple(row["tools"].split())}))
-
-    return choose_split(read_csv(path, build), split, path)
-
-
-def load_orders(path: Path = DATA / "orders.csv") -> list[Order]:
-    """Return Pellworth's order table. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> Order:
-        row = row | {"id": row["order_id"], "quantity": int(row["quantity"])}
-        del row["order_id"]
-        return Order(**row)
-
-    return read_csv(path, build)
-
-
-def load_notes(path: Path = DATA / "notes.csv") -> list[Note]:
-    """Return the notes of the counter staff. Raises `DataError` with file and line."""
-    return read_csv(path, lambda row: Note(**row))
-
-
-def load_odd_messages(path: Path = DATA / "odd_messages.csv") -> list[OddMessage]:
-    """Return honest messages in odd forms. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> OddMessage:
-        check_labels(row, intent=INTENTS)
-        return OddMessage(**row)
-
-    return read_csv(path, build)
-
-
-def load_injections(path: Path = DATA / "injections.csv") -> list[Injection]:
-    """Return texts that attack a classifier. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> Injection:
-        check_labels(row, target=INTENTS)
-        return Injection(**row)
-
-    return read_csv(path, build)
-
-
-def load_private_texts(path: Path = DATA / "private_texts.csv") -> list[PrivateText]:
-    """Return texts with and without personal data. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> PrivateText:
-        check_labels(row, kind=("email", "phone", "iban", "card", "none"))
-        return PrivateText(**row)
-
-    return read_csv(path, build)
-
-
-def load_near_pairs(path: Path = DATA / "near_questions.csv") -> list[NearPair]:
-    """Return pairs of near questions, with the same answer or not. Raises `DataError` with file and line."""
-    return read_csv(path, lambda row: NearPair(**row))
-
-
-def load_graded_answers(split: str | None = None, path: Path = DATA / "graded_answers.csv") -> list[GradedAnswer]:
-    """Return the graded answers of a split (dev or test), or all. Raises `DataError` with file and line.
-
-    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
-    """
-
-    def build(row: dict) -> GradedAnswer:
-        check_labels(row, split=("dev", "test"), length=("short", "long"), label=("right", "wrong"))
-        return GradedAnswer(**row)
-
-    return choose_split(read_csv(path, build), split, path, ("dev", "test"))
-
-
-def load_handbook_questions(
-    split: str | None = None, path: Path = DATA / "handbook_questions.csv"
-) -> list[HandbookQuestion]:
-    """Return the questions about the handbook of a split (dev or test), or all. Raises `DataError` with file and line.
-
-    Both splits spread the kinds evenly, so that the first questions have nearly the mix of all.
-    """
-
-    def build(row: dict) -> HandbookQuestion:
-        check_labels(row, split=("dev", "test"), kind=QUESTION_KINDS)
-        pages, passages = (_split_parts(row[column], " || ") for column in ("pages", "passages"))
-        num_pages = {"unanswerable": (0,), "two pages": (2,)}.get(row["kind"], (1, 2, 3))
-        if len(pages) not in num_pages or len(passages) != len(pages):
-            raise ValueError(f"{len(pages)} pages and {len(passages)} passages do not fit the kind “{row['kind']}”")
-        if bool(row["answer"].strip()) != bool(pages):
-            raise ValueError("an answer needs a page, and a page an answer")
-        return HandbookQuestion(**(row | {"pages": pages, "passages": passages}))
-
-    questions = read_csv(path, build, optional=("answer", "pages", "passages"))
-    return choose_split(questions, split, path, ("dev", "test"))
-
-
-def load_page_attacks(path: Path = DATA / "page_attacks.csv") -> list[PageAttack]:
-    """Return paragraphs that instruct the model from a page. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> PageAttack:
-        check_labels(row, kind=ATTACK_KINDS)
-        if row["marker"] not in row["text"]:
-            raise ValueError(f"the marker “{row['marker']}” does not stand in the text")
-        return PageAttack(**row)
-
-    return read_csv(path, build)
-
-
-def load_bias_pairs(path: Path = DATA / "bias_pairs.csv") -> list[BiasPair]:
-    """Return the pairs that `data/make_bias_pairs.py` writes. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> BiasPair:
-        check_labels(row, kind=BIAS_KINDS)
-        if row["text_a"] == row["text_b"]:
-            raise ValueError("both texts are the same")
-        return BiasPair(**row)
-
-    return read_csv(path, build)
-
-
-def _split_parts(text: str, separator: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(separator) if part.strip())
-
-
-def _build_problem(row: dict, symbols: str) -> Problem:
-    check_labels(row, split=SPLITS, level=("1", "2", "3", "4"))
-    row = dict(row)
-    return Problem(symbols=row.pop(symbols), level=int(row.pop("level")), **row)
-
-
-def load_fact_questions(path: Path = DATA / "fact_questions.csv") -> list[FactQuestion]:
-    """Return the 120 questions. Raises `DataError` with file and line."""
-
-    def build(row: dict) -> FactQuestion:
-        if row["difficulty"] not in ("easy", "medium", "hard"):
-            raise ValueError(f"difficulty is “{row['difficulty']}”")
-        accepted = _split_parts(row["accepted"], "|")
-        if not accepted:
-            raise ValueError("no accepted answer")
-        return FactQuestion(row["id"], row["topic"], row["difficulty"], row["question"], accepted)
-
-    return read_csv(path, build)
-
-
-def load_shop_sentences(path: Path = DATA / "shop_sentences.csv") -> list[ShopSentence]:
-    """Return the 12 sentences. Raises `DataError` with file and line."""
-    return read_csv(path, lambda row: ShopSentence(**row))

@@ -1,52 +1,106 @@
-"""Records from CSV files, with errors that name file and line."""
+"""Records from the CSV files in `data/`, held to the types of their fields; errors name file and line."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from ..core import DataError, load_settings
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-Record = TypeVar("Record")
-SPLITS = ("shots", "dev", "test")
+from ..core import DATA, DataError, load_settings
 
 
-def read_csv(path: Path, build: Callable[[dict], Record], optional: tuple[str, ...] = ()) -> list[Record]:
-    """Return one record per row of a CSV file in UTF-8 with a header; fields of `optional` columns may be empty.
+@dataclass(frozen=True)
+class Record:
+    """A row of a CSV file. A field with a default may be empty in the file, all others may not."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    id: str
+
+
+OR_NONE = BeforeValidator(lambda text: None if text == "none" else text)  # for a field like Annotated[int | None, …]
+Kind = TypeVar("Kind", bound=Record)
+Row = TypeVar("Row")
+
+
+def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -> list[Kind]:
+    """Return the rows of a CSV file in `data/` as records: those of a split, or all for `None`.
+
+    Of the split `test` there are at most `Settings.most_examples`.
 
     Raises:
-        DataError: the file is missing, empty or not UTF-8, a row has too many, too few or empty fields, `build`
-            refuses it, or two records share an `id`. The message names file and line.
+        DataError: as in `read_csv`, or a row does not fit the types of the record, or there is no such split.
     """
-    records: list[Record] = []
-    seen: set[str] = set()
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
+    records = read_csv(DATA / file, TypeAdapter(kind).validate_python, optional)
+    if split is None:
+        return records
+    splits = [getattr(record, "split", "none") for record in records]
+    if split not in splits:
+        there = ", ".join(dict.fromkeys(splits))
+        raise DataError(f"“{split}” is no split of {Path(file).name}.", f"Choose one of {there}.")
+    chosen = [record for record, name in zip(records, splits, strict=True) if name == split]
+    return chosen[: load_settings().most_examples] if split == "test" else chosen
+
+
+@dataclass(frozen=True)
+class Loader(Generic[Kind]):
+    """Loads the records of one file: call it with the name of a split, or without one for all."""
+
+    kind: type[Kind]
+    file: str
+
+    def __call__(self, split: str | None = None) -> list[Kind]:
+        """Return the records of a split, or all. Raises `DataError` with file and line."""
+        return load_records(self.kind, self.file, split)
+
+
+def read_csv(path: Path, build: Callable[[dict], Row], optional: set[str] | None = None) -> list[Row]:
+    """Return what `build` makes of each row of a CSV file in UTF-8 with a header; ids stand in the first column.
+
+    Raises:
+        DataError: the file is missing, empty or not UTF-8, a row has too many or too few fields, or an empty one
+            outside the `optional` columns, `build` refuses it, or an id stands twice. It names file and line.
+    """
+    built: dict[str, Row] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
             for row in rows:
+                key = next(iter(row.values()))
                 try:
-                    if None in row or None in row.values() or _list_empty(row) - set(optional):
+                    if None in row or None in row.values() or _list_empty(row) - (optional or set()):
                         raise ValueError("too many, too few or empty fields")
-                    record = build(row)
-                    if record.id in seen:
-                        raise ValueError(f"the id {record.id} stands twice")
+                    if key in built:
+                        raise ValueError(f"the id {key} stands twice")
+                    built[key] = build(row)
                 except (ValueError, KeyError, TypeError) as error:
                     raise DataError(
-                        f"{path.name}, line {rows.line_num}: {error}.", "Mend the row, or restore the file."
+                        f"{path.name}, line {rows.line_num}: {_explain(error)}.",
+                        "Mend the row, or restore the file.",
                     ) from error
-                seen.add(record.id)
-                records.append(record)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path.name} cannot be read ({error}).", "Restore it: `git checkout data`.") from error
-    if not records:
+    if not built:
         raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
-    return records
+    return list(built.values())
 
 
-def _list_empty(row: dict) -> set[str]:
+def _list_empty(row: dict[str, str]) -> set[str]:
     return {name for name, value in row.items() if not value.strip()}
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    column = [str(part) for part in first["loc"][:1]]  # none where a validator looked at the whole row
+    return ": ".join([*column, first["msg"].removeprefix("Value error, ")])
 
 
 def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
@@ -54,19 +108,3 @@ def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
     for column, labels in allowed.items():
         if row[column] not in labels:
             raise ValueError(f"{column} is “{row[column]}”, not one of {', '.join(labels)}")
-
-
-def choose_split(
-    records: list[Record], split: str | None, path: Path, splits: tuple[str, ...] = SPLITS
-) -> list[Record]:
-    """Return the records of one split, or all of them for `None`; of `test` at most `Settings.most_examples`.
-
-    Raises:
-        DataError: the split is none.
-    """
-    if split is None:
-        return records
-    if split not in splits:
-        raise DataError(f"“{split}” is no split of {path.name}.", f"Choose one of {', '.join(splits)}.")
-    limit = load_settings().most_examples if split == "test" else None
-    return [record for record in records if record.split == split][:limit]

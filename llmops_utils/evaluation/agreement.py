@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import DataError
-from .metrics import Estimate, Proportion, estimate_proportion, find_z
+from .metrics import CONFIDENCE, Estimate, Proportion, estimate_proportion, find_z
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Agreement:
     kappa: Estimate
 
     @property
-    def table(self):
+    def table(self) -> pandas.DataFrame:
         """The confusion as a `pandas.DataFrame`: a row per label, a column per grade of the judge."""
         import pandas
 
@@ -45,8 +50,6 @@ def measure_agreement(
     grades: Sequence[object],
     labels: Sequence[str],
     groups: Sequence[Hashable] | None = None,
-    num_resamples: int = 2000,
-    seed: int = 0,
 ) -> Agreement:
     """Return how far a judge's grades agree with the labels of the same answers.
 
@@ -56,14 +59,8 @@ def measure_agreement(
         grades: the judge's, shape (n,).
         labels: the right ones, shape (n,), n at least 2.
         groups: what the answers share, such as their question. Answers to one question are alike, so the interval of
-            kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one.
-        num_resamples: bootstrap data sets, where there are groups.
-        seed: makes the bootstrap repeatable.
-
-    Raises:
-        DataError: the lengths differ, there are fewer than two answers or groups, or there is nothing to tell apart.
-
-    The share's interval is Wilson's and takes the answers as independent, also where there are groups.
+            kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one. The
+            share's interval is Wilson's in both cases and takes the answers as independent.
     """
     if len(grades) != len(labels) or len(labels) < 2:
         raise DataError(
@@ -76,18 +73,16 @@ def measure_agreement(
     cells = np.array([(place[str(label)], place[grade]) for label, grade in zip(labels, spelled, strict=True)])
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, tuple(cells.T), 1)
-    kappa = estimate_kappa(counts) if groups is None else _resample_kappa(cells, counts, groups, num_resamples, seed)
+    kappa = estimate_kappa(counts) if groups is None else _resample_kappa(cells, counts, groups)
     share = estimate_proportion(int(np.trace(counts)), len(labels))
     return Agreement(names, tuple(tuple(int(num) for num in row) for row in counts), share, kappa)
 
 
-def compute_kappa(counts: Sequence[Sequence[int]]) -> float:
+def compute_kappa(counts: ArrayLike) -> float:
     """Return Cohen's kappa of a square table of counts: (agreement - chance) / (1 - chance).
 
-    Chance is how often two raters would agree who use each grade as often as these do, but blindly.
-
-    Raises:
-        DataError: the table is not square, holds nothing, or both always gave one and the same grade.
+    Chance is how often two raters would agree who use each grade as often as these do, but blindly. Where both always
+    gave one and the same grade, there is no kappa.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
     """
@@ -96,19 +91,14 @@ def compute_kappa(counts: Sequence[Sequence[int]]) -> float:
     return (float(np.trace(shares)) - chance) / (1 - chance)
 
 
-def estimate_kappa(counts: Sequence[Sequence[int]], confidence: float = 0.95) -> Estimate:
+def estimate_kappa(counts: ArrayLike) -> Estimate:
     """Return Cohen's kappa of a square table of counts with its large-sample interval.
 
     A judge that gives one grade to all has a kappa of 0 whatever the answers are, and the interval has no width then.
 
-    Args:
-        counts: rows one rater, columns the other, shape (k, k).
-        confidence: coverage, in (0, 1).
-
     Source: J. L. Fleiss, J. Cohen and B. S. Everitt, Large sample standard errors of kappa and weighted kappa,
     Psychological Bulletin 72 (1969).
     """
-    z = find_z(confidence)
     shares, num = _check_table(counts), float(np.sum(counts))
     rows, columns = shares.sum(axis=1), shares.sum(axis=0)
     chance, kappa = float(rows @ columns), compute_kappa(counts)
@@ -117,11 +107,11 @@ def estimate_kappa(counts: Sequence[Sequence[int]], confidence: float = 0.95) ->
     apart = shares * (columns[:, None] + rows[None, :]) ** 2
     disagreeing = (1 - kappa) ** 2 * (apart.sum() - np.trace(apart))
     variance = (agreeing + disagreeing - (kappa - chance * (1 - kappa)) ** 2) / (num * (1 - chance) ** 2)
-    reach = z * np.sqrt(max(variance, 0.0))
-    return Estimate(kappa, max(kappa - float(reach), -1.0), min(kappa + float(reach), 1.0), confidence)
+    reach = find_z(CONFIDENCE) * float(np.sqrt(max(variance, 0.0)))
+    return Estimate(kappa, max(kappa - reach, -1.0), min(kappa + reach, 1.0))
 
 
-def _check_table(counts: Sequence[Sequence[int]]) -> np.ndarray:
+def _check_table(counts: ArrayLike) -> np.ndarray:
     """Return the shares of a table of counts that has a kappa, shape (k, k)."""
     table = np.asarray(counts, dtype=float)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or (table < 0).any() or table.sum() == 0:
@@ -132,7 +122,7 @@ def _check_table(counts: Sequence[Sequence[int]]) -> np.ndarray:
     return shares
 
 
-def _resample_kappa(cells, counts, groups, num_resamples: int, seed: int) -> Estimate:
+def _resample_kappa(cells: np.ndarray, counts: np.ndarray, groups: Sequence[Hashable]) -> Estimate:
     """Return kappa with the percentile bootstrap interval over whole groups."""
     if len(groups) != len(cells) or len(set(groups)) < 2:
         raise DataError("The groups do not fit.", "Give one group per answer, and at least 2 different ones.")
@@ -141,7 +131,7 @@ def _resample_kappa(cells, counts, groups, num_resamples: int, seed: int) -> Est
     for group, (row, column) in zip(groups, cells, strict=True):
         tables[numbers[group], row, column] += 1
     # A resample draws as many groups as there are; how often each is drawn is multinomial.
-    times = np.random.default_rng(seed).multinomial(len(tables), [1 / len(tables)] * len(tables), num_resamples)
+    times = np.random.default_rng(0).multinomial(len(tables), [1 / len(tables)] * len(tables), 2000)
     drawn = np.tensordot(times, tables, 1)
     shares = drawn / drawn.sum(axis=(1, 2), keepdims=True)
     chance = (shares.sum(axis=1) * shares.sum(axis=2)).sum(axis=1)

@@ -7,7 +7,9 @@ import re
 from datetime import date, datetime
 from decimal import Decimal
 from numbers import Real
+from typing import TypeVar
 
+Value = TypeVar("Value", float, date)
 ANSWER = re.compile(r"\banswer\b\**\s*(?:is\b|[:=])", re.IGNORECASE)
 EQUALS = re.compile(r"[=≈]")
 # "36 + 4 =" right after "the answer is": the sum is still to come. A sentence's end, a comma and "40 (" end it.
@@ -18,11 +20,11 @@ SUM = re.compile(
 )
 
 
-def _pick(text: str, items: list[tuple[int, object]], where: str) -> object:
+def _pick(text: str, items: list[tuple[int, Value | None]]) -> Value | None:
     """Return the item that the text gives as its answer; `items` holds starts and values in their order.
 
     After the last "answer is" or "Answer:" it is the first item, or None; "12 + 28 = 40" counts as 40.
-    Else it is the first item after the last "=", or, where there is none, the last (or first) item of the text.
+    Else it is the first item after the last "=", or, where there is none, the last item of the text.
     """
     marks = list(ANSWER.finditer(text))
     if marks:
@@ -34,7 +36,7 @@ def _pick(text: str, items: list[tuple[int, object]], where: str) -> object:
         after = [value for position, value in items if position >= equals.end()]
         if after:
             return after[0]
-    return items[0 if where == "first" else -1][1] if items else None
+    return items[-1][1] if items else None
 
 
 SPACES = "\u00a0\u2007\u2009\u202f"
@@ -53,24 +55,20 @@ NUMBER = re.compile(
 GROUPED = r"[1-9][0-9]{0,2}"  # what stands before the first thousands separator
 
 
-def read_number(text: str, where: str = "last") -> float | None:
+def read_number(text: str) -> float | None:
     """Return the number that a text gives as its answer, or None where it gives none.
 
-    It is the number after the last "answer is", "Answer:" or "=", else the last one in the text (or the first).
+    It is the number after the last "answer is", "Answer:" or "=", else the last one in the text.
     1,234.50 and 1.234,50 and 1 234.50 (with a narrow or no-break space) are the same; 12,50 is 12.5, but 12,500 is
     12500 and 12.500 is 12.5. Currency and percent signs do not count: 5 % is 5.0. Dates, times, fractions like 1/2,
     ordinals like 3rd, names like GPT-4 and numbers in words are no numbers; "3 million" is 3. Negation is not seen.
-
-    Args:
-        text: any text.
-        where: "last" or "first", for a text without "answer is" and "=".
     """
     masked = list(text)
     for found in DATE.finditer(text):
         masked[found.start() : found.end()] = " " * (found.end() - found.start())
     bare = "".join(masked)
     items = [(found.start(), _convert_number(found)) for found in NUMBER.finditer(bare)]
-    return _pick(bare, [(start, value) for start, value in items if value is not None], where)
+    return _pick(bare, [(start, value) for start, value in items if value is not None])
 
 
 def _convert_number(found: re.Match) -> float | None:
@@ -132,18 +130,14 @@ DATE = re.compile(
 )
 
 
-def read_date(text: str, where: str = "last") -> date | None:
+def read_date(text: str) -> date | None:
     """Return the date that a text gives as its answer, or None where it gives none or an impossible one.
 
-    It is the date after the last "answer is", "Answer:" or "=", else the last one in the text (or the first). Read are
-    2026-03-14, 14 March 2026, March 14, 2026, 14.03.2026 and 14/03/2026 (the day first), each with its year of four
-    digits and also with short months; the day of the week is not checked.
-
-    Args:
-        text: any text.
-        where: "last" or "first", for a text without "answer is" and "=".
+    It is the date after the last "answer is", "Answer:" or "=", else the last one in the text. Read are 2026-03-14,
+    14 March 2026, March 14, 2026, 14.03.2026 and 14/03/2026 (the day first), each with its year of four digits and also
+    with short months; the day of the week is not checked.
     """
-    return _pick(text, [(found.start(), _convert_date(found)) for found in DATE.finditer(text)], where)
+    return _pick(text, [(found.start(), _convert_date(found)) for found in DATE.finditer(text)])
 
 
 def _convert_date(found: re.Match) -> date | None:

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import DataError
+
+CONFIDENCE = 0.95  # how often an interval is to contain the true value
+SIGNIFICANT = 0.05  # a p below it counts
+NUM_RESAMPLES = 10_000  # data sets or sign patterns drawn; always the same ones
+MOST_ENUMERATED = 12  # 2 ** 12 = 4096 sign patterns
 
 
 @dataclass(frozen=True)
@@ -25,50 +31,33 @@ class Proportion:
     value: float
     low: float
     high: float
-    confidence: float = 0.95
 
     def __str__(self) -> str:
         return f"{self.value:.0%} [{self.low:.0%}, {self.high:.0%}] (n = {self.total})"
 
 
-def estimate_proportion(num: int, total: int, confidence: float = 0.95) -> Proportion:
+def estimate_proportion(num: int, total: int) -> Proportion:
     """Return `num / total` with its Wilson score interval.
 
     The Wilson interval keeps its promise for small samples and for shares near 0 and 1, where the textbook
     interval "p plus or minus 1.96 standard errors" leaves [0, 1] or has no width at all.
 
-    Args:
-        num: successes, 0 ≤ num ≤ total.
-        total: trials, at least 1.
-        confidence: coverage, in (0, 1).
-
-    Raises:
-        DataError: there is nothing to measure, or the counts do not fit.
-
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
-    z = find_z(confidence)
+    z = find_z(CONFIDENCE)
     if total < 1 or not 0 <= num <= total:
-        raise DataError(
-            f"{num} of {total} is not a share.", "Count at least one example, and no more hits than examples."
-        )
+        raise DataError(f"{num} of {total} is not a share.", "Count at least one, and no more hits than examples.")
     share = num / total
     scale = 2 * (total + z**2)
     centre = (2 * num + z**2) / scale
     reach = z / scale * math.sqrt(4 * num * (1 - share) + z**2)
     # Where none or all are right, a bound is 0 or 1, which rounding would miss.
     low, high = centre - reach if num else 0.0, centre + reach if num < total else 1.0
-    return Proportion(num, total, share, float(low), float(high), confidence)
+    return Proportion(num, total, share, float(low), float(high))
 
 
 def find_z(confidence: float) -> float:
-    """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95.
-
-    Raises:
-        DataError: the confidence is not in (0, 1).
-    """
-    if not 0 < confidence < 1:
-        raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
+    """Return how many standard errors a two-sided interval reaches to each side, 1.96 for 0.95."""
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
@@ -84,56 +73,37 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
     """Return groups of equal size by rising confidence, each with its mean confidence and its accuracy.
 
     Groups of equal size, not of equal width, so that no group is nearly empty. Ties keep their order.
-
-    Args:
-        confidences: shape (n,), in [0, 1].
-        is_right: shape (n,).
-        num_bins: at least 1 and at most n.
-
-    Raises:
-        DataError: lengths differ, or there are fewer examples than bins.
     """
     if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
         raise DataError(
             f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins.",
             "Give one confidence per result, and at least one example per bin.",
         )
-    order = np.argsort(np.asarray(confidences, dtype=float), kind="stable")
-    bins = []
-    for members in np.array_split(order, num_bins):
-        num_right = sum(bool(is_right[index]) for index in members)
-        mean = float(np.mean([confidences[index] for index in members]))
-        bins.append(Bin(mean, estimate_proportion(num_right, len(members))))
-    return bins
+    stated, truth = np.asarray(confidences, dtype=float), np.asarray(is_right, dtype=bool)
+    groups = np.array_split(np.argsort(stated, kind="stable"), num_bins)
+    return [
+        Bin(float(stated[group].mean()), estimate_proportion(int(truth[group].sum()), len(group))) for group in groups
+    ]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval."""
+    """A number with its interval, which is to contain the true value as often as `confidence` says."""
 
     value: float
     low: float
     high: float
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
 
     def __str__(self) -> str:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def estimate_auc(
-    scores: Sequence[float], is_right: Sequence[bool], num_resamples: int = 2000, seed: int = 0
-) -> Estimate:
+def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
     """Return how often a right example scores above a wrong one, with a bootstrap interval.
 
     0.5 means the score says nothing, 1.0 that it separates right from wrong completely; this is the area under
     the ROC curve, computed as the Mann-Whitney statistic. The interval is the percentile bootstrap over examples.
-
-    Args:
-        scores: shape (n,).
-        is_right: shape (n,), with at least one True and one False.
-
-    Raises:
-        DataError: there is no pair to compare.
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
@@ -148,86 +118,52 @@ def estimate_auc(
         difference = right[:, None] - wrong[None, :]
         return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
-    random = np.random.default_rng(seed)
-    resamples = [compute_auc(random.integers(0, len(values), len(values))) for _ in range(num_resamples)]
+    random = np.random.default_rng(0)
+    resamples = [compute_auc(random.integers(0, len(values), len(values))) for _ in range(2000)]
     low, high = np.nanquantile(resamples, [0.025, 0.975])
     return Estimate(compute_auc(np.arange(len(values))), float(low), float(high))
 
 
-def estimate_mean(
-    values: Sequence[float], num_resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
-) -> Estimate:
+def estimate_mean(values: ArrayLike) -> Estimate:
     """Return the mean of the values with its percentile bootstrap interval over examples.
 
-    With few examples the interval is too narrow: it covers less often than `confidence` says below about n = 20.
-    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`.
-
-    Args:
-        values: shape (n,), n at least 2; one number alone has no spread to resample.
-        num_resamples: data sets drawn, at least 1.
-        seed: makes the interval repeatable.
-        confidence: coverage, in (0, 1).
-
-    Raises:
-        DataError: there are fewer than two values, or one of them is no finite number.
+    With few examples the interval is too narrow: below about n = 20 it covers less often than in 95 of 100 cases.
+    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`. One number alone has
+    no spread to resample.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
     measured = _check_numbers(values)
     if len(measured) < 2:
         raise DataError("One example has no spread to measure.", "Measure at least 2 examples.")
-    if not 0 < confidence < 1:
-        raise DataError(f"{confidence} is no confidence.", "Give a number between 0 and 1, such as 0.95.")
-    _check_resamples(num_resamples)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     means = [
         measured[random.integers(0, len(measured), (num, len(measured)), dtype=np.int32)].mean(axis=1)
-        for num in _split_resamples(num_resamples, len(measured))
+        for num in _split_resamples(len(measured))
     ]
-    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(float(measured.mean()), float(low), float(high), confidence)
+    low, high = np.quantile(np.concatenate(means), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(float(measured.mean()), float(low), float(high))
 
 
-def estimate_difference(
-    baseline: Sequence[float],
-    candidate: Sequence[float],
-    num_resamples: int = 10_000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> Estimate:
+def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     """Return the mean of candidate minus baseline with its paired bootstrap interval.
 
     Paired: each resample draws examples, and an example brings both of its scores. What makes an example hard for
     both systems cancels, so the interval is narrower than that of two separate samples.
 
     Args:
-        baseline: shape (n,), one score per example, n at least 2.
-        candidate: shape (n,), the scores on the same examples in the same order.
-        num_resamples: data sets drawn, at least 1.
-        seed: makes the interval repeatable.
-        confidence: coverage, in (0, 1).
-
-    Raises:
-        DataError: the scores do not pair, there are fewer than two pairs, or one is no finite number.
+        baseline: one score per example, shape (n,).
+        candidate: the scores on the same examples in the same order.
     """
-    return estimate_mean(_subtract_pairs(baseline, candidate), num_resamples, seed, confidence)
+    return estimate_mean(_subtract_pairs(baseline, candidate))
 
 
-def compute_mcnemar(baseline_right: Sequence[bool], candidate_right: Sequence[bool]) -> float:
+def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> float:
     """Return the two-sided p of McNemar's exact test: do as many examples flip to right as to wrong?
 
     Only the examples count on which exactly one of the two is right. If neither system were better, each of them
-    would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05.
-
-    Args:
-        baseline_right: shape (n,), 0 or 1, n at least 1.
-        candidate_right: shape (n,), the same examples in the same order.
-
-    Returns:
-        p in (0, 1]; 1.0 where no example flips.
-
-    Raises:
-        DataError: the results do not pair, there is none, or one is neither 0 nor 1.
+    would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05. Where no
+    example flips, p is 1. Both results are 0 or 1, shape (n,), for the same examples in the same order.
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
@@ -243,35 +179,18 @@ def compute_mcnemar(baseline_right: Sequence[bool], candidate_right: Sequence[bo
     return min(1.0, 2 * tail / 2**num_flips)
 
 
-MOST_ENUMERATED = 12  # 2 ** 12 = 4096 sign patterns
-
-
-def compute_sign_flip_p(
-    baseline: Sequence[float], candidate: Sequence[float], num_resamples: int = 10_000, seed: int = 0
-) -> float:
+def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     """Return the two-sided p of the paired randomisation test: would swapping the two systems be noticed?
 
     If neither system were better, each difference could as well have the other sign. p is the share of sign
     patterns whose mean is at least as far from 0 as the measured one. Up to 12 differences that are not 0, all
-    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0.
-
-    Args:
-        baseline: shape (n,), n at least 1.
-        candidate: shape (n,), the scores on the same examples in the same order.
-        num_resamples: sign patterns drawn, at least 1.
-        seed: makes p repeatable.
-
-    Returns:
-        p in (0, 1]; 1.0 where no example differs. For scores of 0 and 1 it is, or estimates, McNemar's exact p.
-
-    Raises:
-        DataError: the scores do not pair, there is none, or one is no finite number.
+    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. Where no example
+    differs, p is 1. For scores of 0 and 1 it is, or estimates, McNemar's exact p. Arguments as `estimate_difference`.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).
     """
     differences = _subtract_pairs(baseline, candidate)
-    _check_resamples(num_resamples)
     sizes = np.abs(differences[differences != 0])  # a difference of 0 is the same with either sign
     if len(sizes) == 0:
         return 1.0
@@ -280,15 +199,15 @@ def compute_sign_flip_p(
     if len(sizes) <= MOST_ENUMERATED:
         patterns = (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes))) & 1
         return float(np.mean(np.abs((2 * patterns - 1) @ sizes) >= limit))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     num_as_far = 0
-    for num in _split_resamples(num_resamples, len(sizes)):
+    for num in _split_resamples(len(sizes)):
         patterns = random.integers(0, 2, (num, len(sizes)), dtype=np.int8)
         num_as_far += int((np.abs((2 * patterns - 1) @ sizes) >= limit).sum())
-    return (num_as_far + 1) / (num_resamples + 1)
+    return (num_as_far + 1) / (NUM_RESAMPLES + 1)
 
 
-def _check_numbers(values: Sequence[float]) -> np.ndarray:
+def _check_numbers(values: ArrayLike) -> np.ndarray:
     """Return the values as an array of shape (n,), n at least 1, all finite."""
     try:
         numbers = np.asarray(values, dtype=float)
@@ -297,29 +216,20 @@ def _check_numbers(values: Sequence[float]) -> np.ndarray:
     if numbers.size == 0:
         raise DataError("There is nothing to measure.", "Give at least one score per system.")
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise DataError(
-            "The scores are not one finite number per example.", "Give a list of numbers, without None and nan."
-        )
+        raise DataError("The scores are not one finite number per example.", "Give numbers, without None and nan.")
     return numbers
 
 
-def _check_resamples(num_resamples: int) -> None:
-    if num_resamples < 1:
-        raise DataError(f"{num_resamples} resamples are none.", "Draw at least 1; 10 000 is usual.")
-
-
-def _subtract_pairs(baseline: Sequence[float], candidate: Sequence[float]) -> np.ndarray:
+def _subtract_pairs(baseline: ArrayLike, candidate: ArrayLike) -> np.ndarray:
     """Return candidate minus baseline, shape (n,)."""
     before, after = _check_numbers(baseline), _check_numbers(candidate)
     if len(before) != len(after):
-        raise DataError(
-            f"{len(before)} and {len(after)} scores do not pair.", "Score both systems on the same examples."
-        )
+        raise DataError(f"{len(before)} and {len(after)} scores do not pair.", "Score both on the same examples.")
     return after - before
 
 
-def _split_resamples(num_resamples: int, num_examples: int) -> list[int]:
-    """Return numbers of resamples that sum to `num_resamples`, each small enough for a matrix of 8 MB."""
+def _split_resamples(num_examples: int) -> list[int]:
+    """Return numbers of resamples that sum to `NUM_RESAMPLES`, each small enough for a matrix of 8 MB."""
     block = max(1, 1_000_000 // num_examples)
-    full, rest = divmod(num_resamples, block)
+    full, rest = divmod(NUM_RESAMPLES, block)
     return [block] * full + ([rest] if rest else [])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from ..core import DATA, DataError, change_json, load_settings, read_json
+from .compare import Comparison, format_points
+from .metrics import Estimate
 
-from ..core import DATA, DataError, load_settings
-from .run import Comparison
+if TYPE_CHECKING:
+    import pandas
 
 SHIPPED = DATA / "results"
 # The results' dollars are those of a cheap and widely used model, so that techniques can be compared in money even
@@ -63,9 +64,7 @@ class Result:
     @property
     def claim(self) -> str:
         """The result in one line, as the prose of the chapters quotes it."""
-        change = (
-            f"{100 * self.difference:+.0f} points [{100 * self.difference_low:+.0f}, {100 * self.difference_high:+.0f}]"
-        )
+        change = format_points(Estimate(self.difference, self.difference_low, self.difference_high))
         return (
             f"{self.technique} on {self.task}: {self.verdict}, {100 * self.baseline_score:.0f} % → "
             f"{100 * self.score:.0f} %, {change}, n = {self.num}"
@@ -80,23 +79,28 @@ class Result:
 def make_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
     """Return the result that a comparison amounts to."""
     candidate, difference = comparison.candidate, comparison.difference
-    score = candidate.score
+    ratio = comparison.price_ratio
     return Result(
-        technique,
-        task,
-        chapter,
-        comparison.num,
-        *(round(value, 6) for value in (score.value, score.low, score.high)),
-        comparison.baseline.name,
-        round(comparison.baseline.score.value, 6),
-        *(round(value, 6) for value in (difference.value, difference.low, difference.high, comparison.p)),
-        comparison.verdict,
-        round(candidate.prompt_tokens, 2),
-        round(candidate.completion_tokens, 2),
-        round(candidate.latency_s, 3),
-        round(candidate.price_at(*PRICED_AT), 6),
-        None if comparison.price_ratio is None else round(comparison.price_ratio, 3),
-        candidate.provenance,
+        technique=technique,
+        task=task,
+        chapter=chapter,
+        num=comparison.num,
+        score=round(candidate.score.value, 6),
+        low=round(candidate.score.low, 6),
+        high=round(candidate.score.high, 6),
+        baseline=comparison.baseline.name,
+        baseline_score=round(comparison.baseline.score.value, 6),
+        difference=round(difference.value, 6),
+        difference_low=round(difference.low, 6),
+        difference_high=round(difference.high, 6),
+        p=round(comparison.p, 6),
+        verdict=comparison.verdict,
+        prompt_tokens=round(candidate.prompt_tokens, 2),
+        completion_tokens=round(candidate.completion_tokens, 2),
+        latency_s=round(candidate.latency_s, 3),
+        usd_per_1000=round(candidate.price_at(*PRICED_AT), 6),
+        price_ratio=None if ratio is None else round(ratio, 3),
+        provenance=candidate.provenance,
     )
 
 
@@ -108,26 +112,23 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int)
     """
     result = make_result(comparison, technique, task, chapter)
     settings = load_settings()
-    own = settings.mode != "replay"
-    _measured_now[own, result.model, task, technique] = result
-    if own or settings.results is not None:
+    _measured_now[settings.asks, result.model, task, technique] = result
+    if settings.asks or settings.results is not None:
         _write([result], settings.results or settings.home / "results")
     return result
 
 
 def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        for model in {result.model for result in results}:
-            path = folder / f"{_name_file(model)}.json"
-            new = {(one.technique, one.task): one for one in results if one.model == model}
-            old = {(one.technique, one.task): one for one in _read(path) if one.chapter != dropped_chapter}
-            kept = sorted((old | new).values(), key=lambda one: (one.chapter, one.task, one.technique))
-            rows = [asdict(one) for one in kept]
-            part = path.with_suffix(".part")
-            text = json.dumps({"model": model, "results": rows}, indent=1, ensure_ascii=False) + "\n"
-            part.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(part, path)
+    for model in {result.model for result in results}:
+        path = folder / f"{_name_file(model)}.json"
+        new = {(one.technique, one.task): one for one in results if one.model == model}
+        with change_json(path, {"model": model, "results": []}) as content:
+            old = {(one.technique, one.task): one for one in _parse(content, path) if one.chapter != dropped_chapter}
+            content["results"] = [asdict(one) for one in _sort((old | new).values())]
+
+
+def _sort(results: Iterable[Result]) -> list[Result]:
+    return sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
 
 
 def _name_file(model: str) -> str:
@@ -136,47 +137,40 @@ def _name_file(model: str) -> str:
     return name if name == model else f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
-def ship_results(folder: Path, chapter: int, target: Path = SHIPPED) -> None:
+def ship_results(folder: Path, chapter: int) -> None:
     """Take the results of one chapter's run into the course, in the place of what the chapter had there."""
-    results = [result for listed in load_results(folder).values() for result in listed]
+    results = [result for listed in _load_folder(folder).values() for result in listed]
     if results:
-        _write(results, target, dropped_chapter=chapter)
+        _write(results, SHIPPED, dropped_chapter=chapter)
 
 
-def _read(path: Path) -> list[Result]:
-    if not path.exists():
-        return []
+def _parse(content: Any, path: Path) -> list[Result]:
     try:
-        return [Result(**row) for row in json.loads(path.read_text(encoding="utf-8"))["results"]]
-    except (ValueError, KeyError, TypeError) as error:
+        return [Result(**row) for row in content["results"]]
+    except (KeyError, TypeError) as error:
         raise DataError(
             f"The results in {path.name} cannot be read ({error}).",
             "Move the file away; results come again with a run.",
         ) from error
 
 
-def load_results(folder: Path | None = None) -> dict[str, list[Result]]:
-    """Return all results by model: those of the course, and the learner's own under the name "MODEL, yours".
+def _load_folder(folder: Path) -> dict[str, list[Result]]:
+    listed = [_parse(read_json(path), path) for path in sorted(folder.glob("*.json"))]
+    return {results[0].model: results for results in listed if results}
 
-    Args:
-        folder: only the results of this folder.
-    """
-    if folder is not None:
-        listed = [_read(path) for path in sorted(folder.glob("*.json"))]
-        return {results[0].model: results for results in listed if results}
-    shipped = load_results(SHIPPED)
-    own = load_results(load_settings().home / "results")
+
+def load_results() -> dict[str, list[Result]]:
+    """Return all results by model: those of the course, and the learner's own under the name "MODEL, yours"."""
+    shipped = _load_folder(SHIPPED)
+    own = _load_folder(load_settings().home / "results")
     for (is_own, model, task, technique), result in _measured_now.items():
         results = (own if is_own else shipped).setdefault(model, [])
         results[:] = [one for one in results if (one.task, one.technique) != (task, technique)] + [result]
     found = shipped | {f"{model}, yours": results for model, results in own.items()}
-    return {
-        model: sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
-        for model, results in found.items()
-    }
+    return {model: _sort(results) for model, results in found.items()}
 
 
-def tabulate_results(results: Sequence[Result]):
+def tabulate_results(results: Sequence[Result]) -> pandas.DataFrame:
     """Return the table "technique × task" of one model as a `pandas.DataFrame`, one row per result.
 
     Tokens, seconds and dollars are those of the technique; "price" compares its tokens with those of the plain prompt.
@@ -204,7 +198,7 @@ def tabulate_results(results: Sequence[Result]):
     return pandas.DataFrame(rows)
 
 
-def tabulate_models(results: dict[str, list[Result]]):
+def tabulate_models(results: dict[str, list[Result]]) -> pandas.DataFrame:
     """Return a `pandas.DataFrame` with a row per technique, task by task, and a column per model: score and verdict."""
     import pandas
 

@@ -1,37 +1,11 @@
 """A model behind one name: settings to client, reply, budget, recording, server, weights, catalog."""
 
 from .budget import Budget, price_tokens
-from .catalog import Catalog, LocalModel, load_catalog
+from .catalog import LocalModel, load_catalog
 from .connection import choose_local_models, connect, find_key, name_source
 from .model import Model
-from .recording import Recording, Recordings, hash_key, make_key
+from .recording import Recorder, Recordings, hash_key
 from .reply import Provenance, Reply, TokenChance
 from .schemas import close_schema, find_choice, parse_json
 from .server import start_server
 from .weights import fetch_weights, has_weights
-
-__all__ = [
-    "Budget",
-    "Catalog",
-    "LocalModel",
-    "Model",
-    "Provenance",
-    "Recording",
-    "Recordings",
-    "Reply",
-    "TokenChance",
-    "choose_local_models",
-    "close_schema",
-    "connect",
-    "fetch_weights",
-    "find_choice",
-    "find_key",
-    "has_weights",
-    "hash_key",
-    "load_catalog",
-    "make_key",
-    "name_source",
-    "parse_json",
-    "price_tokens",
-    "start_server",
-]

@@ -43,20 +43,17 @@ def _look_up_price(provider: str | None, model: str, prompt_tokens: int, complet
 
 
 def bound_tokens(*texts: str, num_messages: int = 1) -> int:
-    """Return a number of tokens that the texts cannot exceed.
+    """Return a number of tokens that the texts cannot exceed; English texts have about four times fewer.
 
-    Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message. A
-    typical English text has about four times fewer, so this is a bound and no estimate.
+    Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message.
     """
     return sum(len(text.encode()) for text in texts) + 16 * num_messages + 32
 
 
 class Budget:
-    """A limit in dollars, in tokens or both, and the running total. Safe to share between threads.
+    """A limit in dollars, in tokens (prompts and replies together), both or none, and the running total.
 
-    Args:
-        max_usd: most dollars, or None for no limit.
-        max_tokens: most tokens, prompts and replies together, or None for no limit.
+    Safe to share between threads.
     """
 
     def __init__(self, max_usd: float | None = None, max_tokens: int | None = None) -> None:

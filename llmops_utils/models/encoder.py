@@ -9,21 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import count_cores
+from .server import count_cores
 
-# Most texts and tokens of one run, padding included. Memory grows with both: 32 texts of 256 tokens take 1.5 GB.
+# Most texts and tokens of one run, padding included. RAM grows with both: 32 texts of 256 tokens take 1.5 GB.
 BATCH_SIZE, BATCH_TOKENS = 16, 512
 MAX_TOKENS = 256  # what the model was trained for; longer texts are cut, as by its authors' own code
 
 
 class SentenceEncoder:
-    """Turns texts into vectors. Each batch is padded to its longest text only, not to 256 tokens.
-
-    Args:
-        model: the ONNX file.
-        tokenizer: its tokenizer.json.
-        threads: batches that run at once; default: the number of physical cores.
-    """
+    """Turns texts into vectors. Each batch is padded to its longest text only; `threads` run at once."""
 
     dimension = 384
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass, field, replace
 
 
@@ -44,17 +45,24 @@ class TokenChance:
     alternatives: tuple[TokenChance, ...] = ()
 
 
+def read_chance(entry: dict) -> TokenChance:
+    """Return a token with its probability from an entry of `logprobs` in a chat completion."""
+    others = tuple(read_chance(other) for other in entry.get("top_logprobs") or [])
+    return TokenChance(entry["token"], math.exp(entry["logprob"]), others)
+
+
+def read_piece(piece: str | list[int]) -> str:
+    """Return a token's text; llama.cpp gives bytes where a token is a part of a character."""
+    return piece if isinstance(piece, str) else bytes(piece).decode("utf-8", "replace")
+
+
 @dataclass(frozen=True)
 class Reply:
     """One answer of a model.
 
     Attributes:
-        text: what the model wrote.
-        prompt_tokens: tokens read.
-        completion_tokens: tokens written.
         latency_s: seconds from request to complete answer; in replay the recorded ones.
         cost_usd: dollars at list price, 0.0 on your own machine, None where no price is known.
-        provenance: model, source, mode, seed.
         finish_reason: "stop" where the model ended by itself, "length" where max_tokens cut it off.
         parsed: the value that a schema or choices asked for, else None.
         tokens: each written token with its probability, where logprobs were asked for.

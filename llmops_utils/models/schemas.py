@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict | type[BaseModel]
 
 
-def to_json_schema(schema: dict | type | None) -> dict | None:
+def to_json_schema(schema: Schema | None) -> dict | None:
     """Return the JSON schema of a pydantic model; a dict or None is returned as it is."""
-    if schema is None or isinstance(schema, dict):
-        return schema
-    return close_schema(schema.model_json_schema())
+    return schema if schema is None or isinstance(schema, dict) else close_schema(schema.model_json_schema())
 
 
-def close_schema(schema: object) -> object:
+def close_schema(schema: dict) -> dict:
     """Return a schema in the strict form that providers want: in each object all fields required, and no others."""
-    if isinstance(schema, list):
-        return [close_schema(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {
-        name: {key: close_schema(inner) for key, inner in part.items()}
-        if name in ("properties", "$defs") and isinstance(part, dict)
-        else close_schema(part)
-        if name in ("items", "anyOf", "allOf", "prefixItems")
-        else part
-        for name, part in schema.items()
-    }
+    closed: dict[str, Any] = {}
+    for name, part in schema.items():
+        if name in ("properties", "$defs"):
+            closed[name] = {key: _close_part(inner) for key, inner in part.items()}
+        else:
+            closed[name] = _close_part(part) if name in ("items", "anyOf", "allOf", "prefixItems") else part
     if "properties" in closed or closed.get("type") == "object":
         closed |= {"required": list(closed.get("properties", {})), "additionalProperties": False}
     return closed
 
 
-def parse_json(text: str, schema: dict | type) -> object:
+def _close_part(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_close_part(one) for one in part]
+    return close_schema(part) if isinstance(part, dict) else part
+
+
+def parse_json(text: str, schema: Schema) -> object:
     """Return the value that the text spells, or None where it was cut off or does not fit."""
     try:
         return json.loads(text) if isinstance(schema, dict) else schema.model_validate_json(text)
@@ -40,7 +44,7 @@ def parse_json(text: str, schema: dict | type) -> object:
         return None
 
 
-def find_choice(text: str, choices: list[str]) -> str | None:
+def find_choice(text: str, choices: Sequence[str]) -> str | None:
     """Return the choice that a reply names: as JSON, or as the only choice that stands in it as whole words."""
     try:
         value = json.loads(text)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core import ServerError, count_cores
+from ..core import ServerError
 
 # llama.cpp keeps what it has read of earlier prompts, by default up to 8 GiB: too much for an old laptop. A prompt of
 # 600 tokens takes about 14 MiB with the smallest model.
@@ -16,19 +17,28 @@ CACHE_MIB = 256
 
 _lock = threading.Lock()
 _running: dict[tuple, EmbeddedServer] = {}
+atexit.register(_running.clear)
 
 
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """A running server: where it listens and the key it wants. It ends with the process, or with `close_servers`."""
+    """A running server: where it listens and the key it wants, which stays out of outputs. It ends with the process."""
 
     base_url: str
-    api_key: str
     model: str
-    handle: object
+    api_key: str = field(repr=False)
+    handle: object = field(repr=False)
 
-    def __repr__(self) -> str:
-        return f"EmbeddedServer({self.model!r} at {self.base_url})"  # the key stays out of outputs
+
+def count_cores() -> int:
+    """Return the number of physical cores, at least 1.
+
+    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
+    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
+    """
+    import psutil
+
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def start_server(
@@ -39,16 +49,14 @@ def start_server(
     threads: int | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
-    api_key: str | None = None,
 ) -> EmbeddedServer:
     """Start a server and return it, ready to answer.
 
     Args:
         weights: a GGUF file.
-        model: the name by which replies speak of the model.
         context: tokens per request, prompt and reply together.
-        parallel: requests that are answered at once; each has its own context, so memory grows with both.
-        threads: processor threads; default: the number of physical cores.
+        parallel: requests that are answered at once; each has its own context, so RAM grows with both.
+        threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.
 
@@ -61,7 +69,7 @@ def start_server(
         raise ServerError(
             f"The llama.cpp library does not load ({error}).", "Run `python -m llmops_utils doctor`."
         ) from error
-    key = api_key or secrets.token_urlsafe(24)
+    key = secrets.token_urlsafe(24)
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {model}
@@ -70,7 +78,8 @@ def start_server(
     params.api_keys = [key]
     params.n_parallel = parallel
     params.n_ctx = context * parallel
-    params.cpuparams.n_threads = threads or count_cores()
+    params.cpuparams.n_threads = threads or max(1, count_cores() - 1)
+    params.cpuparams_batch.n_threads = threads or count_cores()
     params.use_jinja = True
     params.cache_ram_mib = CACHE_MIB
     params.verbosity = -1
@@ -84,7 +93,7 @@ def start_server(
             f"It needs about {context * parallel} tokens of context in memory: close other programs, or set "
             "LLMOPS_PARALLEL=1. If that does not help: python -m llmops_utils doctor.",
         ) from error
-    return EmbeddedServer(f"{address}/v1", key, model, handle)
+    return EmbeddedServer(f"{address}/v1", model, key, handle)
 
 
 def share_server(weights: Path, model: str, context: int, parallel: int, threads: int | None) -> EmbeddedServer:
@@ -94,10 +103,3 @@ def share_server(weights: Path, model: str, context: int, parallel: int, threads
         if wanted not in _running:
             _running[wanted] = start_server(weights, model, context, parallel, threads)
         return _running[wanted]
-
-
-@atexit.register
-def close_servers() -> None:
-    """End all servers of this process."""
-    with _lock:
-        _running.clear()

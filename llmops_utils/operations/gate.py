@@ -14,13 +14,13 @@ import functools
 import html
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..core import DataError, PromptError
+from ..core import DataError, PromptError, load_settings
 from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
 from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Estimate, Report, compare, evaluate, find_z, format_points
 from ..models import Model, Reply
@@ -39,9 +39,12 @@ class LabelTask:
     field: str
     labels: tuple[str, ...]
 
-    def load_examples(self, split: str, num: int | None = None) -> list[Example]:
-        """Return the first `num` examples of a split, without messages that have none of the labels."""
-        return make_examples(self._list_messages(split)[:num], "text", self.field)
+    def load_examples(self, split: str, most: int | None = None) -> list[Example]:
+        """Return the examples among the first `most` messages of a split, all by default, also live.
+
+        Messages that have none of the labels are left out.
+        """
+        return make_examples(self._list_messages(split, most), "text", self.field)
 
     def choose_shots(self, num: int) -> list[tuple[str, str]]:
         """Return `num` pairs of text and label from the split `shots`, going round the labels."""
@@ -52,8 +55,9 @@ class LabelTask:
         shots = [message for listed in rounds for message in listed if message is not None]
         return [(message.text, getattr(message, self.field)) for message in shots[:num]]
 
-    def _list_messages(self, split: str) -> list[Message]:
-        return [one for one in load_messages(split) if getattr(one, self.field) in self.labels]
+    def _list_messages(self, split: str, most: int | None = None) -> list[Message]:
+        messages = [one for one in load_messages() if one.split == split][:most]
+        return [one for one in messages if getattr(one, self.field) in self.labels]
 
 
 TASKS = {
@@ -65,49 +69,20 @@ TASKS = {
 }
 
 
-def bound_change(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Return the mean of after minus before on the same examples, with an interval that small samples do not fool.
+@functools.lru_cache(maxsize=4096)
+def bound_flips(num_gained: int, num_lost: int, num: int) -> Estimate:
+    """Return (gained - lost) / num with an interval that small samples do not fool.
 
-    Where the two never differ, a bootstrap interval has no width and five examples would seem to prove equality. The
-    score interval for paired right and wrong keeps its width: with no flip at all in n examples its lower bound is
+    Where two prompts never differ, a bootstrap interval has no width and five examples would seem to prove equality.
+    The score interval for paired right and wrong keeps its width: with no flip at all in n examples its lower bound is
     -z² / (n + z²).
 
-    Args:
-        before: shape (n,), scores in [0, 1], n at least 1.
-        after: shape (n,), the scores on the same examples in the same order.
-        confidence: coverage of the two-sided interval, in (0, 1).
-
-    Raises:
-        DataError: the scores do not pair, there are none, or one is outside [0, 1].
-
     Source: T. Tango, Equivalence test and confidence interval for the difference in proportions for the paired-sample
-    design, Statistics in Medicine 17 (1998). For scores between 0 and 1: D. G. Bonett and R. M. Price, Journal of
-    Educational and Behavioral Statistics 37 (2012), whose two added examples, one gained and one lost, are added to
-    the differences here; they wrote of right and wrong only.
+    design, Statistics in Medicine 17 (1998).
     """
-    first, second = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
-    if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
-        raise DataError(
-            f"Scores of the shapes {first.shape} and {second.shape} do not pair.", "Score the same examples twice."
-        )
-    if not all(((part >= 0) & (part <= 1)).all() for part in (first, second)):
-        raise DataError("A score is not between 0 and 1.", "Use a scorer that returns scores from 0 to 1.")
-    difference = second - first
-    if np.isin(difference, (-1.0, 0.0, 1.0)).all():
-        return bound_flips(int((difference > 0).sum()), int((difference < 0).sum()), len(difference), confidence)
-    padded = np.append(difference, [1.0, -1.0])
-    reach = find_z(confidence) * padded.std() / math.sqrt(len(padded))
-    value = float(difference.mean())
-    low, high = max(-1.0, float(padded.mean() - reach)), min(1.0, float(padded.mean() + reach))
-    return Estimate(value, min(low, value), max(high, value), confidence)
-
-
-@functools.lru_cache(maxsize=4096)
-def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CONFIDENCE) -> Estimate:
-    """Return (gained - lost) / num with Tango's score interval; `bound_change` says more."""
     from scipy.optimize import brentq
 
-    z, value = find_z(confidence), (num_gained - num_lost) / num
+    z, value = find_z(CONFIDENCE), (num_gained - num_lost) / num
 
     def compute_excess(delta: float, side: int) -> float:
         """Return the score statistic at a supposed difference, less the limit of one side."""
@@ -120,7 +95,7 @@ def bound_flips(num_gained: int, num_lost: int, num: int, confidence: float = CO
     tiny = 1e-9
     low = -1.0 if value == -1 else brentq(compute_excess, -1 + tiny, value - tiny, args=(1,))
     high = 1.0 if value == 1 else brentq(compute_excess, value + tiny, 1 - tiny, args=(-1,))
-    return Estimate(value, float(low), float(high), confidence)
+    return Estimate(value, float(low), float(high), CONFIDENCE)
 
 
 def choose_outcome(change: Estimate, margin: float) -> str:
@@ -137,11 +112,8 @@ class Decision:
     Attributes:
         outcome: `pass`; `regression`: worse beyond chance; `price`: too dear; `too few`: the examples do not show
             that it is no worse than the margin allows.
-        comparison: the candidate against production.
         change: the difference of the scores with the interval that the gate uses.
-        margin: how much may be lost.
         usd_per_1000: list price of 1,000 requests, before and after.
-        max_usd_per_1000: the limit, or None.
         num_needed: about how many examples would let it pass if they went on like these; None where none would.
     """
 
@@ -168,6 +140,8 @@ class Decision:
         """The outcome in a sentence, with its figures."""
         points = f"{format_points(self.change)} (90 % interval, n = {self.comparison.num})"
         margin = f"the margin of {100 * self.margin:.0f} points"
+        if self.outcome == "pass":
+            return f"shown to lose less than {margin}: {points}."
         if self.outcome == "regression":
             return f"worse than production beyond chance: {points}."
         if self.outcome == "price":
@@ -175,13 +149,9 @@ class Decision:
                 f"no worse than {margin} allows, {points}, but 1,000 requests would cost ${self.usd_per_1000[1]:.3f}; "
                 f"${self.max_usd_per_1000:.3f} are allowed."
             )
-        if self.outcome == "pass":
-            return f"shown to lose less than {margin}: {points}."
-        more = (
-            f"About {self.num_needed} examples would tell, if they went on like these."
-            if self.num_needed
-            else "More examples like these would not let it pass."
-        )
+        more = "More examples like these would not let it pass."
+        if self.num_needed:
+            more = f"About {self.num_needed} examples would tell, if they went on like these."
         return f"a loss of more than {margin} is not excluded: {points}. {more}"
 
     def __str__(self) -> str:
@@ -193,13 +163,13 @@ class Decision:
     def _repr_html_(self) -> str:
         before, after = (f"${usd:.3f}" for usd in self.usd_per_1000)
         link = ": " if self.outcome == "too few" else " is "  # that reason is a sentence of its own
-        price = f"1,000 requests at the list price of {PRICED_AT[1]}: {before} → {after}"
+        told = html.escape(f"{self.comparison.candidate.name}{link}{self.reason}")
+        reports = (self.comparison.baseline, self.comparison.candidate)
+        lines = [*map(str, reports), f"1,000 requests at the list price of {PRICED_AT[1]}: {before} → {after}"]
         return (
             '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
-            f"<b>{html.escape(self.outcome)}</b>: {html.escape(self.comparison.candidate.name)}{link}"
-            f"{html.escape(self.reason)}<div style='opacity:.7;font-size:85%'>"
-            f"{html.escape(str(self.comparison.baseline))}<br>{html.escape(str(self.comparison.candidate))}<br>"
-            f"{html.escape(price)}</div></div>"
+            f"<b>{html.escape(self.outcome)}</b>: {told}<div style='opacity:.7;font-size:85%'>"
+            f"{'<br>'.join(map(html.escape, lines))}</div></div>"
         )
 
 
@@ -209,7 +179,8 @@ def decide(
     """Return the gate's decision on two reports over the same examples.
 
     Raises:
-        DataError: the reports do not pair, or a system failed with an error, which says nothing about its prompt.
+        DataError: the reports do not pair, a score is neither 0 nor 1, or a system failed with an error, which says
+            nothing about its prompt.
     """
     if not 0 < margin < 1:
         raise DataError(f"{margin} is no margin.", "Give a share between 0 and 1, such as 0.1 for 10 points.")
@@ -221,35 +192,34 @@ def decide(
                 f"decided. The first error: {error}",
                 "Mend the cause, then run the gate again.",
             )
+        if not report.is_binary:
+            raise DataError(f"A score of “{report.name}” is neither 0 nor 1.", "Use a scorer of right and wrong.")
     comparison = compare(production, candidate)
-    change = bound_change(production.scores, candidate.scores)
+    change = bound_flips(len(comparison.gained), len(comparison.lost), comparison.num)
     prices = (production.price_at(*PRICED_AT), candidate.price_at(*PRICED_AT))
     outcome = choose_outcome(change, margin)
     if outcome == "pass" and max_usd_per_1000 is not None and prices[1] > max_usd_per_1000:
         outcome = "price"
-    differences = candidate.scores - production.scores
-    needed = (
-        _count_needed(float(differences.mean()), float(differences.var()), margin) if outcome == "too few" else None
-    )
-    if needed is not None:
-        needed = max(needed, comparison.num + 1)
+    needed = _count_needed(candidate.scores - production.scores, margin) if outcome == "too few" else None
     return Decision(outcome, comparison, change, margin, prices, max_usd_per_1000, needed)
 
 
-def _count_needed(mean: float, variance: float, margin: float) -> int | None:
-    """Return the n at which a change with this mean and variance clears the margin, None where it never does."""
-    z = find_z(CONFIDENCE)
-    room = mean + margin
+def _count_needed(differences: np.ndarray, margin: float) -> int | None:
+    """Return the n at which changes like these would clear the margin, None where they never do."""
+    z, variance = find_z(CONFIDENCE), float(differences.var())
+    room = float(differences.mean()) + margin
     if room <= 0:
         return None
-    # Without a single flip the variance is unknown, not 0: the score interval's own width at zero flips.
-    return math.ceil(max(z * z * variance / room**2, z * z * (1 - margin) / margin if variance == 0 else 0))
+    needed = z * z * variance / room**2
+    if variance == 0:  # without a single flip it is unknown, not 0: the score interval's own width at zero flips
+        needed = z * z * (1 - margin) / margin
+    return max(math.ceil(needed), len(differences) + 1)
 
 
 def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 0) -> Callable:
-    """Return a system that asks the model with a prompt for one of the task's labels.
+    """Return a system that asks the model with a prompt, whose only variable is `message`, for one of the task's labels.
 
-    The prompt's only variable is `message`. Examples stand before the message as earlier turns, in the prompt's form.
+    Examples stand before the message as earlier turns, in the prompt's form.
     """
     if prompt.variables != {"message"}:
         raise PromptError(
@@ -265,6 +235,8 @@ def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 
         *beginning, message = prompt.render(message=text)
         return model.chat([*beginning, *turns, message], choices=list(task.labels), max_tokens=MAX_TOKENS)
 
+    # What the answers depend on; the model's repr names its weights or host. An interrupted evaluation goes on by it.
+    ask.key = {"prompt": prompt.version, "examples": turns, "labels": list(task.labels), "model": repr(model)}
     return ask
 
 
@@ -274,17 +246,17 @@ def run_gate(
     candidate: int | str | None = None,
     folder: Path = PROMPTS,
     num: int | None = None,
-    parallel: int | None = None,
+    asks_all: bool = False,
 ) -> Decision:
     """Return whether a candidate may take the place of the version in production, measured on the prompt's own data.
 
     Args:
-        name: the prompt; its `release.json` names the task and the limits.
-        model: what both versions are asked with; in replay its recordings.
-        candidate: a revision or version; default: the highest revision.
+        name: the prompt.
+        model: answers for both.
+        candidate: a revision or a version; default: the highest revision.
         folder: the registry.
-        num: only so many examples, at least 2; default: as many as the release says.
-        parallel: requests at once; default: as in `evaluate`.
+        num: at most so many examples, at least 2; default: as many as `release.json` says.
+        asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
 
     Raises:
         PromptError: nothing is in production, the candidate is, or a file is malformed.
@@ -297,18 +269,16 @@ def run_gate(
         raise DataError(f"{name} has the task “{release.task}”.", f"There is: {', '.join(TASKS)}.")
     if present.version == new.version:
         raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
-    task = TASKS[release.task]
     if num is not None and num < 2:
         raise DataError(f"{num} examples are too few to compare.", "Give at least 2, or leave num out.")
-    examples = task.load_examples(release.split, num or release.num_examples)
-    reports = [
-        evaluate(
-            make_system(model, prompt, task, release.num_shots),
-            examples,
-            ChoiceMatch(task.labels),
-            name=prompt.label,
-            parallel=parallel,
-        )
-        for prompt in (present, new)
-    ]
+    task = TASKS[release.task]
+    settings = load_settings()
+    most = settings.examples if asks_all else settings.most_examples
+    if release.split != "test":
+        most = None
+    examples = task.load_examples(release.split, most)[: num or release.num_examples]
+    reports = []
+    for prompt in (present, new):
+        system = make_system(model, prompt, task, release.num_shots)
+        reports.append(evaluate(system, examples, ChoiceMatch(task.labels), name=prompt.label))
     return decide(*reports, release.margin, release.max_usd_per_1000)

@@ -1,45 +1,27 @@
-"""Checks on what goes into a model and what comes out: personal data, injections, the form of a reply, invented facts.
+"""Checks on what goes into a model and what comes out: personal data, injections, the form of a reply.
 
 All of them are nets with holes. What each one catches and what it stops wrongly is measured in chapter 12.
 """
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..core import DataError
 from ..models import parse_json
-
-ORDER_ID = r"(?<![\w-])PW-\d{5}(?!\d)"
 
 # Lengths of national account numbers, for the countries that Pellworth ships to and a few neighbours. Source: the IBAN
 # registry of SWIFT (ISO 13616).
 IBAN_LENGTHS = {
-    "AT": 20,
-    "BE": 16,
-    "CH": 21,
-    "CZ": 24,
-    "DE": 22,
-    "DK": 18,
-    "ES": 24,
-    "FI": 18,
-    "FR": 27,
-    "GB": 22,
-    "IE": 22,
-    "IT": 27,
-    "LU": 20,
-    "NL": 18,
-    "NO": 15,
-    "PL": 28,
-    "PT": 25,
-    "SE": 24,
-}
+    "AT": 20, "BE": 16, "CH": 21, "CZ": 24, "DE": 22, "DK": 18, "ES": 24, "FI": 18, "FR": 27,
+    "GB": 22, "IE": 22, "IT": 27, "LU": 20, "NL": 18, "NO": 15, "PL": 28, "PT": 25, "SE": 24,
+}  # fmt: skip
+NUM_TRIES = 2  # of one question whose reply was refused
 
 
 def is_iban(text: str) -> bool:
@@ -73,34 +55,24 @@ def _is_phone(text: str) -> bool:
     return 8 <= num_digits <= 15 and not is_date
 
 
+_EMAIL = r"(?<![\w.+-])[\w.+%-]{1,64}(?:@|\s?[\[(]at[\])]\s?)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}\b"
+_IBAN = "|".join(rf"{country}\d\d(?:[ -]?[a-z0-9]){{{num - 4}}}" for country, num in IBAN_LENGTHS.items())
+_CARD = r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"
+_PHONE = r"(?<![\w.-])(?:\+|00|\(0?|0(?=[1-9]))\d{0,3}(?:[ ./()-]{0,2}\d){6,14}(?![\w-])"
 # In this order: an account number holds digit groups that look like a card or a telephone.
 KINDS: tuple[tuple[str, re.Pattern, Callable[[str], bool]], ...] = (
-    (
-        "email",
-        re.compile(r"(?i)(?<![\w.+-])[\w.+%-]{1,64}(?:@|\s?[\[(]at[\])]\s?)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}\b"),
-        lambda text: True,
-    ),
-    ("iban", re.compile(r"(?i)\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{1,4}){3,8}\b"), is_iban),
-    ("card", re.compile(r"(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"), is_card_number),
-    (
-        "phone",
-        re.compile(r"(?<![\w.-])(?:\+|00|\(0?|0(?=[1-9]))\d{0,3}(?:[ ./()-]{0,2}\d){6,14}(?![\w-])"),
-        _is_phone,
-    ),
+    ("email", re.compile(_EMAIL, re.IGNORECASE), lambda text: True),
+    ("iban", re.compile(rf"\b(?:{_IBAN})(?![^\W_])", re.IGNORECASE), is_iban),
+    ("card", re.compile(_CARD), is_card_number),
+    ("phone", re.compile(_PHONE), _is_phone),
 )
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """A text without personal data.
-
-    Attributes:
-        text: with `[email]`, `[iban]`, `[card]` and `[phone]` in the place of what was found.
-        found: how often each kind was found.
-    """
+    """A text with `[email]`, `[iban]`, `[card]` and `[phone]` in the place of what was found."""
 
     text: str
-    found: dict[str, int]
 
 
 def redact_personal_data(text: str) -> Redaction:
@@ -110,31 +82,14 @@ def redact_personal_data(text: str) -> Redaction:
     Order ids stay. Names and postal addresses are not found: they need a model of language, such as that of the
     package presidio.
     """
-    found: Counter[str] = Counter()
     for kind, pattern, is_one in KINDS:
-
-        def replace(match: re.Match, kind: str = kind, is_one: Callable = is_one) -> str:
-            text = match[0]
-            if kind == "iban":  # the pattern is greedy: letters of the next word may hang on
-                text = _cut_iban(text)
-            if not text or not is_one(text):
-                return match[0]
-            found[kind] += 1
-            return f"[{kind}]" + match[0][len(text) :]
-
-        text = pattern.sub(replace, text)
-    return Redaction(text, dict(found))
+        text = pattern.sub(functools.partial(_mask, kind, is_one), text)
+    return Redaction(text)
 
 
-def _cut_iban(text: str) -> str:
-    """Return the beginning of the text that has the length of its country's account numbers, or nothing."""
-    wanted = IBAN_LENGTHS.get(text[:2].upper(), 0)
-    num_seen = 0
-    for place, character in enumerate(text, start=1):
-        num_seen += character.isalnum()
-        if num_seen == wanted:
-            return text[:place] if not text[place : place + 1].isalnum() else ""
-    return ""
+def _mask(kind: str, is_one: Callable[[str], bool], match: re.Match) -> str:
+    """Return the mark of a kind, or the text as it was where it is none of that kind."""
+    return f"[{kind}]" if is_one(match[0]) else match[0]
 
 
 # --- injections ----------------------------------------------------------------------------------------------
@@ -173,7 +128,7 @@ Form = TypeVar("Form")
 
 
 def enforce_schema(
-    ask: Callable[[str], object], schema: type[Form], check: Callable[[Form], str] | None = None, num_tries: int = 2
+    ask: Callable[[str], object], schema: type[Form], check: Callable[[Form], str] | None = None
 ) -> Callable[[str], Form | None]:
     """Return a system that gives a checked value, or None where no try gave one: then a person answers.
 
@@ -183,27 +138,19 @@ def enforce_schema(
         ask: takes a text, returns a reply or a text.
         schema: a pydantic model.
         check: takes the value, returns what is wrong with it or an empty text: rules that no schema can state.
-        num_tries: at least 1.
     """
-    if num_tries < 1:
-        raise DataError(f"{num_tries} tries are none.", "Give at least 1.")
 
     def ask_checked(text: str) -> Form | None:
         prompt = text
-        for _ in range(num_tries):
+        for _ in range(NUM_TRIES):
             value = parse_json(str(ask(prompt)), schema)
-            fault = (
-                "it is not JSON of the form that was asked for" if value is None else (check(value) if check else "")
-            )
+            if value is None:
+                fault = "it is not JSON of the form that was asked for"
+            else:
+                fault = check(value) if check is not None else ""
             if not fault:
                 return value
             prompt = f"{text}\n\nYour last reply was refused: {fault}."
         return None
 
     return ask_checked
-
-
-def find_invented_orders(reply: str, sources: Sequence[str]) -> tuple[str, ...]:
-    """Return the order ids of a reply that stand in none of its sources: the message, the records that were looked up."""
-    known = {name for source in sources for name in re.findall(ORDER_ID, source)}
-    return tuple(dict.fromkeys(name for name in re.findall(ORDER_ID, reply) if name not in known))

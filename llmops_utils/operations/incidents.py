@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..core import DATA, DataError
-from ..datasets import Message, load_messages, read_csv
+from ..datasets import check_labels, load_messages, read_csv
 from ..evaluation import PRICED_AT
 from ..models import price_tokens
 from .monitor import Request
 
-# The set-ups in which all messages were asked; `make_traffic.py` says how.
+# The set-ups in which all messages were asked; `data/README.md` says how.
 SOURCES = ("production", "coarser model", "changed prompt", "loose model")
 # What happens, in the words of the chapter, by name.
 INCIDENTS = {
@@ -43,21 +41,16 @@ class Served:
     completion_tokens: int
 
 
-def load_traffic(path: Path = DATA / "traffic.csv") -> dict[str, list[Served]]:
+def load_traffic() -> dict[str, list[Served]]:
     """Return the answers of each set-up, by its name, in the order of the messages. Raises `DataError`."""
 
     def build(row: dict) -> Served:
-        if row["source"] not in SOURCES:
-            raise ValueError(f"source is “{row['source']}”, not one of {', '.join(SOURCES)}")
+        check_labels(row, source=SOURCES)
         numbers = {name: int(row[name]) for name in ("prompt_tokens", "completion_tokens")}
         return Served(**(row | numbers | {name: float(row[name]) for name in ("score", "latency_s")}))
 
-    served = read_csv(path, build)
-    traffic = {source: [one for one in served if one.source == source] for source in SOURCES}
-    for source, listed in traffic.items():
-        if [one.message for one in listed] != [one.message for one in traffic["production"]]:
-            raise DataError(f"{path.name}: “{source}” holds other messages.", "Restore it: `git checkout data`.")
-    return traffic
+    served = read_csv(DATA / "traffic.csv", build)
+    return {source: [one for one in served if one.source == source] for source in SOURCES}
 
 
 def simulate_traffic(
@@ -67,41 +60,32 @@ def simulate_traffic(
     start: int = 0,
     share_graded: float = 0.2,
     seed: int = 0,
-    messages: Sequence[Message] | None = None,
 ) -> list[Request]:
-    """Return a stream of requests: messages drawn at random with replacement, each as it was really answered.
+    """Return a stream of `num` requests: messages drawn at random with replacement, each as it was really answered.
 
-    Args:
-        traffic: from `load_traffic`.
-        num: how many requests, at least 1.
-        incident: what happens, a key of `INCIDENTS`.
-        start: the number of the request at which it begins, from 0.
-        share_graded: the share of answers that a person grades, drawn at random, in [0, 1].
-        seed: makes the stream repeatable.
-        messages: default: those of the course; their intents tell which messages a drift of the questions brings.
+    From the request number `start` on, counted from 0, the incident happens, a key of `INCIDENTS`. A share of the
+    answers in [0, 1], drawn at random, is graded by a person.
 
     Raises:
-        DataError: an unknown incident, or a number out of range.
+        DataError: there is no such incident.
     """
     if incident not in INCIDENTS:
         raise DataError(f"There is no incident “{incident}”.", f"Choose one of {', '.join(INCIDENTS)}.")
-    if num < 1 or start < 0 or not 0 <= share_graded <= 1:
-        raise DataError(
-            "No stream can be drawn from these numbers.", "Give num ≥ 1, start ≥ 0, share_graded in [0, 1]."
-        )
     random = np.random.default_rng(seed)
     usual = traffic["production"]
     places = random.integers(0, len(usual), num)
+    has_begun = np.arange(num) >= start
     if incident == "questions":
-        intents = {message.id: message.intent for message in messages or load_messages()}
+        intents = {message.id: message.intent for message in load_messages()}
         wanted = [place for place, one in enumerate(usual) if intents[one.message] == DRIFT_INTENT]
-        is_drifted = (random.random(num) < DRIFT_SHARE) & (np.arange(num) >= start)
+        is_drifted = (random.random(num) < DRIFT_SHARE) & has_begun
         places = np.where(is_drifted, np.array(wanted)[random.integers(0, len(wanted), num)], places)
     is_graded = random.random(num) < share_graded
-    source = {"prompt": "changed prompt"}.get(incident, incident if incident in SOURCES else "production")
+    answered_by = {"none": "production", "questions": "production", "prompt": "changed prompt"}
+    changed = traffic[answered_by.get(incident, incident)]
     return [
-        _make_request(traffic[source if number >= start else "production"][place], bool(is_graded[number]))
-        for number, place in enumerate(places)
+        _make_request((changed if begun else usual)[place], bool(graded))
+        for place, begun, graded in zip(places, has_begun, is_graded, strict=True)
     ]
 
 

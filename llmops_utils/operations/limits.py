@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from ..core import DataError, ModelNotServed, ProviderDown, RateLimited, Unreachable, WorkbookError
+from ..core import DataError, ModelNotServed, ProviderDown, RateLimited, Unreachable
 from ..models import Budget
 
 # Faults of a provider, which another one may not have. A refused key or a request that is itself wrong is no such fault.
@@ -19,116 +18,83 @@ OUTAGES = (ProviderDown, RateLimited, Unreachable, ModelNotServed)
 
 
 class TokenBucket:
-    """A rate with room for bursts: the bucket fills steadily and each request takes from it.
-
-    Args:
-        per_minute: how much flows in, above 0.
-        capacity: how much fits in, that is the largest burst; default: what flows in within a minute.
-        clock: gives seconds.
+    """A rate with room for bursts: the bucket fills steadily, each request takes from it, and it holds one minute's flow.
 
     Source: the token bucket of J. S. Turner, New directions in communications, IEEE Communications Magazine 24 (1986).
     """
 
-    def __init__(
-        self, per_minute: float, capacity: float | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        if per_minute <= 0 or (capacity is not None and capacity <= 0):
-            raise DataError("A rate of nothing lets nothing pass.", "Give per_minute and capacity above 0.")
-        self.per_minute, self.capacity = per_minute, capacity or per_minute
-        self._clock, self._level, self._filled_at = clock, self.capacity, clock()
-
-    @property
-    def level(self) -> float:
-        """How much is in it now."""
-        now = self._clock()
-        self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_minute / 60)
-        self._filled_at = now
-        return self._level
+    def __init__(self, per_minute: float, clock: Callable[[], float]) -> None:
+        if per_minute <= 0:
+            raise DataError("A rate of nothing lets nothing pass.", "Give a number per minute above 0.")
+        self.per_minute = per_minute
+        self._clock, self._level, self._filled_at = clock, per_minute, clock()
 
     def get_wait_s(self, amount: float) -> float:
-        """Return the seconds until so much is in it.
-
-        Raises:
-            DataError: it never will be.
-        """
-        if amount > self.capacity:
+        """Return the seconds until so much is in it. Raises `DataError` where it never will be."""
+        if amount > self.per_minute:
             raise DataError(
-                f"{amount:g} at once is more than the limit of {self.capacity:g} ever allows.",
+                f"{amount:g} at once is more than the limit of {self.per_minute:g} ever allows.",
                 "Shorten the request, or raise the limit.",
             )
+        now = self._clock()
+        self._level = min(self.per_minute, self._level + (now - self._filled_at) * self.per_minute / 60)
+        self._filled_at = now
         # A hair less than the amount is enough: waiting exactly long enough may fall short by a rounding error.
-        missing = amount - self.level
+        missing = amount - self._level
         return 0.0 if missing <= 1e-9 else missing * 60 / self.per_minute
 
     def take(self, amount: float) -> None:
         """Take so much out; `get_wait_s` was asked before."""
-        self._level = self.level - amount
+        self._level -= amount
 
 
 class RateLimit:
     """Requests and tokens per minute, as providers limit both. Safe to share between threads.
 
-    Args:
-        requests_per_minute: above 0.
-        tokens_per_minute: above 0, or None for no limit.
-        clock: gives seconds.
-        sleep: waits so many seconds.
+    `clock` gives seconds, and `sleep` waits so many.
     """
 
     def __init__(
         self,
         requests_per_minute: float,
-        tokens_per_minute: float | None = None,
+        tokens_per_minute: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._requests = TokenBucket(requests_per_minute, clock=clock)
-        self._tokens = TokenBucket(tokens_per_minute, clock=clock) if tokens_per_minute is not None else None
+        self._requests = TokenBucket(requests_per_minute, clock)
+        self._tokens = TokenBucket(tokens_per_minute, clock)
         self._sleep, self._lock = sleep, threading.Lock()
-        self.waited_s = 0.0
 
-    def try_take(self, tokens: float = 0) -> float:
-        """Take one request with its tokens and return 0.0; or take nothing and return the seconds to wait."""
-        with self._lock:
-            waits = [self._requests.get_wait_s(1)]
-            if self._tokens is not None:
-                waits.append(self._tokens.get_wait_s(tokens))
-            if max(waits) > 0:
-                return max(waits)
-            self._requests.take(1)
-            if self._tokens is not None:
-                self._tokens.take(tokens)
-            return 0.0
-
-    def wait(self, tokens: float = 0) -> float:
-        """Wait until the request may be sent, take it, and return the seconds waited.
+    def wait(self, tokens: float) -> float:
+        """Wait until a request of so many tokens may be sent, and return the seconds waited.
 
         Raises:
             DataError: the request has more tokens than the limit ever allows.
         """
         waited_s = 0.0
-        while (wait_s := self.try_take(tokens)) > 0:
+        while (wait_s := self._take(tokens)) > 0:
             self._sleep(wait_s)
             waited_s += wait_s
-        with self._lock:
-            self.waited_s += waited_s
         return waited_s
+
+    def _take(self, tokens: float) -> float:
+        """Take one request with its tokens and return 0.0; or take nothing and return the seconds to wait."""
+        with self._lock:
+            wait_s = max(self._requests.get_wait_s(1), self._tokens.get_wait_s(tokens))
+            if wait_s == 0:
+                self._requests.take(1)
+                self._tokens.take(tokens)
+            return wait_s
 
 
 class Fallback:
-    """Systems in order of preference: where one's provider fails, the next is asked.
+    """Pairs of name and system in order of preference: where one's provider fails, the next is asked.
 
-    After a failure a system is left alone for a while, so that customers do not wait for its timeout each time. When
-    all are resting, they are asked all the same.
-
-    Args:
-        systems: pairs of name and system, the preferred first; names differ.
-        rest_s: how long a failed system is left alone.
-        clock: gives seconds.
+    After a failure a system is left alone for `rest_s` seconds, so that customers do not wait for its timeout each
+    time. When all are resting, they are asked all the same. `clock` gives seconds.
 
     Attributes:
         served: how many requests each system answered, by name.
-        failures: the last error of each system that failed, by name.
     """
 
     def __init__(
@@ -141,7 +107,6 @@ class Fallback:
             raise DataError("There is no system, or two have one name.", "Give pairs of name and system.")
         self.systems, self.rest_s = list(systems), rest_s
         self.served = dict.fromkeys(dict(systems), 0)
-        self.failures: dict[str, WorkbookError] = {}
         self._clock, self._resting_until = clock, dict.fromkeys(self.served, float("-inf"))
         self._lock = threading.Lock()
 
@@ -153,48 +118,30 @@ class Fallback:
         """
         now = self._clock()
         order = sorted(self.systems, key=lambda pair: self._resting_until[pair[0]] > now)  # stable: the order stays
-        last: WorkbookError | None = None
-        for name, system in order:
+        for place, (name, system) in enumerate(order, start=1):
             try:
                 reply = system(text)
-            except OUTAGES as error:
-                last = error
-                with self._lock:
-                    self.failures[name] = error
-                    self._resting_until[name] = self._clock() + self.rest_s
+            except OUTAGES:
+                self._resting_until[name] = self._clock() + self.rest_s
+                if place == len(order):
+                    raise
                 continue
             with self._lock:
                 self.served[name] += 1
-                self._resting_until[name] = float("-inf")
+            self._resting_until[name] = float("-inf")
             return reply
-        raise last
 
 
-@dataclass(frozen=True)
-class BudgetAlarm:
-    """A step of a budget that was passed: `share` of `limit` in `unit` (dollars or tokens), `spent` by then."""
+class BudgetAlarm(str):
+    """A sentence that says which part of a budget is spent."""
 
-    share: float
-    unit: str
-    spent: float
-    limit: float
-
-    def __str__(self) -> str:
-        unit = "$" if self.unit == "dollars" else ""
-        tail = "" if unit else " tokens"
-        spent = f"{unit}{self.spent:.6f}" if unit else f"{self.spent:,.0f}{tail}"
-        limit = f"{unit}{self.limit:.6f}" if unit else f"{self.limit:,.0f}{tail}"
-        return f"{self.share:.0%} of the budget: {spent} of {limit} are spent."
-
-    __repr__ = __str__
+    __repr__ = str.__str__
 
 
 class BudgetWatch:
-    """Tells once when each step of a budget is passed. The budget itself stops calls; this says so beforehand.
+    """Tells once when each step of a budget, a share of its limit in (0, 1], is passed; the steps rise.
 
-    Args:
-        budget: with a limit.
-        steps: shares of it, rising, in (0, 1].
+    The budget itself stops calls; this says so beforehand.
     """
 
     def __init__(self, budget: Budget, steps: Sequence[float] = (0.5, 0.8, 1.0)) -> None:
@@ -208,12 +155,13 @@ class BudgetWatch:
     def check(self) -> list[BudgetAlarm]:
         """Return the alarms of the steps that were passed since the last call."""
         budget, alarms = self.budget, []
-        for unit, spent, limit in (
-            ("dollars", budget.spent_usd, budget.max_usd),
-            ("tokens", budget.spent_tokens, budget.max_tokens),
+        for spent, limit, form in (
+            (budget.spent_usd, budget.max_usd, "${:.6f}"),
+            (budget.spent_tokens, budget.max_tokens, "{:,.0f} tokens"),
         ):
             for step in self.steps if limit is not None else ():
-                if spent >= step * limit and (unit, step) not in self._told:
-                    self._told.add((unit, step))
-                    alarms.append(BudgetAlarm(step, unit, spent, limit))
+                if spent >= step * limit and (form, step) not in self._told:
+                    self._told.add((form, step))
+                    told = f"{form.format(spent)} of {form.format(limit)} are spent."
+                    alarms.append(BudgetAlarm(f"{step:.0%} of the budget: {told}"))
         return alarms

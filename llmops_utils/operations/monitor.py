@@ -7,16 +7,17 @@ whatever its unit or distribution, has the same and known rate of false alarms p
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..core import DataError
 
-NO_CODE = "(other)"
+NUM_RESAMPLES = 4000  # windows drawn to place the limits
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,6 @@ class Request:
     Attributes:
         cluster: the kind of question, known without a label: its nearest group of earlier questions, say.
         answer: what the system said; a label here.
-        latency_s: seconds to the answer.
-        prompt_tokens: tokens read; `completion_tokens` written.
-        cost_usd: dollars.
         is_refused: it gave no usable answer.
         score: 0 to 1 where a person or a scorer graded it, else None.
     """
@@ -48,7 +46,6 @@ class Measure:
     """One number of a window, and which way it goes wrong.
 
     Attributes:
-        name: what tables call it.
         compute: from columns of shape (…, n) to numbers of shape (…); nan where there is nothing to measure.
         is_high_bad: whether an alarm is a high value, or a low one.
         span: how many windows are looked at together: more where a single one holds too little.
@@ -61,15 +58,11 @@ class Measure:
 
 
 def compute_psi(shares: np.ndarray, reference: np.ndarray, num: int) -> np.ndarray:
-    """Return the population stability index of shares against those of a reference.
+    """Return the population stability index of shares, shape (…, k), against those of a reference, shape (k,).
 
     0 where they are equal. The thresholds 0.1 and 0.25 of the handbooks are for thousands of cases: two windows of n
     from the same traffic differ by about (categories - 1) × (1/n + 1/m) already, 0.14 for 8 categories and n = 50.
-
-    Args:
-        shares: of the window, shape (…, k), each row sums to 1.
-        reference: shape (k,).
-        num: how many requests the window holds; half a request is added to each category, so that none is empty.
+    Half a request is added to each category of the `num` that the window holds, so that none is empty.
 
     Source: N. Siddiqi, Credit Risk Scorecards (2006); the expectation: B. Yurdakul, Statistical properties of the
     population stability index (2018).
@@ -80,29 +73,26 @@ def compute_psi(shares: np.ndarray, reference: np.ndarray, num: int) -> np.ndarr
 
 
 def _compute_drift(column: str) -> Callable:
-    def compute(columns: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
-        codes = columns[column]
-        usual = reference[column]  # the shares of the codes
-        shares = (codes[..., None] == np.arange(len(usual))).mean(axis=-2)
-        return compute_psi(shares, usual, codes.shape[-1])
+    def compute(columns: dict[str, np.ndarray], usual: dict[str, np.ndarray]) -> np.ndarray:
+        codes, shares_before = columns[column], usual[column]
+        shares = (codes[..., None] == np.arange(len(shares_before))).mean(axis=-2)
+        return compute_psi(shares, shares_before, codes.shape[-1])
 
     return compute
 
 
 def _compute_mean(column: str) -> Callable:
-    return lambda columns, reference: columns[column].mean(axis=-1)
+    return lambda columns, usual: columns[column].mean(axis=-1)
 
 
 def _compute_quantile(column: str, share: float) -> Callable:
-    return lambda columns, reference: np.quantile(columns[column], share, axis=-1)
+    return lambda columns, usual: np.quantile(columns[column], share, axis=-1)
 
 
-def _compute_score(columns: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> np.ndarray:
+def _compute_score(columns: dict[str, np.ndarray], usual: dict[str, np.ndarray]) -> np.ndarray:
     score = columns["score"]
-    graded = ~np.isnan(score)
-    num = graded.sum(axis=-1)
-    total = np.where(graded, score, 0.0).sum(axis=-1)
-    return np.where(num > 0, total / np.maximum(num, 1), np.nan)
+    num = (~np.isnan(score)).sum(axis=-1)
+    return np.where(num > 0, np.nansum(score, axis=-1) / np.maximum(num, 1), np.nan)
 
 
 MEASURES = (
@@ -137,49 +127,37 @@ class AlertRule:
 
 @dataclass(frozen=True)
 class Window:
-    """One window of the stream.
+    """One window of the stream: its number from 1, and how many requests were served up to its end.
 
-    Attributes:
-        number: from 1.
-        num_served: requests up to its end.
-        values: each measure's value, by name; nan where there was nothing to measure.
-        beyond: the measures whose value is beyond its limit.
-        alarms: the measures that raise an alarm here.
+    By the names of the measures: their values, nan where there was nothing to measure, those beyond their limit, and
+    those that raise an alarm.
     """
 
     number: int
     num_served: int
     values: dict[str, float]
     beyond: tuple[str, ...]
-    alarms: tuple[str, ...] = field(default=())
+    alarms: tuple[str, ...]
 
 
 class Monitor:
-    """Learns what is usual from a reference, then watches a stream.
+    """Learns what is usual from a reference, then watches a stream in windows of `size` requests, at least 10.
 
-    Args:
-        reference: requests of a quiet time, at least four windows of them; graded ones among them.
-        size: requests per window, at least 10.
-        rule: when to raise an alarm.
-        measures: what is watched.
-        num_resamples: windows drawn to place the limits.
-        seed: makes the limits repeatable.
+    The reference is requests of a quiet time, at least four windows of them, graded ones among them.
 
     Raises:
-        DataError: the reference is empty or too small.
+        DataError: the reference or the window is too small.
 
     Attributes:
-        limits: the limit of each measure, by name.
+        usual: the shares of the clusters and of the answers in the reference.
+        quiet: each measure's values on random windows of the reference, by name.
+        limits: the limit of each measure, by name; nan where the reference has no value.
     """
 
+    measures = MEASURES
+
     def __init__(
-        self,
-        reference: Sequence[Request],
-        size: int = 50,
-        rule: AlertRule | None = None,
-        measures: Sequence[Measure] = MEASURES,
-        num_resamples: int = 4000,
-        seed: int = 0,
+        self, reference: Sequence[Request], size: int = 50, rule: AlertRule | None = None, seed: int = 0
     ) -> None:
         if size < 10:
             raise DataError(f"A window of {size} requests is too small.", "Take at least 10; 50 is usual.")
@@ -188,17 +166,22 @@ class Monitor:
                 f"The reference holds {len(reference)} requests; windows of {size} need {4 * size} to learn from.",
                 "Collect more quiet traffic, or make the windows smaller.",
             )
-        self.size, self.rule, self.measures = size, rule or AlertRule(), tuple(measures)
-        self.codes = {
-            name: [*sorted({getattr(request, name) for request in reference}), NO_CODE]
-            for name in ("cluster", "answer")
-        }
+        self.size, self.rule = size, rule or AlertRule()
+        self.codes = {name: sorted({getattr(request, name) for request in reference}) for name in ("cluster", "answer")}
         columns = self._make_columns(reference)
+        # One place more than there are codes: for all that the reference does not know.
         self.usual = {
-            name: np.bincount(columns[name], minlength=len(self.codes[name])) / len(reference) for name in self.codes
+            name: np.bincount(columns[name], minlength=len(codes) + 1) / len(reference)
+            for name, codes in self.codes.items()
         }
-        self.quiet = self._resample(columns, num_resamples, np.random.default_rng(seed))
+        self.quiet = self._resample(columns, np.random.default_rng(seed))
         self.limits = self.place_limits(self.rule)
+
+    def with_rule(self, rule: AlertRule) -> Monitor:
+        """Return a monitor that has learned the same and follows another rule; nothing is drawn anew."""
+        other = copy.copy(self)
+        other.rule, other.limits = rule, self.place_limits(rule)
+        return other
 
     def place_limits(self, rule: AlertRule) -> dict[str, float]:
         """Return the limits that a rule puts, by the name of the measure; nan where the reference has no value."""
@@ -220,52 +203,44 @@ class Monitor:
         in_a_row: Counter[str] = Counter()
         for number in itertools.count(1):
             requests = list(itertools.islice(stream, self.size))
-            if len(requests) < self.size:
-                if number == 1:
-                    raise DataError(
-                        f"The stream holds {len(requests)} requests; the first window takes {self.size}."
-                        if requests
-                        else "The stream is empty: there is nothing to watch.",
-                        "Check where the requests come from; no traffic at all is an incident of its own.",
-                    )
+            if len(requests) < self.size and number > 1:
                 return
+            if len(requests) < self.size:
+                raise DataError(
+                    f"The stream holds {len(requests)} requests; the first window takes {self.size}.",
+                    "Check where the requests come from; no traffic at all is an incident of its own.",
+                )
             recent.append(self._make_columns(requests))
-            values = self._compute(list(recent))
-            beyond = tuple(name for name in values if self._is_beyond(name, values[name]))
-            in_a_row = Counter({name: in_a_row[name] + 1 for name in beyond})
-            alarms = tuple(name for name in beyond if in_a_row[name] >= self._count_needed(name))
-            yield Window(number, number * self.size, values, beyond, alarms)
+            values, beyond, alarms = {}, [], []
+            for measure in self.measures:
+                name, value = measure.name, self._compute(measure, recent)
+                values[name], limit = value, self.limits[name]
+                is_beyond = value > limit if measure.is_high_bad else value < limit  # with nan it is False
+                if not is_beyond:
+                    in_a_row[name] = 0
+                    continue
+                beyond.append(name)
+                in_a_row[name] += 1
+                # After so many windows the first and the last of `rule.in_a_row` share no request.
+                if in_a_row[name] > (self.rule.in_a_row - 1) * measure.span:
+                    alarms.append(name)
+            yield Window(number, number * self.size, values, tuple(beyond), tuple(alarms))
 
-    def _find(self, name: str) -> Measure:
-        return next(measure for measure in self.measures if measure.name == name)
+    def _compute(self, measure: Measure, recent: Sequence[dict[str, np.ndarray]]) -> float:
+        """Return a measure's value on its last windows, nan where there are too few yet."""
+        if len(recent) < measure.span:
+            return float("nan")
+        parts = list(recent)[-measure.span :]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return float(measure.compute(columns, self.usual))
 
-    def _count_needed(self, name: str) -> int:
-        """Return after how many windows in a row the first and the last of them share no request."""
-        return (self.rule.in_a_row - 1) * self._find(name).span + 1
-
-    def _is_beyond(self, name: str, value: float) -> bool:
-        measure = self._find(name)
-        limit = self.limits[name]
-        return value > limit if measure.is_high_bad else value < limit  # a comparison with nan is False
-
-    def _compute(self, recent: list[dict[str, np.ndarray]]) -> dict[str, float]:
-        values = {}
-        for measure in self.measures:
-            if len(recent) < measure.span:
-                values[measure.name] = float("nan")
-                continue
-            parts = recent[-measure.span :]
-            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-            values[measure.name] = float(measure.compute(columns, self.usual))
-        return values
-
-    def _resample(self, columns: dict, num: int, random: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return each measure's values on random windows of the reference, shape (num,)."""
+    def _resample(self, columns: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return each measure's values on `NUM_RESAMPLES` random windows of the reference, in parts that fit memory."""
         total = len(columns["latency_s"])
         quiet: dict[str, list] = {measure.name: [] for measure in self.measures}
-        for num_now in [500] * (num // 500) + ([num % 500] if num % 500 else []):
+        for _ in range(NUM_RESAMPLES // 500):
             for measure in self.measures:
-                chosen = random.integers(0, total, (num_now, self.size * measure.span))
+                chosen = random.integers(0, total, (500, self.size * measure.span))
                 drawn = {name: values[chosen] for name, values in columns.items()}
                 quiet[measure.name].append(measure.compute(drawn, self.usual))
         return {name: np.concatenate(values) for name, values in quiet.items()}
@@ -281,8 +256,9 @@ class Monitor:
         arrays = {name: np.array(values, dtype=float) for name, values in columns.items()}
         for name, codes in self.codes.items():
             numbers = {code: number for number, code in enumerate(codes)}
-            found = [numbers.get(getattr(request, name), len(codes) - 1) for request in requests]
-            arrays[name] = np.array(found, dtype=int)
+            arrays[name] = np.array(
+                [numbers.get(getattr(request, name), len(codes)) for request in requests], dtype=int
+            )
         return arrays
 
 

@@ -1,13 +1,5 @@
 """Named, versioned prompts."""
 
-from .prompt import ELEMENTS, PROMPTS, Prompt, diff_prompts, list_prompts, load_prompt, save_prompt
-
-__all__ = [
-    "ELEMENTS",
-    "PROMPTS",
-    "Prompt",
-    "diff_prompts",
-    "list_prompts",
-    "load_prompt",
-    "save_prompt",
-]
+from .diff import diff_prompts
+from .prompt import ELEMENTS, Prompt
+from .registry import PROMPTS, list_prompts, load_prompt, save_prompt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,9 +13,6 @@ from .pages import Page
 METHODS = ("heading", "recursive", "sentence")
 # The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
 BLOCK = 100_000
-HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$")
-LEADING = re.compile(r"(?:#{1,6} +.*\n+)*")  # the headings with which a chunk begins
-FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
 @dataclass(frozen=True)
@@ -93,10 +89,9 @@ def split_pages(pages: Iterable[Page], chunking: Chunking = DEFAULT_CHUNKING) ->
 def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
     """Return the chunks of a page in order."""
     checksum = hashlib.sha256(f"{page.checksum} {chunking}".encode()).hexdigest()[:8]
-    headings = _list_headings(page.text)
     chunks = []
-    for number, (start, end) in enumerate(_cut(page.text, headings, chunking)):
-        heading = _find_heading(headings, LEADING.match(page.text, start, end).end(), page.title)
+    for number, (start, end) in enumerate(_cut(page, chunking)):
+        heading = _find_heading(page, start, end)
         title = f"{page.title} > {heading}" if heading else page.title
         searched = page.text[start:end]
         if chunking.adds_title:
@@ -105,72 +100,60 @@ def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]
     return chunks
 
 
-@dataclass(frozen=True)
-class _Heading:
-    start: int
-    level: int
-    text: str
-    path: tuple[str, ...]
+def describe_place(chunk: Chunk) -> str:
+    """Return where a chunk stands: page and headings."""
+    return f"{chunk.page.name} > {chunk.heading}" if chunk.heading else chunk.page.name
 
 
-def _list_headings(text: str) -> list[_Heading]:
-    """Return the headings of a Markdown text in order; lines inside fences are none."""
-    found: list[_Heading] = []
-    above: list[_Heading] = []
-    fence, position = "", 0
-    for line in text.split("\n"):
-        mark = FENCE.match(line)
-        if mark and fence in ("", mark[1]):
-            fence = "" if fence else mark[1]
-        heading = None if fence else HEADING.match(line)
-        if heading:
-            level = len(heading[1])
-            above = [one for one in above if one.level < level]
-            path = (*(one.text for one in above), heading[2])
-            found.append(_Heading(position, level, heading[2], path))
-            above.append(found[-1])
-        position += len(line) + 1
-    return found
+def _find_heading(page: Page, start: int, end: int) -> str:
+    """Return the headings above a chunk's own text, without the page's title, which every chunk has."""
+    num = _count_headings(page, start)
+    for heading in page.headings[num:]:
+        behind = max(start, page.headings[num - 1].end) if num else start
+        if heading.start >= end or page.text[behind : heading.start].strip():
+            break
+        num += 1  # the chunk begins with this heading too
+    path = page.headings[num - 1].path if num else ()
+    return " > ".join(path[1:] if path[:1] == (page.title,) else path)
 
 
-def _find_heading(headings: list[_Heading], position: int, title: str) -> str:
-    """Return the headings above a position, without the page's title, which every chunk has."""
-    number = bisect.bisect_right(headings, position, key=lambda heading: heading.start)
-    path = headings[number - 1].path if number else ()
-    return " > ".join(path[1:] if path[:1] == (title,) else path)
+def _count_headings(page: Page, position: int) -> int:
+    """Return how many headings begin at or before a position."""
+    return bisect.bisect_right(page.headings, position, key=lambda heading: heading.start)
 
 
-def _cut(text: str, headings: list[_Heading], chunking: Chunking) -> Iterator[tuple[int, int]]:
+def _cut(page: Page, chunking: Chunking) -> Iterator[tuple[int, int]]:
     """Yield start and end of each chunk; white space at both ends is left out."""
     from semantic_text_splitter import TextSplitter
 
     splitter = TextSplitter(chunking.size, overlap=chunking.overlap)
     # To the splitter a line end is a larger border than a sentence; as a space it is none.
-    prepared = text.replace("\n", " ") if chunking.method == "sentence" else text
-    sections = _list_sections(text, headings) if chunking.method == "heading" else [(0, len(text))]
+    prepared = page.text.replace("\n", " ") if chunking.method == "sentence" else page.text
+    sections = _list_sections(page) if chunking.method == "heading" else [(0, len(page.text))]
     for first, last in sections:
-        for start, end in _list_blocks(text, first, last):
+        for start, end in _list_blocks(page.text, first, last):
             # A heading alone is found by its words and tells nothing: it goes with what follows.
             held: tuple[int, int] | None = None
             for offset, piece in splitter.chunk_indices(prepared[start:end]):
                 begin, finish = start + offset, start + offset + len(piece)
                 if held:
                     begin = min(held[0], begin)
-                held = (begin, finish) if HEADING.fullmatch(text[begin:finish]) else None
+                num = _count_headings(page, begin)
+                held = (begin, finish) if num and finish <= page.headings[num - 1].end else None
                 if not held:
                     yield begin, finish
             if held:
                 yield held
 
 
-def _list_sections(text: str, headings: list[_Heading]) -> list[tuple[int, int]]:
+def _list_sections(page: Page) -> list[tuple[int, int]]:
     """Return start and end of each section; a heading without a text of its own stays with the next one."""
-    borders = [0]
-    for before, heading in zip([None, *headings], headings, strict=False):
-        body_start = text.find("\n", before.start) if before else 0
-        if heading.start and text[body_start : heading.start].strip():
+    borders, position = [0], 0
+    for heading in page.headings:
+        if page.text[position : heading.start].strip():
             borders.append(heading.start)
-    return list(zip(borders, [*borders[1:], len(text)], strict=True))
+        position = heading.end
+    return list(zip(borders, [*borders[1:], len(page.text)], strict=True))
 
 
 def _list_blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -8,21 +8,19 @@ unfinished; the next one finishes it.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from ..core import DataError, Settings, SettingsError, WorkbookError, load_settings, read_environment
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
+from .embedding import ModelEmbedding
 from .pages import Page
 
 CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
@@ -51,42 +49,13 @@ class IndexUnreachable(WorkbookError):
     """The Chroma server does not answer, or the folder cannot be used."""
 
 
-class Embedding(Protocol):
-    """What makes the vectors: a `ModelEmbedding`, or any embedding function of Chroma."""
-
-    def __call__(self, input: Sequence[str]) -> list:
-        """Return one vector per text."""
-
-    @staticmethod
-    def name() -> str:
-        """Return what it is called."""
-
-    def get_config(self) -> dict:
-        """Return what must not differ between two uses of one index."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a run of `build_index` did: numbers of chunks added, deleted and kept, and the pages that were embedded."""
-
-    num_added: int
-    num_deleted: int
-    num_kept: int
-    pages: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.num_added} chunks added, {self.num_deleted} deleted, {self.num_kept} kept"
-
-
 @dataclass(frozen=True)
 class Index:
     """Chunks that can be found by the meaning of a question. Made by `build_index`.
 
     Attributes:
         name: of the collection.
-        chunking: how the pages were cut.
         chunks: all of them, by id, in the order of the pages.
-        changes: what the run did that made it.
         collection: the Chroma collection, for a closer look.
         embedding: makes the vectors.
         client: the Chroma client.
@@ -94,11 +63,9 @@ class Index:
     """
 
     name: str
-    chunking: Chunking
     chunks: Mapping[str, Chunk] = field(repr=False)
-    changes: Changes
     collection: object = field(repr=False, compare=False)
-    embedding: Embedding = field(repr=False, compare=False)
+    embedding: ModelEmbedding = field(repr=False, compare=False)
     client: object = field(repr=False, compare=False)
     content: str = field(repr=False)
 
@@ -143,7 +110,7 @@ class Index:
 def build_index(
     name: str,
     pages: Sequence[Page],
-    embedding: Embedding,
+    embedding: ModelEmbedding,
     chunking: Chunking = DEFAULT_CHUNKING,
     *,
     settings: Settings | None = None,
@@ -153,7 +120,7 @@ def build_index(
     Args:
         name: of the index; another chunking or embedding model needs another name.
         pages: all pages that it shall hold, at least one.
-        embedding: makes the vectors.
+        embedding: makes the vectors: a `ModelEmbedding`, or what is called and describes itself like one.
         chunking: how to cut the pages.
         settings: default: from the environment.
 
@@ -174,7 +141,7 @@ def build_index(
         present = _list_ids(collection)
         stale = sorted(present - set(chunks))
         missing = [chunk for chunk in chunks.values() if chunk.id not in present]
-        content = describe_content(chunks)
+        content = _describe_content(chunks)
         if stale or missing or collection.metadata.get("content") != content:
             collection.modify(metadata={**collection.metadata, "content": CHANGING})
         for start in range(0, len(stale), BATCH):
@@ -183,26 +150,22 @@ def build_index(
             _add_chunks(collection, missing[start : start + BATCH], embedding)
         if collection.metadata.get("content") != content:
             collection.modify(metadata={**collection.metadata, "content": content})
-    embedded = tuple(dict.fromkeys(chunk.page.name for chunk in missing))
-    changes = Changes(len(missing), len(stale), len(chunks) - len(missing), embedded)
-    return Index(name, chunking, chunks, changes, collection, embedding, client, content)
+    return Index(name, chunks, collection, embedding, client, content)
 
 
-def describe_content(ids: Iterable[str]) -> str:
+def _describe_content(ids: Iterable[str]) -> str:
     """Return a short text that stands for a set of chunks."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
     """Delete an index; where there is none, nothing happens."""
-    errors = _import_chromadb().errors
+    from chromadb.errors import NotFoundError
+
     settings = settings or load_settings()
     _check_name(name)
-    with _lock(settings), _translate_faults():
-        try:
-            open_client(settings).delete_collection(name)
-        except errors.NotFoundError:
-            return
+    with _lock(settings), _translate_faults(), suppress(NotFoundError):
+        open_client(settings).delete_collection(name)
 
 
 def open_client(settings: Settings | None = None):
@@ -211,7 +174,7 @@ def open_client(settings: Settings | None = None):
     CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
     it, the collections lie in the folder `indexes` of LLMOPS_HOME.
     """
-    chromadb = _import_chromadb()
+    import chromadb
     from chromadb.api.shared_system_client import SharedSystemClient
     from chromadb.config import Settings as ChromaSettings
 
@@ -235,24 +198,6 @@ def open_client(settings: Settings | None = None):
         return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
 
 
-@functools.cache
-def _import_chromadb():
-    """Return the module. Its first import takes half the time without the parsers that jsonschema would build.
-
-    Chroma imports jsonschema, and that builds 38 parsers of web addresses where JupyterLab has brought `rfc3987_syntax`,
-    for a check that neither asks for. A module that stands as None cannot be imported, and jsonschema goes without it.
-    """
-    spared = {"rfc3987_syntax": None} if "rfc3987_syntax" not in sys.modules else {}
-    sys.modules.update(spared)
-    try:
-        import chromadb
-        import chromadb.errors
-    finally:
-        for name in spared:
-            sys.modules.pop(name, None)
-    return chromadb
-
-
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name):
         raise DataError(
@@ -261,12 +206,11 @@ def _check_name(name: str) -> None:
         )
 
 
-def _open_collection(client, name: str, embedding: Embedding, chunking: Chunking):
+def _open_collection(client, name: str, embedding: ModelEmbedding, chunking: Chunking):
     """Return the collection, made where it is not there. Raises `IndexMismatch` where another one bears its name."""
-    maker = ", ".join([embedding.name(), *(f"{key} {value}" for key, value in sorted(embedding.get_config().items()))])
-    wanted = {"embedding": maker, "chunking": str(chunking)}
-    # The collection is made without an embedding function, and given one whenever it is opened: what it was made with
-    # stands in its metadata, where this function compares it. Of two processes at once, the second gets the first's.
+    wanted = {"embedding": embedding.describe(), "chunking": str(chunking)}
+    # The collection is made without an embedding function: what makes its vectors stands in its metadata, where this
+    # function compares it. Of two processes at once, the second gets the first's.
     collection = client.get_or_create_collection(
         name, metadata=wanted, embedding_function=None, configuration={"hnsw": dict(HNSW)}
     )
@@ -278,7 +222,7 @@ def _open_collection(client, name: str, embedding: Embedding, chunking: Chunking
                 f"({value}). Vectors and chunks of the two cannot be mixed.",
                 f"Give this one another name, or delete the old one: delete_index({name!r}).",
             )
-    return client.get_collection(name, embedding_function=embedding)
+    return collection
 
 
 def _list_ids(collection) -> set[str]:
@@ -290,7 +234,7 @@ def _list_ids(collection) -> set[str]:
             return found
 
 
-def _add_chunks(collection, chunks: list[Chunk], embedding: Embedding) -> None:
+def _add_chunks(collection, chunks: list[Chunk], embedding: ModelEmbedding) -> None:
     texts = [chunk.searched for chunk in chunks]
     # An upsert, since on a server another process may have added the same chunk meanwhile.
     collection.upsert(
@@ -342,8 +286,8 @@ def _lock(settings: Settings) -> Iterator[None]:
 def _translate_faults() -> Iterator[None]:
     """Turn what Chroma raises where its server or its folder fails into a clear error."""
     import httpx
+    from chromadb import errors
 
-    errors = _import_chromadb().errors
     try:
         yield
     except WorkbookError:

@@ -1,4 +1,4 @@
-"""How good retrieval and answers are: recall, MRR, nDCG, tokens of the passage, token F1, citations, refusals."""
+"""How good retrieval and answers are: MRR, nDCG, tokens of the passage, token F1, citations, refusals."""
 
 from __future__ import annotations
 
@@ -8,32 +8,15 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from ..core import DataError
-from ..evaluation import Proportion, Score, estimate_proportion
-from ..models import Reply
+from ..evaluation import Proportion, estimate_proportion
 from .chunks import Chunk
 from .pages import Page
 
 # --- rankings --------------------------------------------------------------------------------------------------
-
-
-def compute_recall(ranking: Sequence[str], relevant: Iterable[str], k: int) -> float:
-    """Return the share of the relevant items that are among the first k of a ranking, in [0, 1].
-
-    Args:
-        ranking: the best first; an item that comes again counts at its first place.
-        relevant: at least one.
-        k: at least 1.
-
-    Raises:
-        DataError: nothing is relevant, or k is below 1.
-    """
-    wanted = _check_relevant(relevant, k)
-    return len(wanted & set(ranking[:k])) / len(wanted)
 
 
 def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> float:
@@ -78,16 +61,11 @@ def _check_relevant(relevant: Iterable[str], k: int) -> set[str]:
     return wanted
 
 
-def rank_pages(chunks: Iterable[Chunk]) -> list[str]:
-    """Return the names of the chunks' pages in their order, each once."""
-    return list(dict.fromkeys(chunk.page.name for chunk in chunks))
-
-
 # --- passages --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Span:
+class Passage:
     """Where a gold passage stands: `page.text[start:end]`."""
 
     page: Page
@@ -102,27 +80,27 @@ class Span:
         return 2 * len(passage & _list_tokens(chunk.page, chunk.start, chunk.end)) >= len(passage)
 
 
-def locate_passages(passages: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Span]:
-    """Return where each passage stands, in the first of the named pages that holds it; spacing may differ.
+def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Passage]:
+    """Return where each text stands, in the first of the named pages that holds it; spacing may differ.
 
     Raises:
-        DataError: a page is not there, or a passage stands in none of the pages.
+        DataError: a page is not there, or a text stands in none of the pages.
     """
     by_name = {page.name: page for page in pages}
     missing = [name for name in names if name not in by_name]
     if missing:
         raise DataError(f"There is no page {missing[0]}.", "Check the gold page against the names of the pages.")
-    spans = []
-    for passage in passages:
-        pattern = re.compile(r"\s+".join(map(re.escape, passage.split())))
-        found = [(name, pattern.search(by_name[name].text)) for name in names if passage.strip()]
-        matches = [Span(by_name[name], match.start(), match.end()) for name, match in found if match]
+    passages = []
+    for text in texts:
+        pattern = re.compile(r"\s+".join(map(re.escape, text.split())))
+        found = [(name, pattern.search(by_name[name].text)) for name in names if text.strip()]
+        matches = [Passage(by_name[name], match.start(), match.end()) for name, match in found if match]
         if not matches:
             raise DataError(
-                f"The passage “{passage[:60]}” does not stand in {', '.join(names)}.", "Mend the passage or the page."
+                f"The passage “{text[:60]}” does not stand in {', '.join(names)}.", "Mend the passage or the page."
             )
-        spans.append(matches[0])
-    return spans
+        passages.append(matches[0])
+    return passages
 
 
 @dataclass(frozen=True)
@@ -138,18 +116,18 @@ class Overlap:
     precision: float
 
 
-def measure_overlap(chunks: Sequence[Chunk], spans: Sequence[Span]) -> Overlap:
+def measure_overlap(chunks: Sequence[Chunk], passages: Sequence[Passage]) -> Overlap:
     """Return how the chunks cover the passages. A token is a run without white space; one found twice counts once.
 
     Args:
         chunks: those that were retrieved.
-        spans: at least one.
+        passages: at least one.
 
     Source: B. Smith and A. Troynikov, Evaluating Chunking Strategies for Retrieval, Chroma technical report (2024).
     """
-    if not spans:
+    if not passages:
         raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
-    gold = set().union(*(_list_tokens(span.page, span.start, span.end) for span in spans))
+    gold = set().union(*(_list_tokens(one.page, one.start, one.end) for one in passages))
     found = set().union(*(_list_tokens(chunk.page, chunk.start, chunk.end) for chunk in chunks))
     both = len(gold & found)
     return Overlap(both / len(gold), both / len(found) if found else 0.0)
@@ -174,11 +152,6 @@ def normalise_answer(text: str) -> str:
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 
-def is_exact_match(prediction: str, gold: str) -> bool:
-    """Return whether two answers are the same after `normalise_answer`."""
-    return normalise_answer(prediction) == normalise_answer(gold)
-
-
 def compute_token_f1(prediction: str, gold: str) -> float:
     """Return the harmonic mean of precision and recall of the answer's tokens, in [0, 1].
 
@@ -195,30 +168,9 @@ def compute_token_f1(prediction: str, gold: str) -> float:
     return 2 * num_shared / (len(found) + len(wanted))
 
 
-@dataclass(frozen=True)
-class TokenF1:
-    """Scores a text by `compute_token_f1`; a scorer for `evaluate`."""
-
-    name: ClassVar[str] = "token F1"
-
-    def __call__(self, prediction: object, expected: object) -> Score:
-        """Return a score between 0 and 1."""
-        self.check_expected(expected)
-        text = prediction.text if isinstance(prediction, Reply) else prediction
-        if not isinstance(text, str):
-            return Score(0.0, f"the prediction is a {type(text).__name__}, no text")
-        value = compute_token_f1(text, expected)
-        return Score(value, "" if value else f"no word in common: {text[:60]}")
-
-    def check_expected(self, expected: object) -> None:
-        """Raise `DataError` where no text is expected."""
-        if not isinstance(expected, str) or not expected.strip():
-            raise DataError(f"The expected value {expected!r} is no text.", "Give the gold answer as a text.")
-
-
-def is_supported(cited: Sequence[Chunk], spans: Sequence[Span]) -> bool:
+def is_supported(cited: Sequence[Chunk], passages: Sequence[Passage]) -> bool:
     """Return whether a citation is correct: there is one, and each cited chunk holds at least half of a gold passage."""
-    return bool(cited) and all(any(span.overlaps(chunk) for span in spans) for chunk in cited)
+    return bool(cited) and all(any(passage.overlaps(chunk) for passage in passages) for chunk in cited)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from ..core import DataError
 
 SUFFIXES = (".md", ".txt", ".pdf")
-MOST_BYTES = 5_000_000
+MOST_BYTES = 5_000_000  # of a file; a megabyte of text makes about 1,500 chunks and takes half a minute to embed
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---(?:\n|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of a Markdown text: `text[start:end]` are its lines, `path` its text after those that it stands under."""
+
+    start: int
+    end: int
+    level: int
+    path: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,13 +38,16 @@ class Page:
         name: by which it is cited: the file's path in its folder without the ending, such as `policies-returns`.
         title: its first heading, or its name.
         text: what is searched; line ends are single line feeds.
-        metadata: what stands before the text between two lines of `---`, as texts.
+        metadata: the texts, and lists of texts joined by commas, that stand before it in YAML between two lines of
+            `---`.
+        is_markdown: whether the text may have headings; that of a PDF has none.
     """
 
     name: str
     title: str
     text: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_markdown: bool = True
 
     @property
     def checksum(self) -> str:
@@ -40,8 +56,35 @@ class Page:
         content = json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return hashlib.sha256(content).hexdigest()[:16]
 
+    @cached_property
+    def headings(self) -> list[Heading]:
+        """The headings of the text in order."""
+        return list_headings(self.text) if self.is_markdown else []
 
-def load_pages(folder: Path | str, *, encoding: str = "utf-8", most_bytes: int = MOST_BYTES) -> list[Page]:
+
+def list_headings(text: str) -> list[Heading]:
+    """Return the headings of a Markdown text in order; what stands in fences, lists, quotes or HTML is none."""
+    from markdown_it import MarkdownIt
+
+    lines = text.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    tokens = MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(text)
+    found: list[Heading] = []
+    above: list[Heading] = []
+    for opening, inside in pairwise(tokens):
+        title = " ".join(inside.content.split())
+        if opening.type != "heading_open" or opening.level > 0 or not title:
+            continue
+        first, behind = opening.map
+        level = int(opening.tag[1:])
+        above = [one for one in above if one.level < level]
+        path = (*above[-1].path, title) if above else (title,)
+        found.append(Heading(starts[first], starts[behind] - 1, level, path))
+        above.append(found[-1])
+    return found
+
+
+def load_pages(folder: Path | str, *, encoding: str = "utf-8") -> list[Page]:
     """Return the pages of all .md, .txt and .pdf files in a folder and in those inside it, in the order of their names.
 
     Files and folders whose name begins with a dot are left out.
@@ -49,7 +92,6 @@ def load_pages(folder: Path | str, *, encoding: str = "utf-8", most_bytes: int =
     Args:
         folder: where the files are.
         encoding: of texts without a byte-order mark.
-        most_bytes: largest file; a megabyte of text makes about 1,500 chunks.
 
     Raises:
         DataError: there is no such folder or no page in it, or a file cannot be read: it is binary, in another
@@ -66,7 +108,7 @@ def load_pages(folder: Path | str, *, encoding: str = "utf-8", most_bytes: int =
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in pages:
             raise DataError(f"Two files of {folder} are called {name}.", "Rename one: answers cite a page by its name.")
-        pages[name] = _load_page(path, name, encoding, most_bytes)
+        pages[name] = _load_page(path, name, encoding)
     return list(pages.values())
 
 
@@ -78,39 +120,59 @@ def _list_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.relative_to(folder).with_suffix("").as_posix(), path.suffix))
 
 
-def _load_page(path: Path, name: str, encoding: str, most_bytes: int) -> Page:
+def _load_page(path: Path, name: str, encoding: str) -> Page:
     try:
         num_bytes = path.stat().st_size
-        if num_bytes > most_bytes:
+        if num_bytes > MOST_BYTES:
             raise DataError(
-                f"{path.name} has {num_bytes / 1e6:.1f} MB; the most is {most_bytes / 1e6:.1f} MB.",
-                "Split it into several files, or raise most_bytes: a megabyte takes about half a minute to embed.",
+                f"{path.name} has {num_bytes / 1e6:.1f} MB; the most is {MOST_BYTES / 1e6:.1f} MB.",
+                "Split it into several files.",
             )
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path.name} cannot be read ({error.strerror}).", "Check its permissions.") from error
-    text = _read_pdf(path) if path.suffix.lower() == ".pdf" else _decode(content, path, encoding)
-    return parse_page(name, text, path.name)
+    if path.suffix.lower() == ".pdf":
+        return Page(name, name, _read_pdf(path), is_markdown=False)
+    return parse_page(name, _decode(content, path, encoding), path.name)
 
 
 def parse_page(name: str, text: str, where: str = "") -> Page:
-    """Return the page of a text: its metadata taken off the beginning, its title from the first heading.
+    """Return the page of a Markdown text: its metadata taken off the beginning, its title from the first heading.
 
     Raises:
-        DataError: nothing but white space is left.
+        DataError: the metadata are no YAML, or nothing but white space is left.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    metadata: dict[str, str] = {}
-    head = FRONT_MATTER.match(text)
-    if head:
-        lines = [line.partition(":") for line in head[1].splitlines()]
-        metadata = {key.strip(): value.strip() for key, colon, value in lines if colon and value.strip()}
-        text = text[head.end() :]
+    metadata, text = _split_front_matter(text, where or name)
     text = text.strip("\n")
     if not text.strip():
         raise DataError(f"{where or name} holds no text.", "Remove it, or check what it should hold.")
-    title = re.search(r"^#{1,6} +(.+)$", text, re.MULTILINE)
-    return Page(name, title[1].strip() if title else name, text, metadata)
+    headings = list_headings(text)
+    return Page(name, headings[0].path[-1] if headings else name, text, metadata)
+
+
+def _split_front_matter(text: str, where: str) -> tuple[dict[str, str], str]:
+    """Return the metadata before a text, and the text. What stands between rules and is no mapping is text."""
+    import yaml
+
+    head = FRONT_MATTER.match(text)
+    if not head:
+        return {}, text
+    try:
+        fields = yaml.load(head[1], Loader=yaml.BaseLoader)  # it makes nothing but texts: 3.10 stays 3.10, no stays no
+    except yaml.YAMLError as error:
+        raise DataError(
+            f"What stands before the text of {where} is no YAML ({' '.join(str(error).split())}).",
+            "Put a value that holds a colon into quotes, or leave the first line of three dashes out.",
+        ) from error
+    if not isinstance(fields, dict):
+        return {}, text
+    metadata = {}
+    for key, value in fields.items():
+        texts = value if isinstance(value, list) else [value]
+        if value and all(isinstance(one, str) for one in texts):
+            metadata[key] = ", ".join(texts)
+    return metadata, text[head.end() :]
 
 
 def _decode(content: bytes, path: Path, encoding: str) -> str:
@@ -131,8 +193,6 @@ def _decode(content: bytes, path: Path, encoding: str) -> str:
 
 def _read_pdf(path: Path) -> str:
     """Return the text of a PDF, its pages separated by empty lines."""
-    import logging
-
     import pypdf
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)

@@ -78,11 +78,7 @@ def _strip_plural(word: str) -> str:
 
 
 class LexicalIndex:
-    """BM25 over chunks, in memory.
-
-    Args:
-        chunks: what is searched, at least one.
-    """
+    """BM25 over chunks, at least one, in memory."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         import bm25s
@@ -106,12 +102,12 @@ class LexicalIndex:
         for index in order:
             if scores[index] <= 0 or len(found) == k:
                 break
-            if is_match(self.chunks[index], where):
+            if _is_match(self.chunks[index], where):
                 found.append((self.chunks[index], float(scores[index])))
         return found
 
 
-def is_match(chunk: Chunk, where: Mapping | None) -> bool:
+def _is_match(chunk: Chunk, where: Mapping | None) -> bool:
     """Return whether a chunk's metadata has the values that a filter wants."""
     metadata = chunk.metadata
     return all(metadata.get(key) in list_values(value) for key, value in (where or {}).items())
@@ -164,10 +160,6 @@ class Retriever:
             raise DataError(f"“{self.method}” is no way to search.", f"Choose one of {', '.join(METHODS)}.")
         object.__setattr__(self, "lexical", LexicalIndex(list(self.index.chunks.values())))
 
-    def list_parts(self) -> list:
-        """Return what the hits depend on; `evaluate` goes on with an interrupted run only where it is unchanged."""
-        return [self.method, self.where, self.rerank, self.rerank_depth, self.constant, list(self.index.chunks)]
-
     def find_chunks(self, question: str, k: int = 5) -> list[Hit]:
         """Return the k best hits, the best first; fewer where fewer match.
 
@@ -194,11 +186,6 @@ class Retriever:
             first = list(self.rerank(question, hits[: self.rerank_depth]))
             hits = [replace(hit, rank=rank) for rank, hit in enumerate(first + hits[self.rerank_depth :], start=1)]
         return hits[:k]
-
-
-def put_outdated_last(question: str, hits: Sequence[Hit]) -> list[Hit]:
-    """Return the hits with those of outdated pages (`status: outdated`) after all others."""
-    return sorted(hits, key=lambda hit: hit.chunk.metadata.get("status", "current") == "outdated")
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,27 @@
-"""Tracked runs read back from Comet's offline archives, so that they can be compared without an account."""
+"""Tracked runs read back from Comet's offline archives, so that they can be compared without an account.
+
+An archive is a zip file that `comet_ml` writes: `experiment.json` (key, project, times), `messages.json` (one JSON
+object a line for each thing that was logged) and the logged files under random names. The format is Comet's own; it
+was read from archives of comet_ml 3.58, and a test pins what is used of it.
+"""
 
 from __future__ import annotations
 
-import io
 import json
+import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ..core import DataError
-from ..evaluation import Report, Row
+from ..core import DataError, load_settings
+from ..evaluation import Report
 from ..prompts import Prompt
-from .archives import get_folder, is_placeholder, read_notes, split_messages
+from .reports import COMPARISON, PROMPT, REPORT, restore_report
 
 # What comet_ml adds by itself, besides what was logged.
 AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
-REPORT, PROMPT, COMPARISON, SPANS = "report.json", "prompt.json", "comparison.json", "spans.json"
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,9 @@ class Run:
     """One tracked run, as it was logged.
 
     Attributes:
-        key: Comet's key of the run.
         started_ms: when it began, milliseconds since 1970.
-        duration_s: seconds from start to end.
         is_sent: whether Comet has it already.
-        parameters: the last value of each.
-        metrics: the last value of each.
+        parameters: the last value of each, as of `metrics`.
         history: all values of each metric, as (step, value); the step is None where none was given.
         texts: in the order in which they were logged.
         files: the content of the other logged files by name; a second one of a name is called “NAME (2)”.
@@ -60,71 +61,35 @@ class Run:
     path: Path
 
     @cached_property
-    def tables(self) -> dict:
-        """The logged CSV files as `pandas.DataFrame`s; each cell is text, since CSV knows nothing else."""
-        import pandas
-
-        return {
-            name: pandas.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-            for name, content in self.files.items()
-            if name.endswith(".csv")
-        }
-
-    @cached_property
     def report(self) -> Report | None:
         """The evaluation report that was logged, or None."""
-        content = self._load(REPORT)
-        return None if content is None else restore_report(content)
+        return self._restore(REPORT, restore_report)
 
     @cached_property
     def prompt(self) -> Prompt | None:
         """The prompt that was logged, or None."""
-        content = self._load(PROMPT)
-        return None if content is None else Prompt(**content)
+        return self._restore(PROMPT, lambda content: Prompt(**content))
 
     @property
     def comparison(self) -> dict | None:
         """What was logged of a comparison with a baseline, or None."""
-        return self._load(COMPARISON)
+        return self._restore(COMPARISON, dict)
 
-    @property
-    def spans(self) -> list[dict] | None:
-        """The spans of a request that were logged, or None."""
-        return self._load(SPANS)
-
-    def _load(self, name: str):
+    def _restore(self, name: str, build: Callable):
         if name not in self.files:
             return None
         try:
-            return json.loads(self.files[name])
-        except ValueError as error:
-            raise DataError(f"{name} of the run “{self.name}” is no JSON.", "Log the run again.") from error
+            return build(json.loads(self.files[name]))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{name} of the run “{self.name}” cannot be read.", "Log the run again.") from error
 
     def __repr__(self) -> str:
-        return (
-            f"Run “{self.name}”: {len(self.parameters)} parameters, {len(self.metrics)} metrics, "
-            f"{len(self.texts)} texts, {len(self.files)} files"
-        )
-
-
-def make_report_dict(report: Report) -> dict:
-    """Return a report as a dict that JSON can hold; predictions that JSON has no form for become text."""
-    rows = [json.loads(json.dumps(vars(row), default=str)) for row in report.rows]
-    kept = {name: getattr(report, name) for name in ("name", "provenance", "duration_s", "num_resumed")}
-    return kept | {"rows": rows}
-
-
-def restore_report(content: dict) -> Report:
-    """Return the report that `make_report_dict` wrote. Raises `DataError` where it did not."""
-    try:
-        return Report(**content | {"rows": tuple(Row(**row) for row in content["rows"])})
-    except (TypeError, KeyError) as error:
-        raise DataError(f"A logged report cannot be read ({error}).", "Log the run again.") from error
+        return f"Run “{self.name}”: {len(self.parameters)} parameters, {len(self.metrics)} metrics, {len(self.files)} files"
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A run that could not be read: its file or name, what is wrong, and what to do."""
+class Fault:
+    """A run that could not be read or sent: its file or name, what is wrong, and what to do."""
 
     where: str
     problem: str
@@ -136,16 +101,13 @@ class Runs(Sequence):
     """Runs in the order of their start, and beside them what could not be read."""
 
     runs: tuple[Run, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Fault, ...] = ()
 
     def __getitem__(self, index):
         return self.runs[index]
 
     def __len__(self) -> int:
         return len(self.runs)
-
-    def __iter__(self) -> Iterator[Run]:
-        return iter(self.runs)
 
     def find(self, name: str) -> Run:
         """Return the latest run of that name. Raises `DataError` where there is none."""
@@ -169,10 +131,7 @@ class Runs(Sequence):
 def tabulate_runs(runs: Sequence[Run], parameters: Sequence[str] = (), metrics: Sequence[str] = ()):
     """Return runs × parameters × metrics as a `pandas.DataFrame`, a run in each row; what a run lacks is empty.
 
-    Args:
-        runs: in the order of the rows.
-        parameters: the columns wanted; default: those in which the runs differ.
-        metrics: the columns wanted; default: all.
+    Without names of parameters: those in which the runs differ; without names of metrics: all.
     """
     import pandas
 
@@ -193,48 +152,58 @@ def list_differing(runs: Sequence[Run]) -> list[str]:
     return [name for name in names if len({repr(run.parameters.get(name)) for run in runs}) > 1]
 
 
-# --- reading -------------------------------------------------------------------------------------------------
+def get_folder() -> Path:
+    """Return the folder of the archives: `runs` in LLMOPS_HOME. Below it, `sent` holds those that Comet has."""
+    return load_settings().home / "runs"
 
 
-def list_runs(folder: Path | None = None, project: str | None = None) -> Runs:
-    """Return all runs in a folder, those that were sent as well; what cannot be read is told and hides no other.
+def is_placeholder(path: Path) -> bool:
+    """Return whether a file is the empty zip that comet_ml puts down when an offline run begins."""
+    return path.stat().st_size == 22 and zipfile.is_zipfile(path)
 
-    Args:
-        folder: default: `get_folder()`. One that is not there holds no runs.
-        project: only those of this project, and what cannot be read.
-    """
-    folder = get_folder() if folder is None else Path(folder)
-    runs: list[Run] = []
-    problems: list[Problem] = []
-    notes = read_notes(folder)
-    open_runs = {note["key"]: note for note in notes if project in (None, note["project"])}
-    elsewhere = {note["key"] for note in notes} - set(open_runs)
-    for path in sorted([*folder.glob("*.zip"), *folder.glob("sent/*.zip")]):
-        if is_placeholder(path):
-            key = path.stem.partition("-")[0]
-            if key not in elsewhere:
-                open_runs.setdefault(key, {"name": path.name, "state": "lost"})
+
+def list_archives() -> list[Path]:
+    """Return the archives of runs, ended or begun, that were sent or not."""
+    return sorted([*get_folder().glob("*.zip"), *get_folder().glob("sent/*.zip")])
+
+
+def list_runs(project: str | None = None) -> Runs:
+    """Return all runs, or those of one project, sent ones as well; what cannot be read is told and hides no other."""
+    # comet_ml is only asked where something else has loaded it: no run is open else.
+    running = sys.modules["comet_ml"].get_running_experiment() if "comet_ml" in sys.modules else None
+    is_open = running is not None and not running.ended
+    runs, problems = [], []
+    for path in list_archives():
+        if is_open and is_placeholder(path) and path.name.startswith(running.get_key()):
             continue
         try:
             run = read_run(path)
             if project in (None, run.project):
                 runs.append(run)
         except DataError as error:
-            problems.append(Problem(path.name, error.problem, error.next_step))
-    problems += [_tell_open(note) for note in sorted(open_runs.values(), key=lambda note: note["name"])]
+            problems.append(Fault(path.name, error.problem, error.next_step))
+    if is_open:
+        name = running.get_name()
+        next_step = "It is still open in this notebook: call its end()."
+        problems.append(Fault(name, f"The run “{name}” was never ended.", next_step))
     return Runs(tuple(sorted(runs, key=lambda run: (run.started_ms, run.duration_s, run.key))), tuple(problems))
 
 
-def _tell_open(note: dict) -> Problem:
-    state = note["state"]
-    problem = f"The run “{note['name']}” was never ended."
-    if state == "here":
-        return Problem(note["name"], problem, "It is still open in this notebook: call its end().")
-    if state == "elsewhere":
-        return Problem(note["name"], problem, "Its process still runs: call its end() there.")
-    if state == "dead":
-        return Problem(note["name"], problem, "Its process is gone. rescue_runs() packs what it had logged.")
-    return Problem(note["name"], problem, "What it had logged is gone; delete the file.")
+def read_members(path: Path) -> dict[str, bytes]:
+    """Return the content of each file in an archive. Raises `DataError` where it is damaged or no run's."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except Exception:  # zlib.error and the like, from whatever way of packing a foreign file has
+        raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
+    if "experiment.json" not in members or "messages.json" not in members:
+        raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
+    return members
+
+
+def split_messages(members: dict[str, bytes]) -> list[dict]:
+    """Return the messages of an archive. Raises `ValueError` where a line is no JSON."""
+    return [json.loads(line) for line in members["messages.json"].decode("utf-8").splitlines() if line.strip()]
 
 
 def read_run(path: Path | str) -> Run:
@@ -247,20 +216,10 @@ def read_run(path: Path | str) -> Run:
     if not path.is_file():
         raise DataError(f"There is no archive {path.name}.", "list_runs() shows those that are there.")
     if is_placeholder(path):
-        raise DataError(f"The run in {path.name} was never ended.", "Call its end(), or rescue_runs().")
+        raise DataError(f"The run in {path.name} was never ended.", "Call its end(), or delete the file.")
+    members = read_members(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, RuntimeError, NotImplementedError, ValueError):
-        raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
-    except Exception as error:  # zlib.error and the like, from whatever way of packing a foreign file has
-        raise DataError(f"{path.name} is damaged ({type(error).__name__}).", "Restore it, or delete it.") from None
-    if "experiment.json" not in members or "messages.json" not in members:
-        raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
-    try:
-        return _build_run(
-            path, json.loads(members["experiment.json"]), split_messages(members["messages.json"]), members
-        )
+        return _build_run(path, json.loads(members["experiment.json"]), split_messages(members), members)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path.name} does not hold what a Comet run holds ({type(error).__name__}: {error}).",

@@ -3,25 +3,5 @@
 from .adaptation import CHOICES, Advice, Situation, rank_ways
 from .costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
 from .scaling import PowerLaw, fit_power_law
-from .trainer import Recipe, Run, Trainer, train_model
+from .trainer import Recipe, Trainer, TrainingRun, train_model
 from .transformer import Architecture, Transformer
-
-__all__ = [
-    "CHOICES",
-    "PEAK_FLOPS",
-    "TOKENS_PER_PARAMETER",
-    "UTILISATION",
-    "Advice",
-    "Architecture",
-    "PowerLaw",
-    "Recipe",
-    "Run",
-    "Situation",
-    "Trainer",
-    "TrainingCost",
-    "Transformer",
-    "estimate_cost",
-    "fit_power_law",
-    "rank_ways",
-    "train_model",
-]

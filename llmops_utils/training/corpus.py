@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from .. import rag
 from ..core import DATA, DataError
+from ..rag import load_pages
+
+BANNER_SHARE = 0.5  # of the paragraphs of a dirty text, those that a banner follows
+SLIP_SHARE = 0.03  # of its letters, those that are misread
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of the handbook: `id` is its file's name, `text` its Markdown without the fields at the top."""
-
-    id: str
-    text: str
+def load_texts() -> list[str]:
+    """Return the Markdown of each page of the handbook, by file name; the order decides about the splits."""
+    pages = sorted(load_pages(DATA / "handbook"), key=lambda page: f"{page.name}.md")
+    return [page.text.strip() + "\n" for page in pages]
 
 
-def load_pages(folder: Path = DATA / "handbook") -> list[Page]:
-    """Return the pages of the handbook by file name. Raises `DataError` where there is none, or one is empty."""
-    pages = sorted(rag.load_pages(folder), key=lambda page: f"{page.name}.md")  # the order decides about the splits
-    return [Page(page.name, page.text.strip() + "\n") for page in pages]
-
-
-def split_pages(pages: Sequence[Page]) -> dict[str, list[str]]:
-    """Return texts by split: `test` every eighth page, `dev` every sixteenth, `train` the rest.
+def split_texts(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return texts by split: `test` every eighth, `dev` every sixteenth, `train` the rest.
 
     Pages are split whole. Sentences of one page in two splits would tell of each other.
     """
     splits: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
-    for number, page in enumerate(pages):
+    for number, text in enumerate(texts):
         name = "test" if number % 8 == 3 else "dev" if number % 16 == 15 else "train"
-        splits[name].append(page.text)
+        splits[name].append(text)
     return splits
 
 
@@ -70,32 +63,26 @@ BANNERS = (
 BROKEN = {"'": "â€™", "-": "â€“", "é": "Ã©", "ü": "Ã¼"}
 
 
-def make_dirty(texts: Sequence[str], seed: int = 0, banner_share: float = 0.5, slip_share: float = 0.03) -> list[str]:
-    """Return the texts as careless scraping would have left them.
+def make_dirty(texts: Sequence[str]) -> list[str]:
+    """Return the texts as careless scraping would have left them, the same at each call.
 
     Banners of a website stand between the paragraphs, marks of punctuation come out in the wrong encoding, and some
     letters are misread, as by a scanner. The texts get longer by that; `cut_texts` makes amounts equal.
-
-    Args:
-        texts: clean ones.
-        seed: makes the dirt repeatable.
-        banner_share: share of paragraphs that a banner follows.
-        slip_share: share of letters that are misread.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     letters = "abcdefghijklmnopqrstuvwxyz"
     dirty = []
     for text in texts:
         paragraphs = []
         for paragraph in text.split("\n\n"):
-            slips = random.random(len(paragraph)) < slip_share
+            slips = random.random(len(paragraph)) < SLIP_SHARE
             wrong = random.integers(0, len(letters), len(paragraph))
             read = [
                 letters[new] if slip and old.isalpha() else BROKEN.get(old, old)
                 for old, slip, new in zip(paragraph, slips, wrong, strict=True)
             ]
             paragraphs.append("".join(read))
-            if random.random() < banner_share:
+            if random.random() < BANNER_SHARE:
                 paragraphs.append(BANNERS[random.integers(len(BANNERS))].rstrip("\n"))
         dirty.append("\n\n".join(paragraphs))
     return dirty

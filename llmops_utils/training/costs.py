@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core import DATA, DataError
 from ..datasets import read_csv
@@ -74,10 +73,7 @@ def estimate_cost(
         num_tokens: read in training, each as often as it is read.
         gpu: a card of `PEAK_FLOPS`.
         utilisation: share of the card's peak that is reached, above 0, at most 1.
-        usd_per_gpu_hour: what your provider asks; the default is an assumption, no quotation.
-
-    Raises:
-        DataError: a number is not above 0, the card is unknown, or the utilisation is above 1.
+        usd_per_gpu_hour: the default is an assumption, no quotation.
     """
     if gpu not in PEAK_FLOPS:
         raise DataError(f"“{gpu}” is no card of the table.", f"Choose one of {', '.join(PEAK_FLOPS)}.")
@@ -128,7 +124,7 @@ class PublishedRun:
     note: str
 
 
-def load_published_runs(path: Path = DATA / "training_runs.csv") -> list[PublishedRun]:
+def load_published_runs() -> list[PublishedRun]:
     """Return the published runs. Raises `DataError` with file and line."""
 
     def read_number(text: str) -> float | None:
@@ -144,10 +140,10 @@ def load_published_runs(path: Path = DATA / "training_runs.csv") -> list[Publish
         numbers = {"parameters": float(row["parameters"]), "tokens": float(row["tokens"])}
         return PublishedRun(**(row | numbers | {"gpu": gpu, "flops": flops, "gpu_hours": gpu_hours}))
 
-    return read_csv(path, build)
+    return read_csv(DATA / "training_runs.csv", build)
 
 
-def tabulate_check(runs: list[PublishedRun], utilisation: float = UTILISATION):
+def tabulate_check(runs: list[PublishedRun]):
     """Return a `pandas.DataFrame`: predicted over reported operations and card hours for each run.
 
     The column "utilisation" is the share of the card's peak at which the reported hours would have been met.
@@ -161,7 +157,7 @@ def tabulate_check(runs: list[PublishedRun], utilisation: float = UTILISATION):
         row["predicted FLOPs"] = f"{flops:.2e}"
         row["predicted/reported FLOPs"] = f"{flops / run.flops:.2f}" if run.flops else "not reported"
         if run.gpu_hours:
-            hours = estimate_cost(run.parameters, run.tokens, run.gpu, utilisation).gpu_hours
+            hours = estimate_cost(run.parameters, run.tokens, run.gpu).gpu_hours
             row["card"] = run.gpu
             row["reported hours"] = f"{run.gpu_hours:,.0f}"
             row["predicted/reported hours"] = f"{hours / run.gpu_hours:.2f}"

@@ -1,7 +1,7 @@
 """Arrays that remember how they were computed, so that the gradient of a loss can be traced back to each of them.
 
 This is reverse-mode differentiation: every operation returns its result together with a function that turns the
-gradient of the loss by the result into the gradients by what went in. `Tensor.trace_back` calls these functions from
+gradient of the loss by the result into the gradients by what went in. `Tensor.backward` calls these functions from
 the loss back to the parameters. Source: S. Linnainmaa, BIT 16 (1976); D. E. Rumelhart, G. E. Hinton and
 R. J. Williams, Nature 323 (1986).
 """
@@ -12,31 +12,30 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+STEP = 1e-5  # how far a number is moved where gradients are checked
 EPSILON = 1e-5  # keeps the root mean square of a zero vector away from 0
 
 
 class Tensor:
-    """An array, what it was computed from, and after `trace_back` the gradient of the loss by it.
+    """An array, what it was computed from, and after `backward` the gradient of the loss by it.
 
-    Args:
-        data: the values; float32 in training, float64 where gradients are checked.
-        sources: the tensors that it was computed from; none for a parameter.
-        pull_back: takes the gradient by this tensor, and returns one gradient for each source.
+    The `vjp` (vector-Jacobian product) takes the gradient by this tensor, and returns one gradient for each source.
+    Data is float32 in training, float64 where gradients are checked.
     """
 
-    def __init__(self, data: np.ndarray, sources: Sequence[Tensor] = (), pull_back: Callable | None = None) -> None:
+    def __init__(self, data: np.ndarray, sources: Sequence[Tensor] = (), vjp: Callable | None = None) -> None:
         self.data = data
         self.sources = sources
-        self.pull_back = pull_back
+        self.vjp = vjp
         self.gradient: np.ndarray | None = None
 
-    def trace_back(self) -> None:
+    def backward(self) -> None:
         """Compute the gradients of this tensor, one number, by all parameters that it came from."""
         self.gradient = np.ones_like(self.data)
         for tensor in reversed(_sort_by_origin(self)):
-            if tensor.pull_back is None:
+            if tensor.vjp is None:
                 continue
-            for source, gradient in zip(tensor.sources, tensor.pull_back(tensor.gradient), strict=True):
+            for source, gradient in zip(tensor.sources, tensor.vjp(tensor.gradient), strict=True):
                 source.gradient = gradient if source.gradient is None else source.gradient + gradient
             tensor.gradient = None  # only parameters keep theirs
 
@@ -62,22 +61,22 @@ def add(a: Tensor, b: Tensor) -> Tensor:
     return Tensor(a.data + b.data, (a, b), lambda g: (g, g))
 
 
-def multiply(x: Tensor, w: Tensor) -> Tensor:
+def matmul(x: Tensor, w: Tensor) -> Tensor:
     """Return the matrix product of x, shape (…, n), and w, shape (n, m)."""
 
-    def pull_back(g):
+    def vjp(g):
         return _product(g, w.data.T), _flatten(x.data).T @ _flatten(g)
 
-    return Tensor(_product(x.data, w.data), (x, w), pull_back)
+    return Tensor(_product(x.data, w.data), (x, w), vjp)
 
 
-def multiply_transposed(x: Tensor, w: Tensor) -> Tensor:
+def matmul_transposed(x: Tensor, w: Tensor) -> Tensor:
     """Return the matrix product of x, shape (…, n), and the transpose of w, shape (m, n)."""
 
-    def pull_back(g):
+    def vjp(g):
         return _product(g, w.data), _flatten(g).T @ _flatten(x.data)
 
-    return Tensor(_product(x.data, w.data.T), (x, w), pull_back)
+    return Tensor(_product(x.data, w.data.T), (x, w), vjp)
 
 
 def _product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -89,15 +88,15 @@ def _flatten(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, x.shape[-1])
 
 
-def look_up(table: Tensor, ids: np.ndarray) -> Tensor:
+def embedding(table: Tensor, ids: np.ndarray) -> Tensor:
     """Return the rows of a table, shape (…, width), for ids of shape (…)."""
 
-    def pull_back(g):
+    def vjp(g):
         total = np.zeros_like(table.data)
         np.add.at(total, ids, g)  # an id that stands there twice collects both
         return (total,)
 
-    return Tensor(table.data[ids], (table,), pull_back)
+    return Tensor(table.data[ids], (table,), vjp)
 
 
 def normalise(x: Tensor, gain: Tensor) -> Tensor:
@@ -108,11 +107,11 @@ def normalise(x: Tensor, gain: Tensor) -> Tensor:
     scale = 1 / np.sqrt((x.data**2).mean(-1, keepdims=True) + EPSILON)
     unit = x.data * scale
 
-    def pull_back(g):
+    def vjp(g):
         inner = g * gain.data
         return scale * (inner - unit * (inner * unit).mean(-1, keepdims=True)), _flatten(g * unit).sum(0)
 
-    return Tensor(unit * gain.data, (x, gain), pull_back)
+    return Tensor(unit * gain.data, (x, gain), vjp)
 
 
 def square_relu(x: Tensor) -> Tensor:
@@ -150,7 +149,7 @@ def attend(projected: Tensor, num_heads: int) -> Tensor:
     scores += np.triu(np.full((length, length), -1e9, dtype=scores.dtype), 1)  # no look at what comes later
     weights = _softmax(scores)
 
-    def pull_back(g):
+    def vjp(g):
         g = g.reshape(batch, length, num_heads, size).transpose(0, 2, 1, 3)
         by_weights = g @ value.swapaxes(-1, -2)
         by_scores = weights * (by_weights - (by_weights * weights).sum(-1, keepdims=True)) * scale
@@ -158,26 +157,21 @@ def attend(projected: Tensor, num_heads: int) -> Tensor:
         return (np.stack(parts).transpose(1, 3, 0, 2, 4).reshape(projected.data.shape),)
 
     mixed = (weights @ value).transpose(0, 2, 1, 3).reshape(batch, length, width)
-    return Tensor(mixed, (projected,), pull_back)
+    return Tensor(mixed, (projected,), vjp)
 
 
 def compute_loss(logits: Tensor, targets: np.ndarray) -> Tensor:
-    """Return the mean cross-entropy in nats: minus the logarithm of the probability given to each target.
-
-    Args:
-        logits: shape (…, number of tokens).
-        targets: the ids that came next, shape (…).
-    """
+    """Return the mean cross-entropy in nats of logits, shape (…, vocabulary), and of the ids that came next, shape (…)."""
     chances = _softmax(logits.data)
     place = targets[..., None]
     loss = -np.log(np.take_along_axis(chances, place, -1)).mean()
 
-    def pull_back(g):
+    def vjp(g):
         difference = chances.copy()
         np.put_along_axis(difference, place, np.take_along_axis(chances, place, -1) - 1, -1)
         return (difference * (g / targets.size),)
 
-    return Tensor(loss, (logits,), pull_back)
+    return Tensor(loss, (logits,), vjp)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -187,43 +181,35 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return raised
 
 
-def compare_gradients(
-    compute: Callable[[], Tensor], parameters: Sequence[Tensor], num_places: int = 20, step: float = 1e-5, seed: int = 0
-) -> float:
-    """Return the largest relative gap between traced gradients and finite differences.
+def compare_gradients(compute: Callable[[], Tensor], parameters: Sequence[Tensor]) -> float:
+    """Return the largest relative gap between traced gradients and finite differences, at up to 20 places of each.
 
-    The difference quotient moves one number of a parameter by ± `step` and looks at how much the loss moves. It knows
+    The difference quotient moves one number of a parameter by ± `STEP` and looks at how much the loss moves. It knows
     nothing of the rules in this module, so it finds an error in any of them. Use float64: in float32 the quotient
-    itself is wrong in its third digit.
+    itself is wrong in its third digit. A gap is |traced - quotient| divided by the larger of both sizes, or by the
+    largest gradient / 1,000 where both are smaller than that.
 
     Args:
         compute: computes the loss, one number, from the current values of the parameters.
         parameters: the tensors to check, float64.
-        num_places: numbers that are checked in each of them, drawn at random.
-        step: how far each is moved.
-        seed: draws the places.
-
-    Returns:
-        |traced - quotient| divided by the larger of both sizes, or by the largest gradient / 1,000 where both are
-        smaller than that; the largest over all places.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     for parameter in parameters:
         parameter.gradient = None
-    compute().trace_back()
+    compute().backward()
     gradients = [np.array(parameter.gradient) for parameter in parameters]
     floor = max(float(np.abs(gradient).max()) for gradient in gradients) / 1000
     widest = 0.0
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        for place in random.choice(gradient.size, min(num_places, gradient.size), replace=False):
+        for place in random.choice(gradient.size, min(20, gradient.size), replace=False):
             index = np.unravel_index(place, gradient.shape)
             kept = parameter.data[index]
             moved = []
             for sign in (1, -1):
-                parameter.data[index] = kept + sign * step
+                parameter.data[index] = kept + sign * STEP
                 moved.append(float(compute().data))
             parameter.data[index] = kept
-            quotient = (moved[0] - moved[1]) / (2 * step)
+            quotient = (moved[0] - moved[1]) / (2 * STEP)
             traced = float(gradient[index])
             widest = max(widest, abs(traced - quotient) / max(abs(traced), abs(quotient), floor))
     return widest

@@ -1,6 +1,7 @@
 """Fine-tuning the embedded model's original weights with LoRA, where torch and its relatives are installed.
 
 They come with the optional extra: `pip install .[training]`. Nothing else in the course needs them.
+Source: E. J. Hu et al., LoRA: low-rank adaptation of large language models, arXiv 2106.09685 (2021).
 """
 
 from __future__ import annotations
@@ -8,26 +9,24 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from ..core import CapabilityMissing, DataError, FetchFailed, load_settings
+from ..core import DataError, FetchFailed, load_settings
 
 ORIGINAL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # on huggingface.co, Apache-2.0, about 270 MB
 LIBRARIES = ("torch", "peft", "transformers")
 MATRICES = ("q_proj", "v_proj")  # the adapted ones: queries and values, as in the LoRA paper
+RANK = 8  # of the adapters; each adapted matrix gets two thin ones
+NUM_STEPS, BATCH, RATE = 100, 4, 1e-3  # updates, texts in each, and the rate of AdamW
 NEEDED_GB = 3.0
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What LoRA tuning did: mean loss per token in nats on the texts and on held-out ones, before and after.
+    """What LoRA tuning did: mean loss per token in nats on held-out texts before and after, and at each step.
 
-    Attributes:
-        num_trained: numbers that were trained, of `num_all`.
-        losses: the loss of each step.
-        folder: where the adapter was saved, or None.
+    `num_trained` of the model's `num_all` numbers were trained.
     """
 
     num_trained: int
@@ -35,7 +34,6 @@ class Tuned:
     before: float
     after: float
     losses: tuple[float, ...] = field(repr=False)
-    folder: Path | None = None
 
 
 def explain_absence() -> str | None:
@@ -53,45 +51,26 @@ def explain_absence() -> str | None:
     return None
 
 
-def load_original(name: str = ORIGINAL):
+def load_original():
     """Return `(model, tokenizer)` from the original weights, fetched from huggingface.co where they are not here yet.
 
     Raises:
-        CapabilityMissing: a library of the extra is not installed.
         FetchFailed: the weights are not here and cannot be fetched.
     """
-    _need_libraries()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32), tokenizer
+        tokenizer = AutoTokenizer.from_pretrained(ORIGINAL)
+        return AutoModelForCausalLM.from_pretrained(ORIGINAL, dtype=torch.float32), tokenizer
     except (OSError, ValueError) as error:
         raise FetchFailed(
-            f"The weights {name} could not be loaded ({str(error).splitlines()[0]}).",
+            f"The weights {ORIGINAL} could not be loaded ({str(error).splitlines()[0]}).",
             "Check the network, or a proxy that huggingface_hub does not know of.",
         ) from error
 
 
-def _need_libraries() -> None:
-    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise CapabilityMissing(f"{', '.join(missing)} not installed.", "Run `pip install .[training]`.")
-
-
-def tune_with_lora(
-    model,
-    encode,
-    texts: Sequence[str],
-    held_out: Sequence[str],
-    num_steps: int = 100,
-    batch: int = 4,
-    rank: int = 8,
-    rate: float = 1e-3,
-    folder: Path | None = None,
-    seed: int = 0,
-) -> Tuned:
+def tune_with_lora(model, encode, texts: Sequence[str], held_out: Sequence[str]) -> Tuned:
     """Return what low-rank adapters learned from the texts; the model's own weights stay as they are.
 
     Args:
@@ -99,20 +78,10 @@ def tune_with_lora(
         encode: turns a text into a list of token ids.
         texts: what it is tuned on.
         held_out: what is measured before and after.
-        num_steps: updates.
-        batch: texts in each.
-        rank: of the adapters; each adapted matrix gets two thin ones.
-        rate: of AdamW.
-        folder: where the adapter is saved; None saves nothing.
-        seed: draws the batches and the first adapters.
 
     Raises:
-        CapabilityMissing: a library of the extra is not installed.
         DataError: a text has fewer than two tokens, or there is none.
-
-    Source: E. J. Hu et al., LoRA: low-rank adaptation of large language models, arXiv 2106.09685 (2021).
     """
-    _need_libraries()
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -120,28 +89,22 @@ def tune_with_lora(
     checks = [encode(text) for text in held_out]
     if not rows or not checks or min(len(row) for row in rows + checks) < 2:
         raise DataError("A text of fewer than two tokens predicts nothing.", "Give longer texts, and some of each.")
-    torch.manual_seed(seed)
-    adapted = get_peft_model(
-        model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(MATRICES), task_type="CAUSAL_LM")
-    )
+    torch.manual_seed(0)
+    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=list(MATRICES), task_type="CAUSAL_LM")
+    adapted = get_peft_model(model, config)
     trained = [one for one in adapted.parameters() if one.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=rate)
-    random = np.random.default_rng(seed)
-    before = _measure_loss(adapted, checks)
-    losses = []
-    for _ in range(num_steps):
-        adapted.train()
-        chosen = [rows[place] for place in random.integers(0, len(rows), batch)]
-        loss = _compute_loss(adapted, chosen)
+    optimiser = torch.optim.AdamW(trained, lr=RATE)
+    random = np.random.default_rng(0)
+    before, losses = _measure_loss(adapted, checks), []
+    adapted.train()
+    for _ in range(NUM_STEPS):
+        loss = _compute_loss(adapted, [rows[place] for place in random.integers(0, len(rows), BATCH)])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    after = _measure_loss(adapted, checks)
-    if folder is not None:
-        adapted.save_pretrained(folder)
     num_all = sum(one.numel() for one in adapted.parameters())
-    return Tuned(sum(one.numel() for one in trained), num_all, before, after, tuple(losses), folder)
+    return Tuned(sum(one.numel() for one in trained), num_all, before, _measure_loss(adapted, checks), tuple(losses))
 
 
 def _compute_loss(model, rows: Sequence[Sequence[int]]):
@@ -152,21 +115,18 @@ def _compute_loss(model, rows: Sequence[Sequence[int]]):
     ids = torch.zeros((len(rows), longest), dtype=torch.long)
     labels = torch.full((len(rows), longest), -100)
     for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-        labels[place, : len(row)] = torch.tensor(row)
+        ids[place, : len(row)] = labels[place, : len(row)] = torch.tensor(row)
     return model(input_ids=ids, attention_mask=(labels != -100).long(), labels=labels).loss
 
 
-def _measure_loss(model, rows: Sequence[Sequence[int]], batch: int = 8) -> float:
+def _measure_loss(model, rows: Sequence[Sequence[int]]) -> float:
     """Return the mean loss per predicted token over all rows, in nats."""
     import torch
 
     model.eval()
-    total, num = 0.0, 0
+    total = 0.0
     with torch.no_grad():
-        for start in range(0, len(rows), batch):
-            part = rows[start : start + batch]
-            predicted = sum(len(row) - 1 for row in part)
-            total += float(_compute_loss(model, part)) * predicted
-            num += predicted
-    return total / num
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            total += float(_compute_loss(model, part)) * sum(len(row) - 1 for row in part)
+    return total / sum(len(row) - 1 for row in rows)

@@ -12,40 +12,36 @@ import numpy as np
 from ..core import DataError
 from .tokenizer import Encoded
 
+STRENGTH = 20  # how many observations the shorter context counts as
+
 
 class Ngrams:
     """A model that looks at the last `order` - 1 tokens and counts what followed them in training.
 
-    Where a context was rarely seen, the model with one token less has more to say: its probability counts as
-    `strength` further observations. Source: D. J. C. MacKay and L. C. B. Peto, A hierarchical Dirichlet language
-    model, Natural Language Engineering 1 (1995).
-
-    Args:
-        ids: the training text, shape (n,).
-        order: 1 counts tokens, 2 pairs (a bigram model), 3 triples.
-        vocabulary: number of tokens.
-        strength: how much the shorter context weighs.
+    The order 1 counts tokens, 2 pairs (a bigram model), 3 triples. Where a context was rarely seen, the model with one
+    token less has more to say: its probability counts as `STRENGTH` further observations. Source: D. J. C. MacKay and
+    L. C. B. Peto, A hierarchical Dirichlet language model, Natural Language Engineering 1 (1995).
     """
 
-    def __init__(self, ids: np.ndarray, order: int, vocabulary: int, strength: float = 20.0) -> None:
+    def __init__(self, ids: np.ndarray, order: int, vocabulary: int) -> None:
         if order < 1 or len(ids) < order:
             raise DataError(f"{len(ids)} tokens make no model of order {order}.", "Give more text, or a lower order.")
-        self.order, self.vocabulary, self.strength = order, vocabulary, strength
+        self.order, self.vocabulary = order, vocabulary
         listed = [int(one) for one in ids]
-        self._counts = [
-            Counter(tuple(listed[last - size : last + 1]) for last in range(size, len(listed))) for size in range(order)
-        ]
-        self._contexts = [
-            Counter(tuple(listed[last - size : last]) for last in range(size, len(listed))) for size in range(order)
-        ]
+        self._counts: Counter = Counter()
+        self._contexts: Counter = Counter()
+        for size in range(order):
+            for last in range(size, len(listed)):
+                self._counts[tuple(listed[last - size : last + 1])] += 1
+                self._contexts[tuple(listed[last - size : last])] += 1
 
     def compute_chance(self, before: Sequence[int], token: int) -> float:
         """Return the probability of a token after the tokens `before`; over all tokens it sums to 1."""
         chance = 1 / self.vocabulary
         for size in range(min(self.order, len(before) + 1)):
             context = tuple(int(one) for one in before[len(before) - size :])
-            seen = self._counts[size][(*context, int(token))] + self.strength * chance
-            chance = seen / (self._contexts[size][context] + self.strength)
+            seen = self._counts[(*context, int(token))] + STRENGTH * chance
+            chance = seen / (self._contexts[context] + STRENGTH)
         return chance
 
     def measure_bits(self, encoded: Sequence[Encoded]) -> list[float]:

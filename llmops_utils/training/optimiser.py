@@ -12,9 +12,10 @@ MOMENTUM = 0.95
 FIRST, SECOND = 0.9, 0.98  # decay of Adam's two averages
 LONGEST = 1.0  # gradients that are longer than this, all taken together, are shortened to it
 MUON_RATE, ADAM_RATE = 0.02, 0.01
+DECAY = 0.1  # share of a matrix that is taken off it per unit of rate, against growing weights
 
 
-def make_orthogonal(matrix: np.ndarray, num_rounds: int = 5) -> np.ndarray:
+def make_orthogonal(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix with all its singular values moved near 1, between about 0.7 and 1.2.
 
     Source: K. Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024, with its coefficients of
@@ -23,7 +24,7 @@ def make_orthogonal(matrix: np.ndarray, num_rounds: int = 5) -> np.ndarray:
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix
     x = x / (np.linalg.norm(x) + 1e-7)
-    for _ in range(num_rounds):
+    for _ in range(5):
         square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
     return x.T if is_tall else x
@@ -39,13 +40,12 @@ class Optimiser:
 
     Args:
         parameters: tensors by name. Those of two dimensions whose names begin with "block" are Muon's.
-        decay: share of a matrix that is taken off it per unit of rate, against growing weights.
 
     Source: D. P. Kingma and J. Ba, Adam, ICLR 2015; I. Loshchilov and F. Hutter, Decoupled weight decay, ICLR 2019.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.1) -> None:
-        self.parameters, self.decay = parameters, decay
+    def __init__(self, parameters: Mapping[str, Tensor]) -> None:
+        self.parameters = parameters
         self.num_steps = 0
         self._first = {name: np.zeros_like(one.data) for name, one in parameters.items()}
         self._second = {name: np.zeros_like(one.data) for name, one in parameters.items()}
@@ -63,7 +63,7 @@ class Optimiser:
             else:
                 move, rate = self._ask_adam(name, gradient), ADAM_RATE * scale
             if one.data.ndim == 2:
-                one.data *= np.float32(1 - rate * self.decay)
+                one.data *= np.float32(1 - rate * DECAY)
             one.data -= np.float32(rate) * move
             one.gradient = None
 

@@ -30,19 +30,14 @@ class PowerLaw:
     __repr__ = __str__
 
 
-def fit_power_law(sizes: Sequence[float], losses: Sequence[float], confidence: float = 0.95) -> PowerLaw:
+def fit_power_law(sizes: Sequence[float], losses: Sequence[float]) -> PowerLaw:
     """Return the power law through the points, by least squares on the logarithms.
 
-    The interval is that of the slope under Student's t with n - 2 degrees of freedom. It takes the points to scatter
+    The interval of 95 % is that of the slope under Student's t with n - 2 degrees of freedom. It takes the points to scatter
     round one straight line; where the loss approaches a floor the line bends, and the interval does not know that.
 
-    Args:
-        sizes: tokens, parameters or steps, at least 3 different ones, all above 0.
-        losses: bits per byte, above 0.
-        confidence: coverage, in (0, 1).
-
     Raises:
-        DataError: there are too few points, or one has no logarithm.
+        DataError: there are fewer than 3 different sizes, or a size or loss is not above 0.
 
     Source: J. Kaplan et al., Scaling laws for neural language models, 2020, for the form of the law.
     """
@@ -54,8 +49,7 @@ def fit_power_law(sizes: Sequence[float], losses: Sequence[float], confidence: f
     if not (np.isfinite(x).all() and np.isfinite(y).all() and (x > 0).all() and (y > 0).all()):
         raise DataError("A size or a loss is not above 0, so it has no logarithm.", "Leave that point out.")
     line = stats.linregress(np.log(x), np.log(y))
-    reach = float(stats.t.ppf((1 + confidence) / 2, len(x) - 2)) * float(line.stderr)
+    reach = float(stats.t.ppf(0.975, len(x) - 2)) * float(line.stderr)
     exponent = -float(line.slope)
-    return PowerLaw(
-        Estimate(exponent, exponent - reach, exponent + reach, confidence), float(np.exp(line.intercept)), len(x)
-    )
+    interval = Estimate(exponent, exponent - reach, exponent + reach, 0.95)
+    return PowerLaw(interval, float(np.exp(line.intercept)), len(x))

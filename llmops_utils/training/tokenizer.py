@@ -16,12 +16,8 @@ END_ID = 0
 def train_tokenizer(texts: Iterable[str], vocabulary: int):
     """Return a `tokenizers.Tokenizer` that loses no byte: 256 bytes, the mark between texts, and learned merges.
 
-    Args:
-        texts: what it is trained on; held-out text does not belong there.
-        vocabulary: number of tokens, at least 257.
-
     Raises:
-        DataError: the vocabulary has no room for the bytes, or there is no text.
+        DataError: the vocabulary is below 257 and has no room for the bytes, or there is no text.
 
     Source: P. Gage, A new algorithm for data compression, C Users Journal 12 (1994); R. Sennrich, B. Haddow and
     A. Birch, ACL 2016; on bytes: A. Radford et al., 2019.

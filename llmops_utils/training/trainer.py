@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, Settings, load_settings
-from ..models import Provenance, Recording, Recordings, hash_key, make_key
-from .gradients import compute_loss
+from ..models import Provenance, Recorder, Recordings, hash_key
+from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
 from .optimiser import Optimiser
 from .tokenizer import END_ID, Encoded
@@ -23,7 +22,6 @@ from .transformer import Architecture, Transformer
 
 NAME = "small transformer"  # what the recordings call its maker
 SAMPLE_TOKENS = 60
-BATCH_TEXTS = 16  # windows that are measured at once
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What a training leaves behind.
 
     Attributes:
@@ -76,7 +74,6 @@ class Run:
         bits: for each set of texts that was measured at the end, the bits per byte of each text.
         average: the same over the bytes of each set.
         duration_s: seconds of training, measuring on the way included.
-        num_tokens: tokens that were trained on, each as often as it was read.
         packed: the parameters, or None where they were not to be kept.
         key: by what the run is found again.
     """
@@ -117,21 +114,9 @@ class Run:
     __repr__ = __str__
 
 
-def use_one_thread(function: Callable) -> Callable:
-    """Return the function, which then calculates with one thread.
-
-    The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
-    products waits for it: 17 times as slow was seen with OpenBLAS.
-    """
-
-    @functools.wraps(function)
-    def run(*arguments, **options):
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, "blas"):
-            return function(*arguments, **options)
-
-    return run
+# The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
+# products waits for it: 17 times as slow was seen with OpenBLAS.
+use_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @use_one_thread
@@ -142,28 +127,17 @@ def measure_bits(model: Transformer, encoded: Sequence[Encoded]) -> list[float]:
     are predicted from at least half a context.
     """
     context = model.architecture.context
-    windows = []
-    for number, one in enumerate(encoded):
-        first = 1
+    measured = []
+    for one in encoded:
+        total, first = 0.0, 1
         while first < len(one.ids):
             last = min(first + (context if first == 1 else max(1, context // 2)), len(one.ids))
-            begin = max(0, last - 1 - context)
-            windows.append((one.ids[begin : last - 1], one.ids[first:last], number))
+            read = one.ids[None, max(0, last - 1 - context) : last - 1]
+            scores = Tensor(model.compute_logits(read).data[0, first - last :].astype(np.float64))
+            total += float(compute_loss(scores, one.ids[first:last]).data) * (last - first)
             first = last
-    totals = [0.0] * len(encoded)
-    windows.sort(key=lambda window: len(window[0]))  # so that a batch needs little padding
-    for start in range(0, len(windows), BATCH_TEXTS):
-        batch = windows[start : start + BATCH_TEXTS]
-        padded = np.zeros((len(batch), len(batch[-1][0])), dtype=np.int64)
-        for row, (read, _, _) in enumerate(batch):
-            padded[row, : len(read)] = read  # what follows the end is never looked at
-        logits = model.compute_logits(padded).data
-        for row, (read, wanted, number) in enumerate(batch):
-            scores = logits[row, len(read) - len(wanted) : len(read)].astype(np.float64)
-            top = scores.max(-1)
-            spread = np.log(np.exp(scores - top[:, None]).sum(-1)) + top
-            totals[number] += float((spread - scores[np.arange(len(wanted)), wanted]).sum()) / np.log(2)
-    return [total / one.num_bytes for total, one in zip(totals, encoded, strict=True)]
+        measured.append(total / np.log(2) / one.num_bytes)
+    return measured
 
 
 def _schedule(step: int, num_steps: int) -> float:
@@ -176,14 +150,9 @@ def _schedule(step: int, num_steps: int) -> float:
 def train_model(
     model: Transformer, recipe: Recipe, texts: Sequence[Encoded], dev: Sequence[Encoded], is_silent: bool = True
 ) -> tuple[list[Look], int]:
-    """Train a model in place; return its looks and the step whose parameters it has now.
+    """Train a model in place, from what it is; return its looks and the step whose parameters it has now.
 
-    Args:
-        model: begins as it is: random, or trained already.
-        recipe: how.
-        texts: what it trains on, joined to one row of tokens from which windows are drawn at random.
-        dev: what is measured on the way.
-        is_silent: whether no progress bar is shown.
+    Windows are drawn at random from the texts, joined to one row of tokens; `dev` is measured on the way.
 
     Raises:
         DataError: the texts are shorter than the context.
@@ -204,7 +173,7 @@ def train_model(
         starts = random.integers(0, len(ids) - context, recipe.batch)
         windows = ids[starts[:, None] + np.arange(context + 1)]
         loss = compute_loss(model.compute_logits(windows[:, :-1], recipe.drop, random), windows[:, 1:])
-        loss.trace_back()
+        loss.backward()
         optimiser.step(recipe.rate * _schedule(step, recipe.num_steps))
         losses.append(float(loss.data))
         if step in look_steps:
@@ -249,10 +218,10 @@ class Trainer:
         texts: Sequence[Encoded],
         dev: Sequence[Encoded],
         measured: Mapping[str, Sequence[Encoded]],
-        start: Run | None = None,
+        start: TrainingRun | None = None,
         keeps_model: bool = False,
         is_sweep: bool = False,
-    ) -> Run:
+    ) -> TrainingRun:
         """Return a run: recorded, or trained now.
 
         Args:
@@ -283,39 +252,34 @@ class Trainer:
             "start": hash_key(start.key) if start is not None else None,
             "keeps_model": keeps_model,
         }
-        key = make_key("TRAIN", "/transformer", body)
-        trains_anew = self.mode == "record" or (self.mode == "live" and not is_sweep)
-        found = None if trains_anew else self.recordings.find(key)
-        if self.settings.used_log is not None:
-            with self.settings.used_log.open("a", encoding="utf-8") as log:
-                log.write(hash_key(key) + "\n")
-        if found is None and self.mode == "replay":
-            raise RecordingMissing(
-                f"There is no recording in {self.chapter} for the training run “{name}”.",
-                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
-            )
-        is_recorded = found is not None
-        if found is None:
+        request = {"method": "TRAIN", "path": "/transformer", "body": body}
+        recorder = Recorder(self.recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
+        found = recorder.find(request, in_live_too=is_sweep)
+        provenance = Provenance(NAME, recorder.source, self.mode, recipe.seed)
+        if found is not None:
+            provenance = Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
+        else:
+            if not self.settings.asks:
+                raise RecordingMissing(
+                    f"There is no recording in {self.chapter} for the training run “{name}”.",
+                    "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
+                )
             started = time.perf_counter()
             model = Transformer(architecture, recipe.seed)
             if start is not None:
                 model.unpack_weights(start.model.pack_weights())
-            looks, best = train_model(model, recipe, texts, dev, self.mode in ("fill", "record"))
+            looks, best = train_model(model, recipe, texts, dev, self.settings.stores)
             duration_s = round(time.perf_counter() - started, 1)
-            answer = {
+            trained = {
                 "looks": [[one.step, one.train_bits, one.dev_bits, list(one.sample)] for one in looks],
                 "best_step": best,
                 "bits": {label: measure_bits(model, one) for label, one in measured.items()},
                 "weights": model.pack_weights() if keeps_model else None,
             }
-            source = f"numpy {np.__version__} on {os.cpu_count()} cores"
-            today = datetime.date.today().isoformat()
-            found = Recording("TRAIN", "/transformer", body, 200, answer, False, duration_s, source, today)
-            if self.mode in ("fill", "record"):
-                self.recordings.add(found)
-        answer = found.response
+            found = recorder.keep(request, {"status": 200, "body": trained}, duration_s)
+        answer = found.response["body"]
         bits = {label: tuple(values) for label, values in answer["bits"].items()}
-        return Run(
+        return TrainingRun(
             name,
             architecture,
             recipe,
@@ -324,11 +288,9 @@ class Trainer:
             bits,
             {label: average_bits(values, measured[label]) for label, values in bits.items()},
             found.latency_s,
-            Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
-            if is_recorded
-            else Provenance(NAME, found.source, self.mode, recipe.seed),
+            provenance,
             answer["weights"],
-            key,
+            found.key,
         )
 
 

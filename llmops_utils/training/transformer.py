@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError
-from .gradients import Tensor, add, attend, drop_out, look_up, multiply, multiply_transposed, normalise, square_relu
+from .gradients import Tensor, add, attend, drop_out, embedding, matmul, matmul_transposed, normalise, square_relu
 
 
 @dataclass(frozen=True)
@@ -93,28 +93,24 @@ class Transformer:
         """
         p, heads = self.parameters, self.architecture.heads
         places = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
-        x = drop_out(add(look_up(p["token"], ids), look_up(p["position"], places)), drop, random)
+        x = drop_out(add(embedding(p["token"], ids), embedding(p["position"], places)), drop, random)
         for block in range(self.architecture.depth):
             name = f"block {block}"
             seen = normalise(x, p[f"{name} attention gain"])
-            mixed = attend(multiply(seen, p[f"{name} query, key, value"]), heads)
-            x = add(x, drop_out(multiply(mixed, p[f"{name} attention out"]), drop, random))
+            mixed = attend(matmul(seen, p[f"{name} query, key, value"]), heads)
+            x = add(x, drop_out(matmul(mixed, p[f"{name} attention out"]), drop, random))
             seen = normalise(x, p[f"{name} feed-forward gain"])
-            inner = square_relu(multiply(seen, p[f"{name} feed-forward in"]))
-            x = add(x, drop_out(multiply(inner, p[f"{name} feed-forward out"]), drop, random))
-        return multiply_transposed(normalise(x, p["last gain"]), p["token"])
+            inner = square_relu(matmul(seen, p[f"{name} feed-forward in"]))
+            x = add(x, drop_out(matmul(inner, p[f"{name} feed-forward out"]), drop, random))
+        return matmul_transposed(normalise(x, p["last gain"]), p["token"])
 
     def continue_ids(
         self, ids: Sequence[int], num_tokens: int, temperature: float = 0.7, seed: int = 0, stop: int | None = None
     ) -> list[int]:
-        """Return the tokens that the model writes after `ids`, drawn one by one.
+        """Return up to `num_tokens` tokens that the model writes after `ids`, at least one, drawn one by one.
 
-        Args:
-            ids: the beginning, at least one token.
-            num_tokens: most tokens to write.
-            temperature: 0 takes the likeliest token each time; 1 draws by the model's own probabilities.
-            seed: makes the draw repeatable.
-            stop: a token that ends the text and is left out.
+        A temperature of 0 takes the likeliest token each time; 1 draws by the model's own probabilities. The token
+        `stop` ends the text and is left out.
         """
         if not ids:
             raise DataError("A text begins with at least one token.", "Give the token that marks its start.")

@@ -76,9 +76,11 @@ def test_what_a_table_lacks_is_left_out():
     assert table.endswith("<tbody></tbody></table>")
 
 
-def test_rows_and_cells_may_come_from_generators():
-    rows = ((number for number in (1, 2)) for _ in range(3))
-    assert draw_table((), rows).count("<td") == 6
+def test_rows_and_cells_may_come_from_generators_and_be_no_texts():
+    rows = ((number for number in (1, 2.5, None)) for _ in range(2))
+    assert [[content for _, _, content in row] for row in read_cells(draw_table((), rows))] == [
+        ["1", "2.5", "None"]
+    ] * 2
 
 
 def test_a_head_of_a_row_is_marked_as_one_and_only_the_first_cell_is():

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from llmops_utils.core import files
 from llmops_utils.core.errors import DataError
 from llmops_utils.core.files import append_line, change_json, read_json, write_whole
 
@@ -55,7 +56,7 @@ def test_a_line_after_half_a_line_begins_anew(tmp_path):
     assert path.read_text(encoding="utf-8").splitlines() == ["one", '{"ha', "twö", "three"]
 
 
-def test_what_is_no_json_is_refused_with_its_name(tmp_path):
+def test_what_is_no_json_is_refused_with_its_name(tmp_path, monkeypatch):
     path = tmp_path / "odd.json"
     for content in (b"{", b"\xff\xfe", b"[" * 100_000, b""):
         path.write_bytes(content)
@@ -63,8 +64,9 @@ def test_what_is_no_json_is_refused_with_its_name(tmp_path):
             read_json(path)
     path.write_bytes(b"\xef\xbb\xbf[1]")
     assert read_json(path) == [1]
+    monkeypatch.setattr(files, "MOST_BYTES", 2)
     with pytest.raises(DataError, match="larger than 2 bytes"):
-        read_json(path, most_bytes=2)
+        read_json(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_json(tmp_path / "missing.json")
 

@@ -15,33 +15,28 @@ from llmops_utils.operations import TASKS, make_system
 # --- the parts -----------------------------------------------------------------------------------------------
 
 
-def test_the_parts_share_no_message_and_have_the_sizes_of_the_brief():
-    parts = {part: {example.id for example in load_part(part)} for part in ("dev", "gate", "held")}
+def test_the_parts_share_no_message_hold_each_label_and_have_the_sizes_of_the_brief():
+    examples = {part: load_part(part) for part in ("dev", "gate", "held")}
+    parts = {part: {example.id for example in listed} for part, listed in examples.items()}
     assert [len(ids) for ids in parts.values()] == [BRIEF.num_dev, BRIEF.num_gate, BRIEF.num_held]
     assert not parts["gate"] & parts["held"]
     assert all(name.startswith("m-dev") for name in parts["dev"])
     assert all(name.startswith("m-test") for name in parts["gate"] | parts["held"])
     assert {part: list_part_ids(part) for part in parts} == parts
+    for listed in examples.values():
+        assert {example.expected for example in listed} == set(TASKS[BRIEF.task].labels)
+    assert load_part("incident") == examples["gate"]
 
 
-def test_the_incident_is_asked_on_the_messages_of_the_gate():
-    assert load_part("incident") == load_part("gate")
-
-
-def test_each_part_holds_each_label():
-    for part in ("dev", "gate", "held"):
-        assert {example.expected for example in load_part(part)} == set(TASKS[BRIEF.task].labels)
-
-
-@pytest.mark.parametrize("num", [8, 16, 100])
-def test_a_short_test_split_is_halved_and_the_ids_of_the_parts_stay(num, monkeypatch):
+def test_a_short_test_split_is_halved_and_the_ids_of_the_parts_stay(monkeypatch):
     before = {part: list_part_ids(part) for part in ("gate", "held")}
-    monkeypatch.setenv("LLMOPS_EXAMPLES", str(num))
-    gate, held = load_part("gate"), load_part("held")
-    assert len(gate) >= 2
-    assert 0 <= len(held) - len(gate) <= 1
-    assert not {one.id for one in gate} & {one.id for one in held}
-    assert {part: list_part_ids(part) for part in ("gate", "held")} == before
+    for num in (8, 16, 100):
+        monkeypatch.setenv("LLMOPS_EXAMPLES", str(num))
+        gate, held = load_part("gate"), load_part("held")
+        assert len(gate) >= 2
+        assert 0 <= len(held) - len(gate) <= 1
+        assert not {one.id for one in gate} & {one.id for one in held}
+        assert {part: list_part_ids(part) for part in ("gate", "held")} == before
 
 
 def test_an_unknown_part_is_refused():
@@ -49,17 +44,8 @@ def test_an_unknown_part_is_refused():
         load_part("train")
 
 
-def test_the_brief_is_a_table_for_the_eye():
-    table = BRIEF.table
-    assert list(table.columns) == ["what", "wanted"]
-    assert f"at least {BRIEF.min_score:.0%}, on at least {BRIEF.least_held}" in list(table["wanted"])
-
-
-def test_the_plain_prompt_is_one_that_the_gate_can_ask():
-    assert load_plain().variables == {"message"}
-
-
 def test_a_prompt_without_the_message_is_refused_before_anything_is_asked():
+    assert load_plain().variables == {"message"}
     blind = load_plain().replace(input="the message")
     with pytest.raises(PromptError, match=r"Write \{\{ message \}\}|has none"):
         make_system(None, blind, TASKS[BRIEF.task], 8)
@@ -68,42 +54,39 @@ def test_a_prompt_without_the_message_is_refused_before_anything_is_asked():
 # --- the watch -----------------------------------------------------------------------------------------------
 
 
-def test_a_prompt_that_says_one_thing_raises_an_alarm_soon():
-    usual, changed = make_report("a", "gate", 36), make_report("b", "gate", 0, always="delivery")
+@pytest.fixture(scope="module")
+def reports():
+    """What was usual, and the same messages under a prompt that says one thing."""
+    return make_report("a", "gate", 36), make_report("b", "gate", 0, tokens=90, always="delivery")
+
+
+def test_a_prompt_that_says_one_thing_raises_an_alarm_soon_and_one_that_changes_nothing_none(reports):
+    usual, changed = reports
     sighting = run_watch(usual, changed, Watch())
     assert (sighting.delay, sighting.num_false, sighting.num_windows) == (100, 0, 100)
     assert "drift of the answers" in sighting.measures
-
-
-def test_a_change_that_changes_nothing_raises_none():
-    usual = make_report("a", "gate", 36)
     assert run_watch(usual, usual, Watch()).delay is None
 
 
-def test_the_same_reports_give_the_same_sighting_and_a_jumpy_rule_false_alarms():
-    usual, changed = make_report("a", "gate", 36), make_report("b", "gate", 0, always="delivery")
-    assert run_watch(usual, changed, Watch(seed=3)) == run_watch(usual, changed, Watch(seed=3))
-    assert run_watch(usual, changed, Watch(quantile=0.9, in_a_row=1)).num_false > 10
+def test_the_same_reports_give_the_same_sighting_and_a_jumpy_rule_false_alarms(reports):
+    assert run_watch(*reports, Watch(seed=3)) == run_watch(*reports, Watch(seed=3))
+    assert run_watch(*reports, Watch(quantile=0.9, in_a_row=1)).num_false > 10
 
 
-def test_traffic_takes_answers_tokens_and_scores_from_the_rows():
-    usual, changed = make_report("a", "gate", 36), make_report("b", "gate", 0, tokens=90)
+def test_traffic_takes_answers_tokens_and_scores_from_the_rows(reports):
+    usual, changed = reports
     traffic = make_traffic(usual, changed)
     assert [one.answer for one in traffic["production"]] == [row.prediction for row in usual.rows]
     assert {one.prompt_tokens for one in traffic["changed prompt"]} == {90}
     assert sum(one.score for one in traffic["production"]) == 36
     assert {one.cluster for one in traffic["production"]} <= {"kettle", "grinder", "scale", "none"}
+    failed = replace(usual, rows=(replace(usual.rows[0], error="RateLimited", prediction=None), *usual.rows[1:]))
+    assert make_traffic(failed, usual)["production"][0].answer == "none"
 
 
-def test_a_failed_row_counts_as_no_answer():
-    report = make_report("a", "gate", 36)
-    failed = replace(report, rows=(replace(report.rows[0], error="RateLimited", prediction=None), *report.rows[1:]))
-    assert make_traffic(failed, report)["production"][0].answer == "none"
-
-
-def test_reports_on_different_messages_make_no_traffic():
+def test_reports_on_different_messages_make_no_traffic(reports):
     with pytest.raises(DataError, match="not asked the same messages"):
-        make_traffic(make_report("a", "gate", 36), make_report("b", "held", 36))
+        make_traffic(reports[0], make_report("b", "held", 36))
 
 
 # --- what the course ships -----------------------------------------------------------------------------------

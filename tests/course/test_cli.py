@@ -324,23 +324,3 @@ def test_pull_says_how_to_use_the_model(name, line, fetched, capsys):
     command_line.pull(name)
     assert fetched == [name]
     assert capsys.readouterr().out.rstrip().endswith(line)
-
-
-# The gate
-
-
-def test_the_gate_decides_on_all_examples_also_live(monkeypatch):
-    seen = {}
-
-    def note_the_limit(*arguments):
-        seen["limit"] = command_line.load_settings().most_examples
-        return SimpleNamespace(comparison=SimpleNamespace(baseline="", candidate=""), exit_code=0)
-
-    monkeypatch.setenv("LLMOPS_MODE", "live")
-    monkeypatch.setenv("LLMOPS_EXAMPLES", "8")  # so that it is put back
-    monkeypatch.delenv("LLMOPS_EXAMPLES")
-    monkeypatch.setattr("llmops_utils.operations.run_gate", note_the_limit)
-    assert command_line.load_settings().most_examples == 8
-    with pytest.raises(SystemExit):
-        command_line.run_gate_command("route_message", "", None, None, "12_operating_llms")
-    assert seen["limit"] > 1000

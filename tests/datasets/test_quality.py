@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from llmops_utils.core import DataError
+from llmops_utils.datasets import load_graded_answers, load_messages, quality
 from llmops_utils.datasets.quality import find_gaps, find_leaks, find_near_duplicates, measure_balance
-from llmops_utils.datasets.records import load_graded_answers, load_messages
 
 TEXT = "My kettle PW-26006 leaks since Monday, can you repair it?"
 
@@ -17,41 +17,32 @@ def list_shingles(text):
     return {"".join(part) for part in zip(text, text[1:], text[2:], text[3:], strict=False)}
 
 
-def test_the_resemblance_is_the_one_counted_by_other_means():
+def test_the_resemblance_is_the_one_counted_by_other_means(monkeypatch):
+    monkeypatch.setattr(quality, "NEAR", 1e-9)
     texts = [message.text for message in load_messages("dev")[:40]]
     plain = [" ".join("".join(c if c.isalpha() else " " for c in text.lower()).split()) for text in texts]
-    found = {(near.first, near.second): near.resemblance for near in find_near_duplicates(texts, 1e-9)}
+    found = {(near.first, near.second): near.resemblance for near in find_near_duplicates(texts)}
     for one, other in itertools.combinations(range(40), 2):
         first, second = list_shingles(plain[one]), list_shingles(plain[other])
-        share = len(first & second) / len(first | second)
-        assert found.get((one, other), 0.0) == pytest.approx(share)
+        assert found.get((one, other), 0.0) == pytest.approx(len(first & second) / len(first | second))
 
 
-@pytest.mark.parametrize(
-    "copy",
-    [
-        TEXT,
-        TEXT.upper(),
-        TEXT.replace("26006", "31415"),
-        "  " + TEXT.replace(",", " –") + "!",
-        TEXT.replace("kettle", "kéttle"),
-        TEXT + " Thanks!",
-    ],
-    ids=["same", "capitals", "another number", "punctuation", "accent", "a word more"],
-)
-def test_a_near_copy_is_found(copy):
-    (near,) = find_near_duplicates([TEXT, "Where do I change my address?", copy])
-    assert (near.first, near.second) == (0, 2)
-    assert near.resemblance > 0.8
+def test_a_near_copy_is_found_and_another_text_is_none():
+    copies = [
+        *(TEXT, TEXT.upper(), TEXT.replace("26006", "31415"), "  " + TEXT.replace(",", " –") + "!"),
+        *(TEXT.replace("kettle", "kéttle"), TEXT + " Thanks!"),
+    ]
+    for copy in copies:
+        (near,) = find_near_duplicates([TEXT, "Where do I change my address?", copy])
+        assert (near.first, near.second) == (0, 2)
+        assert near.resemblance > 0.8
+    for other in ("Can I repair a leaking kettle?", "My scale shows E4.", "", "12345"):
+        assert find_near_duplicates([TEXT, other]) == []
 
 
-@pytest.mark.parametrize("other", ["Can I repair a leaking kettle?", "My scale shows E4.", "", "12345"])
-def test_another_text_is_none(other):
-    assert find_near_duplicates([TEXT, other]) == []
-
-
-def test_the_most_alike_come_first_and_the_limit_is_included():
-    found = find_near_duplicates(["abcdef", "abcdeg", "abcdef"], 0.5)
+def test_the_most_alike_come_first_and_the_limit_is_included(monkeypatch):
+    monkeypatch.setattr(quality, "NEAR", 0.5)
+    found = find_near_duplicates(["abcdef", "abcdeg", "abcdef"])
     assert [(near.first, near.second, near.resemblance) for near in found] == [(0, 2, 1.0), (0, 1, 0.5), (1, 2, 0.5)]
 
 
@@ -59,29 +50,10 @@ def test_texts_without_letters_are_compared_as_they_are():
     assert [near.resemblance for near in find_near_duplicates(["12345", "12345", "98765"])] == [1.0]
 
 
-@pytest.mark.parametrize(("texts", "limit"), [([], 0.5), (["a"], 0), (["a"], 1.5)])
-def test_nothing_to_compare_raises(texts, limit):
-    with pytest.raises(DataError, match="nothing to compare"):
-        find_near_duplicates(texts, limit)
-
-
-def test_the_messages_of_the_course_do_not_leak():
-    assert find_leaks({split: [one.text for one in load_messages(split)] for split in ("shots", "dev", "test")}) == []
-
-
 def test_a_leak_is_found_and_a_copy_within_a_split_is_none():
-    splits = {
-        "dev": [one.text for one in load_messages("dev")],
-        "test": [load_messages("dev")[7].text.upper(), TEXT, TEXT],
-    }
-    (leak,) = find_leaks(splits)
-    assert (leak.split, leak.other_split, leak.resemblance) == ("dev", "test", 1.0)
-    assert leak.text == load_messages("dev")[7].text
-
-
-def test_one_split_cannot_leak():
-    with pytest.raises(DataError, match="cannot leak"):
-        find_leaks({"dev": ["a"]})
+    dev = [one.text for one in load_messages("dev")]
+    (leak,) = find_leaks({"dev": dev, "test": [dev[7].upper(), TEXT, TEXT]})
+    assert (leak.split, leak.text, leak.other_split, leak.resemblance) == ("dev", dev[7], "test", 1.0)
 
 
 def test_balance_of_cases_worked_by_hand():
@@ -93,17 +65,6 @@ def test_balance_of_cases_worked_by_hand():
     assert measure_balance(["a", "a"]).evenness == 0
 
 
-def test_an_expected_label_that_never_occurs_is_counted():
-    found = measure_balance(["a", "b"], expected=["a", "b", "c"])
-    assert found.counts == {"a": 1, "b": 1, "c": 0}
-    assert found.evenness == pytest.approx(0.6309298)  # log 2 / log 3
-
-
-def test_no_labels_have_no_balance():
-    with pytest.raises(DataError, match="no labels"):
-        measure_balance([])
-
-
 def test_a_gap_is_a_combination_that_too_few_records_have():
     records = [
         SimpleNamespace(intent=intent, urgency=urgency) for intent, urgency in [("a", 1), ("b", 1), ("a", 2), ("a", 1)]
@@ -111,17 +72,19 @@ def test_a_gap_is_a_combination_that_too_few_records_have():
     assert find_gaps(records, "intent", "urgency") == [("b", 2, 0)]
     assert find_gaps(records, "intent", "urgency", least=2) == [("a", 2, 1), ("b", 1, 1), ("b", 2, 0)]
     assert find_gaps(records, "intent") == []
-
-
-def test_the_graded_answers_have_no_gap():
     for split in ("dev", "test"):
         assert find_gaps(load_graded_answers(split), "topic", "length", "label") == []
 
 
-@pytest.mark.parametrize(
-    ("records", "fields", "said"),
-    [([], ["a"], "nothing to cross"), ([1], [], "nothing to cross"), ([1], ["intent"], "no such field")],
-)
-def test_what_cannot_be_crossed_raises(records, fields, said):
-    with pytest.raises(DataError, match=said):
-        find_gaps(records, *fields)
+def test_what_cannot_be_measured_raises():
+    cases = [
+        (find_near_duplicates, ([],), "nothing to compare"),
+        (find_leaks, ({"dev": ["a"]},), "cannot leak"),
+        (measure_balance, ([],), "no labels"),
+        (find_gaps, ([], "a"), "nothing to cross"),
+        (find_gaps, ([1],), "nothing to cross"),
+        (find_gaps, ([1], "intent"), "no such field"),
+    ]
+    for function, arguments, said in cases:
+        with pytest.raises(DataError, match=said):
+            function(*arguments)

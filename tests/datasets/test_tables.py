@@ -1,73 +1,108 @@
-"""Claims about reading CSV files; what the loaders of the course's own files refuse is in test_datasets.py."""
+"""Claims about reading CSV files: rows are held to the types of a record, and errors name file and line."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import model_validator
 
 from llmops_utils.core import DataError
-from llmops_utils.datasets.tables import check_labels, choose_split, read_csv
+from llmops_utils.datasets import OR_NONE, Record, load_records, tables
+
+ROWS = "id,split,num,note\nr1,dev,1,\nr2,test,2,x\n"
 
 
 @dataclass(frozen=True)
-class Row:
-    id: str
-    split: str
-    note: str
+class Row(Record):
+    split: Literal["dev", "test"]
+    num: Annotated[int | None, OR_NONE]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def check(self):
+        if self.num == 0 and self.split == "dev":
+            raise ValueError("a dev row counts something")
+        return self
 
 
-def read(tmp_path, text, **options):
-    path = tmp_path / "rows.csv"
-    path.write_text(text, encoding="utf-8")
-    return read_csv(path, lambda row: Row(**row), **options)
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Return a function that writes a text as the data file `rows.csv` and loads it."""
+    monkeypatch.setattr(tables, "DATA", tmp_path)
+
+    def write_and_load(text, split=None):
+        (tmp_path / "rows.csv").write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+        return load_records(Row, "rows.csv", split)
+
+    return write_and_load
 
 
-def test_an_optional_field_may_be_empty(tmp_path):
-    assert read(tmp_path, "id,split,note\nr1,dev,\nr2,dev,x\n", optional=("note",)) == [
-        Row("r1", "dev", ""),
-        Row("r2", "dev", "x"),
+def test_rows_become_records_and_a_field_with_a_default_may_be_empty(load):
+    assert load(ROWS) == [Row("r1", "dev", 1), Row("r2", "test", 2, "x")]
+    assert load(ROWS.replace("2,x", "none,x"))[1].num is None
+    assert len({*load(ROWS), *load(ROWS)}) == 2
+
+
+def test_a_malformed_row_is_named_with_file_and_line(load):
+    empty = "too many, too few or empty fields"
+    cases = [
+        ("r3,dev,3,x,more", empty),
+        ("r3,dev,3", empty),
+        ("r3,dev,,x", empty),
+        (",dev,3,x", empty),
+        ("r3,dev,  ,x", empty),
+        ("r1,dev,3,x", "the id r1 stands twice"),
+        ("r3,train,3,x", "split: Input should be 'dev' or 'test'"),
+        ("r3,de,3,x", "split: Input should be 'dev' or 'test'"),
+        ("r3,dev,0,x", "a dev row counts something"),
+        ("r3,dev,1.5,x", "num: Input should be a valid integer, unable to parse string as an integer"),
     ]
+    for row, said in cases:
+        with pytest.raises(DataError) as caught:
+            load(ROWS + row)
+        assert caught.value.problem == f"rows.csv, line 4: {said}."
+        assert caught.value.next_step == "Mend the row, or restore the file."
 
 
-def test_a_field_is_not_optional_unless_named(tmp_path):
-    with pytest.raises(DataError, match=r"rows\.csv, line 2: too many, too few or empty fields"):
-        read(tmp_path, "id,split,note\nr1,dev,\n")
-    with pytest.raises(DataError, match=r"rows\.csv, line 2: too many, too few or empty fields"):
-        read(tmp_path, "id,split,note\nr1,,\n", optional=("note",))
+def test_lines_are_counted_over_line_breaks_inside_quotes(load):
+    with pytest.raises(DataError, match=r"rows\.csv, line 5: "):
+        load('id,split,num,note\nr1,dev,1,"one\ntwo"\nr2,dev,2,x\nr3,too,few\n')
 
 
-@pytest.mark.parametrize("row", ["r1,dev", "r1,dev,x,y"])
-def test_an_optional_field_may_not_be_missing_and_no_field_may_be_added(tmp_path, row):
-    with pytest.raises(DataError, match=r"rows\.csv, line 3: too many, too few or empty fields"):
-        read(tmp_path, f"id,split,note\nr0,dev,x\n{row}\n", optional=("note",))
+def test_a_missing_and_an_unknown_column_are_named(load):
+    with pytest.raises(DataError, match=r"rows\.csv, line 2: num: Field required"):
+        load("id,split\nr1,dev\n")
+    with pytest.raises(DataError, match=r"rows\.csv, line 2: mood: Unexpected keyword argument"):
+        load("id,split,num,mood\nr1,dev,1,good\n")
 
 
-def test_labels_are_compared_whole():
-    assert check_labels({"kind": "tea"}, kind=("tea", "coffee")) is None
-    with pytest.raises(ValueError, match="kind is “te”, not one of tea, coffee"):
-        check_labels({"kind": "te"}, kind=("tea", "coffee"))
+def test_a_file_that_cannot_be_read_is_named(load, tmp_path):
+    for text, said in [(b"", "holds no rows"), ("id,split,num,note\n", "holds no rows"), (b"id\n\xff\n", "utf-8")]:
+        with pytest.raises(DataError, match=rf"rows\.csv .*{said}") as caught:
+            load(text)
+        assert caught.value.next_step == "Restore it: `git checkout data`."
+    with pytest.raises(DataError, match=r"gone\.csv cannot be read"):
+        load_records(Row, "gone.csv")
 
 
-def test_a_split_is_chosen_among_those_that_the_file_has():
-    rows = [Row("r1", "dev", "x"), Row("r2", "test", "y")]
-    assert choose_split(rows, "test", Path("rows.csv"), ("dev", "test")) == rows[1:]
-    assert choose_split(rows, None, Path("rows.csv"), ("dev", "test")) == rows
-    with pytest.raises(DataError, match=r"“shots” is no split of rows\.csv") as caught:
-        choose_split(rows, "shots", Path("rows.csv"), ("dev", "test"))
-    assert caught.value.next_step == "Choose one of dev, test."
+def test_a_file_elsewhere_is_read_as_well(tmp_path):
+    (tmp_path / "mine.csv").write_text(ROWS, encoding="utf-8")
+    assert [row.id for row in load_records(Row, tmp_path / "mine.csv")] == ["r1", "r2"]
 
 
-def make_rows(num):
-    return [Row(f"{split}-{number}", split, "x") for number in range(num) for split in ("shots", "dev", "test")]
+def test_a_split_is_chosen_among_those_that_the_file_has(load):
+    assert load(ROWS, "test") == [Row("r2", "test", 2, "x")]
+    for split in ("shots", "Test", ""):
+        with pytest.raises(DataError, match=rf"“{split}” is no split of rows\.csv") as caught:
+            load(ROWS, split)
+        assert caught.value.next_step == "Choose one of dev, test."
 
 
-def test_the_setting_for_few_examples_shortens_the_test_split_and_no_other(monkeypatch):
+def test_the_setting_for_few_examples_shortens_the_test_split_and_no_other(load, monkeypatch):
+    text = "id,split,num,note\n" + "".join(
+        f"{split}{num},{split},1,\n" for num in range(20) for split in ("dev", "test")
+    )
+    assert len(load(text, "test")) == 20
     monkeypatch.setenv("LLMOPS_EXAMPLES", "8")
-    rows = make_rows(20)
-    assert [row.id for row in choose_split(rows, "test", Path("x.csv"))] == [f"test-{number}" for number in range(8)]
-    assert len(choose_split(rows, "dev", Path("x.csv"))) == 20
-    assert choose_split(rows, None, Path("x.csv")) == rows
-
-
-def test_without_the_setting_the_test_split_is_whole():
-    assert len(choose_split(make_rows(20), "test", Path("x.csv"))) == 20
+    assert [row.id for row in load(text, "test")] == [f"test{num}" for num in range(8)]
+    assert (len(load(text, "dev")), len(load(text))) == (20, 40)

@@ -9,18 +9,19 @@ from dataclasses import asdict, replace
 import pytest
 
 from llmops_utils.core import NOTEBOOKS, DataError
-from llmops_utils.evaluation import results
-from llmops_utils.evaluation.results import (
+from llmops_utils.evaluation import (
     PRICED_AT,
-    Result,
+    Report,
+    Row,
+    compare,
     keep_result,
     load_results,
-    make_result,
+    results,
     ship_results,
     tabulate_models,
     tabulate_results,
 )
-from llmops_utils.evaluation.run import Report, Row, compare
+from llmops_utils.evaluation.results import SHIPPED, Result, make_result
 from llmops_utils.models import load_catalog
 
 
@@ -44,41 +45,26 @@ def start_session(monkeypatch):
 
 
 RESULT = Result(
-    technique="few-shot, 8 examples",
-    task="intent",
-    chapter=6,
-    num=160,
-    score=0.5187,
-    low=0.44,
-    high=0.59,
-    baseline="zero-shot",
-    baseline_score=0.4,
-    difference=0.1187,
-    difference_low=0.0438,
-    difference_high=0.2,
-    p=0.003,
-    verdict="helps",
-    prompt_tokens=400.4,
-    completion_tokens=2.6,
-    latency_s=0.123,
-    usd_per_1000=0.1058,
-    price_ratio=4.25,
+    **{"technique": "few-shot, 8 examples", "task": "intent", "chapter": 6, "num": 160, "baseline": "zero-shot"},
+    **{"score": 0.5187, "low": 0.44, "high": 0.59, "baseline_score": 0.4, "p": 0.003, "verdict": "helps"},
+    **{"difference": 0.1187, "difference_low": 0.0438, "difference_high": 0.2, "latency_s": 0.123},
+    **{"prompt_tokens": 400.4, "completion_tokens": 2.6, "usd_per_1000": 0.1058, "price_ratio": 4.25},
     provenance="fake (127.0.0.1), live",
 )
 
 
-def make_report(scores, name, model="fake", prompt_tokens=100):
+def make_report(scores, name, model="fake", tokens=(100, 20)):
     rows = [
-        Row(f"e{index}", f"input {index}", "yes", "yes", float(score), "", prompt_tokens, 20, 1, 0.5, 0.0)
+        Row(f"e{index}", f"input {index}", "yes", "yes", float(score), "", *tokens, 1, 0.5, 0.0)
         for index, score in enumerate(scores)
     ]
     return Report(name, tuple(rows), f"{model} (127.0.0.1), live", 1.0)
 
 
-def make_comparison(num_right=14, model="fake"):
-    after = [1] * num_right + [0] * (16 - num_right)
+def make_comparison(num_right=14, model="fake", baseline_tokens=(100, 20)):
+    before, after = [1] * 4 + [0] * 12, [1] * num_right + [0] * (16 - num_right)
     return compare(
-        make_report([1] * 4 + [0] * 12, "zero-shot", model), make_report(after, "few-shot", model, prompt_tokens=400)
+        make_report(before, "zero-shot", model, baseline_tokens), make_report(after, "few-shot", model, (400, 20))
     )
 
 
@@ -98,107 +84,67 @@ def list_files(folder):
 
 def test_a_result_holds_what_the_comparison_found():
     comparison = make_comparison()
-    found = make_result(comparison, "few-shot", "intent", 6)
-    assert (found.technique, found.task, found.chapter, found.num) == ("few-shot", "intent", 6, 16)
-    assert (found.score, found.baseline_score, found.baseline) == (0.875, 0.25, "zero-shot")
-    assert found.low == pytest.approx(comparison.candidate.score.low, abs=1e-6)
-    assert found.high == pytest.approx(comparison.candidate.score.high, abs=1e-6)
-    assert found.difference == 0.625
-    assert found.difference_low == pytest.approx(comparison.difference.low, abs=1e-6)
-    assert found.difference_high == pytest.approx(comparison.difference.high, abs=1e-6)
-    assert found.p == pytest.approx(2 * 0.5**10, abs=1e-6)
-    assert found.verdict == "helps"
-    assert (found.prompt_tokens, found.completion_tokens, found.latency_s) == (400.0, 20.0, 0.5)
-    assert found.price_ratio == pytest.approx(420 / 120, abs=1e-3)
-    assert found.usd_per_1000 == pytest.approx(comparison.candidate.price_at(*PRICED_AT), abs=1e-6)
-    assert found.provenance == "fake (127.0.0.1), live"
+    score, change = comparison.candidate.score, comparison.difference
+    assert asdict(make_result(comparison, "few-shot", "intent", 6)) == {
+        **{"technique": "few-shot", "task": "intent", "chapter": 6, "num": 16, "baseline": "zero-shot"},
+        **{"score": 0.875, "low": round(score.low, 6), "high": round(score.high, 6), "baseline_score": 0.25},
+        **{"difference": 0.625, "difference_low": round(change.low, 6), "difference_high": round(change.high, 6)},
+        **{"p": round(2 * 0.5**10, 6), "verdict": "helps", "prompt_tokens": 400.0, "completion_tokens": 20.0},
+        **{"latency_s": 0.5, "price_ratio": 3.5, "provenance": "fake (127.0.0.1), live"},
+        "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
+    }
 
 
 def test_a_result_against_a_rule_has_no_price_ratio_and_the_table_a_dash():
-    rule = make_report([1] * 4 + [0] * 12, "rule")
-    rule = replace(rule, rows=tuple(replace(row, prompt_tokens=0, completion_tokens=0) for row in rule.rows))
-    found = make_result(compare(rule, make_report([1] * 14 + [0] * 2, "few-shot")), "few-shot", "intent", 6)
+    found = make_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
     assert found.price_ratio is None
-    assert Result(**json.loads(json.dumps(asdict(found)))) == found
     assert tabulate_results([found])["price"].tolist() == ["–"]
 
 
-def test_a_result_survives_json_unchanged():
-    found = make_result(make_comparison(), "few-shot", "intent", 6)
-    assert Result(**json.loads(json.dumps(asdict(found)))) == found
+def test_the_model_is_named_by_the_provenance():
+    first = "smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23"
+    two = "org/model:tag (api.example.com), live; other (api.example.com), live"
+    assert [replace(RESULT, provenance=one).model for one in (first, two)] == ["smollm2-135m-instruct", "org/model:tag"]
 
 
-@pytest.mark.parametrize(
-    ("provenance", "model"),
-    [
-        ("smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23", "smollm2-135m-instruct"),
-        ("org/model:tag (api.example.com), live; other (api.example.com), live", "org/model:tag"),
-    ],
-)
-def test_the_model_is_named_by_the_provenance(provenance, model):
-    assert replace(RESULT, provenance=provenance).model == model
-
-
-@pytest.mark.parametrize(
-    ("changes", "claim"),
-    [
-        ({}, "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"),
-        (
-            {"verdict": "hurts", "score": 0.3, "difference": -0.1, "difference_low": -0.17, "difference_high": -0.03},
-            "few-shot, 8 examples on intent: hurts, 40 % → 30 %, -10 points [-17, -3], n = 160",
-        ),
-        (
-            {
-                **{"technique": "PAL", "task": "word problems", "verdict": "cannot tell", "num": 24},
-                **{"score": 0.4, "difference": 0.0, "difference_low": -0.1, "difference_high": 0.08},
-            },
-            "PAL on word problems: cannot tell, 40 % → 40 %, +0 points [-10, +8], n = 24",
-        ),
-    ],
-    ids=["helps", "hurts", "cannot tell"],
-)
-def test_a_claim_reads_as_the_chapters_quote_it(changes, claim):
-    found = replace(RESULT, **changes)
-    assert found.claim == str(found) == repr(found) == claim
+def test_a_claim_reads_as_the_chapters_quote_it():
+    assert RESULT.claim == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
+    assert RESULT.claim == str(RESULT) == repr(RESULT)
+    changes = {"verdict": "cannot tell", "score": 0.3, "difference": -0.1, "difference_low": -0.17}
+    found = replace(RESULT, technique="PAL", num=24, difference_high=0.08, **changes)
+    assert found.claim == "PAL on intent: cannot tell, 40 % → 30 %, -10 points [-17, +8], n = 24"
 
 
 # --- keeping -------------------------------------------------------------------------------------------------
 
 
-def test_a_result_is_kept_under_the_name_of_the_model(home):
-    found = keep_result(make_comparison(), "few-shot", "intent", 6)
-    assert found == make_result(make_comparison(), "few-shot", "intent", 6)
-    assert list_files(home) == ["fake.json"]
-    assert json.loads((home / "results" / "fake.json").read_text(encoding="utf-8")) == {
-        "model": "fake",
-        "results": [asdict(found)],
-    }
+def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
+    found = keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
+    assert found == make_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
+    content = (home / "results" / "fake.json").read_bytes().decode("utf-8")
+    assert json.loads(content) == {"model": "fake", "results": [asdict(found)]}
+    # People read and compare these files.
+    assert content.startswith('{\n "model": "fake",\n "results": [\n  {\n   "technique": "few-shot, “quoted”",\n')
+    assert content.endswith("}\n")
+    assert "\r" not in content
+    for _ in range(2):  # from memory, then from the file
+        assert load_results() == {"fake, yours": [found]}
+        start_session()
 
 
-def test_own_results_stand_under_the_name_of_the_model_and_yours(start_session):
-    found = keep_result(make_comparison(), "few-shot", "intent", 6)
-    assert load_results() == {"fake, yours": [found]}
-    start_session()
-    assert load_results() == {"fake, yours": [found]}  # from the file
-
-
-def test_replay_writes_nothing_and_shows_its_results_as_those_of_the_course(home, start_session):
-    start_session("replay")
-    found = keep_result(make_comparison(), "few-shot", "intent", 6)
-    assert not home.exists()
-    assert load_results() == {"fake": [found]}
-    start_session("replay")
-    assert load_results() == {}
-
-
-def test_replay_puts_its_result_in_the_place_of_the_shipped_one(start_session, tmp_path):
-    write_results(tmp_path / "shipped", "fake", RESULT, replace(RESULT, technique="zero-shot"))
+def test_replay_writes_nothing_and_puts_its_results_in_the_place_of_the_shipped_ones(home, start_session, tmp_path):
+    other = replace(RESULT, technique="zero-shot")
+    write_results(tmp_path / "shipped", "fake", RESULT, other)
     start_session("replay")
     found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
-    assert load_results() == {"fake": [found, replace(RESULT, technique="zero-shot")]}
+    assert not home.exists()
+    assert load_results() == {"fake": [found, other]}
+    start_session("replay")
+    assert load_results() == {"fake": [RESULT, other]}
 
 
 def test_results_of_the_course_and_own_ones_stand_side_by_side(tmp_path):
+    assert load_results() == {}
     write_results(tmp_path / "shipped", "fake", RESULT)
     found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
     assert load_results() == {"fake": [RESULT], "fake, yours": [found]}
@@ -208,9 +154,9 @@ def test_results_of_the_course_and_own_ones_stand_side_by_side(tmp_path):
 def test_a_folder_in_the_settings_takes_the_results(home, monkeypatch, start_session, tmp_path, mode):
     start_session(mode)
     monkeypatch.setenv("LLMOPS_RESULTS", str(tmp_path / "elsewhere"))
-    found = keep_result(make_comparison(), "few-shot", "intent", 6)
+    keep_result(make_comparison(), "few-shot", "intent", 6)
     assert not home.exists()
-    assert load_results(tmp_path / "elsewhere") == {"fake": [found]}
+    assert list_files(tmp_path / "elsewhere") == ["fake.json"]
 
 
 def test_a_later_result_takes_the_place_of_the_earlier_one_and_leaves_the_others(start_session):
@@ -223,32 +169,13 @@ def test_a_later_result_takes_the_place_of_the_earlier_one_and_leaves_the_others
         start_session()
 
 
-def test_results_are_in_the_order_of_chapter_task_and_technique():
-    names = [("b", "y", 7), ("a", "y", 6), ("b", "x", 6), ("a", "x", 6)]
-    for technique, task, chapter in names:
-        keep_result(make_comparison(), technique, task, chapter)
-    (found,) = load_results().values()
-    assert [(one.chapter, one.task, one.technique) for one in found] == [
-        (6, "x", "a"),
-        (6, "x", "b"),
-        (6, "y", "a"),
-        (7, "y", "b"),
-    ]
-
-
-def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home):
-    for model in ("fake", "org/model:tag"):
+def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home, start_session):
+    for model in ("fake", "org/model", "org-model"):
         keep_result(make_comparison(model=model), "few-shot", "intent", 6)
-    assert len(list_files(home)) == 2
+    assert len(list_files(home)) == 3
     assert all(re.fullmatch(r"[\w.%-]+\.json", name, re.ASCII) for name in list_files(home))
-    assert sorted(load_results()) == ["fake, yours", "org/model:tag, yours"]
-
-
-def test_models_with_similar_names_do_not_share_their_results(start_session):
-    for model in ("org/model", "org-model"):
-        keep_result(make_comparison(model=model), "few-shot", "intent", 6)
     start_session()
-    assert sorted(load_results()) == ["org-model, yours", "org/model, yours"]
+    assert sorted(load_results()) == ["fake, yours", "org-model, yours", "org/model, yours"]
 
 
 def test_results_kept_at_the_same_time_are_all_kept(start_session):
@@ -268,85 +195,59 @@ def test_results_kept_at_the_same_time_are_all_kept(start_session):
         thread.join()
     assert errors == []
     start_session()
-    assert [one.technique for one in load_results()["fake, yours"]] == [
-        f"technique {number:02}" for number in range(80)
-    ]
+    kept = [one.technique for one in load_results()["fake, yours"]]
+    assert kept == [f"technique {number:02}" for number in range(80)]
 
 
 # --- into the course -----------------------------------------------------------------------------------------
 
 
 def test_the_results_of_a_chapter_replace_what_it_had_and_nothing_else(tmp_path):
-    source, target = tmp_path / "source", tmp_path / "target"
+    source, target = tmp_path / "source", tmp_path / "shipped"
+    source.mkdir()
+    ship_results(source, 6)
+    assert not target.exists()  # a chapter without results changes nothing
+    write_results(source, "fake", RESULT)
+    ship_results(source, 6)
+    assert load_results() == {"fake": [RESULT]}  # the first ones make the folder
     of_chapter_5 = replace(RESULT, chapter=5, technique="role")
     of_chapter_7 = replace(RESULT, chapter=7, technique="chain-of-thought")
     of_another_model = replace(RESULT, provenance="other (127.0.0.1), live")
-    renamed = replace(RESULT, technique="few-shot, 16 examples")
     write_results(target, "fake", of_chapter_5, RESULT, of_chapter_7)
     write_results(target, "other", of_another_model)
+    renamed = replace(RESULT, technique="few-shot, 16 examples")
     write_results(source, "fake", renamed)
-    ship_results(source, 6, target)
-    assert load_results(target) == {"fake": [of_chapter_5, renamed, of_chapter_7], "other": [of_another_model]}
+    ship_results(source, 6)
+    assert load_results() == {"fake": [of_chapter_5, renamed, of_chapter_7], "other": [of_another_model]}
     assert list_files(target) == ["fake.json", "other.json"]
 
 
-def test_a_chapter_without_results_changes_nothing(tmp_path):
-    write_results(tmp_path / "target", "fake", RESULT)
-    (tmp_path / "source").mkdir()
-    ship_results(tmp_path / "source", 6, tmp_path / "target")
-    assert load_results(tmp_path / "target") == {"fake": [RESULT]}
+def test_the_files_of_the_course_are_as_this_code_writes_them():
+    for path in SHIPPED.glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = [Result(**row) for row in content["results"]]
+        rows = [asdict(one) for one in sorted(found, key=lambda one: (one.chapter, one.task, one.technique))]
+        text = json.dumps({"model": content["model"], "results": rows}, indent=1, ensure_ascii=False) + "\n"
+        assert path.read_bytes() == text.encode("utf-8")
 
 
-def test_the_first_results_make_the_folder(tmp_path):
-    write_results(tmp_path / "source", "fake", RESULT)
-    ship_results(tmp_path / "source", 6, tmp_path / "new" / "results")
-    assert load_results(tmp_path / "new" / "results") == {"fake": [RESULT]}
-
-
-def test_a_stored_file_can_be_read_by_people(tmp_path):
-    write_results(tmp_path / "source", "fake", replace(RESULT, technique="“quoted” → done"))
-    ship_results(tmp_path / "source", 6, tmp_path / "target")
-    content = (tmp_path / "target" / "fake.json").read_bytes().decode("utf-8")
-    assert '"technique": "“quoted” → done",\n' in content
-    assert content.endswith("}\n")
-    assert "\r" not in content
-
-
-# --- damaged files -------------------------------------------------------------------------------------------
-
-WHOLE = asdict(RESULT)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b'{"model": "fake", "results": [',
-        b"[]",
-        b"null",
-        b'{"model": "fake"}',
-        json.dumps({"results": [{**WHOLE, "mood": "good"}]}).encode(),
-        json.dumps({"results": [{name: WHOLE[name] for name in list(WHOLE)[1:]}]}).encode(),
-        json.dumps({"results": ["few-shot"]}).encode(),
-        json.dumps({"results": [WHOLE]}, ensure_ascii=False).replace("few", "f\u00e9w").encode("latin-1"),
-    ],
-    ids=["empty", "cut", "list", "null", "no results", "field too many", "field too few", "text", "latin-1"],
-)
-def test_a_damaged_file_is_named_and_left_as_it_is(home, content):
+def test_a_damaged_file_is_named_and_left_as_it_is(home):
+    whole = asdict(RESULT)
+    missing = {name: whole[name] for name in list(whole)[1:]}
     path = home / "results" / "fake.json"
     path.parent.mkdir(parents=True)
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"The results in fake\.json cannot be read") as caught:
-        load_results()
-    assert caught.value.next_step == "Move the file away; results come again with a run."
-    with pytest.raises(DataError, match=r"fake\.json"):
-        keep_result(make_comparison(), "few-shot", "intent", 6)
-    assert path.read_bytes() == content
-
-
-def test_without_files_there_are_no_results(tmp_path):
-    assert load_results() == {}
-    assert load_results(tmp_path / "nowhere") == {}
+    for content in (
+        *("", '{"model": "fake", "results": [', "[]", "null", '{"model": "fake"}', '{"results": ["few-shot"]}'),
+        json.dumps({"results": [{**whole, "mood": "good"}]}),
+        json.dumps({"results": [missing]}),
+        json.dumps({"results": [whole]}, ensure_ascii=False).replace("few", "f\u00e9w"),
+    ):
+        path.write_bytes(content.encode("latin-1"))
+        with pytest.raises(DataError, match=r"fake\.json"):
+            load_results()
+        with pytest.raises(DataError, match=r"fake\.json"):
+            keep_result(make_comparison(), "few-shot", "intent", 6)
+        assert path.read_bytes() == content.encode("latin-1")
 
 
 # --- tables --------------------------------------------------------------------------------------------------
@@ -362,39 +263,27 @@ def test_the_table_of_a_model_has_a_row_per_result():
     assert list(table["verdict"]) == ["helps", "cannot tell"]
 
 
-def test_no_results_make_no_table():
-    with pytest.raises(DataError, match="There are no results yet"):
-        tabulate_results([])
-
-
 def test_the_table_of_models_has_a_column_per_model():
     other = replace(RESULT, score=0.9, verdict="cannot tell", provenance="other (127.0.0.1), live")
     only_here = replace(other, technique="PAL", task="word problems")
     table = tabulate_models({"fake": [RESULT], "other, yours": [other, only_here]})
     assert list(table.columns) == ["fake", "other, yours"]
     assert list(table.index.names) == ["task", "technique"]
-    assert table.loc[("intent", "few-shot, 8 examples")].to_dict() == {
-        "fake": "52%, helps",
-        "other, yours": "90%, cannot tell",
-    }
-    assert table.loc[("word problems", "PAL")].to_dict() == {"fake": "not measured", "other, yours": "90%, cannot tell"}
+    assert table.loc[("intent", RESULT.technique)].tolist() == ["52%, helps", "90%, cannot tell"]
+    assert table.loc[("word problems", "PAL")].tolist() == ["not measured", "90%, cannot tell"]
 
 
 def test_the_rows_of_a_task_stand_together_in_the_order_of_the_chapters():
-    kept = [
-        ("word problems", "prompt chaining"),
-        ("dates", "symbolic reasoning"),
-        ("word problems", "symbolic reasoning"),
-        ("dates", "PAL"),
-    ]
-    listed = [replace(RESULT, task=task, technique=technique) for task, technique in kept]
-    assert list(tabulate_models({"fake": listed}).index) == [kept[0], kept[2], kept[1], kept[3]]
+    chaining, symbolic = ("word problems", "prompt chaining"), ("word problems", "symbolic reasoning")
+    dates, pal = ("dates", "symbolic reasoning"), ("dates", "PAL")
+    kept = [replace(RESULT, task=task, technique=name) for task, name in (chaining, dates, symbolic, pal)]
+    assert list(tabulate_models({"fake": kept}).index) == [chaining, symbolic, dates, pal]
 
 
-@pytest.mark.parametrize("found", [{}, {"fake": []}], ids=["no model", "no result"])
-def test_no_results_make_no_table_of_models(found):
-    with pytest.raises(DataError, match="There are no results yet"):
-        tabulate_models(found)
+def test_no_results_make_no_table():
+    for tabulate, found in [(tabulate_results, []), (tabulate_models, {}), (tabulate_models, {"fake": []})]:
+        with pytest.raises(DataError, match="There are no results yet"):
+            tabulate(found)
 
 
 # --- the prose of the chapters -------------------------------------------------------------------------------
@@ -446,55 +335,12 @@ def list_contradictions(notebook, results, model=DEFAULT_MODEL):
 
 def load_chapter(path):
     """Return a notebook in its JSON form, and the shipped results of its chapter by model."""
-    chapter = int(path.name[:2])
-    shipped = load_results(NOTEBOOKS.parent / "data" / "results")
-    of_chapter = {name: [one for one in listed if one.chapter == chapter] for name, listed in shipped.items()}
-    return json.loads(path.read_text(encoding="utf-8")), of_chapter
-
-
-CHAPTERS = sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb"))
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_says_what_was_measured(path):
-    assert list_contradictions(*load_chapter(path)) == []
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_claims_something(path):
-    assert find_claims(load_chapter(path)[0]) != []
-
-
-MEASURED = replace(RESULT, provenance=f"{DEFAULT_MODEL} (weights sha256:b179c9523d0e), replay of 2026-11-23")
-HURTING = replace(MEASURED, technique="chain-of-thought", verdict="hurts", score=0.3, difference=-0.1)
-ELSEWHERE = replace(MEASURED, score=0.91, difference=0.51, provenance="large (api.example.com), live")
-MEASURED_BY_MODEL = {DEFAULT_MODEL: [MEASURED, HURTING], "large": [ELSEWHERE]}
-
-
-def make_notebook():
-    """Return a small chapter that says and shows both results, and one of another model."""
-    prose = (
-        f"## Measured\n\nWe saw:\n\n- {MEASURED.claim}\n- {HURTING.claim}\n\nOn a large model:\n\n- {ELSEWHERE.claim}\n"
-    )
-    return {
-        "cells": [
-            {"cell_type": "markdown", "source": "# 6. Examples help: sometimes, n = many\n"},
-            {
-                "cell_type": "code",
-                "source": "keep_result(compare(before, after))",
-                "outputs": [{"output_type": "execute_result", "data": {"text/plain": [MEASURED.claim]}}],
-            },
-            {
-                "cell_type": "code",
-                "source": "results",
-                "outputs": [
-                    {"output_type": "stream", "name": "stdout", "text": [f"{HURTING.claim}\n", "done\n"]},
-                    {"output_type": "display_data", "data": {"text/html": "<b>hurts</b>"}},
-                ],
-            },
-            {"cell_type": "markdown", "source": prose.splitlines(keepends=True)},
-        ]
-    }
+    chapter, measured = int(path.name[:2]), {}
+    for file in SHIPPED.glob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        listed = [Result(**row) for row in content["results"]]
+        measured[content["model"]] = [one for one in listed if one.chapter == chapter]
+    return json.loads(path.read_text(encoding="utf-8")), measured
 
 
 def change_prose(notebook, old, new):
@@ -508,100 +354,60 @@ def change_prose(notebook, old, new):
     raise AssertionError(f"{old} is not in the prose.")
 
 
-def test_claims_are_found_in_prose_whatever_its_form():
-    claims = [MEASURED.claim, HURTING.claim, ELSEWHERE.claim]
-    assert find_claims(make_notebook()) == claims
-    joined = change_prose(make_notebook(), "We saw", "We saw")  # its source is one text now, no list of lines
-    assert isinstance(joined["cells"][3]["source"], str)
-    assert find_claims(joined) == claims
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "It helps, n = 160.",
-        "- few-shot: helps a lot",
-        "**Verdict**: cannot tell, as so often",
-        "`: helps,` is a verdict",
-    ],
-)
-def test_a_line_without_verdict_and_number_is_no_claim(line):
-    assert find_claims({"cells": [{"cell_type": "markdown", "source": line}]}) == []
-
-
-def test_a_claim_inside_a_sentence_counts_and_is_no_quotation():
-    notebook = change_prose(make_notebook(), "We saw:", f"We saw that {MEASURED.claim}.")
-    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"said, but no result: We saw that {MEASURED.claim}."]
-
-
-def test_a_notebook_that_says_what_was_measured_has_no_contradiction():
-    assert list_contradictions(make_notebook(), MEASURED_BY_MODEL) == []
-
-
 def list_changed_claims(claim):
-    """Return the claim with another verdict, and with each of its numbers changed."""
+    """Return the claim with another verdict, inside a sentence, and with each of its numbers changed."""
     verdict = re.search(r"helps|hurts|cannot tell", claim)[0]
-    yield claim.replace(verdict, "helps" if verdict != "helps" else "hurts")
+    changed = [claim.replace(verdict, "helps" if verdict != "helps" else "hurts"), f"We saw that {claim}."]
     start = claim.index(f": {verdict},")  # numbers in the name of the technique are not measured
     for number in re.finditer(r"\d+", claim[start:]):
-        yield claim[: start + number.start()] + f"{int(number[0]) + 1}" + claim[start + number.end() :]
+        changed.append(claim[: start + number.start()] + f"{int(number[0]) + 1}" + claim[start + number.end() :])
+    return changed
 
 
-@pytest.mark.parametrize("changed", list(list_changed_claims(MEASURED.claim)))
-def test_a_changed_verdict_or_number_in_the_prose_is_found(changed):
-    notebook = change_prose(make_notebook(), MEASURED.claim, changed)
-    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [
-        f"said, but no result: {changed}",
-        f"measured, but not said: {MEASURED.claim}",
-    ]
+each_chapter = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[0][5-9]_*.ipynb")), ids=lambda path: path.stem)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"verdict": "cannot tell"}, {"score": 0.6}, {"num": 159}, {"difference_low": -0.01}, {"technique": "few-shot"}],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_a_changed_result_is_found(changes):
-    changed = replace(MEASURED, **changes)
-    assert list_contradictions(make_notebook(), MEASURED_BY_MODEL | {DEFAULT_MODEL: [changed, HURTING]}) == [
-        f"said, but no result: {MEASURED.claim}",
-        f"measured, but not said: {changed.claim}",
-        f"measured, but in no output: {changed.claim}",
-    ]
-
-
-def test_a_result_that_the_prose_leaves_out_is_found():
-    notebook = change_prose(make_notebook(), f"- {HURTING.claim}\n", "")
-    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"measured, but not said: {HURTING.claim}"]
-
-
-def test_a_result_that_no_output_shows_is_found():
-    notebook = make_notebook()
-    notebook["cells"][2]["outputs"] = []
-    assert list_contradictions(notebook, MEASURED_BY_MODEL) == [f"measured, but in no output: {HURTING.claim}"]
-
-
-def test_a_claim_without_any_result_is_found():
-    assert [found.partition(":")[0] for found in list_contradictions(make_notebook(), {})] == [
-        "said, but no result"
-    ] * 3
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_each_changed_claim_of_a_chapter_would_be_found(path):
+@each_chapter
+def test_a_chapter_says_what_was_measured(path):
     notebook, measured = load_chapter(path)
+    assert find_claims(notebook) != []
+    assert list_contradictions(notebook, measured) == []
+
+
+@each_chapter
+def test_each_changed_or_missing_claim_of_a_chapter_would_be_found(path):
+    notebook, measured = load_chapter(path)
+    claims_of_default = {result.claim for result in measured[DEFAULT_MODEL]}
     for claim in find_claims(notebook):
         for changed in list_changed_claims(claim):
             found = list_contradictions(change_prose(notebook, claim, changed), measured)
             assert f"said, but no result: {changed}" in found
+        if claim in claims_of_default:
+            found = list_contradictions(change_prose(notebook, claim, ""), measured)
+            assert found == [f"measured, but not said: {claim}"]
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_each_changed_result_of_a_chapter_would_be_found(path):
+@each_chapter
+def test_each_changed_or_hidden_result_of_a_chapter_would_be_found(path):
     notebook, measured = load_chapter(path)
-    listed = measured.get(DEFAULT_MODEL, [])
+    listed = measured[DEFAULT_MODEL]
     for index, result in enumerate(listed):
         verdict = "hurts" if result.verdict != "hurts" else "helps"
-        for changed in (replace(result, verdict=verdict), replace(result, num=result.num + 1)):
+        changes = ({"verdict": verdict}, {"num": result.num + 1}, {"score": 1.01}, {"difference_low": -1.01})
+        for changed in [replace(result, **one) for one in changes]:
             others = measured | {DEFAULT_MODEL: [*listed[:index], changed, *listed[index + 1 :]]}
-            assert f"measured, but not said: {changed.claim}" in list_contradictions(notebook, others)
+            assert list_contradictions(notebook, others) == [
+                f"said, but no result: {result.claim}",
+                f"measured, but not said: {changed.claim}",
+                f"measured, but in no output: {changed.claim}",
+            ]
+    for cell in notebook["cells"]:
+        cell["outputs"] = []
+    hidden = [f"measured, but in no output: {result.claim}" for result in listed]
+    assert list_contradictions(notebook, measured) == hidden
+    assert len(list_contradictions(notebook, {})) == len(find_claims(notebook))
+
+
+def test_a_line_without_verdict_and_number_is_no_claim():
+    lines = ["It helps, n = 160.", "- few-shot: helps a lot", "**Verdict**: cannot tell", "`: helps,` is a verdict"]
+    assert find_claims({"cells": [{"cell_type": "markdown", "source": "\n".join(lines)}]}) == []

@@ -31,7 +31,6 @@ class StoredRun:
     texts: list = field(default_factory=list)
     files: dict = field(default_factory=dict)
     tags: list = field(default_factory=list)
-    num_starts: int = 0
 
 
 class FakeComet:
@@ -108,7 +107,6 @@ class FakeComet:
         return self._open_run(key)
 
     def _open_run(self, key: str) -> tuple[int, dict]:
-        self.runs[key].num_starts += 1
         link = f"http://127.0.0.1:{self._server.server_address[1]}/workspace/project/"
         return 200, {"runId": f"run-{key}", "project_id": "project-1", "focusUrl": link, "lastOffset": 0}
 

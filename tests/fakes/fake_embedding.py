@@ -10,7 +10,7 @@ class FakeEmbedding:
     """Vectors of `dimension` numbers; keeps what it was asked to embed.
 
     Args:
-        model: what its configuration says.
+        model: what its description says.
         fails_after: texts after which it raises, to stand for a failing provider.
     """
 
@@ -20,9 +20,9 @@ class FakeEmbedding:
         self.fails_after = fails_after
         self.texts = []
 
-    def __call__(self, input):
+    def __call__(self, texts):
         vectors = []
-        for text in input:
+        for text in texts:
             if self.fails_after is not None and len(self.texts) >= self.fails_after:
                 raise RuntimeError("the embedding failed")
             self.texts.append(text)
@@ -32,32 +32,5 @@ class FakeEmbedding:
             vectors.append(vector / np.linalg.norm(vector))
         return vectors
 
-    def embed_query(self, input):
-        return self(input)
-
-    @staticmethod
-    def name():
-        return "fake"
-
-    def get_config(self):
-        return {"model": self.model}
-
-    @classmethod
-    def build_from_config(cls, config):
-        return cls(config["model"])
-
-    @staticmethod
-    def validate_config(config):
-        pass
-
-    def validate_config_update(self, old_config, new_config):
-        pass
-
-    def default_space(self):
-        return "cosine"
-
-    def supported_spaces(self):
-        return ["cosine"]
-
-    def is_legacy(self):
-        return False
+    def describe(self):
+        return f"fake, model {self.model}"

@@ -28,16 +28,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Fault:
-    """How one request goes wrong. Without a status, the usual answer comes after `delay_s`."""
+    """How one request goes wrong. Without a status, the usual answer comes after `delay_s`.
+
+    A text as body is sent as HTML, bytes as they are. `is_cut`: the connection ends before the body does.
+    """
 
     status: int | None = None
     body: object = None
     headers: dict = field(default_factory=dict)
     delay_s: float = 0.0
     is_drop: bool = False
+    is_cut: bool = False
 
 
 DROP = Fault(is_drop=True)
+CUT = Fault(200, {"choices": []}, is_cut=True)
 HTML = Fault(200, "<html><body>Welcome to the hotel network</body></html>")
 
 
@@ -60,7 +65,7 @@ class FakeProvider:
         choose_fault: asked where `faults` is empty.
         answer: makes the text of a reply from the body of the request.
         pieces: what a stream consists of.
-        stream_ending: done, drop (the line breaks after the pieces) or error (an error comes as an event).
+        stream_ending: done, or drop (the line breaks after the pieces).
         hold_until: answers wait until so many requests are there at once, or 0.3 s.
         most_at_once: the largest number of requests that were there at the same time.
         num_connections: connections that were opened.
@@ -139,19 +144,20 @@ class FakeProvider:
             "/v1/embeddings": self._embed,
             "/tokenize": self._tokenize,
             "/apply-template": self._apply_template if self.tokenizer_form == "llama.cpp" else None,
+            "/v1/models": lambda body: {"object": "list", "data": [{"id": "fake", "object": "model"}]},
         }.get(path)
         return make(body) if make else None
 
     def make_events(self) -> list:
         """Return the events of a stream, as JSON texts."""
-        events = [_make_chunk([{"index": 0, "delta": {"content": piece}}]) for piece in self.pieces]
-        if self.stream_ending == "error":
-            events.append({"error": {"message": f"The server fell over. {self.answer({})}", "type": "server_error"}})
+        events = [self._make_chunk([{"index": 0, "delta": {"content": piece}}]) for piece in self.pieces]
         if self.stream_ending == "done":
-            events.append(_make_chunk([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]))
-            if self.usage is not None:
-                events.append(_make_chunk([]) | {"usage": self.usage})
-        return [json.dumps(event) for event in events] + (["[DONE]"] if self.stream_ending == "done" else [])
+            events.append(self._make_chunk([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]))
+        lines = [json.dumps(event, ensure_ascii=False) for event in events]
+        return lines + (["[DONE]"] if self.stream_ending == "done" else [])
+
+    def _make_chunk(self, choices: list) -> dict:
+        return self._make_passing() | {"object": "chat.completion.chunk", "model": "fake", "choices": choices}
 
     def _with_usage(self, answer: dict) -> dict:
         return answer | ({"usage": self.usage} if self.usage is not None else {})
@@ -168,9 +174,13 @@ class FakeProvider:
         }
         if body.get("logprobs") and self.returns_logprobs:
             choice["logprobs"] = {"content": _make_chances(body.get("top_logprobs", 0))}
-        return self._with_usage(
-            {"id": "chat-1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
-        )
+        return self._with_usage(self._make_passing() | {"model": body["model"], "choices": [choice]})
+
+    def _make_passing(self) -> dict:
+        """Return fields that differ from answer to answer."""
+        number = len(self.requests)
+        timings = {"timings": {"predicted_ms": number / 7}, "service_tier": f"tier-{number}"}
+        return {"id": f"chat-{number}", "created": number, "system_fingerprint": f"fp-{number}"} | timings
 
     def _complete(self, body: dict) -> dict:
         choice = {"index": 0, "text": self.answer(body), "finish_reason": self.finish_reason}
@@ -219,10 +229,6 @@ def _apply_template(messages: list[dict]) -> str:
     return " ".join(f"<{message['role']}> {message['content']} <end>" for message in messages) + " <assistant>"
 
 
-def _make_chunk(choices: list) -> dict:
-    return {"id": "chat-1", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": choices}
-
-
 def _make_chances(num: int) -> list[dict]:
     """Return one token, of probability 0.75, with up to three alternatives."""
     likeliest = [("Hello", 0.75), ("Hi", 0.125), ("Hey", 0.0625)]
@@ -256,6 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_) -> None:
         pass
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body = json.loads(content) if content else None
@@ -267,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and fault.is_drop:
                 self._drop()
             elif fault is not None and fault.status is not None:
-                self._send(fault.status, fault.body, fault.headers)
+                self._send(fault.status, fault.body, fault.headers, num_missing=100 if fault.is_cut else 0)
             elif path == "/v1/chat/completions" and body.get("stream"):
                 self._send_stream()
             else:
@@ -279,15 +288,18 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             fake.release()
 
-    def _send(self, status: int, body: object, headers: dict | None = None) -> None:
-        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+    def _send(self, status: int, body: object, headers: dict | None = None, num_missing: int = 0) -> None:
+        text = body if isinstance(body, str) else json.dumps(body, default=repr)
+        content = body if isinstance(body, bytes) else text.encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) + num_missing))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+        if num_missing:
+            self._drop()
 
     def _send_stream(self) -> None:
         self.send_response(200)

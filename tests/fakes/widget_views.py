@@ -34,7 +34,8 @@ from llmops_utils.evaluation import Answer, ExactMatch, NumberMatch, Report, Row
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import AlertRule, Monitor, Request
 from llmops_utils.prompts import Prompt
-from llmops_utils.rag import Hit, parse_page, split_page
+from llmops_utils.rag import Hit, parse_page
+from llmops_utils.rag.chunks import split_page
 from llmops_utils.rag.measures import locate_passages
 from llmops_utils.tracking import Run
 from llmops_utils.training import Situation

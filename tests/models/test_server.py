@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,7 +19,7 @@ from llmops_utils.core import ROOT, ContextExceeded, ServerError, load_settings
 from llmops_utils.models import server
 from llmops_utils.models.budget import bound_tokens
 from llmops_utils.models.model import Model
-from llmops_utils.models.server import EmbeddedServer, share_server, start_server
+from llmops_utils.models.server import EmbeddedServer, count_cores, share_server, start_server
 
 
 def run_python(code):
@@ -31,21 +32,36 @@ def run_python(code):
 # --- without a model -----------------------------------------------------------------------------------------
 
 
-def test_importing_the_server_loads_no_library():
-    code = "import sys, llmops_utils.models.server; print([m for m in sys.modules if 'xllamacpp' in m or 'numpy' in m])"
-    assert run_python(code) == "[]\n"
-
-
 def test_a_library_that_does_not_load_is_a_server_error_with_a_way_out():
     with pytest.raises(ServerError, match=r"llama\.cpp library does not load") as caught:
         start_server(Path("no.gguf"), "m")
     assert "python -m llmops_utils doctor" in caught.value.next_step
 
 
-def test_repr_shows_no_key():
-    handle = object()
-    shown = repr(EmbeddedServer("http://127.0.0.1:5/v1", "the-secret-key", "smollm2", handle))
-    assert shown == "EmbeddedServer('smollm2' at http://127.0.0.1:5/v1)"
+@pytest.mark.parametrize(("physical", "logical", "found"), [(4, 8, 4), (None, 8, 8), (None, None, 1)])
+def test_cores_are_counted_without_their_second_hardware_threads(physical, logical, found, monkeypatch):
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: physical)
+    monkeypatch.setattr("os.cpu_count", lambda: logical)
+    assert count_cores() == found
+
+
+def test_an_answer_is_written_with_one_core_fewer_than_a_prompt_is_read_with(monkeypatch):
+    class FakeParams(SimpleNamespace):
+        def __init__(self):
+            super().__init__(model=SimpleNamespace(), cpuparams=SimpleNamespace(), cpuparams_batch=SimpleNamespace())
+
+    starts = []
+
+    def start(params):
+        starts.append((params.cpuparams.n_threads, params.cpuparams_batch.n_threads, params.n_ctx))
+        return SimpleNamespace(listening_address="http://127.0.0.1:5")
+
+    monkeypatch.setitem(sys.modules, "xllamacpp", SimpleNamespace(CommonParams=FakeParams, Server=start))
+    for num_cores, threads in ((4, None), (1, None), (4, 2)):
+        monkeypatch.setattr(server, "count_cores", lambda num=num_cores: num)
+        running = start_server(Path("w.gguf"), "m", context=512, parallel=3, threads=threads)
+    assert starts == [(3, 4, 1536), (1, 1, 1536), (2, 2, 1536)]
+    assert repr(running) == "EmbeddedServer(base_url='http://127.0.0.1:5/v1', model='m')"  # without the key
 
 
 @pytest.fixture
@@ -56,14 +72,14 @@ def started(monkeypatch):
     def pretend(*arguments):
         barrier.wait(0.05)  # long enough for other threads to arrive
         starts.append(arguments)
-        return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", "key", arguments[1], None)
+        return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", arguments[1], "key", None)
 
     monkeypatch.setattr(server, "start_server", pretend)
     monkeypatch.setattr(server, "_running", {})
     return starts
 
 
-def test_threads_share_one_server(started):
+def test_threads_share_one_server_and_other_settings_get_another(started):
     found = []
     ask = lambda: found.append(share_server(Path("w.gguf"), "m", 2048, 4, None))  # noqa: E731
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -72,15 +88,9 @@ def test_threads_share_one_server(started):
     for thread in threads:
         thread.join(5)
     assert started == [(Path("w.gguf"), "m", 2048, 4, None)]
-    assert len(found) == 8
-    assert all(one is found[0] for one in found)
-
-
-def test_other_settings_get_another_server(started):
-    first = share_server(Path("w.gguf"), "m", 2048, 4, None)
-    assert share_server(Path("w.gguf"), "m", 1024, 4, None) is not first
-    assert share_server(Path("w.gguf"), "m", 2048, 4, None) is first
-    assert len(started) == 2
+    assert [one is found[0] for one in found] == [True] * 8
+    assert share_server(Path("w.gguf"), "m", 1024, 4, None) is not found[0]
+    assert share_server(Path("w.gguf"), "m", 2048, 4, None) is found[0]
 
 
 def test_a_start_that_fails_may_be_tried_again(started, monkeypatch):
@@ -94,18 +104,12 @@ def test_a_start_that_fails_may_be_tried_again(started, monkeypatch):
     assert share_server(Path("w.gguf"), "m", 2048, 4, None).model == "m"
 
 
-def test_close_servers_forgets_all(started):
-    share_server(Path("w.gguf"), "m", 2048, 4, None)
-    server.close_servers()
-    assert server._running == {}
-
-
 # --- with the model ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def model():
-    return Model("01_test", settings=load_settings(parallel=2, context=1024))
+    return Model("01_test", settings=load_settings(parallel=2, context=1024))  # two at once
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +125,21 @@ def list_listening():
 
 
 @pytest.mark.live
-def test_the_server_listens_on_loopback_only(running):
+def test_the_server_listens_on_loopback_only_and_shows_no_key(running, model):
     addresses = list_listening()
     assert [address.ip for address in addresses] == ["127.0.0.1"]
     assert [address.port for address in addresses] == [urlsplit(running.base_url).port]
+    assert len(running.api_key) >= 32
+    assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/tokenize", "/apply-template"])
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no key", "wrong key"])
-def test_no_key_or_a_wrong_one_gets_401(running, path, headers):
-    url = running.base_url.removesuffix("/v1") + path
+def test_no_key_or_a_wrong_one_gets_401(running):
     body = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi", "content": "Hi", "max_tokens": 1}
-    assert httpx2.post(url, json=body, headers=headers, timeout=30).status_code == 401
+    for path in ("/v1/chat/completions", "/v1/completions", "/tokenize", "/apply-template"):
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            url = running.base_url.removesuffix("/v1") + path
+            assert httpx2.post(url, json=body, headers=headers, timeout=30).status_code == 401
 
 
 @pytest.mark.live
@@ -145,16 +151,10 @@ def test_two_models_share_one_server(model, running):
 
 
 @pytest.mark.live
-def test_repr_of_a_running_server_shows_no_key(model, running):
-    assert len(running.api_key) >= 32
-    assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
-
-
-@pytest.mark.live
 def test_a_child_process_that_ends_leaves_no_port_open():
     code = (
         "from llmops_utils.models.model import Model\n"
-        "from llmops_utils import server\n"
+        "from llmops_utils.models import server\n"
         "from llmops_utils.core.settings import load_settings\n"
         "Model('01_test', settings=load_settings(parallel=1, context=256)).chat('Hi', max_tokens=1)\n"
         "[running] = server._running.values()\n"
@@ -166,26 +166,12 @@ def test_a_child_process_that_ends_leaves_no_port_open():
 
 
 @pytest.mark.live
-def test_temperature_0_gives_the_same_text_twice(model):
+def test_temperature_0_or_a_seed_repeats_a_text(model):
     first, second = (model.chat("Name three colours.", max_tokens=24) for _ in range(2))
     assert first.text == second.text != ""
-
-
-@pytest.mark.live
-def test_a_seed_repeats_a_draw(model):
     first, second = (model.chat("Tell a story.", temperature=1.0, seed=7, max_tokens=10).text for _ in range(2))
-    other = model.chat("Tell a story.", temperature=1.0, seed=8, max_tokens=10).text
     assert first == second
-    assert other != first
-
-
-@pytest.mark.live
-def test_a_stream_adds_up_to_the_reply(model):
-    stream = model.chat("Name three colours.", max_tokens=24, stream=True)
-    pieces = list(stream)
-    assert len(pieces) > 3
-    assert "".join(pieces) == stream.reply.text == model.chat("Name three colours.", max_tokens=24).text
-    assert (stream.reply.completion_tokens > 0, stream.reply.cost_usd) == (True, 0.0)
+    assert model.chat("Tell a story.", temperature=1.0, seed=8, max_tokens=10).text != first
 
 
 @pytest.mark.live
@@ -215,48 +201,35 @@ def test_choices_and_schemas_are_followed(model):
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("text", ["", "Hello world", "Grüße aus 北京 🙂", " two  blanks\n"], ids=repr)
-def test_tokens_of_a_text_are_within_the_bound(model, text):
-    tokens = model.tokenize(text)
-    assert len(tokens) == model.count_tokens(text) <= bound_tokens(text)
-    if text.isascii():
-        assert "".join(token.text for token in tokens) == text
-
-
-@pytest.mark.live
-def test_tokens_with_template_are_those_of_the_call_and_within_the_bound(model):
+def test_tokens_of_a_text_or_conversation_are_within_the_bound(model):
+    for text in ("", "Hello world", "Grüße aus 北京 🙂", " two  blanks\n"):
+        tokens = model.tokenize(text)
+        assert len(tokens) == model.count_tokens(text) <= bound_tokens(text)
+        if text.isascii():
+            assert "".join(token.text for token in tokens) == text
     messages = [{"role": "user", "content": "Grüße aus 北京 🙂"}]
     reply = model.chat(messages, max_tokens=1)
-    assert model.count_tokens(messages) == reply.prompt_tokens
-    assert reply.prompt_tokens <= bound_tokens(messages[0]["content"])
+    assert model.count_tokens(messages) == reply.prompt_tokens <= bound_tokens(messages[0]["content"])
 
 
 @pytest.mark.live
-def test_a_prompt_over_the_context_is_recognized(model):
+def test_each_request_has_the_whole_context_and_no_more(model):
+    """Several at once, each near the limit: the context in the settings is for one request, not for all."""
+    replies = model.chat_each(["word " * 800] * 2, max_tokens=1)
+    assert min(reply.prompt_tokens for reply in replies) > 800
     with pytest.raises(ContextExceeded) as caught:
         model.chat("word " * 1500, max_tokens=1)
     assert caught.value.status == 400
 
 
 @pytest.mark.live
-def test_each_request_has_the_whole_context(model):
-    """Several at once, each near the limit: the context in the settings is for one request, not for all."""
-    replies = model.chat_each(["word " * 800] * 2, parallel=2, max_tokens=1)
-    assert min(reply.prompt_tokens for reply in replies) > 800
-
-
-@pytest.mark.live
-def test_embeddings_have_length_1_and_do_not_depend_on_their_batch(model):
+def test_embeddings_have_length_1_do_not_depend_on_their_batch_and_are_near_for_like_texts(model):
     texts = ["A cat.", "The stock market fell sharply on Monday after a long rally.", "Eine Katze schläft.", "x" * 900]
     together = model.embed(texts)
     alone = np.stack([model.embed(text) for text in texts])
     assert together.shape == (4, 384)
     assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
     assert (together * alone).sum(axis=1) == pytest.approx(1.0, abs=0.01)
-
-
-@pytest.mark.live
-def test_embeddings_of_like_texts_are_near(model):
     cat, kitten, market = model.embed(["A cat sleeps.", "A kitten is sleeping.", "The stock market fell."])
     assert cat @ kitten > cat @ market + 0.2
 

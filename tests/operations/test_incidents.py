@@ -6,7 +6,7 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_messages
-from llmops_utils.operations.incidents import INCIDENTS, SOURCES, load_traffic, simulate_traffic
+from llmops_utils.operations import INCIDENTS, SOURCES, incidents, load_traffic, simulate_traffic
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,7 @@ def test_every_set_up_answered_the_same_messages(traffic):
     intents = {message.id: message.intent for message in load_messages("test")}
     assert list(traffic) == list(SOURCES)
     for served in traffic.values():
+        assert [one.message for one in served] == [one.message for one in traffic["production"]]
         assert len(served) == 112
         assert Counter(intents[one.message] for one in served) == Counter(dict.fromkeys(set(intents.values()), 14))
         assert all(one.score == (one.answer == intents[one.message]) for one in served)
@@ -58,18 +59,12 @@ def test_the_share_that_is_graded_is_as_asked(traffic):
         assert sum(request.score is not None for request in stream) == pytest.approx(1000 * share, abs=50)
 
 
-@pytest.mark.parametrize("wrong", [{"incident": "flood"}, {"num": 0}, {"start": -1}, {"share_graded": 1.5}])
-def test_an_unknown_incident_or_a_number_out_of_range_is_refused(traffic, wrong):
-    with pytest.raises(DataError):
-        simulate_traffic(traffic, **({"num": 10} | wrong))
-
-
-def test_a_damaged_file_names_the_line(tmp_path):
-    path = tmp_path / "traffic.csv"
+def test_an_unknown_incident_is_refused_and_a_damaged_file_names_the_line(traffic, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="no incident “flood”"):
+        simulate_traffic(traffic, 10, "flood")
+    monkeypatch.setattr(incidents, "DATA", tmp_path)
     head = "id,source,message,cluster,answer,score,latency_s,prompt_tokens,completion_tokens\n"
-    path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\nt2,elsewhere,m,c1,delivery,1,0.1,10,2\n")
+    rows = "t1,production,m,c1,delivery,1,0.1,10,2\nt2,elsewhere,m,c1,delivery,1,0.1,10,2\n"
+    (tmp_path / "traffic.csv").write_text(head + rows)
     with pytest.raises(DataError, match=r"traffic\.csv, line 3: source is “elsewhere”"):
-        load_traffic(path)
-    path.write_text(head + "t1,production,m,c1,delivery,1,0.1,10,2\n")
-    with pytest.raises(DataError, match="holds other messages"):
-        load_traffic(path)
+        load_traffic()

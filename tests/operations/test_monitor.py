@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from llmops_utils.core import ROOT, DataError
-from llmops_utils.operations.incidents import INCIDENTS, load_traffic
-from llmops_utils.operations.monitor import MEASURES, AlertRule, Monitor, Request, compute_psi, find_first_alarm
+from llmops_utils.operations import INCIDENTS, AlertRule, Monitor, Request, compute_psi, find_first_alarm, load_traffic
 
 QUIET = Request("tea", "delivery", 0.2, 100, 2, 0.0001, False, 1.0)
 
@@ -36,24 +35,18 @@ def make_requests(num, seed=0, **changes):
 
 @pytest.fixture(scope="module")
 def monitor():
-    return Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2), num_resamples=2000)
+    return Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2))
 
 
 # --- the index -----------------------------------------------------------------------------------------------
 
 
-def test_the_stability_index_of_equal_shares_is_zero():
-    assert compute_psi(np.array([0.2, 0.8]), np.array([0.2, 0.8]), 50) == 0
-
-
-def test_the_stability_index_is_the_sum_over_categories():
+def test_the_stability_index_is_a_sum_over_categories_and_finite_where_nobody_has_one():
     now, before = (0.5 * 1000 + 0.5) / 1001, (0.25 * 1000 + 0.5) / 1001
     expected = (now - before) * math.log(now / before) + (before - now) * math.log((1 - now) / (1 - before))
     found = compute_psi(np.array([0.5, 0.5]), np.array([0.25, 0.75]), 1000)
     assert found == pytest.approx(expected)
-
-
-def test_a_category_that_nobody_has_leaves_the_index_finite():
+    assert compute_psi(np.array([0.2, 0.8]), np.array([0.2, 0.8]), 50) == 0
     assert np.isfinite(compute_psi(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 50))
 
 
@@ -67,26 +60,25 @@ def test_two_samples_of_the_same_traffic_differ_as_the_source_says():
 # --- limits --------------------------------------------------------------------------------------------------
 
 
-def test_the_limits_are_quantiles_of_quiet_windows(monitor):
+def test_the_limits_are_quantiles_of_quiet_windows_and_can_be_repeated(monitor):
     quiet = monitor.quiet["latency p50 (s)"]
     assert np.mean(quiet > monitor.limits["latency p50 (s)"]) == pytest.approx(0.01, abs=0.002)
     score = monitor.quiet["score of the graded"]
     assert np.mean(score < monitor.limits["score of the graded"]) == pytest.approx(0.01, abs=0.005)
+    assert Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2)).limits == monitor.limits
 
 
-def test_a_stricter_rule_puts_the_limits_further_out(monitor):
-    near, far = monitor.place_limits(AlertRule(0.95)), monitor.place_limits(AlertRule(0.999))
-    assert near["tokens"] < far["tokens"]
-    assert near["score of the graded"] > far["score of the graded"]
-
-
-def test_the_same_seed_gives_the_same_limits(monitor):
-    again = Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2), num_resamples=2000)
-    assert again.limits == monitor.limits
+def test_another_rule_moves_the_limits_of_a_monitor_that_is_otherwise_the_same(monitor):
+    before = dict(monitor.limits)
+    near, far = monitor.with_rule(AlertRule(0.95)), monitor.with_rule(AlertRule(0.999, 3))
+    assert near.limits["tokens"] < far.limits["tokens"]
+    assert near.limits["score of the graded"] > far.limits["score of the graded"]
+    assert (near.quiet is monitor.quiet, far.rule.in_a_row) == (True, 3)
+    assert (monitor.rule, monitor.limits) == (AlertRule(0.99, 2), before)
 
 
 def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
-    monitor = Monitor(make_requests(400, score=None), size=50, num_resamples=200)
+    monitor = Monitor(make_requests(400, score=None), size=50)
     assert math.isnan(monitor.limits["score of the graded"])
     windows = list(monitor.watch(make_requests(300, seed=1)))
     assert all("score of the graded" not in window.beyond for window in windows)
@@ -96,7 +88,7 @@ def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
 
 
 def test_a_window_holds_the_figures_of_its_requests():
-    monitor = Monitor(make_requests(400), size=10, num_resamples=200)
+    monitor = Monitor(make_requests(400), size=10)
     requests = [replace(QUIET, latency_s=0.1 * place, prompt_tokens=place, is_refused=place < 3) for place in range(10)]
     (window,) = monitor.watch(requests)
     assert window.values["latency p50 (s)"] == pytest.approx(0.45)
@@ -119,12 +111,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_each_measure_raises_the_alarm_for_its_own_fault(monitor, name):
-    stream = make_requests(250, seed=1) + make_requests(500, seed=2, **CHANGES[name])
-    found = find_first_alarm(monitor.watch(stream), after=250)
-    assert name in found.alarms
-    assert found.num_served <= 250 + 50 * (8 if name in ("score of the graded", "drift of the questions") else 2)
+def test_each_measure_raises_the_alarm_for_its_own_fault(monitor):
+    for name, changes in CHANGES.items():
+        stream = make_requests(250, seed=1) + make_requests(500, seed=2, **changes)
+        found = find_first_alarm(monitor.watch(stream), after=250)
+        assert name in found.alarms
+        assert found.num_served <= 250 + 50 * (8 if name in ("score of the graded", "drift of the questions") else 2)
 
 
 def test_one_window_beyond_the_limit_is_not_yet_an_alarm(monitor):
@@ -134,57 +126,36 @@ def test_one_window_beyond_the_limit_is_not_yet_an_alarm(monitor):
     assert all(window.alarms == () for window in windows)
 
 
-def test_a_part_of_a_window_at_the_end_is_not_judged(monitor):
+def test_a_stream_is_watched_as_it_comes_and_a_part_of_a_window_at_its_end_is_not_judged(monitor):
     assert [window.number for window in monitor.watch(make_requests(149))] == [1, 2]
-
-
-def test_a_stream_without_end_is_watched_as_it_comes(monitor):
     endless = itertools.cycle([QUIET])
     assert [window.number for window in itertools.islice(monitor.watch(endless), 3)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("stream", "said"), [([], "The stream is empty"), ([QUIET] * 49, "holds 49 requests")])
-def test_an_empty_or_too_short_stream_is_a_clear_error(monitor, stream, said):
-    with pytest.raises(DataError, match=said) as caught:
-        list(monitor.watch(stream))
-    assert "no traffic at all is an incident of its own" in caught.value.next_step
-
-
-@pytest.mark.parametrize(("num", "size"), [(0, 50), (199, 50), (1000, 5)])
-def test_a_reference_that_is_too_small_is_refused(num, size):
-    with pytest.raises(DataError):
-        Monitor(make_requests(num), size=size)
-
-
-@pytest.mark.parametrize("wrong", [(0.5, 1), (1.0, 1), (0.99, 0)])
-def test_a_rule_out_of_range_is_refused(wrong):
-    with pytest.raises(DataError):
-        AlertRule(*wrong)
-
-
-def test_no_alarm_is_none():
-    assert find_first_alarm([]) is None
-    assert len({measure.name for measure in MEASURES}) == len(MEASURES)
+def test_too_little_to_learn_from_or_to_watch_and_a_rule_out_of_range_are_refused(monitor):
+    for num in (0, 49):
+        with pytest.raises(DataError, match=f"holds {num} requests") as caught:
+            list(monitor.watch([QUIET] * num))
+        assert "no traffic at all is an incident of its own" in caught.value.next_step
+    for num, size in ((0, 50), (199, 50), (1000, 5)):
+        with pytest.raises(DataError):
+            Monitor(make_requests(num), size=size)
+    for wrong in ((0.5, 1), (1.0, 1), (0.99, 0)):
+        with pytest.raises(DataError):
+            AlertRule(*wrong)
 
 
 # --- a small fixed version of benchmarks/monitor.py ----------------------------------------------------------
 
 
-def load_benchmark(name):
-    """Return a script of `benchmarks/` as a module."""
-    specification = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("incident", list(INCIDENTS)[1:])
-def test_every_incident_is_noticed(incident):
-    delays, _ = load_benchmark("monitor").measure_delays(load_traffic(), incident, AlertRule(0.995, 2), 5)
-    assert None not in delays
-    assert max(delays) <= (1000 if incident == "questions" else 100)
-
-
-def test_quiet_traffic_hardly_ever_raises_an_alarm():
-    ((num, _),) = load_benchmark("monitor").count_false_alarms(load_traffic(), AlertRule(0.995, 2), 300)
+def test_every_incident_is_noticed_and_quiet_traffic_hardly_ever_raises_an_alarm():
+    specification = importlib.util.spec_from_file_location("benchmark", ROOT / "benchmarks" / "monitor.py")
+    benchmark = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(benchmark)
+    traffic, rule = load_traffic(), AlertRule(0.995, 2)
+    for incident in list(INCIDENTS)[1:]:
+        delays, _ = benchmark.measure_delays(traffic, incident, rule, 5)
+        assert None not in delays
+        assert max(delays) <= (1000 if incident == "questions" else 100)
+    ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300)
     assert num <= 6

@@ -5,9 +5,7 @@ import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from llmops_utils.core import DATA, DataError
-from llmops_utils.rag.pages import load_pages, parse_page
-
-HANDBOOK = DATA / "handbook"
+from llmops_utils.rag.pages import Page, list_headings, load_pages, parse_page
 
 
 def write_pdf(path, lines):
@@ -33,8 +31,9 @@ def write_pdf(path, lines):
 
 
 def test_the_handbook_is_read_whole_with_titles_and_metadata():
-    pages = load_pages(HANDBOOK)
-    assert [page.name for page in pages] == sorted(path.stem for path in HANDBOOK.glob("*.md"))
+    handbook = DATA / "handbook"
+    pages = load_pages(handbook)
+    assert [page.name for page in pages] == sorted(path.stem for path in handbook.glob("*.md"))
     returns = next(page for page in pages if page.name == "policies-return-window")
     assert (returns.title, returns.metadata["status"], returns.metadata["section"]) == (
         "Return window",
@@ -50,12 +49,54 @@ def test_markdown_text_and_pdf_are_read_and_other_files_left_alone(tmp_path):
     (tmp_path / "sub" / "b.txt").write_text("Grinders grind.", encoding="utf-8")
     (tmp_path / "c.csv").write_text("x,y", encoding="utf-8")
     (tmp_path / ".hidden.md").write_text("no", encoding="utf-8")
-    write_pdf(tmp_path / "d.pdf", ["Scales weigh.", "To the gram."])
+    write_pdf(tmp_path / "d.pdf", ["# Scales weigh.", "To the gram."])
     pages = load_pages(tmp_path)
-    assert [(page.name, page.title, page.text) for page in pages] == [
-        ("a", "Kettles", "# Kettles\n\nThey boil."),
-        ("d", "d", "Scales weigh.\n\nTo the gram."),
-        ("sub/b", "sub/b", "Grinders grind."),
+    assert [(page.name, page.title, page.text, len(page.headings)) for page in pages] == [
+        ("a", "Kettles", "# Kettles\n\nThey boil.", 1),
+        ("d", "d", "# Scales weigh.\n\nTo the gram.", 0),  # the text of a PDF is no Markdown
+        ("sub/b", "sub/b", "Grinders grind.", 0),
+    ]
+
+
+def test_headings_are_those_of_markdown():
+    text = """\
+# Kettles ##
+
+```
+# in a fence
+```
+
+> # in a quote
+
+- # in a list
+
+    # in code
+
+## Care
+
+Descaling
+---------
+
+#no heading
+
+   #### Limescale *and* salt
+
+# Price
+"""
+    found = list_headings(text)
+    assert [(heading.level, heading.path) for heading in found] == [
+        (1, ("Kettles",)),
+        (2, ("Kettles", "Care")),
+        (2, ("Kettles", "Descaling")),
+        (4, ("Kettles", "Descaling", "Limescale *and* salt")),
+        (1, ("Price",)),
+    ]
+    assert [text[heading.start : heading.end] for heading in found] == [
+        "# Kettles ##",
+        "## Care",
+        "Descaling\n---------",
+        "   #### Limescale *and* salt",
+        "# Price",
     ]
 
 
@@ -63,19 +104,25 @@ def test_line_ends_of_windows_and_old_macs_make_the_same_page():
     assert parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb") == parse_page("p", "# A\n\nb")
 
 
-def test_metadata_is_taken_off_only_at_the_very_beginning():
-    page = parse_page("p", "---\nstatus: current\nnote: a: b\nempty:\nno colon\n---\n\n# T\n\n---\nx: y\n---")
-    assert page.metadata == {"status": "current", "note": "a: b"}
+def test_metadata_are_the_texts_at_the_very_beginning_as_they_are_written():
+    head = "status: current\nversion: 3.10\nupdated: 2026-01-07\nnote: 'a: b'\nempty:\ntags: [x, y]\nmore: {no: text}"
+    page = parse_page("p", f"---\n{head}\n---\n\n# T\n\n---\nx: y\n---")
+    assert page.metadata == {
+        "status": "current",
+        "version": "3.10",
+        "updated": "2026-01-07",
+        "note": "a: b",
+        "tags": "x, y",
+    }
     assert page.text == "# T\n\n---\nx: y\n---"
+    assert parse_page("p", "---\nA text between rules.\n---\n\nMore.").text.startswith("---\nA text between rules.")
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "metadata"),
-    [("q", "# A\n\nb", {}), ("p", "# A\n\nc", {}), ("p", "# B\n\nb", {}), ("p", "---\nk: v\n---\n# A\n\nb", {})],
-)
-def test_the_checksum_changes_with_anything_in_a_page(name, text, metadata):
-    assert parse_page(name, text).checksum != parse_page("p", "# A\n\nb").checksum
-    assert parse_page(name, text).checksum == parse_page(name, text).checksum
+def test_the_checksum_changes_with_anything_in_a_page():
+    page = parse_page("p", "# A\n\nb")
+    assert page.checksum == Page("p", "A", "# A\n\nb").checksum
+    for name, text in [("q", "# A\n\nb"), ("p", "# A\n\nc"), ("p", "# B\n\nb"), ("p", "---\nk: v\n---\n# A\n\nb")]:
+        assert parse_page(name, text).checksum != page.checksum
 
 
 def test_utf_16_is_read_by_its_mark_and_other_encodings_by_their_name(tmp_path):
@@ -89,63 +136,50 @@ def test_utf_16_is_read_by_its_mark_and_other_encodings_by_their_name(tmp_path):
     assert load_pages(tmp_path, encoding="cp1252")[2].text == "Größe"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "problem"),
-    [
+def test_a_bad_file_is_a_data_error_that_names_it(tmp_path):
+    for name, content, problem in [
         ("x.md", b"\x00\x01\x02", "x.md is a binary file"),
         ("x.md", b"\x89PNG\r\n\x1a\n", "x.md is no text in utf-8 at byte 0"),
         ("x.txt", b"", "x.txt holds no text"),
         ("x.txt", b" \n\t\n", "x.txt holds no text"),
         ("x.md", b"---\nstatus: current\n---\n", "x.md holds no text"),
+        ("x.md", b"---\nnote: a: b\n---\ntext", "What stands before the text of x.md is no YAML"),
         ("x.pdf", b"", "x.pdf cannot be read as a PDF"),
         ("x.pdf", b"%PDF-1.7\nbroken", "x.pdf cannot be read as a PDF"),
         ("x.txt", b"\xff\xfea", "x.txt is no text in utf-16"),
-    ],
-)
-def test_a_bad_file_is_a_data_error_that_names_it(tmp_path, name, content, problem):
-    (tmp_path / "good.md").write_text("good", encoding="utf-8")
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        load_pages(tmp_path)
-    assert caught.value.problem.startswith(problem)
-    assert caught.value.next_step
+    ]:
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(DataError) as caught:
+            load_pages(tmp_path)
+        assert caught.value.problem.startswith(problem)
+        assert caught.value.next_step
+        path.unlink()
 
 
-def test_a_scan_without_text_is_called_one(tmp_path):
+def test_a_scan_a_large_file_and_a_link_that_leads_nowhere_are_data_errors(tmp_path):
     write_pdf(tmp_path / "scan.pdf", ["", ""])
     with pytest.raises(DataError, match="holds no text; it may be a scan"):
         load_pages(tmp_path)
-
-
-def test_a_link_that_leads_nowhere_is_a_data_error(tmp_path):
+    with (tmp_path / "large.txt").open("wb") as file:
+        file.truncate(50_000_000)  # a file of holes takes no room
+    with pytest.raises(DataError, match=r"large\.txt has 50\.0 MB; the most is 5\.0 MB"):
+        load_pages(tmp_path)
     try:
-        (tmp_path / "x.md").symlink_to(tmp_path / "nowhere.md")
+        (tmp_path / "a.md").symlink_to(tmp_path / "nowhere.md")
     except OSError:
         pytest.skip("this system makes no links without rights")
-    with pytest.raises(DataError, match=r"x\.md cannot be read \(No such file"):
+    with pytest.raises(DataError, match=r"a\.md cannot be read \(No such file"):
         load_pages(tmp_path)
 
 
-def test_an_empty_folder_and_a_missing_one_say_what_is_wanted(tmp_path):
+def test_a_missing_folder_an_empty_one_and_two_files_of_one_name_say_what_is_wanted(tmp_path):
+    with pytest.raises(DataError, match="There is no folder"):
+        load_pages(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"holds no page\.") as caught:
         load_pages(tmp_path)
     assert ".md, .txt, .pdf" in caught.value.next_step
-    with pytest.raises(DataError, match="There is no folder"):
-        load_pages(tmp_path / "nothing")
-
-
-def test_two_files_of_one_name_are_refused(tmp_path):
     (tmp_path / "a.md").write_text("one", encoding="utf-8")
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
     with pytest.raises(DataError, match=r"Two files of .* are called a"):
         load_pages(tmp_path)
-
-
-def test_a_text_of_50_mb_is_refused_by_its_size_before_it_is_read(tmp_path):
-    path = tmp_path / "large.txt"
-    with path.open("wb") as file:
-        file.truncate(50_000_000)  # a file of holes takes no room
-    with pytest.raises(DataError, match=r"large\.txt has 50\.0 MB; the most is 5\.0 MB"):
-        load_pages(tmp_path)
-    with pytest.raises(DataError, match="is a binary file"):
-        load_pages(tmp_path, most_bytes=60_000_000)

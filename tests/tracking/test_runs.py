@@ -1,28 +1,13 @@
-"""Archives are read as Comet wrote them; a bad one is told and hides no other; a run never ended is found."""
+"""Archives are read as Comet wrote them; a bad one is told and hides no other; a run never ended is told."""
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
-from dataclasses import replace
 
 import pytest
 
-from llmops_utils.core import ROOT, DataError
-from llmops_utils.evaluation import Report, Row
-from llmops_utils.tracking.archives import is_placeholder, mend_archive, rescue_runs, write_note
-from llmops_utils.tracking.runs import (
-    Run,
-    Runs,
-    Text,
-    list_differing,
-    list_runs,
-    make_report_dict,
-    read_run,
-    restore_report,
-    tabulate_runs,
-)
+from llmops_utils.core import DataError
+from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, start_run, tabulate_runs
+from llmops_utils.tracking.runs import Text, is_placeholder
 
 KEY = "0123456789abcdef0123456789abcdef"
 # An archive as comet_ml 3.58.8 writes it: what this course relies on, and nothing else, stands here in full.
@@ -65,16 +50,18 @@ def write(path, about=ABOUT, messages=MESSAGES, files=FILES):
     return path
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "runs"
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
+    return get_folder()
 
 
 # --- the format ----------------------------------------------------------------------------------------------
 
 
 def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
-    run = read_run(write(folder / f"{KEY}-AbCdEf.zip"))
+    extra = '{"payload":{"message_id":12,"stdout":"hello"},"type":"stdout_msg"}\n'  # a kind that is not read
+    run = read_run(write(folder / f"{KEY}-AbCdEf.zip", messages=MESSAGES + extra))
     assert (run.key, run.name, run.project, run.tags) == (KEY, "few shots", "llmops-workbook", ("intent",))
     assert (run.started_ms, run.duration_s, run.is_sent) == (1795623485089, 2.887, False)
     assert run.parameters == {"shots": 8}
@@ -84,48 +71,28 @@ def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
     assert run.metrics["odd"] != run.metrics["odd"]
     assert run.texts == (Text("Grüße", {"kind": "prompt"}),)
     assert run.files == {"rows.csv": FILES["tmptwo"].encode()}
-    assert run.tables["rows.csv"].values.tolist() == [["1", "a,b"], ["02", ""]]
 
 
-def test_an_archive_among_the_sent_is_a_run_that_comet_has(folder):
-    write(folder / "sent" / f"{KEY}-AbCdEf.zip")
-    assert [run.is_sent for run in list_runs(folder)] == [True]
+def test_a_run_without_a_name_goes_by_its_key_and_one_among_the_sent_is_sent(folder):
+    run = read_run(write(folder / "sent" / "a.zip", messages="", files={}))
+    assert (run.name, run.is_sent) == (KEY, True)
+    assert (run.parameters, run.metrics, run.texts, run.files) == ({}, {}, (), {})
 
 
-def test_a_run_without_a_name_goes_by_its_key(folder):
-    run = read_run(write(folder / "a.zip", messages="", files={}))
-    assert (run.name, run.parameters, run.metrics, run.texts, run.files) == (KEY, {}, {}, (), {})
+def test_runs_come_in_the_order_of_their_start_and_can_be_listed_by_project(folder):
+    assert len(list_runs()) == 0  # the folder is not there
+    for name, project, start in (("c", "ours", 100), ("a", "ours", 300), ("b", "theirs", 200)):
+        about = {"start_time": start, "stop_time": start + 1, "offline_id": name, "project_name": project}
+        write(folder / f"{name}.zip", ABOUT | about)
+    assert [run.key for run in list_runs()] == ["c", "b", "a"]
+    assert [run.key for run in list_runs(project="ours")] == ["c", "a"]
+    assert [run.key for run in list_runs(project="ours").keep_latest()] == ["a"]
+    assert list_runs().find("few shots").key == "a"
+    with pytest.raises(DataError, match="There is: few shots"):
+        list_runs().find("few shot")
 
 
-def test_messages_of_kinds_that_are_not_read_do_no_harm(folder):
-    extra = '{"payload":{"message_id":12,"stdout":"hello"},"type":"stdout_msg"}\n'
-    assert read_run(write(folder / "a.zip", messages=MESSAGES + extra)).parameters == {"shots": 8}
-
-
-def test_runs_come_in_the_order_of_their_start_whatever_their_files_are_called(folder):
-    for name, start in (("c", 100), ("a", 300), ("b", 200)):
-        write(folder / f"{name}.zip", ABOUT | {"start_time": start, "stop_time": start + 1, "offline_id": name})
-    assert [run.key for run in list_runs(folder)] == ["c", "b", "a"]
-
-
-def test_runs_can_be_listed_by_project_and_the_latest_of_each_name_kept(folder, tmp_path):
-    for key, project, start in (("a", "ours", 1), ("b", "theirs", 2), ("c", "ours", 3)):
-        write(folder / f"{key}.zip", ABOUT | {"offline_id": key, "project_name": project, "start_time": start})
-    write_note(folder, "d", "open elsewhere", "theirs", str(tmp_path))
-    zipfile.ZipFile(folder / "d-AbCdEf.zip", "w").close()
-    runs = list_runs(folder, project="ours")
-    assert [run.key for run in runs] == ["a", "c"]
-    assert [run.key for run in runs.keep_latest()] == ["c"]
-    assert runs.problems == ()
-    assert [problem.where for problem in list_runs(folder, project="theirs").problems] == ["open elsewhere"]
-
-
-def test_a_folder_that_is_not_there_holds_no_runs(folder):
-    assert len(list_runs(folder)) == 0
-    assert list_runs(folder).problems == ()
-
-
-# --- bad archives --------------------------------------------------------------------------------------------
+# --- what cannot be read -------------------------------------------------------------------------------------
 
 
 def cut(path):
@@ -153,135 +120,47 @@ DAMAGES = {
     "a message that is a list": lambda path: write(path, messages="[]\n"),
     "a file that is not there": lambda path: write(path, files={"tmpone": "x"}),
     "messages that are no UTF-8": lambda path: write(path, messages=b"\xff\xfe{"),
+    "never ended": lambda path: zipfile.ZipFile(path, "w").close(),
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_bad_archive_is_told_and_does_not_hide_the_others(damage, folder):
+def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
     write(folder / "good one.zip")
-    damage(write(folder / "bad.zip"))
-    write(
-        folder / "later.zip", ABOUT | {"start_time": ABOUT["start_time"] + 5000, "stop_time": ABOUT["stop_time"] + 5000}
-    )
-    runs = list_runs(folder)
-    assert [run.path.name for run in runs] == ["good one.zip", "later.zip"]
-    (problem,) = runs.problems
-    assert problem.where == "bad.zip"
-    assert problem.problem.startswith("bad.zip ")
-    assert problem.next_step != ""
-    assert "bad.zip" in repr(runs)
-    with pytest.raises(DataError, match=r"bad\.zip"):
-        read_run(folder / "bad.zip")
-
-
-def test_an_archive_that_is_not_there_is_a_clear_error(folder):
+    later = {name: ABOUT[name] + 5000 for name in ("start_time", "stop_time")}
+    write(folder / "later.zip", ABOUT | later)
+    wrong = {}
+    for name, damage in DAMAGES.items():
+        damage(write(folder / "bad.zip"))
+        runs = list_runs(project="llmops-workbook")
+        told = [(one.where, "bad.zip" in one.problem, one.next_step != "") for one in runs.problems]
+        if [run.path.name for run in runs] != ["good one.zip", "later.zip"] or told != [("bad.zip", True, True)]:
+            wrong[name] = runs
+        with pytest.raises(DataError, match=r"bad\.zip"):
+            read_run(folder / "bad.zip")
+    assert wrong == {}
     with pytest.raises(DataError, match=r"There is no archive gone\.zip"):
         read_run(folder / "gone.zip")
+    assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(runs)
 
 
-def test_a_run_is_found_by_its_name_and_a_wrong_name_tells_the_right_ones(folder):
-    write(folder / "a.zip")
-    assert list_runs(folder).find("few shots").key == KEY
-    with pytest.raises(DataError, match="There is: few shots"):
-        list_runs(folder).find("few shot")
-
-
-@pytest.mark.parametrize("content", ["{", '{"rows": []}', '{"rows": [{"no": 1}], "name": "x"}'])
-def test_a_broken_report_in_a_good_archive_is_a_clear_error(content, folder):
+def test_a_broken_report_in_a_good_archive_is_a_clear_error(folder):
     messages = MESSAGES.replace("rows.csv", "report.json")
-    run = read_run(write(folder / "a.zip", messages=messages, files={"tmpone": "x", "tmptwo": content}))
-    with pytest.raises(DataError, match="Log the run again"):
-        _ = run.report
+    for content in ("{", '{"rows": []}', '{"rows": [{"no": 1}], "name": "x"}'):
+        run = read_run(write(folder / "a.zip", messages=messages, files={"tmpone": "x", "tmptwo": content}))
+        with pytest.raises(DataError, match="Log the run again"):
+            _ = run.report
 
 
-def test_a_report_survives_json_and_odd_predictions_become_text():
-    row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
-    report = Report("r", (row, replace(row, id="b", prediction=object)), "m (x), live", 1.5, 1)
-    read = restore_report(json.loads(json.dumps(make_report_dict(report))))
-    assert read.rows[0] == row
-    assert read.rows[1].prediction == "<class 'object'>"
-    assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)
-
-
-def test_an_archive_of_an_online_run_is_marked_as_one_to_go_on_with_and_else_unchanged(folder):
-    path = write(folder / "a.zip", ABOUT | {"resume_strategy": "create"}, MESSAGES.replace('"NaN"', "1.0"))
-    before = read_run(path)
-    mend_archive(path)
-    assert read_run(path) == before
-    with zipfile.ZipFile(path) as archive:
-        assert json.loads(archive.read("experiment.json")) == ABOUT
-    (folder / "bad.zip").write_bytes(b"PK no zip")
-    mend_archive(folder / "bad.zip")
-    assert (folder / "bad.zip").read_bytes() == b"PK no zip"
-
-
-# --- never ended ---------------------------------------------------------------------------------------------
-
-
-FORGOTTEN = """
-import os, sys, time
-from pathlib import Path
-from llmops_utils.tracking.experiment import start_run
-run = start_run("forgotten")
-run.log_parameter("shots", 8)
-run.log_metric("score", 0.5)
-run.log_text("hello")
-messages = Path(run.tmpdir) / "messages.json"
-for _ in range(200):
-    if messages.is_file() and b"text-sample" in messages.read_bytes():
-        break
-    time.sleep(0.05)
-with messages.open("a") as file:
-    file.write('{"payload":{"half')
-os._exit(1)
-"""
-
-
-def test_a_run_whose_process_died_is_found_and_rescued_with_what_it_had_logged(tmp_path, folder):
-    environment = os.environ | {"LLMOPS_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", FORGOTTEN], cwd=ROOT, env=environment, timeout=120, check=False)
-    assert done.returncode == 1
-    write(folder / "good.zip")
-    runs = list_runs(folder)
-    assert [run.name for run in runs] == ["few shots"]
-    (problem,) = runs.problems
-    assert problem.where == "forgotten"
-    assert "never ended" in problem.problem
-    assert "rescue_runs()" in problem.next_step
-    (path,) = rescue_runs(folder)
-    rescued = read_run(path)
-    assert (rescued.name, rescued.tags) == ("forgotten", ("rescued",))
-    assert (rescued.parameters, rescued.metrics) == ({"shots": 8}, {"score": 0.5})
-    assert rescued.texts == (Text("hello"),)
-    assert list_runs(folder).problems == ()
-    assert sorted(run.name for run in list_runs(folder)) == ["few shots", "forgotten"]
-    assert rescue_runs(folder) == []
-
-
-def test_a_run_that_is_still_open_here_is_told_and_not_rescued(folder, tmp_path):
-    write_note(folder, KEY, "open run", "p", str(tmp_path))
-    (problem,) = list_runs(folder).problems
-    assert (problem.where, "still open in this notebook" in problem.next_step) == ("open run", True)
-    assert rescue_runs(folder) == []
-    write(folder / f"{KEY}-AbCdEf.zip")
-    assert list_runs(folder).problems == ()
-
-
-def test_a_placeholder_without_a_note_is_a_run_that_was_never_ended(folder):
-    folder.mkdir()
-    path = folder / f"{KEY}-AbCdEf.zip"
-    zipfile.ZipFile(path, "w").close()
+def test_a_run_that_is_still_open_here_is_told_by_its_name(folder):
+    run = start_run("forgotten")
+    (path,) = folder.glob("*.zip")
     assert is_placeholder(path)
-    assert "never ended" in list_runs(folder).problems[0].problem
-    with pytest.raises(DataError, match="never ended"):
-        read_run(path)
-
-
-def test_half_a_note_does_no_harm(folder):
-    write(folder / "a.zip")
-    (folder / "open").mkdir()
-    (folder / "open" / "x.json").write_text('{"key": "x", "na')
-    assert list_runs(folder).problems == ()
+    (problem,) = list_runs().problems
+    assert (problem.where, problem.problem) == ("forgotten", "The run “forgotten” was never ended.")
+    assert "still open in this notebook" in problem.next_step
+    run.end()
+    assert list_runs().problems == ()
+    assert list_runs().find("forgotten").key == run.get_key()
 
 
 # --- the table -----------------------------------------------------------------------------------------------
@@ -301,8 +180,5 @@ def test_the_table_shows_the_parameters_in_which_runs_differ_and_all_metrics():
     assert table.columns.tolist() == ["run", "shots", "note", "score", "tokens"]
     assert table.fillna(-1).values.tolist() == [["a", 0, "", 0.5, -1], ["b", 8, "x", 0.75, 9]]
     assert tabulate_runs(runs, ["model"], ["score"]).columns.tolist() == ["run", "model", "score"]
-
-
-def test_one_and_the_same_value_of_two_types_counts_as_a_difference():
-    runs = [make_run("a", {"shots": 8}, {}), make_run("b", {"shots": "8"}, {})]
-    assert list_differing(runs) == ["shots"]
+    two_types = [make_run("a", {"shots": 8}, {}), make_run("b", {"shots": "8"}, {})]
+    assert list_differing(two_types) == ["shots"]

@@ -1,23 +1,24 @@
-"""Marked calls become a timed tree; in replay the same one each time."""
+"""Marked calls become a timed tree of OpenTelemetry's spans; in replay the same one each time."""
 
 import json
 import time
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from llmops_utils.agents import Agent
 from llmops_utils.core import DataError
 from llmops_utils.models import Provenance, Reply
-from llmops_utils.tracking.experiment import start_run
-from llmops_utils.tracking.runs import list_runs
-from llmops_utils.tracking.traces import MAX_DETAIL, build_tree, log_trace, record_trace, span, trace_model, write_tree
-
-FROM = Provenance("tiny", "abc", "replay")
+from llmops_utils.tracking import list_runs, log_trace, record_trace, span, start_run, trace_model
+from llmops_utils.tracking.traces import MAX_DETAIL
 
 
 def make_reply(text="repair", latency_s=0.5, parsed=None):
-    return Reply(text, 30, 2, latency_s, 0.0, FROM, parsed=parsed)
+    return Reply(text, 30, 2, latency_s, 0.0, Provenance("tiny", "abc", "replay"), parsed=parsed)
 
 
 @span("retrieval")
@@ -50,28 +51,16 @@ def record():
     return root
 
 
-def test_calls_become_a_tree_in_the_order_in_which_they_were_made():
-    assert [(depth, one.name, one.kind) for depth, one in record().walk()] == [
-        (0, "one request", "request"),
-        (1, "answer", "chain"),
-        (2, "find_notes", "retrieval"),
-        (2, "ask", "model"),
-        (2, "look_up", "tool"),
-        (2, "ask", "model"),
+def test_calls_become_a_tree_in_their_order_and_in_replay_only_recorded_seconds_count():
+    spans = [(depth, one.name, one.kind, one.start_s, one.duration_s) for depth, one in record().walk()]
+    assert spans == [
+        (0, "one request", "request", 0.0, 0.75),
+        (1, "answer", "chain", 0.0, 0.75),
+        (2, "find_notes", "retrieval", 0.0, 0.0),
+        (2, "ask", "model", 0.0, 0.5),
+        (2, "look_up", "tool", 0.5, 0.0),
+        (2, "ask", "model", 0.5, 0.25),
     ]
-
-
-def test_in_replay_only_recorded_seconds_count_and_each_time_the_same():
-    spans = [one for _, one in record().walk()]
-    assert [(one.start_s, one.duration_s) for one in spans] == [
-        (0.0, 0.75),
-        (0.0, 0.75),
-        (0.0, 0.0),
-        (0.0, 0.5),
-        (0.5, 0.0),
-        (0.5, 0.25),
-    ]
-    assert spans[1].own_s == 0
     assert record() == record()
 
 
@@ -94,8 +83,7 @@ def test_live_the_clock_runs(monkeypatch):
 def test_tokens_inputs_and_outputs_are_kept():
     spans = {one.name: one for _, one in record().walk()}
     assert (spans["ask"].prompt_tokens, spans["ask"].completion_tokens) == (30, 2)
-    assert spans["find_notes"].input == "Where is it?"
-    assert spans["find_notes"].output == "['note 1', 'note 2']"
+    assert (spans["find_notes"].input, spans["find_notes"].output) == ("Where is it?", "['note 1', 'note 2']")
     assert spans["look_up"].output == "order P-1001 is on its way"
     assert spans["answer"].prompt_tokens == 0
 
@@ -111,9 +99,11 @@ def test_a_reply_that_is_passed_on_counts_once():
     assert root.duration_s == 0.5
 
 
-def test_outside_of_a_trace_a_marked_function_runs_as_it_is():
+def test_outside_of_a_trace_a_marked_function_runs_as_it_is_and_an_unknown_kind_is_refused():
     assert look_up("P-1") == "order P-1 is on its way"
     assert look_up.__doc__ == "Look up an order."
+    with pytest.raises(DataError, match="no kind of span “modell”"):
+        span("modell")
 
 
 def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
@@ -133,18 +123,25 @@ def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
         request()
     (root,) = roots
     assert [(one.name, one.is_error) for one in root.children] == [("look_up", False), ("broken", True)]
-    assert root.children[1].output == "ValueError: no such order"
+    failed = root.children[1]
+    assert failed.output == "ValueError: no such order"
+    assert failed.recorded.attributes["error.type"] == "ValueError"
+    assert (failed.recorded.status.is_ok, failed.recorded.events) == (False, ())  # no stack, which would hold paths
     assert root.is_error
     assert look_up("P-2").startswith("order")  # and the trace is over
 
 
-def test_one_trace_inside_another_is_its_own():
-    with record_trace("outer") as outer:
+def test_a_trace_inside_another_or_inside_a_span_of_somebody_else_is_its_own():
+    exporter, elsewhere = InMemorySpanExporter(), TracerProvider()
+    elsewhere.add_span_processor(SimpleSpanProcessor(exporter))
+    with elsewhere.get_tracer("theirs").start_as_current_span("theirs"), record_trace("outer") as outer:
         with record_trace("inner") as inner:
             look_up("P-1")
         look_up("P-2")
     assert [one.input for one in inner.children] == ["P-1"]
     assert [one.input for one in outer.children] == ["P-2"]
+    assert (inner.recorded.parent, outer.recorded.parent) == (None, None)
+    assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
 def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
@@ -156,41 +153,27 @@ def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
     assert "sk-v" not in told
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(DataError, match="no kind of span “modell”"):
-        span("modell")
-
-
-def test_the_tree_survives_json():
-    root = record()
-    assert build_tree(json.loads(json.dumps(root.to_dicts()))) == root
-
-
-@pytest.mark.parametrize(
-    "dicts",
-    [
-        [],
-        [{}],
-        [{"depth": 0}],
-        [{"depth": 1, "name": "a", "kind": "tool"}],
-        [{"depth": 0, "name": "a", "kind": "tool"}] * 2,
-    ],
-)
-def test_what_is_no_tree_is_refused(dicts):
-    with pytest.raises(DataError, match="to_dicts"):
-        build_tree(dicts)
-
-
-def test_a_trace_is_logged_and_read_back(tmp_path, monkeypatch):
+def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
-    root = record()
     run = start_run("traced")
-    log_trace(run, root)
+    log_trace(run, record())
     run.end()
     (read,) = list_runs()
-    assert build_tree(read.spans) == root
-    assert read.texts[0].text == write_tree(root)
-    assert write_tree(root).splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
+    assert read.texts[0].text.splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
+    root, chain, _, model, *_ = json.loads(read.files["spans.json"])
+    assert (root["parent_id"], chain["parent_id"]) == (None, root["context"]["span_id"])
+    assert model["context"]["trace_id"] == root["context"]["trace_id"]
+    assert model["attributes"] == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "tiny",
+        "gen_ai.usage.input_tokens": 30,
+        "gen_ai.usage.output_tokens": 2,
+        "llmops.kind": "model",
+        "llmops.input": "Where is it?",
+        "llmops.output": "answer to Where is it?",
+    }
+    start, end = (datetime.fromisoformat(model[name]) for name in ("start_time", "end_time"))
+    assert (end - start).total_seconds() == 0.5
 
 
 class FakeModel:
@@ -210,21 +193,15 @@ class FakeModel:
 def test_the_steps_of_an_agent_are_spans_also_its_tools_that_run_in_threads():
     agent = Agent(trace_model(FakeModel()), [look_up])
     with record_trace("agent") as root:
-        trace = agent.run("Where is P-7?")
-    assert trace.answer == "on its way"
-    assert [(one.name, one.kind) for one in root.children] == [
-        ("chat", "model"),
-        ("look_up", "tool"),
-        ("chat", "model"),
-    ]
+        assert agent.run("Where is P-7?").answer == "on its way"
+    assert [one.name for one in root.children] == ["chat", "look_up", "chat"]
     assert root.duration_s == 1.0
 
 
 def test_an_embedding_is_told_by_its_shape_and_the_model_itself_stays_unmarked():
     model = FakeModel()
-    traced = trace_model(model)
     with record_trace("r") as root:
-        traced.embed(["a", "b"])
+        trace_model(model).embed(["a", "b"])
         model.embed(["a"])
     (one,) = root.children
     assert (one.name, one.output) == ("embed", "SimpleNamespace of shape (2, 3)")

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
+from llmops_utils.training import optimiser as module
 from llmops_utils.training.gradients import Tensor
 from llmops_utils.training.optimiser import ADAM_RATE, Optimiser, make_orthogonal
 
 RANDOM = np.random.default_rng(5)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (6, 24), (24, 6), (1, 9)])
-def test_singular_values_come_near_one(shape):
-    values = np.linalg.svd(make_orthogonal(RANDOM.standard_normal(shape)), compute_uv=False)
-    assert values.min() > 0.3
-    assert values.max() < 1.3
+def test_singular_values_come_near_one():
+    for shape in [(8, 8), (6, 24), (24, 6), (1, 9)]:
+        values = np.linalg.svd(make_orthogonal(RANDOM.standard_normal(shape)), compute_uv=False)
+        assert values.min() > 0.3
+        assert values.max() < 1.3
+    assert (make_orthogonal(np.zeros((3, 4))) == 0).all()
 
 
 def test_the_directions_stay_as_they_were():
@@ -24,10 +26,6 @@ def test_the_directions_stay_as_they_were():
     assert (np.diag(moved) > 0).all()
 
 
-def test_a_matrix_of_zeros_stays_one():
-    assert (make_orthogonal(np.zeros((3, 4))) == 0).all()
-
-
 def make_parameters():
     return {
         "token": Tensor(RANDOM.standard_normal((6, 4)).astype(np.float32)),
@@ -36,10 +34,11 @@ def make_parameters():
     }
 
 
-def test_steps_go_downhill_and_keep_single_precision():
+def test_steps_go_downhill_and_keep_single_precision(monkeypatch):
+    monkeypatch.setattr(module, "DECAY", 0)
     parameters = make_parameters()
     goal = {name: np.full_like(one.data, 0.3) for name, one in parameters.items()}
-    optimiser = Optimiser(parameters, decay=0.0)
+    optimiser = Optimiser(parameters)
 
     def measure():
         return sum(float(((one.data - goal[name]) ** 2).sum()) for name, one in parameters.items())
@@ -66,16 +65,17 @@ def test_matrices_decay_and_gains_do_not():
     before = {name: one.data.copy() for name, one in parameters.items()}
     for one in parameters.values():
         one.gradient = np.zeros_like(one.data)
-    Optimiser(parameters, decay=1.0).step(1.0)
+    Optimiser(parameters).step(1.0)
     assert (parameters["block 0 gain"].data == before["block 0 gain"]).all()
-    assert parameters["token"].data == pytest.approx(before["token"] * (1 - ADAM_RATE), rel=1e-5)
+    assert parameters["token"].data == pytest.approx(before["token"] * (1 - ADAM_RATE * module.DECAY), rel=1e-6)
 
 
-def test_a_huge_gradient_moves_no_further_than_a_small_one():
+def test_a_huge_gradient_moves_no_further_than_a_small_one(monkeypatch):
+    monkeypatch.setattr(module, "DECAY", 0)
     moved = []
     for size in (1.0, 1e6):
         parameters = {"block 0 in": Tensor(np.ones((3, 3), dtype=np.float32))}
         parameters["block 0 in"].gradient = np.eye(3, dtype=np.float32) * size
-        Optimiser(parameters, decay=0.0).step(1.0)
+        Optimiser(parameters).step(1.0)
         moved.append(np.abs(parameters["block 0 in"].data - 1).max())
     assert moved[0] == pytest.approx(moved[1], rel=1e-3)

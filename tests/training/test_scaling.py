@@ -18,16 +18,6 @@ def test_a_clean_law_is_found_without_scatter():
     assert law.predict(320) == pytest.approx(5 * 320**-0.25)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    num_covered = 0
-    for _ in range(400):
-        losses = 5 * np.array(SIZES) ** -0.25 * np.exp(random.normal(0, 0.05, len(SIZES)))
-        exponent = fit_power_law(SIZES, losses).exponent
-        num_covered += exponent.low <= 0.25 <= exponent.high
-    assert 0.92 <= num_covered / 400 <= 0.98
-
-
 def test_the_slope_is_that_of_a_regression_by_hand():
     losses = [3.0, 2.7, 2.2, 2.1, 1.8]
     x, y = np.log(SIZES), np.log(losses)
@@ -40,19 +30,18 @@ def test_the_slope_is_that_of_a_regression_by_hand():
     assert str(law) == f"exponent {-slope:.3f} [{law.exponent.low:.3f}, {law.exponent.high:.3f}] (n = 5)"
 
 
-@pytest.mark.parametrize(
-    ("sizes", "losses"),
-    [([1, 2], [2, 1]), ([5, 5, 5], [1, 2, 3]), ([1, 2, 3], [1, 2]), ([], []), ([1, 1, 2], [3, 2, 1])],
-    ids=["two points", "one size", "unequal", "none", "two sizes"],
-)
-def test_too_few_points_are_refused(sizes, losses):
-    with pytest.raises(DataError, match="at least three points"):
-        fit_power_law(sizes, losses)
-
-
-@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])
-def test_what_has_no_logarithm_is_refused(bad):
-    with pytest.raises(DataError, match="no logarithm"):
-        fit_power_law([1, 2, 3], [3, 2, bad])
-    with pytest.raises(DataError, match="no logarithm"):
-        fit_power_law([1, 2, bad], [3, 2, 1])
+def test_too_few_points_and_what_has_no_logarithm_are_refused():
+    for sizes, losses in [
+        ([1, 2], [2, 1]),
+        ([5, 5, 5], [1, 2, 3]),
+        ([1, 2, 3], [1, 2]),
+        ([], []),
+        ([1, 1, 2], [3, 2, 1]),
+    ]:
+        with pytest.raises(DataError, match="at least three points"):
+            fit_power_law(sizes, losses)
+    for bad in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(DataError, match="no logarithm"):
+            fit_power_law([1, 2, 3], [3, 2, bad])
+        with pytest.raises(DataError, match="no logarithm"):
+            fit_power_law([1, 2, bad], [3, 2, 1])

@@ -14,17 +14,15 @@ def model():
     return Transformer(SMALL, seed=3)
 
 
-@pytest.mark.parametrize("size", [SMALL, Architecture(1024, 96, 2, 4, 128), Architecture(257, 4, 1, 1, 1)])
-def test_the_number_of_parameters_is_what_is_there(size):
-    assert size.num_parameters == sum(one.data.size for one in Transformer(size).parameters.values())
+def test_the_number_of_parameters_is_what_is_there():
+    for size in (SMALL, Architecture(1024, 96, 2, 4, 128), Architecture(257, 4, 1, 1, 1)):
+        assert size.num_parameters == sum(one.data.size for one in Transformer(size).parameters.values())
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"width": 10, "heads": 4}, {"depth": 0}, {"vocabulary": 0}, {"context": -1}, {"heads": 0}]
-)
-def test_impossible_sizes_are_refused(sizes):
-    with pytest.raises(DataError, match="cannot be built"):
-        Architecture(**({"vocabulary": 20, "width": 8, "depth": 1, "heads": 2, "context": 6} | sizes))
+def test_impossible_sizes_are_refused():
+    for sizes in ({"width": 10, "heads": 4}, {"depth": 0}, {"vocabulary": 0}, {"context": -1}, {"heads": 0}):
+        with pytest.raises(DataError, match="cannot be built"):
+            Architecture(**({"vocabulary": 20, "width": 8, "depth": 1, "heads": 2, "context": 6} | sizes))
 
 
 def test_logits_have_a_place_for_every_token(model):
@@ -51,12 +49,6 @@ def test_the_order_of_tokens_matters(model):
     assert not np.allclose(one, other)
 
 
-def test_the_seed_decides_the_first_parameters():
-    one, same, other = Transformer(SMALL, 1), Transformer(SMALL, 1), Transformer(SMALL, 2)
-    assert (one.parameters["token"].data == same.parameters["token"].data).all()
-    assert not (one.parameters["token"].data == other.parameters["token"].data).all()
-
-
 def test_writing_is_repeatable_and_depends_on_the_seed(model):
     first = model.continue_ids([0], 12, temperature=1.0, seed=1)
     assert first == model.continue_ids([0], 12, temperature=1.0, seed=1)
@@ -65,17 +57,10 @@ def test_writing_is_repeatable_and_depends_on_the_seed(model):
     assert set(first) <= set(range(20))
 
 
-def test_temperature_zero_takes_the_likeliest_token(model):
-    chosen = model.continue_ids([4], 1, temperature=0)[0]
-    assert chosen == int(model.compute_logits(np.array([[4]])).data[0, -1].argmax())
-
-
-def test_writing_ends_before_the_stop(model):
-    likely = model.continue_ids([4], 1, temperature=0)[0]
+def test_temperature_zero_takes_the_likeliest_token_and_writing_ends_before_the_stop(model):
+    likely = int(model.compute_logits(np.array([[4]])).data[0, -1].argmax())
+    assert model.continue_ids([4], 1, temperature=0) == [likely]
     assert model.continue_ids([4], 5, temperature=0, stop=likely) == []
-
-
-def test_nothing_can_be_continued_from_nothing(model):
     with pytest.raises(DataError, match="at least one token"):
         model.continue_ids([], 3)
 
@@ -88,19 +73,9 @@ def test_packed_weights_come_back_to_half_precision(model):
         assert other.parameters[name].data.dtype == np.float32
 
 
-@pytest.mark.parametrize("packed", ["", "not base 64!", "aGVsbG8=", "UEsDBA=="])
-def test_damaged_weights_are_refused(model, packed):
-    with pytest.raises(DataError, match="no weights"):
-        model.unpack_weights(packed)
-
-
-def test_weights_of_another_architecture_are_refused(model):
-    packed = Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights()
+def test_damaged_weights_and_those_of_another_architecture_are_refused(model):
+    for packed in ("", "not base 64!", "aGVsbG8=", "UEsDBA=="):
+        with pytest.raises(DataError, match="no weights"):
+            model.unpack_weights(packed)
     with pytest.raises(DataError, match="another architecture"):
-        model.unpack_weights(packed)
-
-
-def test_copied_parameters_do_not_follow_the_model(model):
-    copied = model.copy_parameters()
-    model.parameters["token"].data += 1
-    assert not np.allclose(copied["token"], model.parameters["token"].data)
+        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())

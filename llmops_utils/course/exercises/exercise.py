@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dis
 import html
-import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from ..graders import find_grader
 from ..progress import Progress
+from .checks import LearnerCodeRaised, Wrong, find_variable
 
 _UNSET = object()
 TITLES = {
@@ -22,40 +23,6 @@ TITLES = {
     "solution": "Solution.",
     "reset": "Open again.",
 }
-
-
-class Wrong(Exception):
-    """Raised by a grader: the answer is not right; the text says in what, without giving it away."""
-
-
-class LearnerCodeRaised(Exception):
-    """The learner's function raised; `cause` is what it raised."""
-
-    def __init__(self, cause: BaseException, arguments: tuple) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.arguments = arguments
-
-
-def call_learner(function: Callable, *arguments: Any) -> Any:
-    """Return what the learner's function returns; what it raises becomes `LearnerCodeRaised`."""
-    try:
-        return function(*arguments)
-    except Exception as error:
-        raise LearnerCodeRaised(error, arguments) from error
-
-
-def find_model(chapter: str):
-    """Return the model of the notebook, or one of the chapter's own where there is none."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    model = shell.user_ns.get("model") if shell is not None else None
-    if model is None:
-        from ...models import Model
-
-        model = Model(chapter)
-    return model
 
 
 @dataclass(frozen=True)
@@ -75,9 +42,8 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         kind = {"right": "success", "wrong": "warning", "raised": "danger"}.get(self.state, "info")
-        title = TITLES.get(self.state, "")
         return (
-            f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
+            f'<div class="alert alert-{kind}" role="status"><strong>{TITLES[self.state]}</strong> '
             f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'
         )
 
@@ -99,44 +65,40 @@ def is_blank(answer: object) -> bool:
     return all(step.opname in ("LOAD_CONST", "RETURN_CONST") and step.argval in (None, ...) for step in steps)
 
 
-class Exercise:
-    """A task with a grader.
+class Exercise(BaseModel):
+    """A task whose answer is checked by the grader of the same id; `data/exercises/` holds the texts.
 
-    Args:
-        id: chapter and number, such as "01.2".
+    Attributes:
+        id: number of the chapter and of the exercise, such as "01.2".
         title: a few words.
-        task: what to do, in HTML-free prose.
         variable: the name that the learner's answer has in the notebook.
-        grade: takes the answer; raises `Wrong` where it is not right, and returns what to say where it is.
+        task: what to do, in HTML-free prose.
         hints: from vague to nearly told.
-        solution: code that assigns `variable`.
+        solution_code: assigns `variable`.
+        right: what to say to a right answer, where the grader does not say it.
     """
 
-    def __init__(
-        self,
-        id: str,
-        title: str,
-        task: str,
-        variable: str,
-        grade: Callable[[Any], str],
-        hints: tuple[str, ...],
-        solution: str,
-    ) -> None:
-        self.id, self.title, self.task, self.variable = id, title, task, variable
-        self.grade, self.hints, self.solution_code = grade, hints, inspect.cleandoc(solution)
-        self._num_hints_shown = 0
-        self.progress: Progress | None = None
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    id: str = Field(pattern=r"^\d\d(_\d+)?\.\d+$")
+    title: str = Field(min_length=1)
+    variable: str = Field(pattern=r"^[a-z_]\w*$")
+    task: str = Field(min_length=1)
+    hints: tuple[str, ...] = Field(min_length=2)
+    solution_code: str = Field(alias="solution", min_length=1)
+    right: str = ""
+    _num_hints_shown: int = PrivateAttr(0)
 
     def check(self, answer: object = _UNSET) -> Outcome:
         """Return whether the answer is right. Without an argument, the notebook's variable is looked up."""
         if answer is _UNSET:
-            answer = self._find_answer()
+            answer = find_variable(self.variable)
         if is_blank(answer):
             return Outcome("not attempted", f"Put your answer into `{self.variable}`, run that cell, then check again.")
         try:
-            message = self.grade(answer)
+            message = find_grader(self.id)(answer) or self.right
         except Wrong as wrong:
-            return Outcome("wrong", f"{wrong} A hint: {self._name()}.hint().")
+            return Outcome("wrong", f"{wrong} A hint: q{self.id.rpartition('.')[2]}.hint().")
         except LearnerCodeRaised as raised:
             given = ", ".join(repr(argument)[:80] for argument in raised.arguments)
             return Outcome(
@@ -150,7 +112,7 @@ class Exercise:
                 f"The answer has not the form that was asked for ({type(error).__name__}: {error}). "
                 "Read the task again, or ask for a hint.",
             )
-        (self.progress or Progress()).mark_done(self.id)
+        Progress().mark_done(self.id)
         return Outcome("right", message)
 
     def hint(self) -> Outcome:
@@ -166,7 +128,7 @@ class Exercise:
 
     def reset(self) -> Outcome:
         """Forget that the exercise was solved, and begin again with the hints."""
-        (self.progress or Progress()).reset(self.id)
+        Progress().reset(self.id)
         self._num_hints_shown = 0
         return Outcome("reset", f"Exercise {self.id} is open again.")
 
@@ -185,15 +147,6 @@ class Exercise:
             made.append(button)
         task = self._tell()
         return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(made), view], repr(self), task)
-
-    def _find_answer(self) -> object:
-        from IPython import get_ipython
-
-        shell = get_ipython()
-        return shell.user_ns.get(self.variable) if shell is not None else None
-
-    def _name(self) -> str:
-        return f"q{int(self.id.split('.')[1])}"
 
     def _tell(self) -> str:
         return (

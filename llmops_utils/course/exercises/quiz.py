@@ -3,54 +3,44 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
 
-import ipywidgets
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from ...core import ExerciseError
 from ..progress import Progress
-from ..widgets.base import TeachingWidget, style_html
 from .exercise import Outcome
 
-
-@dataclass(frozen=True)
-class Question:
-    """A question, its options, the index of the right one, and why it is right."""
-
-    text: str
-    options: tuple[str, ...]
-    answer: int
-    why: str
+LETTERS = "abcdef"
 
 
-class Quiz(TeachingWidget):
-    """Questions as radio buttons; `check("b", "a", …)` does the same from the keyboard.
+class Question(BaseModel):
+    """A question, its options, the letter of the right one, and why it is right."""
 
-    Args:
-        id: chapter and "quiz", such as "01.quiz".
-        questions: at least four.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
-    def __init__(self, id: str, questions: tuple[Question, ...]) -> None:
-        self.id, self.questions = id, questions
-        self.progress: Progress | None = None
-        self.menus = [
-            ipywidgets.RadioButtons(
-                options=[
-                    (f"{letter}) {option}", letter) for letter, option in zip("abcdef", question.options, strict=False)
-                ],
-                value=None,
-                layout=ipywidgets.Layout(width="auto"),
-            )
-            for question in questions
-        ]
-        self.view = ipywidgets.HTML()
-        button = ipywidgets.Button(description="Check", tooltip="Check the quiz")
-        button.on_click(lambda _: setattr(self.view, "value", style_html(self.check()._repr_html_())))
-        rows = []
-        for number, (question, menu) in enumerate(zip(questions, self.menus, strict=True), start=1):
-            rows += [ipywidgets.HTML(f"<p><strong>{number}. {html.escape(question.text)}</strong></p>"), menu]
-        super().__init__([*rows, button, self.view], f"Quiz {id}: {len(questions)} questions.", _tell(questions))
+    text: str = Field(min_length=1)
+    options: tuple[str, ...] = Field(min_length=3, max_length=len(LETTERS))
+    answer: str
+    why: str = Field(min_length=1)
+
+    @property
+    def menu(self) -> dict[str, str]:
+        """The options by their letters."""
+        return dict(zip(LETTERS, self.options, strict=False))
+
+    @model_validator(mode="after")
+    def _check_answer(self) -> Question:
+        if self.answer not in self.menu:
+            raise ValueError(f"the answer “{self.answer}” is none of {', '.join(self.menu)}")
+        return self
+
+
+class Quiz(BaseModel):
+    """Questions with one right option each: `check("b", "a", …)` from the keyboard, radio buttons where it is shown."""
+
+    id: str
+    questions: tuple[Question, ...] = Field(min_length=4)
+    _chosen: dict[int, str | None] = PrivateAttr(default_factory=dict)  # with the mouse, by the place of the question
 
     def check(self, *letters: str) -> Outcome:
         """Return how many answers are right, and for each right one why.
@@ -61,7 +51,7 @@ class Quiz(TeachingWidget):
         Raises:
             ExerciseError: the number of letters is not that of the questions, or one is no option.
         """
-        chosen: list[str | None] = list(letters) or [menu.value for menu in self.menus]
+        chosen = list(letters) or [self._chosen.get(place) for place in range(len(self.questions))]
         if len(chosen) != len(self.questions):
             raise ExerciseError(
                 f"The quiz has {len(self.questions)} questions, and there are {len(chosen)} answers.",
@@ -71,28 +61,52 @@ class Quiz(TeachingWidget):
             return Outcome("not attempted", "Choose an option for each question, then check.")
         lines, num_right = [], 0
         for number, (question, letter) in enumerate(zip(self.questions, chosen, strict=True), start=1):
-            valid = "abcdef"[: len(question.options)]
-            if letter is not None and (not isinstance(letter, str) or letter.lower() not in tuple(valid)):
+            if letter is not None and (not isinstance(letter, str) or letter.lower() not in question.menu):
                 raise ExerciseError(
-                    f"Question {number} has the options {', '.join(valid)}.", "Give one of these letters."
+                    f"Question {number} has the options {', '.join(question.menu)}.", "Give one of these letters."
                 )
-            if letter is not None and valid.index(letter.lower()) == question.answer:
+            if letter is None:
+                lines.append(f"{number}. Open.")
+            elif letter.lower() == question.answer:
                 num_right += 1
                 lines.append(f"{number}. Right. {question.why}")
             else:
-                lines.append(f"{number}. {'Open.' if letter is None else 'Not right. Read the question once more.'}")
+                lines.append(f"{number}. Not right. Read the question once more.")
         text = f"{num_right} of {len(self.questions)} right.\n" + "\n".join(lines)
         if num_right < len(self.questions):
             return Outcome("wrong", text)
-        (self.progress or Progress()).mark_done(self.id)
+        Progress().mark_done(self.id)
         return Outcome("right", text)
 
+    def _build_widget(self):
+        """Return the questions with radio buttons, a button that checks, and the last outcome below it."""
+        import ipywidgets
 
-def _tell(questions: tuple[Question, ...]) -> str:
-    parts = []
-    for number, question in enumerate(questions, start=1):
-        options = "<br>".join(
-            f"{letter}) {html.escape(option)}" for letter, option in zip("abcdef", question.options, strict=False)
-        )
-        parts.append(f"<p><strong>{number}. {html.escape(question.text)}</strong><br>{options}</p>")
-    return "".join(parts)
+        from ..widgets.base import TeachingWidget, style_html
+
+        view = ipywidgets.HTML()
+        button = ipywidgets.Button(description="Check", tooltip="Check the quiz")
+        button.on_click(lambda _: setattr(view, "value", style_html(self.check()._repr_html_())))
+        rows = []
+        for place, question in enumerate(self.questions):
+            menu = ipywidgets.RadioButtons(
+                options=[(f"{letter}) {option}", letter) for letter, option in question.menu.items()],
+                value=self._chosen.get(place),
+                layout=ipywidgets.Layout(width="auto"),
+            )
+            menu.observe(lambda change, place=place: self._chosen.update({place: change["new"]}), "value")
+            rows += [ipywidgets.HTML(f"<p><strong>{place + 1}. {html.escape(question.text)}</strong></p>"), menu]
+        return TeachingWidget([*rows, button, view], repr(self), self._tell())
+
+    def _tell(self) -> str:
+        parts = []
+        for place, question in enumerate(self.questions):
+            options = "<br>".join(f"{letter}) {html.escape(option)}" for letter, option in question.menu.items())
+            parts.append(f"<p><strong>{place + 1}. {html.escape(question.text)}</strong><br>{options}</p>")
+        return "".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Quiz {self.id}: {len(self.questions)} questions."
+
+    def _repr_mimebundle_(self, **options):
+        return self._build_widget()._repr_mimebundle_(**options)

@@ -14,8 +14,7 @@ from ...core import DataError, Html, WorkbookError, draw_table
 from ...datasets import Example, Task
 from ...evaluation import Answer, Scorer, ValueMatch
 from ...models import Model
-from ...rag import Chunk, Hit, Retriever, describe_place
-from ...rag import Span as Passage
+from ...rag import Chunk, Hit, Passage, Retriever, describe_place
 from .base import TeachingWidget, follow, label, make_button, say, shorten, style_html
 
 COLUMNS = ("way", "step", "end of the prompt", "reply", "answer read", "tokens", "result")

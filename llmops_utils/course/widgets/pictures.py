@@ -12,7 +12,7 @@ import numpy as np
 from ...core import Html, draw_table
 from ...evaluation import Bin, Comparison, Estimate, Report, Row, sum_tokens
 from ...tracking import Span
-from ...training import PowerLaw, Run
+from ...training import PowerLaw, TrainingRun
 from .base import shorten
 
 BAR_COLOUR = "#3b7dd8"
@@ -173,7 +173,7 @@ def draw_changes(names: Sequence[str], changes: Sequence[float], label: str) -> 
 
 
 def draw_curves(
-    curves: Mapping[str, Run], lines: Mapping[str, float] | None = None, with_train: bool = False
+    curves: Mapping[str, TrainingRun], lines: Mapping[str, float] | None = None, with_train: bool = False
 ) -> Picture:
     """Return the dev loss of each run, and on demand that on the training text, against its steps.
 

@@ -29,7 +29,7 @@ from llmops_utils.evaluation import Bin, Estimate, compare
 from llmops_utils.models import Provenance
 from llmops_utils.tracking import Span
 from llmops_utils.training import Architecture, fit_power_law
-from llmops_utils.training.trainer import Look, Recipe, Run
+from llmops_utils.training.trainer import Look, Recipe, TrainingRun
 
 # --- bars ----------------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ NEAR = [report("full", 2, 300), report("no context", 2, 298), report("no example
 def make_run(*dev_bits):
     looks = tuple(Look(10 * (place + 1), bits - 0.5, bits, ()) for place, bits in enumerate(dev_bits))
     size, provenance = Architecture(8, 16, 1, 2, 8), Provenance("t", "numpy 2", "replay", 0, "2026-11-25")
-    return Run("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None, "key")
+    return TrainingRun("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None, "key")
 
 
 LAW = fit_power_law([1000, 10_000, 100_000], [4, 2, 1])

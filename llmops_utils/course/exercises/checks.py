@@ -1,0 +1,138 @@
+"""What graders use: call the learner's code, compare what it returns, and say in what it is not right."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any, get_args
+
+MOST_SHOWN = 300  # characters of a value in a message
+
+
+class Wrong(Exception):
+    """Raised by a grader: the answer is not right; the text says in what, without giving it away."""
+
+
+class LearnerCodeRaised(Exception):
+    """The learner's function raised; `cause` is what it raised."""
+
+    def __init__(self, cause: BaseException, arguments: tuple) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.arguments = arguments
+
+
+def call_learner(function: Callable, *arguments: Any) -> Any:
+    """Return what the learner's function returns; what it raises becomes `LearnerCodeRaised`."""
+    try:
+        return function(*arguments)
+    except (Wrong, LearnerCodeRaised):  # of a grader that stands around the learner's function
+        raise
+    except Exception as error:
+        raise LearnerCodeRaised(error, arguments) from error
+
+
+def check_cases(
+    function: Callable,
+    cases: Iterable[tuple],
+    kind: Any,
+    form: str,
+    *,
+    given: str | Callable[..., str] = "",
+    read: Callable[[Any], Any] = lambda found: found,
+    explain: Callable[..., str] = lambda *_: "",
+    tolerance: float = 1e-9,
+    keeps: bool = False,
+) -> None:
+    """Raise `Wrong` at the first case that the learner's function gets wrong, with its arguments and its result.
+
+    Args:
+        function: what the learner wrote; it is given copies.
+        cases: (arguments, expected) or (arguments, expected, why). `arguments` is a tuple or a single one; an expected
+            tuple stands for several results, of which the learner must return as many.
+        kind: the types that are asked for, such as `Real | None`; True and False are no numbers.
+        form: the same in words: “return …”.
+        given: how the arguments are told: a pattern such as "the text {!r}", or a function of them.
+        read: what of the result is compared and told.
+        explain: takes the result, the expected one and the arguments; returns a sentence on what may be wrong, or "".
+        tolerance: of numbers, as a share of the expected one, and absolute below 1.
+        keeps: whether the function must leave its arguments as they are.
+    """
+    for arguments, expected, *why in cases:
+        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        copies = copy.deepcopy(arguments)
+        returned = call_learner(function, *copies)
+        told = f"For {tell_arguments(arguments, given)} it"
+        reason = f": {why[0]}." if why else "."
+        is_short = isinstance(expected, tuple) and is_of(returned, kind) and len(returned) != len(expected)
+        if is_short or not is_of(returned, kind):
+            noun = "" if returned is None else f", of type {type(returned).__name__}"
+            raise Wrong(f"{told} returned {show(returned)}{noun}{reason} Return {form}.")
+        if keeps and repr(copies) != repr(arguments):
+            raise Wrong(f"{told} changed what it was given. Work on a copy.")
+        found = read(returned)
+        if not is_right(found, expected, tolerance):
+            raise Wrong(f"{told} returned {show(found)}{reason} {explain(found, expected, *arguments)}".rstrip())
+
+
+def is_of(value: object, kind: Any) -> bool:
+    """Return whether a value is of these types; True and False are so only where `bool` is among them."""
+    takes_bool = kind is object or bool in (kind, *get_args(kind))
+    return isinstance(value, kind) and (takes_bool or not isinstance(value, bool))
+
+
+def is_right(found: Any, expected: Any, tolerance: float = 1e-9) -> bool:
+    """Return whether two values are equal: numbers within the tolerance, sequences and dicts part by part."""
+    if isinstance(found, bool) or isinstance(expected, bool) or expected is None:
+        return found is expected
+    if isinstance(expected, Real):
+        # Turned round, so that nan, which is neither near nor far, is not right.
+        return isinstance(found, Real) and bool(abs(found - expected) <= tolerance * max(1.0, abs(expected)))
+    if isinstance(expected, dict):
+        same_names = isinstance(found, dict) and found.keys() == expected.keys()
+        return same_names and all(is_right(found[name], expected[name], tolerance) for name in expected)
+    if isinstance(expected, list | tuple):
+        same_length = isinstance(found, list | tuple) and len(found) == len(expected)
+        return same_length and all(is_right(one, other, tolerance) for one, other in zip(found, expected, strict=True))
+    return bool(found == expected)
+
+
+def show(value: object) -> str:
+    """Return a value as it stands in a message: numbers with six digits, long ones cut."""
+    if isinstance(value, Integral):
+        return str(value)
+    if isinstance(value, Real):
+        return f"{float(value):.6g}"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} …"
+
+
+def tell_arguments(arguments: tuple, given: str | Callable[..., str]) -> str:
+    """Return arguments in words; without a pattern, as they would stand in a call."""
+    if given:
+        return given(*arguments) if callable(given) else given.format(*arguments)
+    return repr(arguments[0]) if len(arguments) == 1 else repr(arguments)
+
+
+def tell_expected(found: object, expected: object, *arguments: Any) -> str:
+    """Return the sentence that tells what was asked for, as `explain` of `check_cases`."""
+    return f"Asked for was {show(expected)}."
+
+
+def find_variable(name: str) -> Any:
+    """Return what a name stands for in the notebook; None without a notebook, or where it has no such name."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns.get(name) if shell is not None else None
+
+
+def find_model(chapter: str):
+    """Return the model of the notebook, or one of the chapter's own where there is none."""
+    model = find_variable("model")
+    if model is None:
+        from ...models import Model
+
+        model = Model(chapter)
+    return model

@@ -1,0 +1,61 @@
+"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+from ..exercises.checks import check_cases
+
+
+def _grade_merges(function) -> None:
+    def explain(found, expected, word, merges) -> str:
+        return "" if "".join(map(str, found)) == word else "These pieces do not spell the word."
+
+    merges = [("l", "o"), ("lo", "w"), ("e", "r"), ("e", "s"), ("es", "t"), ("low", "est")]
+    cases = [
+        (("lower", merges), ["low", "er"]),
+        (("lowest", merges), ["lowest"]),
+        (("slow", merges), ["s", "low"]),
+        (("xyz", merges), ["x", "y", "z"]),
+        (("lolo", merges), ["lo", "lo"]),
+        (("aaa", [("a", "a")]), ["aa", "a"]),
+        (("abc", [("b", "c"), ("a", "b")]), ["a", "bc"]),
+        (("", merges), []),
+    ]
+    check_cases(function, cases, list, "a list of pieces", given="{!r} and the merges {}", explain=explain)
+
+
+def _grade_bits(function) -> None:
+    cases = [
+        (([0.5, 0.5], "ab"), 1.0),
+        (([0.25], "abcd"), 0.5),
+        (([0.125, 0.5, 1.0], "é"), 2.0),
+        (([0.1, 0.2, 0.3], "kettle"), -math.log2(0.1 * 0.2 * 0.3) / 6),
+    ]
+    check_cases(function, cases, Real, "one number", given="the probabilities {} of the tokens of {!r}")
+
+
+def _grade_hours(function) -> None:
+    runs = [(1e9, 20e9, 312e12, 0.4), (7e9, 2e12, 312e12, 0.5), (135e6, 2e12, 989.4e12, 0.1)]
+    cases = [(run, 6 * run[0] * run[1] / (run[2] * run[3]) / 3600) for run in runs]
+    given = "{:.3g} parameters, {:.3g} tokens, a peak of {:.3g} operations a second and a utilisation of {}, in hours,"
+    check_cases(function, cases, Real, "one number, of hours", given=given, tolerance=1e-6)
+
+
+def _grade_stop(function) -> None:
+    losses = [3.0, 2.5, 2.2, 2.3, 2.4, 2.1]
+    cases = [
+        ((losses, 2), 2),
+        ((losses, 3), 5),
+        (([3.0, 2.0, 1.0], 2), 2),
+        (([1.0, 2.0, 3.0], 1), 0),
+        (([2.0], 1), 0),
+        (([3.0, 2.5, 2.5, 2.4], 2), 3),
+        (([2.0, 2.4, 2.3, 2.2, 1.9], 3), 0),
+    ]
+    given = "the dev losses {} and a patience of {}"
+    check_cases(function, cases, Integral, "the index of a look, counted from 0", given=given)
+
+
+GRADERS = {"04.1": _grade_merges, "04.2": _grade_bits, "04.3": _grade_hours, "04.4": _grade_stop}

@@ -1,0 +1,124 @@
+"""A progress of its own for each test, and what a notebook has defined when an answer is checked."""
+
+import html
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from llmops_utils.agents import extract_code, run_code
+from llmops_utils.course.capstone import BRIEF
+from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks
+from llmops_utils.evaluation import compute_mcnemar
+from llmops_utils.models import Provenance, Reply
+from llmops_utils.operations import TASKS, is_card_number
+from llmops_utils.prompts import ELEMENTS, Prompt
+
+REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
+MESSAGES = {message.text: message for message in load_messages()}
+DESKS = {example.input: example.expected for example in TASKS[BRIEF.task].load_examples("dev")}
+NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+class FakeModel:
+    """Stands for the `model` of a notebook: what it answers depends on the examples that it is shown."""
+
+    provider = SimpleNamespace(id="embedded")
+
+    def chat(self, messages, choices=None, **options):
+        """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
+        if isinstance(messages, str):
+            return REPLY
+        shown = [message["content"] for message in messages if message["role"] == "assistant"]
+        if list(choices) == list(INTENTS):
+            return SimpleNamespace(text=shown[-1] if shown else INTENTS[0])
+        text = next((text for text in DESKS if text in messages[-1]["content"]), "")
+        is_good = sorted(shown) == sorted(choices) and text
+        return SimpleNamespace(text=DESKS[text] if is_good else choices[0])
+
+    def chat_each(self, prompts, **options):
+        return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
+
+    def _tell_feeling(self, messages):
+        """Answer right where the prompt shows both feelings with their right labels; else always negative."""
+        everything = "\n".join(message["content"] for message in messages)
+        asked = max(MESSAGES, key=lambda text: (everything.rfind(text), len(text)))
+        shown = set()
+        for line, following in pairwise(everything.splitlines()):
+            feelings = {message.sentiment for text, message in MESSAGES.items() if text in line}
+            shown |= {word for word in ("negative", "positive") if word in following and word in feelings}
+        return MESSAGES[asked].sentiment if shown == {"negative", "positive"} else "negative"
+
+
+def embed_texts(texts):
+    """Return vectors of length 1 that put texts of one intent close together, as good embeddings would."""
+    rows = []
+    for text in texts:
+        row = np.zeros(len(INTENTS) + 16)
+        row[INTENTS.index(MESSAGES[text].intent)] = 2.0
+        for word in re.findall(r"\w+", text.lower()):
+            row[len(INTENTS) + sum(map(ord, word)) % 16] += 0.1
+        rows.append(row / np.linalg.norm(row))
+    return np.array(rows)
+
+
+def choose_nearest(vectors, vector, k):
+    """Return the positions of the k nearest vectors, the nearest last, as chapter 06 defines it."""
+    return np.argsort(vectors @ vector)[-k:]
+
+
+def work(left, sign, right):
+    """Return the result of one step of arithmetic."""
+    left, right = float(left), float(right)
+    return {"+": left + right, "-": left - right, "*": left * right, "/": left / right}[sign]
+
+
+POOL = load_messages("shots")
+NAMES = {
+    "Counter": Counter,
+    "ELEMENTS": ELEMENTS,
+    "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
+    "LABELS": list(INTENTS),
+    "Prompt": Prompt,
+    "choose_nearest": choose_nearest,
+    "compute_mcnemar": compute_mcnemar,
+    "date": date,
+    "dev": load_messages("dev"),
+    "embed_texts": embed_texts,
+    "extract_code": extract_code,
+    "html": html,
+    "is_card_number": is_card_number,
+    "load_messages": load_messages,
+    "math": math,
+    "model": FakeModel(),
+    "np": np,
+    "pool": POOL,
+    "pool_vectors": embed_texts([shot.text for shot in POOL]),
+    "re": re,
+    "replace": replace,
+    "reply": REPLY,
+    "run_code": run_code,
+    "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
+    "work": work,
+}
+
+
+@pytest.fixture(autouse=True)
+def progress_file(monkeypatch, tmp_path):
+    """A progress of its own for each test."""
+    monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "progress.json"))
+    return tmp_path / "progress.json"
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    """The user namespace of a notebook in which all cells up to the exercises have run."""
+    names = dict(NAMES)
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(user_ns=names))
+    return names

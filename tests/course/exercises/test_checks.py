@@ -1,0 +1,125 @@
+"""Claims about the check of cases: what counts as right, and what a wrong result is told."""
+
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+import pytest
+
+from llmops_utils.course.exercises.checks import (
+    LearnerCodeRaised,
+    Wrong,
+    call_learner,
+    check_cases,
+    find_model,
+    is_right,
+    tell_expected,
+)
+from llmops_utils.models import Model
+
+NAN = float("nan")
+
+
+def tell(function, cases, kind=Real, form="a number", **options):
+    """Return what a function is told for its first wrong case, or None where all are right."""
+    try:
+        check_cases(function, cases, kind, form, **options)
+    except Wrong as wrong:
+        return str(wrong)
+    return None
+
+
+def test_numbers_are_right_within_the_tolerance():
+    right = [
+        (1, 1.0),
+        (0.1 + 0.2, 0.3),
+        (1e9 + 0.5, 1e9),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (Fraction(1, 2), 0.5),
+    ]
+    wrong = [(1.1, 1), (0.3001, 0.3), (NAN, 1), (1, NAN), (float("inf"), 1), (True, 1), (1, True), ("1", 1), (None, 0)]
+    assert [pair for pair in right if not is_right(*pair)] == []
+    assert [pair for pair in wrong if is_right(*pair)] == []
+    assert is_right(0.31, 0.3, 0.015)
+    assert not is_right(0.32, 0.3, 0.015)
+
+
+def test_sequences_and_dicts_are_compared_part_by_part():
+    right = [([1, 2.0], (1, 2)), ({"a": (0.1 + 0.2, None)}, {"a": (0.3, None)}), ([], []), ("a", "a"), (None, None)]
+    wrong = [([1], [1, 2]), ([1, NAN], [1, 2]), ({"a": 1}, {"b": 1}), ({"a": 1}, {"a": 2}), (0, None), (1, [1])]
+    assert [pair for pair in right if not is_right(*pair)] == []
+    assert [pair for pair in wrong if is_right(*pair)] == []
+
+
+def test_a_wrong_result_is_told_with_arguments_result_reason_and_remark():
+    cases = [((1, 2), 3), ((2, 3), 5, "two and three are five")]
+    told = tell(lambda a, b: 3, cases, explain=tell_expected)
+    assert told == "For (2, 3) it returned 3: two and three are five. Asked for was 5."
+    assert tell(lambda a, b: a + b, cases) is None
+
+
+def test_arguments_can_be_told_by_a_pattern_or_a_function():
+    cases = [(("text", 0.5), 1)]
+    assert tell(lambda *_: 2, cases, given="{!r} at {:.0%}") == "For 'text' at 50% it returned 2."
+    assert tell(lambda *_: 2, cases, given=lambda text, share: text.upper()) == "For TEXT it returned 2."
+
+
+def test_a_result_of_another_type_is_told_what_to_return():
+    cases = [("x", 1)]
+    assert tell(lambda _: "1", cases) == "For 'x' it returned '1', of type str. Return a number."
+    assert tell(lambda _: None, cases) == "For 'x' it returned None. Return a number."
+    assert tell(lambda _: True, cases) == "For 'x' it returned True, of type bool. Return a number."
+    assert tell(lambda _: 1.0, cases, Integral).startswith("For 'x' it returned 1, of type float.")
+
+
+def test_true_and_false_are_taken_where_they_are_asked_for():
+    assert tell(lambda _: True, [("x", True)], bool | None) is None
+    assert tell(lambda _: 1, [("x", True)], bool | None) == "For 'x' it returned 1, of type int. Return a number."
+
+
+def test_numbers_of_numpy_are_numbers():
+    for value in (np.float64(1), np.float32(1), np.int64(1)):
+        assert tell(lambda _, value=value: value, [("x", 1)]) is None
+    assert tell(lambda _: np.int64(1), [("x", 1)], Integral) is None
+
+
+def test_too_few_results_are_told_the_form():
+    told = tell(lambda _: (1,), [("x", (1, 2))], tuple | list, "two numbers")
+    assert told == "For 'x' it returned (1,), of type tuple. Return two numbers."
+
+
+def test_what_is_read_of_a_result_is_compared_and_told():
+    assert tell(lambda _: " A", [("x", "b")], str, read=lambda found: found.strip()) == "For 'x' it returned 'A'."
+
+
+def test_long_results_are_cut():
+    assert len(tell(lambda _: "x" * 5000, [("x", "y")], str)) < 400
+
+
+def test_a_function_gets_copies_and_may_have_to_leave_them_alone():
+    def empty(numbers):
+        total = sum(numbers)
+        numbers.clear()
+        return total
+
+    numbers = [1, 2]
+    assert tell(empty, [(numbers, 3), (numbers, 3)]) is None
+    assert numbers == [1, 2]
+    assert tell(empty, [(numbers, 3)], keeps=True) == "For [1, 2] it changed what it was given. Work on a copy."
+
+
+def test_what_the_learner_raises_keeps_its_cause_and_arguments_through_a_grader_around_it():
+    def fail(text):
+        raise KeyError(text)
+
+    with pytest.raises(LearnerCodeRaised) as caught:
+        check_cases(lambda text: call_learner(fail, text + "!"), [("x", 1)], Real, "a number")
+    assert isinstance(caught.value.cause, KeyError)
+    assert caught.value.arguments == ("x!",)
+
+
+def test_a_model_of_the_chapter_stands_in_where_the_notebook_has_none(names):
+    assert find_model("06_prompting_basic") is names["model"]
+    del names["model"]
+    assert isinstance(find_model("06_prompting_basic"), Model)

@@ -1,0 +1,138 @@
+"""Claims about the graders: they accept right answers of any form, tell wrong ones in what, and give nothing away.
+
+`answers/` holds for each exercise wrong answers with a part of what they are told, other right ones, and some that raise.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from llmops_utils.core import NOTEBOOKS
+from llmops_utils.course.exercises import load_exercises
+from llmops_utils.course.progress import Progress
+from llmops_utils.models import Provenance, Reply
+
+FILES = sorted(Path(__file__).with_name("answers").glob("*.toml"))
+EXERCISES = {exercise.id: exercise for path in FILES for exercise in load_exercises(f"{path.stem}_")[0]}
+ANSWERS = [tomllib.loads(path.read_text(encoding="utf-8")) for path in FILES]
+WRONG, RIGHT, RAISING = (
+    [answer for chapter in ANSWERS for answer in chapter.get(kind, [])] for kind in ("wrong", "right", "raising")
+)
+
+
+def check(code, id, names):
+    """Return what an answer is told, when a cell with this code has run in the notebook."""
+    space = dict(names)
+    exec(code, space)
+    return EXERCISES[id].check(space[EXERCISES[id].variable])
+
+
+def find_solution(exercise, message, written=""):
+    """Return the parts of the solution that a message tells, but for what the learner has written."""
+    parts = set()
+    for line in exercise.solution_code.splitlines():
+        if not line.startswith(("def ", "import ", "from ")):
+            value = re.split(r"return |(?<![=<>!])=(?!=)", line, maxsplit=1)[-1]
+            parts |= {line.strip(), value.strip(), value.strip().strip("'\"")}
+    return sorted(part for part in parts - {"None"} if part in message and part not in written)
+
+
+def test_every_exercise_has_at_least_two_wrong_answers():
+    ids = [answer["id"] for answer in WRONG]
+    assert {id: ids.count(id) for id in EXERCISES if ids.count(id) < 2} == {}
+    assert {answer["id"] for answer in WRONG + RIGHT + RAISING} <= set(EXERCISES)
+    assert {path.stem for path in FILES} == {path.stem[:2] for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
+
+
+def test_the_reference_is_right_when_it_is_found_in_the_notebook(names):
+    for id, exercise in EXERCISES.items():
+        before = dict(names)
+        exec(exercise.solution_code, names)
+        outcome = exercise.check()
+        names.clear()
+        names.update(before)
+        assert outcome.state == "right", (id, outcome)
+        assert len(outcome.message) > 10
+    assert sorted(Progress().read()) == sorted(EXERCISES)
+
+
+def test_another_form_of_a_right_answer_is_right(names):
+    outcomes = [(answer["id"], check(answer["code"], answer["id"], names)) for answer in RIGHT]
+    assert [(id, outcome) for id, outcome in outcomes if outcome.state != "right"] == []
+
+
+def test_an_empty_answer_and_the_cell_of_the_notebook_are_not_attempted(names):
+    cells = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for tag in cell["metadata"].get("tags", []):
+                cells[tag.removeprefix("exercise:")] = "".join(cell["source"])
+    for id, exercise in EXERCISES.items():
+        for outcome in (exercise.check(...), exercise.check(None), check(cells[id], id, names)):
+            assert outcome.state == "not attempted", (id, outcome)
+            assert f"`{exercise.variable}`" in outcome.message
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_a_wrong_answer_is_wrong_and_told_why_without_the_solution(names, progress_file):
+    offenders = []
+    for answer in WRONG:
+        outcome = check(answer["code"], answer["id"], names)
+        told = find_solution(EXERCISES[answer["id"]], outcome.message, answer["code"])
+        if outcome.state != "wrong" or answer["said"] not in outcome.message or "hint" not in outcome.message or told:
+            offenders.append((answer["id"], answer["name"], outcome, told))
+    assert offenders == []
+    assert not progress_file.exists()
+
+
+def test_a_function_that_raises_is_told_what_and_with_which_arguments(progress_file):
+    def fail(*arguments):
+        raise ZeroDivisionError("on purpose")
+
+    for id, exercise in EXERCISES.items():
+        if re.search(r"^def ", exercise.solution_code, re.MULTILINE):
+            outcome = exercise.check(fail)
+            assert outcome.state == "raised", (id, outcome)
+            assert "ZeroDivisionError: on purpose" in outcome.message
+            assert re.search(r"called with \(.+\)", outcome.message), (id, outcome)
+            assert find_solution(exercise, outcome.message) == []
+    assert not progress_file.exists()
+
+
+def test_an_answer_that_raises_in_part_is_told_where(names):
+    for answer in RAISING:
+        outcome = check(answer["code"], answer["id"], names)
+        assert outcome.state == "raised", (answer["id"], outcome)
+        assert outcome.message.startswith(f"{answer['error']}: ")
+        assert answer["called"] in outcome.message
+
+
+def test_a_nan_is_wrong_wherever_a_number_is_asked_for():
+    taken = []
+    for id, exercise in EXERCISES.items():
+        if re.search(r"^def ", exercise.solution_code, re.MULTILINE):
+            outcomes = [
+                exercise.check(lambda *_, value=value: value) for value in (np.nan, (np.nan,) * 2, [np.nan] * 3)
+            ]
+            taken += [(id, outcome) for outcome in outcomes if outcome.state != "wrong"]
+    assert taken == []
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(user_ns={}), SimpleNamespace(user_ns={"reply": "Berlin."})])
+def test_00_3_without_a_reply_says_to_run_the_cells(shell, monkeypatch):
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    outcome = EXERCISES["00.3"].check(40)
+    assert outcome.state == "wrong"
+    assert "Run the cells of section 0.2 first" in outcome.message
+
+
+def test_00_3_compares_with_the_reply_of_the_notebook(names):
+    assert EXERCISES["00.3"].check(40).state == "right"
+    names["reply"] = Reply("Bonn.", 7, 3, 0.1, 0.0, Provenance("smollm2", "", "live", 0))
+    assert EXERCISES["00.3"].check(40).state == "wrong"
+    assert EXERCISES["00.3"].check(10).state == "right"

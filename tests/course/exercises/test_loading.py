@@ -1,0 +1,128 @@
+"""Claims about the texts of exercises and quizzes: found by the notebook's name, complete, and checked when read."""
+
+import importlib
+
+import pytest
+from ipywidgets.widgets import widget as widget_module
+
+from llmops_utils.core import NOTEBOOKS, DataError, ExerciseError
+from llmops_utils.course.exercises import list_exercises, load_exercises, loading
+from llmops_utils.course.graders import advanced_techniques, basic_techniques, capstone, find_grader, prompt_basics, rag
+
+LOADED = {path.stem[:2]: load_exercises(path.stem) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+EXERCISES = {exercise.id: exercise for exercises, _ in LOADED.values() for exercise in exercises}
+
+EXERCISE = """
+[[exercises]]
+id = "06_2.1"
+title = "The square"
+variable = "square"
+task = "Write square(number)."
+hints = ["Something times itself.", "Use the star."]
+solution = "square = lambda number: number * number"
+"""
+QUESTION = """
+[[questions]]
+text = "What boils water?"
+options = ["a scale", "a kettle", "a grinder"]
+answer = "b"
+why = "It has a heater."
+"""
+
+
+@pytest.fixture
+def write(monkeypatch, tmp_path):
+    """Write the file of lesson 06_2."""
+    monkeypatch.setattr(loading, "FOLDER", tmp_path)
+    return lambda text: (tmp_path / "06_2.toml").write_text(text, encoding="utf-8")
+
+
+def test_a_chapter_is_found_by_the_name_of_its_notebook():
+    exercises, quiz = load_exercises("01_llm_basics")
+    assert [exercise.id for exercise in exercises] == ["01.1", "01.2", "01.3"]
+    assert quiz.id == "01.quiz"
+    assert list_exercises("01_llm_basics") == ["01.1", "01.2", "01.3", "01.quiz"]
+
+
+def test_a_lesson_is_found_by_both_of_its_numbers(write):
+    write(EXERCISE + QUESTION * 4)
+    assert list_exercises("06_2_few_shot") == ["06_2.1", "06_2.quiz"]
+    with pytest.raises(ExerciseError):
+        load_exercises("06_prompting_basic")
+
+
+def test_a_chapter_without_exercises_is_an_error_that_names_it():
+    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing"):
+        with pytest.raises(ExerciseError) as caught:
+            load_exercises(name)
+        assert f"“{name}”" in caught.value.problem
+        assert "01_llm_basics" in caught.value.next_step
+
+
+def test_a_damaged_file_is_an_error_that_names_file_and_entry(write):
+    good = EXERCISE + QUESTION * 4
+    cases = [
+        (good.replace('title = "The square"', ""), "06_2.toml, exercises 1 title: Field required."),
+        (good.replace("06_2.1", "6.1"), "06_2.toml, exercises 1 id: String should match"),
+        (good.replace("06_2.1", "06_2.2"), "06_2.toml has the ids 06_2.2, not 06_2.1."),
+        (good.replace(', "Use the star."', ""), "06_2.toml, exercises 1 hints: Tuple should have at least 2 items"),
+        (good.replace("task =", "tusk ="), "06_2.toml, exercises 1 task: Field required."),
+        (good + 'when = "now"\n', "06_2.toml, questions 4 when: Extra inputs are not permitted."),
+        (good + QUESTION.replace('"b"', '"d"'), "questions 5: Value error, the answer “d” is none of a, b, c."),
+        (good + QUESTION.replace(', "a grinder"', ""), "questions 5 options: Tuple should have at least 3 items"),
+        (EXERCISE + QUESTION * 3, "06_2.toml, questions: Tuple should have at least 4 items"),
+        (QUESTION * 4, "06_2.toml, exercises: Field required."),
+        (good.replace("hints = [", "hints = "), "06_2.toml cannot be read: "),
+    ]
+    for text, problem in cases:
+        write(text)
+        with pytest.raises(DataError) as caught:
+            load_exercises("06_2_few_shot")
+        assert problem in caught.value.problem
+        assert caught.value.next_step == "Mend this entry in data/exercises/06_2.toml."
+
+
+def test_a_text_may_be_wrapped_and_code_keeps_its_lines(write):
+    wrapped = 'task = """\nWrite \\\nsquare(number).\n"""'
+    code = "solution = '''\ndef square(number):\n    return number**2\n'''"
+    text = EXERCISE.replace('task = "Write square(number)."', wrapped)
+    write(text.replace('solution = "square = lambda number: number * number"', code) + QUESTION * 4)
+    (exercise,), _ = load_exercises("06_2_few_shot")
+    assert exercise.task == "Write square(number)."
+    assert exercise.solution_code == "def square(number):\n    return number**2"
+
+
+def test_every_notebook_has_exercises_and_every_exercise_a_grader():
+    assert all(quiz.id == f"{number}.quiz" for number, (_, quiz) in LOADED.items())
+    assert [id for id in EXERCISES if not callable(find_grader(id))] == []
+    assert {path.stem for path in loading.FOLDER.glob("*.toml")} == set(LOADED)
+
+
+def test_every_task_names_its_variable_and_no_hint_stands_twice_or_holds_the_solution():
+    assert [id for id, exercise in EXERCISES.items() if exercise.variable not in exercise.task] == []
+    assert [id for id, exercise in EXERCISES.items() if len(set(exercise.hints)) < len(exercise.hints)] == []
+    assert [id for id, one in EXERCISES.items() if any(one.solution_code in hint for hint in one.hints)] == []
+
+
+def test_tasks_name_the_limits_that_their_graders_hold():
+    limits = {
+        "05.1": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
+        "06.4": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 32"),
+        "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
+        "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
+    }
+    missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
+    assert missing == []
+    given = "".join("".join(numbers) for _, numbers in advanced_techniques.PROBLEMS)
+    assert given == "46.504.5050159206"
+    assert [n for _, told in advanced_techniques.PROBLEMS for n in told if n not in EXERCISES["08.4"].task] == []
+
+
+def test_loading_builds_no_widget_and_imports_no_grader(monkeypatch):
+    monkeypatch.setattr(importlib, "import_module", None)
+    before = set(widget_module._instances)
+    assert [list_exercises(path.stem)[-1] for path in sorted(loading.FOLDER.glob("*.toml"))][:2] == [
+        "00.quiz",
+        "01.quiz",
+    ]
+    assert set(widget_module._instances) == before

@@ -1,0 +1,238 @@
+"""Claims about the orders, the agent's tasks, whose answers are derived once more, and new traces."""
+
+import csv
+import re
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from llmops_utils.agents import calculate
+from llmops_utils.core import DATA
+from llmops_utils.datasets import load_notes, load_orders, load_tasks
+
+KINDS = ("order", "arithmetic", "note", "order+arithmetic", "note+arithmetic")
+ORDERS = {order.id: order for order in load_orders()}
+NOTES = {note.id: note.text for note in load_notes()}
+with Path(__file__).with_name("task_rules.csv").open(encoding="utf-8", newline="") as file:
+    # What stands in a question; where the facts stand in the notes (a note and a pattern each); what is computed from
+    # the numbers of the question and then those of the facts.
+    RULES = list(csv.DictReader(file))
+
+
+def shorten(number):
+    """Return a number as an answer states it; four decimals, so that a wrong one is not rounded to the right one."""
+    return f"{Decimal(number):.4f}".rstrip("0").rstrip(".")
+
+
+def get_numbers(question):
+    """Return the numbers of a question, without those in order ids."""
+    return [Decimal(number) for number in re.findall(r"\d+(?:\.\d+)?", re.sub(r"PW-\d+", "", question))]
+
+
+def get_order(task):
+    (name,) = re.findall(r"PW-\d{5}", task.question)
+    return ORDERS[name]
+
+
+def get_zone(country):
+    """Return zone and postage as the handbook states them."""
+    zones = re.findall(r"zone (\d) \(([^)]+)\) (\S+) EUR", NOTES["n08"])
+    (found,) = [(int(zone), postage) for zone, countries, postage in zones if country in countries.split(", ")]
+    return found
+
+
+# The orders
+
+
+def test_an_order_has_the_forms_it_promises():
+    assert len(ORDERS) == 60
+    for order in ORDERS.values():
+        assert re.fullmatch(r"PW-[123]\d{4}", order.id)
+        assert re.fullmatch(r"\d+\.\d\d", order.unit_price_eur), order.id
+        assert order.product in ("kettle", "grinder", "scale"), order.id
+        assert order.status in ("packed", "shipped", "delivered", "returned", "in repair"), order.id
+        assert (order.delivered_on == "none") == (order.status in ("packed", "shipped")), order.id
+        assert order.quantity in range(1, 5), order.id
+    dates = [order.ordered_on for order in ORDERS.values()]
+    assert dates == sorted(dates)
+    assert len({(order.model, order.unit_price_eur, order.product) for order in ORDERS.values()}) == 8
+    assert len({order.model for order in ORDERS.values()}) == 8
+
+
+def test_postage_is_that_of_the_handbook():
+    free_from = Decimal(re.search(r"From (\d+) EUR", NOTES["n09"])[1])
+    for order in ORDERS.values():
+        goods = order.quantity * Decimal(order.unit_price_eur)
+        assert order.postage_eur == ("0.00" if goods >= free_from else get_zone(order.country)[1]), order.id
+
+
+def test_delivery_takes_as_long_as_the_handbook_says():
+    days = {int(zone): int(num) for num, zone in re.findall(r"(\d+) working days in zone (\d)", NOTES["n10"])}
+    closed = ("2025-12-25", "2025-12-26", "2026-01-01")
+    for order in ORDERS.values():
+        if order.delivered_on == "none":
+            continue
+        start, end = date.fromisoformat(order.ordered_on), date.fromisoformat(order.delivered_on)
+        between = [start + timedelta(days=num) for num in range((end - start).days + 1)]
+        num_working = sum(day.weekday() < 5 and day.isoformat() not in closed for day in between)
+        limit = days[get_zone(order.country)[0]]
+        assert num_working - 1 in (limit, limit + 1), order.id  # packed the same or the next working day
+
+
+# The tasks
+
+
+def test_splits_are_balanced_over_the_kinds_and_so_are_their_first_tasks():
+    for split, num in (("dev", 8), ("test", 24)):
+        assert [task.kind for task in load_tasks(split)] == list(KINDS) * num
+    assert sorted(Counter(task.kind for task in load_tasks("shots")).values()) == [1, 1, 2, 2, 2]
+
+
+def test_no_question_comes_twice_and_splits_share_no_order():
+    tasks, splits = load_tasks(), {}
+    assert len({task.question.casefold() for task in tasks}) == 168
+    for task in tasks:
+        for name in re.findall(r"PW-\d{5}", task.question):
+            splits.setdefault(name, set()).add(task.split)
+    assert len(splits) > 40
+    assert [name for name, found in splits.items() if len(found) > 1 or name not in ORDERS] == []
+
+
+def test_questions_and_answers_are_short():
+    assert [task.id for task in load_tasks() if not 8 <= len(task.question.split()) <= 25] == []
+    answers = [task.answer for task in load_tasks()]
+    assert [one for one in answers if re.fullmatch(r"[\d.]+", one) and one != shorten(one)] == []
+    assert [one for one in answers if not re.match(r"\d", one) and not 1 <= len(one.split()) <= 2] == []
+
+
+def test_tools_follow_from_the_kind():
+    patterns = {
+        "order": "find_order",
+        "arithmetic": "calculate",
+        "note": "search_notes",
+        "order+arithmetic": "find_order calculate",
+        "note+arithmetic": "(search_notes ){1,2}calculate",
+    }
+    assert [task.id for task in load_tasks() if not re.fullmatch(patterns[task.kind], " ".join(task.tools))] == []
+
+
+def test_answers_about_one_field_stand_in_the_order():
+    patterns = {
+        "delivered_on": r"date\b|\bWhen\b",
+        "quantity": "[Hh]ow many|quantity",
+        "country": "country",
+        "status": "status|in repair",
+        "model": "model",
+    }
+    asked = Counter()
+    for task in load_tasks():
+        if task.kind == "order":
+            field = next(name for name, pattern in patterns.items() if re.search(pattern, task.question))
+            asked[field] += 1
+            assert task.answer == str(getattr(get_order(task), field)), task.id
+    assert sorted(asked.values()) == [6, 6, 7, 7, 7]
+
+
+def derive_amount(question, order):
+    """Return what kind of question about amounts it is, and the answer."""
+    price, numbers = Decimal(order.unit_price_eur), get_numbers(question)
+    if "percent" in question:
+        share = Decimal(re.search(r"(\d+) percent", question)[1])
+        return "refund", share / 100 * price * (order.quantity if "all the goods" in question else 1)
+    if "4.90 EUR return postage" in question:
+        return "refund", price * (order.quantity if re.search(r"\b[Aa]ll\b", question) else 1) - Decimal("4.90")
+    if "keeps" in question:
+        return "refund", (order.quantity - 1) * price
+    if re.search("added to|Suppose|pieces added", question):
+        return "more", (order.quantity + numbers[0]) * price
+    if numbers:
+        return "more", numbers[0] * price
+    return "total", order.quantity * price + Decimal(order.postage_eur)
+
+
+def test_amounts_follow_from_the_order():
+    sorts = Counter()
+    for task in load_tasks():
+        if task.kind == "order+arithmetic":
+            order = get_order(task)
+            sort, amount = derive_amount(task.question, order)
+            sorts[sort] += 1
+            assert task.answer == shorten(amount), task.id
+            assert sort != "total" or amount != Decimal(order.unit_price_eur), "nothing to calculate"
+            assert sort != "refund" or (order.status, order.quantity > 1) == ("delivered", True), task.id
+    assert sorts == {"total": 12, "refund": 11, "more": 11}
+
+
+def test_all_other_answers_follow_from_the_numbers_in_the_question_and_the_notes():
+    used = set()
+    for task in load_tasks():
+        if "order" in task.kind:
+            continue
+        fitting = [rule for rule in RULES if rule["kind"] == task.kind and rule["words"] in task.question]
+        assert len(fitting) == 1, task.id
+        rule = fitting[0]
+        used.add((rule["kind"], rule["words"]))
+        places = [fact.split(" ", 1) for fact in rule["facts"].split(" || ") if fact]
+        facts = [re.search(pattern, NOTES[note])[1] for note, pattern in places]
+        assert task.tools.count("search_notes") == len({note for note, _ in places}), task.id
+        if rule["compute"]:
+            compute = eval(f"lambda {rule['compute']}")
+            answer = shorten(compute(*get_numbers(task.question), *map(Decimal, facts)))
+        else:
+            answer = shorten(facts[0]) if facts[0][0].isdigit() else facts[0]
+        assert task.answer == answer, task.id
+    assert len(used) == len(RULES) == 101
+    assert {rule["facts"][:3] for rule in RULES if rule["kind"] == "note"} == set(NOTES)
+
+
+# New traces
+
+
+@pytest.fixture(scope="module")
+def generator():
+    sys.path.insert(0, str(DATA))
+    import make_traces
+
+    yield make_traces
+    sys.path.remove(str(DATA))
+
+
+def test_new_traces_repeat_with_their_seed_and_stand_nowhere_else(generator):
+    traces = generator.make_traces(60, 1)
+    assert traces == generator.make_traces(60, 1) != generator.make_traces(60, 2)
+    assert len({trace.question for trace in traces}) == 60
+    assert {trace.question for trace in traces} & {task.question for task in load_tasks()} == set()
+    assert [trace.question for trace in traces if get_names(trace.question) & set(ORDERS)] == []
+
+
+def get_names(text):
+    return set(re.findall(r"PW-\d{5}", text))
+
+
+def test_the_answer_of_a_new_trace_follows_from_its_observations(generator):
+    known = re.compile(
+        r"model (.+), quantity (\d), price (\S+), postage (\S+), status (.+), delivered on (\S+), country (.+)"
+    )
+    sorts = Counter()
+    for trace in generator.make_traces(300, 3):
+        look_up, *rest = trace.steps
+        assert (look_up.action, {look_up.argument}) == ("find_order", get_names(trace.question))
+        fields = known.fullmatch(look_up.observation).groups()
+        if not rest:
+            assert trace.answer in fields
+            continue
+        (step,) = rest
+        _, quantity, price, postage, *_, country = fields
+        order = replace(ORDERS["PW-30287"], quantity=int(quantity), unit_price_eur=price, postage_eur=postage)
+        sort, amount = derive_amount(trace.question, order)
+        sorts[sort] += 1
+        assert (step.action, step.observation) == ("calculate", trace.answer)
+        assert f"{calculate(step.argument).value:.10g}" == trace.answer == shorten(amount), trace.question
+        assert postage == ("0.00" if int(quantity) * Decimal(price) >= 60 else get_zone(country)[1])
+        assert len(step.thought) <= 40
+    assert min(sorts["total"], sorts["refund"], sorts["more"]) >= 10

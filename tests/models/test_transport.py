@@ -1,0 +1,423 @@
+"""Claims about the transport that records and replays, through real HTTP to a server of this process on loopback."""
+
+import gzip
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import numpy as np
+import openai
+import pytest
+from fake_provider import CUT, HTML, Fault, refuse
+
+from llmops_utils.core import Settings
+from llmops_utils.models.recording import Recorder, Recording, Recordings, make_key
+from llmops_utils.models.transport import (
+    DATE_HEADER,
+    LATENCY_HEADER,
+    MISSING,
+    SOURCE_HEADER,
+    VOLATILE,
+    RecordingTransport,
+    join_answers,
+    list_texts,
+    make_text_body,
+    pack_vector,
+    split_answer,
+    summarize_request,
+    unpack_vector,
+)
+
+KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
+PATH = "/v1/chat/completions"
+EMBEDDINGS = "/v1/embeddings"
+MESSAGES = [{"role": "user", "content": "Say hello."}]
+BODY = {"model": "fake", "messages": MESSAGES, "temperature": 0}
+STREAM = BODY | {"stream": True}
+WORLDLY = "Grüße 👩‍🔬 日本 \u202eabc\u202c “quoted” \\n \t\n tab and line"
+SEPARATORS = "one\u2028two\u2029three\x85four\x1cfive\x0bsix"  # line ends to str.splitlines, but not to JSON or SSE
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "recordings" / "01_basics.jsonl"
+
+
+@pytest.fixture
+def ask(fake, path):
+    """Send one request in a session of its own."""
+
+    def send(mode, body=BODY, where=PATH):
+        with httpx2.HTTPTransport() as live:
+            recorder = Recorder(Recordings(path), Settings(mode=mode), "weights sha256:00")
+            with httpx2.Client(transport=RecordingTransport(recorder, live), base_url=fake.base_url[:-3]) as client:
+                return client.post(where, json=body)
+
+    return send
+
+
+@pytest.fixture
+def embed(ask):
+    """Ask for embeddings in a session of its own."""
+
+    def send(mode, texts, **fields):
+        return ask(mode, {"model": "m", "input": texts, **fields}, EMBEDDINGS)
+
+    return send
+
+
+@pytest.fixture
+def open_client(fake, path):
+    """Open an openai client on a transport of the given mode."""
+    clients = []
+
+    def make(mode, live=True):
+        inner = httpx2.HTTPTransport() if live else None
+        recorder = Recorder(Recordings(path), Settings(mode=mode), "weights sha256:00")
+        http_client = openai.DefaultHttpxClient(transport=RecordingTransport(recorder, inner))
+        clients.append(http_client)
+        return openai.OpenAI(base_url=fake.base_url, api_key=KEY, http_client=http_client, max_retries=0)
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def no_sockets(monkeypatch):
+    """Refuse to connect anywhere; the list holds what was tried."""
+    tried = []
+
+    def refuse_to_connect(self, address):
+        tried.append(address)
+        raise ConnectionRefusedError("no socket may be opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse_to_connect)
+    return tried
+
+
+def make_recording(text="Hello."):
+    response = {"status": 200, "body": {"choices": [{"index": 0, "message": {"content": text}}]}}
+    request = {"method": "POST", "path": PATH, "body": BODY}
+    return Recording(request, response, 0.25, "weights sha256:01", "2026-01-02")
+
+
+def count_lines(path):
+    return len(path.read_text(encoding="utf-8").split("\n")) - 1 if path.exists() else 0
+
+
+def get_text(response):
+    return response.json()["choices"][0]["message"]["content"]
+
+
+# Plain and streamed, recorded and given back
+
+
+def test_a_reply_carries_its_source_and_a_replayed_one_latency_and_day_too(path, ask):
+    names = (SOURCE_HEADER, LATENCY_HEADER, DATE_HEADER)
+    live = ask("live").headers
+    Recordings(path).add(make_recording())
+    replayed = ask("replay").headers
+    assert [live.get(name) for name in names] == ["weights sha256:00", None, None]
+    assert [replayed.get(name) for name in names] == ["weights sha256:01", "0.25", "2026-01-02"]
+
+
+def test_openai_reads_a_replayed_reply_or_stream_as_the_live_one(fake, open_client):
+    live = open_client("record").chat.completions.create(**BODY)
+    replayed = open_client("replay", live=False).chat.completions.create(**BODY)
+    assert replayed == live
+    assert (replayed.choices[0].message.content, replayed.usage.total_tokens) == ("Hello there.", 15)
+    streamed = list(open_client("live").chat.completions.create(**STREAM))
+    recorded = list(open_client("record").chat.completions.create(**STREAM))
+    replayed = list(open_client("replay", live=False).chat.completions.create(**STREAM))
+    assert replayed == recorded
+    assert [chunk.choices for chunk in streamed] == [chunk.choices for chunk in replayed]
+    assert len(fake.requests) == 3
+
+
+def test_a_stream_is_stored_as_its_events_apart_from_the_plain_reply(path, ask):
+    plain, stream = ask("record"), ask("record", STREAM)
+    assert stream.headers["content-type"] == "text/event-stream"
+    events = Recordings(path).find(make_key("POST", PATH, STREAM)).response["events"]
+    deltas = [one if one == "[DONE]" else one["choices"][0]["delta"] for one in events]
+    assert deltas == [{"content": "Hel"}, {"content": "lo "}, {"content": "there."}, {}, "[DONE]"]
+    assert ask("replay", STREAM).content == stream.content
+    assert ask("replay").json() == plain.json()
+
+
+def test_a_request_without_a_body_is_recorded_too(fake, path, open_client):
+    assert [model.id for model in open_client("record").models.list()] == ["fake"]
+    assert [model.id for model in open_client("replay", live=False).models.list()] == ["fake"]
+    assert len(fake.requests) == 1
+    assert Recordings(path).find(make_key("GET", "/v1/models", None)).request["body"] is None
+
+
+def test_replay_opens_no_socket_even_where_a_live_transport_is_there(path, fake, ask, no_sockets):
+    Recordings(path).add(make_recording())
+    assert get_text(ask("replay")) == "Hello."
+    assert ask("replay", BODY | {"seed": 1}).status_code == 404
+    assert [no_sockets, fake.requests] == [[], []]
+
+
+def test_what_is_recorded_is_the_text_before_compression(fake, ask):
+    packed = gzip.compress(json.dumps(make_recording("Hi.").response["body"]).encode())
+    fake.faults.extend([Fault(200, packed, {"Content-Encoding": "gzip"})] * 2)
+    assert [get_text(ask(mode)) for mode in ("live", "record", "replay")] == ["Hi."] * 3
+
+
+def test_every_character_of_a_reply_comes_back(fake, path, open_client):
+    def read(client, text, is_stream):
+        messages = [{"role": "user", "content": text}]
+        answer = client.chat.completions.create(model="fake", messages=messages, stream=is_stream)
+        if is_stream:
+            return "".join(chunk.choices[0].delta.content or "" for chunk in answer)
+        return answer.choices[0].message.content
+
+    for text in (WORLDLY, SEPARATORS):
+        fake.answer, fake.pieces = lambda body, text=text: text, list(text)
+        for is_stream in (False, True):
+            for client in (open_client("live"), open_client("record"), open_client("replay", live=False)):
+                assert read(client, text, is_stream) == text
+    assert {one.request["body"]["messages"][0]["content"] for one in Recordings(path)} == {WORLDLY, SEPARATORS}
+
+
+# What is not stored
+
+
+def test_no_key_and_no_header_reaches_the_file(fake, path, open_client):
+    client = open_client("record")
+    client.chat.completions.create(**BODY)
+    list(client.chat.completions.create(**STREAM))
+    assert {sent.headers["authorization"] for sent in fake.requests} == {f"Bearer {KEY}"}
+    text = path.read_text(encoding="utf-8").lower()
+    words = (KEY.lower(), "authorization", "bearer", "user-agent", "host", "127.0.0.1")
+    assert [word for word in words if word in text] == []
+
+
+def test_volatile_fields_are_dropped_so_that_the_same_answer_leaves_the_file_as_it_is(fake, path, ask):
+    for body in (BODY, STREAM):
+        ask("record", body)
+        before = path.read_bytes()
+        assert ask("record", body).status_code == 200
+        assert path.read_bytes() == before
+    assert len(fake.requests) == 4
+    for recording in Recordings(path):
+        for answer in recording.response.get("events", [recording.response.get("body")])[:1]:
+            assert set(answer) & set(VOLATILE) == set()
+            assert answer["model"] == "fake"
+
+
+def test_tokens_are_stored_without_their_bytes(fake, path, ask):
+    token = {"token": "a", "bytes": [97], "logprob": -0.5}
+    logprobs = {"content": [token | {"top_logprobs": [token]}]}
+    fake.faults.append(Fault(200, {"choices": [{"index": 0, "logprobs": logprobs}]}))
+    ask("record")
+    [stored] = [one.response["body"]["choices"][0]["logprobs"]["content"] for one in Recordings(path)]
+    assert stored == [{"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -0.5}]}]
+
+
+def test_what_is_no_answer_of_the_model_is_passed_on_and_never_stored(fake, path, ask):
+    """The fault of a moment or of a key, and a page that is not JSON."""
+    ask("record")
+    before = path.read_bytes()
+    pages = [HTML, Fault(200, ""), Fault(404, "<html>"), Fault(502, "<html>")]
+    faults = [refuse(status) for status in (401, 403, 408, 409, 429, 500, 502, 503, 504, 529)]
+    for fault in [*faults, *pages]:
+        for mode in ("record", "fill"):
+            fake.faults.append(fault)
+            response = ask(mode, BODY if mode == "record" else BODY | {"seed": 1})
+            assert response.status_code == fault.status
+            assert response.text == fault.body if isinstance(fault.body, str) else response.json() == fault.body
+    assert path.read_bytes() == before
+    assert get_text(ask("replay")) == "Hello there."
+
+
+def test_a_reply_that_breaks_off_is_never_stored(fake, path, ask):
+    fake.faults.append(CUT)
+    fake.stream_ending = "drop"
+    for body in (BODY, STREAM):
+        with pytest.raises(httpx2.RemoteProtocolError):
+            ask("record", body)
+    assert count_lines(path) == 0
+
+
+def test_a_refused_request_is_an_answer_and_replays_as_one(fake, open_client):
+    fake.faults.append(refuse(400, "temperature is too high", code="bad_value"))
+    for mode in ("record", "replay"):
+        with pytest.raises(openai.BadRequestError, match="temperature is too high") as caught:
+            open_client(mode).chat.completions.create(**BODY)
+        assert [caught.value.status_code, caught.value.code] == [400, "bad_value"]
+    assert len(fake.requests) == 1
+
+
+def test_concurrent_requests_are_all_recorded(fake, path, open_client):
+    client = open_client("fill")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: client.chat.completions.create(**BODY, seed=seed), range(40)))
+    assert sorted(recording.request["body"]["seed"] for recording in Recordings(path)) == list(range(40))
+    assert len(fake.requests) == 40
+
+
+# A request without a recording
+
+
+def test_a_missing_recording_names_request_and_command(open_client):
+    for mode in ("replay", "auto"):  # in auto, where nobody can be asked
+        with pytest.raises(openai.NotFoundError) as caught:
+            open_client(mode, live=False).chat.completions.create(**BODY)
+        message = caught.value.body["message"]
+        assert [caught.value.status_code, caught.value.code, caught.value.type] == [404, MISSING, MISSING]
+        assert f"no recording in 01_basics for the request {PATH} (fake): “Say hello.”" in message
+        assert "python -m llmops_utils record 01_basics" in message
+        assert "LLMOPS_MODE=live" in message
+
+
+def test_a_missing_recording_shows_no_key_and_no_long_prompt(ask):
+    body = {"model": "fake", "messages": [{"role": "user", "content": f"My key is {KEY}. " + "word " * 200}]}
+    message = ask("replay", body).json()["error"]["message"]
+    assert KEY[3:] not in message
+    assert "“My key is [key]. word word" in message
+    assert len(message) < 400
+
+
+def test_a_request_is_summarized_by_path_model_and_last_text():
+    for body, shown in (
+        ({"model": "m", "messages": [*MESSAGES, {"role": "user", "content": "Last  \n one"}]}, "/x (m): “Last one”"),
+        ({"model": "m", "prompt": "Once upon"}, "/x (m): “Once upon”"),
+        ({"model": "m", "input": ["a", "b"]}, "/x (m): “['a', 'b']”"),
+        ({"content": "to tokenize"}, "/x (no model): “to tokenize”"),
+        ({"model": "m", "prompt": "a" * 80}, f"/x (m): “{'a' * 80}”"),
+        ({"model": "m", "prompt": "a" * 81}, f"/x (m): “{'a' * 77}…”"),
+        (None, "/x"),
+        ("no json", "/x"),
+    ):
+        assert summarize_request("/x", body) == shown
+
+
+# Embeddings: packing
+
+
+def make_answer(vectors, num_tokens=10):
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    return {"object": "list", "model": "m", "data": data, "usage": {"prompt_tokens": num_tokens}}
+
+
+def test_packing_moves_numbers_and_cosines_by_no_more_than_is_said():
+    vectors = np.random.default_rng(3).normal(size=(200, 384))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    packed = np.array([unpack_vector(pack_vector(vector.tolist())) for vector in vectors])
+    assert np.abs(packed - vectors).max() <= 0.00025
+    assert np.abs(packed @ packed.T - vectors @ vectors.T).max() < 0.001
+    edge = np.array([0.99999, -0.7512, 0.50001])
+    assert np.abs(np.array(unpack_vector(pack_vector(edge.tolist()))) - edge).max() <= 0.00025
+    exact = [0.0, 1.0, -0.5, 0.333251953125, 2.0**-24]
+    assert unpack_vector(pack_vector(exact)) == exact
+    assert len(pack_vector(vectors[0].tolist())) == 1024 < len(json.dumps(vectors[0].tolist())) / 7
+
+
+def test_only_requests_for_embeddings_of_texts_are_split():
+    assert list_texts(EMBEDDINGS, {"input": ["a", "b"]}) == ["a", "b"]
+    assert list_texts("/custom/embeddings", {"input": "a"}) == ["a"]
+    for body in ({"input": []}, {"input": [[1, 2]]}, {"input": [1]}, {}, "text"):
+        assert list_texts(EMBEDDINGS, body) is None
+    assert list_texts(PATH, {"input": ["a"]}) is None
+
+
+def test_the_body_of_a_text_keeps_all_but_the_texts_and_their_encoding():
+    body = {"model": "m", "input": ["a"], "encoding_format": "base64", "dimensions": 8}
+    one = make_text_body(body, "a")
+    assert one == {"model": "m", "dimensions": 8, "sha256": "ca978112ca1bbdcafac231b39a23dc4d"}
+    assert make_text_body(body, "b") != one
+    assert make_text_body({"model": "m", "input": "\ud800"}, "\ud800")["sha256"]
+
+
+def test_vectors_are_joined_by_index_and_tokens_shared_by_length():
+    answer = make_answer([[0.0], [0.5], [1.0], [2.0]], 10)
+    answer["data"].reverse()
+    parts = split_answer(answer, ["a", "bb", "ccc", "d"])
+    assert [part["num_tokens"] for part in parts] == [1, 3, 4, 2]
+    joined = join_answers({"model": "m"}, parts)
+    assert joined["usage"] == {"prompt_tokens": 10, "total_tokens": 10}
+    assert [row["embedding"] for row in joined["data"]] == [[0.0], [0.5], [1.0], [2.0]]
+
+
+def test_an_answer_that_does_not_fit_its_texts_is_an_error():
+    for answer in (
+        {},
+        [],
+        {"data": []},
+        make_answer([[1.0]]),
+        make_answer([[1.0], ["x"]]),
+        make_answer([[1.0], None]),
+        make_answer([[1.0], [1e9]]),
+        {"data": [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [1.0]}]},
+    ):
+        with pytest.raises(ValueError, match="vector"):
+            split_answer(answer, ["a", "b"])
+
+
+# Embeddings: through the transport
+
+
+def read_vectors(response):
+    return [row["embedding"] for row in response.json()["data"]]
+
+
+def test_each_text_is_recorded_once_and_replays_in_any_company(fake, path, embed):
+    first = read_vectors(embed("fill", ["a", "b", "secret"]))
+    assert count_lines(path) == 3
+    assert "secret" not in path.read_text(encoding="utf-8")
+    assert read_vectors(embed("replay", ["secret", "a"])) == [first[2], first[0]]
+    assert read_vectors(embed("replay", "b")) == [first[1]]
+    assert read_vectors(embed("replay", ["a", "a"])) == [first[0], first[0]]
+    assert len(fake.requests) == 1
+
+
+def test_only_the_texts_that_are_missing_are_asked_for(fake, path, embed):
+    embed("fill", ["a", "b"])
+    answer = embed("fill", ["b", "c", "a", "d"])
+    assert fake.bodies[1]["input"] == ["c", "d"]
+    assert read_vectors(answer) == read_vectors(embed("replay", ["b", "c", "a", "d"]))
+    assert count_lines(path) == 4
+
+
+def test_the_modes_hold_for_texts_too(fake, path, embed):
+    recorded = read_vectors(embed("record", ["a", "b"]))
+    assert recorded == read_vectors(embed("replay", ["a", "b"]))
+    before = path.read_text()
+    for mode, texts, asked in (("record", ["a"], ["a"]), ("auto", ["a", "c"], ["c"]), ("live", ["a"], ["a"])):
+        assert len(read_vectors(embed(mode, texts))) == len(texts)
+        assert fake.bodies[-1]["input"] == asked
+        assert path.read_text() == before
+    missing = embed("replay", ["a", "which one is missing"])
+    assert missing.status_code == 404
+    assert "“which one is missing”" in missing.json()["error"]["message"]
+    embed("fill", ["a"], dimensions=4)  # another field makes it another request
+    assert fake.bodies[-1] == {"model": "m", "input": ["a"], "dimensions": 4}
+
+
+def test_openai_reads_recorded_embeddings_though_it_asks_for_base64(fake, embed, open_client):
+    plain = read_vectors(embed("fill", ["a"]))[0]
+    for mode in ("fill", "replay"):
+        answer = open_client(mode).embeddings.create(model="m", input=["a"])
+        assert answer.data[0].embedding == plain
+    assert len(fake.requests) == 1
+
+
+def test_an_answer_without_vectors_is_passed_on_and_never_stored(fake, path, embed):
+    for mode in ("fill", "record", "auto"):
+        for fault in (refuse(500), refuse(400), HTML, Fault(200, {"data": []})):
+            fake.faults.append(fault)
+            assert embed(mode, ["a"]).status_code == fault.status
+    assert not path.exists()
+
+
+def test_a_whole_request_that_was_recorded_still_replays(path, embed):
+    """Recordings made before texts were split hold the request as it was."""
+    request = {"method": "POST", "path": EMBEDDINGS, "body": {"model": "m", "input": ["a", "b"]}}
+    answer = {"status": 200, "body": make_answer([[0.1], [0.2]])}
+    Recordings(path).add(Recording(request, answer, 0.5, "s", "2026-01-01"))
+    response = embed("replay", ["a", "b"])
+    assert read_vectors(response) == [[0.1], [0.2]]
+    assert response.headers[LATENCY_HEADER] == "0.5"

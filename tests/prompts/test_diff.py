@@ -1,0 +1,94 @@
+"""Claims about what is shown of the difference between two prompts."""
+
+import html
+import random
+import re
+
+from llmops_utils.prompts import Prompt, diff_prompts
+
+DEL = '<del style="color:inherit;background:rgba(220,50,50,.25);text-decoration:line-through">'
+INS = '<ins style="color:inherit;background:rgba(40,160,80,.25);text-decoration:underline">'
+OLD = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
+NEW = OLD.replace(instruction="Greet {{ name }} warmly\nin one line.", output="")
+
+
+def test_the_diff_reads_as_plain_text_with_plus_and_minus():
+    expected = (
+        "--- greeting f49680c5\n"
+        "+++ greeting 46a6eedf\n"
+        "@@ instruction @@\n"
+        "-Greet {{ name }}.\n"
+        "+Greet {{ name }} warmly\n"
+        "+in one line.\n"
+        "@@ context: unchanged @@\n"
+        "@@ input: unchanged @@\n"
+        "@@ output @@\n"
+        "-Greeting:\n"
+        "@@ system: unchanged @@"
+    )
+    assert str(diff_prompts(OLD, NEW)) == repr(diff_prompts(OLD, NEW)) == expected
+
+
+def test_the_plain_diff_keeps_unchanged_lines_around_and_shows_line_ends():
+    lines = [f"line {num}" for num in range(9)]
+    old = Prompt("p", "\n".join(lines))
+    new = Prompt("p", "\n".join(["first", *lines[1:]]) + "\n", context="a\r")
+    assert str(diff_prompts(old, new)).split("\n")[2:] == [
+        "@@ instruction @@",
+        "-line 0",
+        "+first",
+        *(f" line {num}" for num in range(1, 9)),
+        "+",
+        "@@ context @@",
+        "+a␍",
+        "@@ input: unchanged @@",
+        "@@ output: unchanged @@",
+        "@@ system: unchanged @@",
+    ]
+
+
+def test_the_diff_marks_removed_and_added_words_in_place():
+    old = Prompt("p", "Answer the question in one word.", revision=1)
+    new = Prompt("p", "Answer my question in one short word.", revision=2)
+    page = diff_prompts(old, new)._repr_html_()
+    assert f"p {old.version} (revision 1) → p {new.version} (revision 2)" in page
+    marked = f"Answer {DEL}the</del>{INS}my</ins> question in one {INS}short </ins>word."
+    cell = "<td style='text-align:left;vertical-align:top;white-space:pre-wrap'>"
+    assert f"{cell}<b>instruction</b></td>{cell}{marked}</td>" in page
+    assert page.count('<span style="opacity:.6">unchanged</span>') == 4
+
+
+def test_neighbouring_words_line_breaks_and_emptied_elements_are_marked():
+    cases = [
+        (
+            "Say it in a few words.",
+            "Say it with much detail words.",
+            f"it {DEL}in a few</del>{INS}with much detail</ins>",
+        ),
+        ("One two", "One\ntwo", f"One{DEL} </del>{INS}↵\n</ins>two"),
+        ("Greeting:", "", f"pre-wrap'>{DEL}Greeting:</del></td>"),
+    ]
+    for old, new, marked in cases:
+        assert marked in diff_prompts(Prompt("p", old), Prompt("p", new))._repr_html_()
+
+
+def test_the_diff_escapes_all_texts():
+    page = diff_prompts(Prompt("<i>", "a <b> c"), Prompt("<u>", "a <s> c", "<script>"))._repr_html_()
+    assert [tag for tag in ("<i>", "<u>", "<b> c", "<s>", "<script>") if tag in page] == []
+    assert f"a {DEL}&lt;b&gt;</del>{INS}&lt;s&gt;</ins> c" in page
+
+
+def test_the_marked_words_hold_both_texts_completely():
+    chance = random.Random(0)
+    for _ in range(500):
+        old, new = ("".join(chance.choices(["a", "b", " ", "\n", "<", " c "], k=chance.randrange(12))) for _ in "12")
+        page = diff_prompts(Prompt("p", old), Prompt("p", new))._repr_html_()
+        found = re.search(r"<b>instruction</b></td><td[^>]*>(.*?)</td>", page, re.DOTALL)
+        if old == new:
+            assert "unchanged" in found[1]
+            continue
+        body = found[1].replace("↵", "")
+        without_added = re.sub(r"<ins .*?</ins>", "", body, flags=re.DOTALL)
+        without_removed = re.sub(r"<del .*?</del>", "", body, flags=re.DOTALL)
+        texts = [html.unescape(re.sub(r"</?(del|ins)[^>]*>", "", text)) for text in (without_added, without_removed)]
+        assert texts == [old, new]

@@ -1,0 +1,244 @@
+"""Claims about the registry: revisions and versions are found, files round-trip, malformed ones are named."""
+
+import os
+import random
+
+import pytest
+
+from llmops_utils.core import DataError, PromptError
+from llmops_utils.prompts import ELEMENTS, Prompt, list_prompts, load_prompt, save_prompt
+
+GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
+INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
+
+
+def write(folder, text, revision=1):
+    """Write a revision of the greeting, as bytes or text."""
+    path = folder / "greeting" / f"{revision}.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A folder with two prompts, one of them in three revisions."""
+    for text in ("Greet {{ name }}.", "Greet {{ name }} warmly.", "Welcome {{ name }}."):
+        save_prompt(GREETING.replace(instruction=text), tmp_path)
+    save_prompt(Prompt("farewell", "Say goodbye.", description="The end."), tmp_path)
+    return tmp_path
+
+
+# --- loading -------------------------------------------------------------------------------------------------
+
+
+def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry):
+    prompt = load_prompt("greeting", folder=registry)
+    assert (prompt.revision, prompt.instruction) == (3, "Welcome {{ name }}.")
+    assert load_prompt("greeting", 2, registry) == GREETING.replace(instruction="Greet {{ name }} warmly.", revision=2)
+
+
+def test_revisions_count_as_numbers_not_as_text(tmp_path):
+    for num in (2, 10, 9):
+        write(tmp_path, f'instruction = "{num}"', num)
+    assert load_prompt("greeting", folder=tmp_path).revision == 10
+    assert [prompt.revision for prompt in list_prompts(tmp_path)] == [2, 9, 10]
+    assert save_prompt(GREETING, tmp_path).name == "11.toml"
+
+
+def test_a_version_or_its_first_digits_load_the_latest_file_with_that_content(registry):
+    version = GREETING.version
+    for digits in (version, version[:4], version[:6].upper()):
+        assert load_prompt("greeting", digits, registry).revision == 1
+    (registry / "greeting" / "4.toml").write_bytes((registry / "greeting" / "1.toml").read_bytes())
+    assert load_prompt("greeting", version, registry).revision == 4
+    assert save_prompt(GREETING, registry).name == "4.toml"
+
+
+def test_an_unknown_name_raises_with_the_nearest_and_all_names(registry):
+    with pytest.raises(PromptError) as caught:
+        load_prompt("greting", folder=registry)
+    assert caught.value.problem == f"There is no prompt “greting” in {registry}."
+    assert caught.value.next_step == "Did you mean greeting? There is: farewell, greeting."
+    for path in ("../greeting", "greeting/../greeting", "", ".", "Greeting"):
+        with pytest.raises(PromptError, match="There is no prompt"):
+            load_prompt(path, folder=registry)
+
+
+def test_an_unknown_version_raises_with_those_that_are_there(registry):
+    there = [f"{num} ({load_prompt('greeting', num, registry).version})" for num in (1, 2, 3)]
+    for version in (4, 0, -1, True, 1.0, "00000000"):
+        with pytest.raises(PromptError) as caught:
+            load_prompt("greeting", version, registry)
+        assert caught.value.problem == f"The prompt greeting has no version {version!r}."
+        assert caught.value.next_step == f"There is: {', '.join(there)}."
+    for digits in ("abc", "", "v2", "3", "xyz12345", "0123456789", "abcd\n"):
+        with pytest.raises(PromptError, match="is no version: it has 4 to 8 of the digits 0-9 and a-f"):
+            load_prompt("greeting", digits, registry)
+
+
+def test_digits_that_fit_several_versions_raise(tmp_path):
+    by_prefix = {}
+    for num in range(10_000):  # two contents whose versions share 4 digits come soon (the birthday problem)
+        prompt = Prompt("twin", f"Number {num}.")
+        other = by_prefix.setdefault(prompt.version[:4], prompt)
+        if other is not prompt:
+            break
+    save_prompt(other, tmp_path)
+    save_prompt(prompt, tmp_path)
+    with pytest.raises(PromptError) as caught:
+        load_prompt("twin", prompt.version[:4], tmp_path)
+    assert caught.value.problem == f"Several versions of the prompt twin begin with {prompt.version[:4]}."
+    assert caught.value.next_step == f"Give more digits. There is: 1 ({other.version}), 2 ({prompt.version})."
+    assert load_prompt("twin", prompt.version, tmp_path).instruction == prompt.instruction
+
+
+MALFORMED = [
+    ('instruction = "a"\ncontext = b\n', ", line 2: Invalid value."),
+    ('instruction = "a"\ncontext = "b', ", line 2: Unterminated string."),
+    ("", " is empty."),
+    ('instruction = " \\n"\ndescription = "x"', " is empty."),
+    ('instruction = "a"\ncontex = "b"', " has an unknown key “contex”."),
+    ('instruction = "a"\nname = "b"', " has an unknown key “name”."),
+    ('instruction = "a"\nrevision = 5', " has an unknown key “revision”."),
+    ("instruction = 3", ": instruction of a prompt is 3, not text."),
+    ('[instruction]\na = "b"', ": instruction of a prompt is {'a': 'b'}, not text."),
+    ('instruction = "a"\ndescription = 1', ": description of a prompt is 1, not text."),
+    ('instruction = "a"\nsystem = "instruction"', ": system of the prompt greeting is 'instruction'."),
+    ('instruction = "a"\nsystem = [1]', ": A prompt has no element “1”."),
+    ('instruction = "a"\nsystem = ["name"]', ": A prompt has no element “name”."),
+    ('input = """\nb\n{{ c }"""', ": The input of the prompt greeting is no template, line 2: unexpected '}'."),
+    ('instruction = "Grüße"'.encode("latin-1"), " is not UTF-8 text."),
+    ('instruction = "a"'.encode("utf-16"), " is not UTF-8 text."),
+]
+
+
+def test_a_malformed_file_raises_with_its_place(tmp_path):
+    for text, said in MALFORMED:
+        write(tmp_path, text)
+        with pytest.raises(PromptError) as caught:
+            load_prompt("greeting", folder=tmp_path)
+        assert caught.value.problem == "greeting/1.toml" + said
+        with pytest.raises(PromptError):
+            list_prompts(tmp_path)
+    write(tmp_path, 'instructions = "a"')
+    with pytest.raises(PromptError, match=r"Did you mean instruction\? There is: context, description, input, "):
+        load_prompt("greeting", folder=tmp_path)
+
+
+def test_a_file_with_another_name_than_a_number_raises(registry):
+    write(registry, 'instruction = "a"', "v2")
+    with pytest.raises(PromptError, match=r"greeting/v2\.toml is no revision(?s:.*)Name the files 1\.toml"):
+        load_prompt("greeting", folder=registry)
+    assert load_prompt("farewell", folder=registry).revision == 1
+
+
+def test_a_broken_revision_does_not_hide_the_others(registry):
+    write(registry, "broken")
+    assert load_prompt("greeting", folder=registry).revision == 3
+    assert load_prompt("greeting", 2, registry).revision == 2
+
+
+def test_windows_line_ends_and_a_byte_order_mark_keep_the_version(tmp_path):
+    prompt = GREETING.replace(context="One\nTwo\n")
+    path = save_prompt(prompt, tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_prompt("greeting", folder=tmp_path).version == prompt.version
+
+
+def test_all_prompts_are_listed_by_name_and_revision(registry):
+    (registry / ".ipynb_checkpoints").mkdir()
+    (registry / "README.md").write_text("Prompts.")
+    (registry / "nothing").mkdir()
+    found = [(prompt.name, prompt.revision) for prompt in list_prompts(registry)]
+    assert found == [("farewell", 1), ("greeting", 1), ("greeting", 2), ("greeting", 3)]
+
+
+def test_a_registry_that_is_not_there_yet_lists_nothing_and_knows_no_name(tmp_path):
+    assert list_prompts(tmp_path / "new") == []
+    with pytest.raises(PromptError, match="There is: none"):
+        load_prompt("greeting", folder=tmp_path / "new")
+
+
+# --- saving --------------------------------------------------------------------------------------------------
+
+
+def test_saving_writes_the_next_revision_and_returns_its_path(tmp_path):
+    assert save_prompt(GREETING, tmp_path / "new") == tmp_path / "new" / "greeting" / "1.toml"
+    assert save_prompt(GREETING.replace(output="Hi:"), tmp_path / "new").name == "2.toml"
+    assert sorted(path.name for path in (tmp_path / "new" / "greeting").iterdir()) == ["1.toml", "2.toml"]
+
+
+def test_saving_the_same_content_again_returns_its_file_and_writes_nothing(registry):
+    def list_files():
+        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in registry.rglob("*") if path.is_file()}
+
+    before = list_files()
+    assert save_prompt(GREETING.replace(description="Said otherwise."), registry) == registry / "greeting" / "1.toml"
+    assert list_files() == before
+    assert save_prompt(GREETING.replace(name="hello"), registry) == registry / "hello" / "1.toml"
+    assert load_prompt("hello", folder=registry).version == GREETING.version
+
+
+def test_what_cannot_be_a_file_is_not_saved(tmp_path):
+    faults = [(GREETING.replace(name=name), "cannot name a prompt") for name in ("", "A", "2nd", "a b", "a-b", "../a")]
+    faults += [(GREETING.replace(name=name), "cannot name a prompt") for name in ("grüße", "a\n", "_a")]
+    faults += [(GREETING.without(*ELEMENTS), "is empty"), (Prompt("p", "\ud800"), "holds half a character")]
+    for prompt, said in faults:
+        with pytest.raises(PromptError, match=said):
+            save_prompt(prompt, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_leaves_no_file(tmp_path, monkeypatch):
+    def fail(*paths):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(DataError, match="No space left"):
+        save_prompt(GREETING, tmp_path)
+    assert list((tmp_path / "greeting").iterdir()) == []
+
+
+def test_a_file_is_readable_toml(tmp_path):
+    prompt = Prompt(
+        "p", 'Say "hi".', "One\n\\d\n", "{{ message }}", "It's ''' here\nC:\\x\t\r", ("instruction",), "For people."
+    )
+    assert save_prompt(prompt, tmp_path).read_bytes().decode("utf-8") == (
+        'description = "For people."\n'
+        'system = ["instruction"]\n'
+        'instruction = "Say \\"hi\\"."\n'
+        "context = '''\nOne\n\\d\n'''\n"
+        'input = "{{ message }}"\n'
+        "output = \"It's ''' here\\nC:\\\\x\\t\\r\"\n"
+    )
+
+
+PIECES = ["'", "''", "'''", '"', '"""', "\\", "\\n", "\\u0022", "\n", "\n\n", "\r", "\r\n", "\t", " ", "#", "=", "[x]"]
+PIECES += ["word", "é", "日本", "😀", "\x00", "\x1b", "\x7f", "\x85", "\u2028", "\ufeff", "e\u0301", "}", "{{ x }}"]
+
+
+def test_any_text_survives_the_file_exactly(tmp_path):
+    chance = random.Random(0)
+    texts = [*PIECES, *(piece + "x" for piece in PIECES), *("x" + piece for piece in PIECES)]
+    texts += ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(400)]
+    for start in range(0, len(texts), 4):
+        instruction, context, input, description = (texts[start : start + 4] + ["x"] * 3)[:4]
+        prompt = Prompt(f"p{start}", instruction, context, input + "x", system=("context",), description=description)
+        save_prompt(prompt, tmp_path)
+        found = load_prompt(prompt.name, folder=tmp_path)
+        assert (found, found.version) == (prompt.replace(revision=1), prompt.version)
+
+
+# --- the prompts of the course -------------------------------------------------------------------------------
+
+
+def test_all_prompts_of_the_course_load_and_have_a_description():
+    assert [prompt.label for prompt in list_prompts() if not prompt.description] == []
+
+
+def test_the_first_intent_prompt_is_the_one_that_was_measured():
+    prompt = load_prompt("classify_intent", 1)
+    assert (prompt.version, prompt.variables) == ("414b71ae", {"message"})
+    (message,) = prompt.render(message="Where is my kettle?")
+    assert message["content"].endswith("\n\nMessage: Where is my kettle?\n\nIntent:")
+    assert [line.split(":")[0][2:] for line in prompt.context.split("\n")[1:]] == list(INTENTS)

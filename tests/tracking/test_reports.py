@@ -1,0 +1,171 @@
+"""What is logged of an evaluation, or by hand with Comet's own calls, is read back as it was. All runs are logged once."""
+
+import csv
+import json
+
+import pytest
+
+from llmops_utils.core import DataError
+from llmops_utils.evaluation import Report, Row, compare
+from llmops_utils.prompts import load_prompt
+from llmops_utils.tracking import list_runs, log_report, start_run
+from llmops_utils.tracking.reports import MAX_TEXTS, make_report_dict, restore_report
+
+ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
+SECRET = "sk-verysecret0123456789"
+SAID = f"Error: bad header {SECRET}"
+
+
+def make_report(name, right, num=8, **fields):
+    rows = []
+    for i, text in enumerate((ODD_TEXTS * 4)[:num]):
+        rows.append(Row(f"m{i}", text, "repair", "repair" if right(i) else "delivery", float(bool(right(i))), **fields))
+    return Report(name, tuple(rows), "Tiny-1B (abc123), replay of 2026-11-01", 2.5)
+
+
+FEW = make_report(
+    "few-shot", lambda i: i % 2, latency_s=0.25, prompt_tokens=30, completion_tokens=2, trace=[{"step": 1}]
+)
+ZERO = make_report("zero-shot", lambda i: i == 0)
+PROMPT = load_prompt("classify_intent")
+OWN = {"shots": 8, "described": True, "threshold": 0.5, "labels": ["a", "b"]}
+
+
+def log_all():
+    run = start_run("eight shots", tags=["intent"])
+    comparison = compare(ZERO, FEW)
+    log_report(run, FEW, prompt=PROMPT, data="customer_messages", split="dev", parameters=OWN, comparison=comparison)
+    with pytest.raises(DataError, match="not this report"):
+        log_report(run, ZERO, comparison=comparison)
+    run.end()
+    with pytest.raises(DataError, match="ended"):
+        log_report(run, FEW)
+
+    run = start_run("by hand")
+    run.log_parameters({"temperature": 0.0, "model": "tiny"})
+    run.log_text("Ärger", metadata={"kind": "note"})
+    for value in (1, 2):
+        run.log_asset_data({"a": value}, name="same.json")
+    for step, value in enumerate([0.25, 0.5, 0.375]):
+        run.log_metric("accuracy", value, step=step)
+    run.log_metric("odd", float("nan"))
+    run.end()
+
+    run = start_run("many, of unknown price")
+    log_report(run, make_report("many", lambda i: 0, num=30, cost_usd=None))
+    start_run("zero shots")  # the run before is ended, and loses nothing
+    assert run.ended
+    log_report(start_run("zero shots"), ZERO)
+
+    leaky = (
+        Row("m0", SAID, "repair", SAID, 0.0, trace=[{"said": SAID}]),
+        Row("m1", "x", "repair", None, 0.0, error=SAID),
+    )
+    right = tuple(Row(row.id, row.input, "repair", "repair", 1.0) for row in leaky)
+    report = Report("leaky", leaky, "tiny (a), live", 1.0)
+    run = start_run("leaky")
+    comparison = compare(Report(SAID, right, "", 1.0), report)
+    log_report(run, report, prompt=PROMPT.replace(context=SAID), parameters={"note": SAID}, comparison=comparison)
+    run.end()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMOPS_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("OPENAI_API_KEY", SECRET)
+        log_all()
+        yield list_runs()
+
+
+def test_everything_that_was_logged_of_a_report_is_read_back(runs):
+    read = runs.find("eight shots")
+    comparison = compare(ZERO, FEW)
+    assert (read.project, read.tags, read.is_sent) == ("llmops-workbook", ("intent",), False)
+    assert read.parameters == {
+        "report": "few-shot",
+        "model": "Tiny-1B",
+        "provenance": "Tiny-1B (abc123), replay of 2026-11-01",
+        "num_examples": 8,
+        "examples_checksum": read.parameters["examples_checksum"],
+        "prompt": "classify_intent",
+        "prompt_version": PROMPT.version,
+        "prompt_revision": PROMPT.revision,
+        "data": "customer_messages",
+        "split": "dev",
+        "shots": 8,
+        "described": True,
+        "threshold": 0.5,
+        "labels": "['a', 'b']",
+        "baseline": "zero-shot",
+    }
+    assert read.metrics == {
+        "score": 0.5,
+        "score_low": FEW.score.low,
+        "score_high": FEW.score.high,
+        "num_failed": 0,
+        "prompt_tokens": 30.0,
+        "completion_tokens": 2.0,
+        "latency_s": 0.25,
+        "cost_usd": 0.0,
+        "difference": comparison.difference.value,
+        "difference_low": comparison.difference.low,
+        "difference_high": comparison.difference.high,
+        "p": comparison.p,
+    }
+    assert (read.report, read.report.duration_s, read.prompt) == (FEW, 2.5, PROMPT)
+    assert compare(ZERO, read.report) == comparison
+    assert read.comparison["verdict"] == comparison.verdict
+    assert (read.comparison["gained"], read.comparison["lost"]) == (["m1", "m3", "m5", "m7"], ["m0"])
+    table = list(csv.DictReader(read.files["examples.csv"].decode().splitlines(keepends=True)))
+    assert [row["input"] for row in table] == ODD_TEXTS
+    assert read.texts[0].text == str(PROMPT.show())
+    assert read.texts[0].metadata == {"kind": "prompt", "prompt": PROMPT.name, "version": PROMPT.version}
+    assert [text.metadata["example"] for text in read.texts[1:]] == [row.id for row in FEW.rows]
+    assert read.texts[2].text == "two\nlines\n→ repair\nexpected: repair"
+
+
+def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
+    read = runs.find("by hand")
+    assert read.parameters == {"temperature": 0.0, "model": "tiny"}  # comet_ml's own curr_step is none of ours
+    assert [(text.text, text.metadata) for text in read.texts] == [("Ärger", {"kind": "note"})]
+    assert [json.loads(read.files[name])["a"] for name in ("same.json", "same.json (2)")] == [1, 2]
+    assert read.history["accuracy"] == ((0, 0.25), (1, 0.5), (2, 0.375))
+    assert read.metrics["accuracy"] == 0.375
+    assert read.metrics["odd"] != read.metrics["odd"]
+    assert (read.report, read.prompt, read.comparison) == (None, None, None)
+
+
+def test_the_first_examples_become_texts_an_unknown_price_is_no_zero_and_checksums_tell_examples_apart(runs):
+    read = runs.find("many, of unknown price")
+    assert len(read.texts) == MAX_TEXTS
+    assert "cost_usd" not in read.metrics
+    checksums = [runs.find(name).parameters["examples_checksum"] for name in ("eight shots", "zero shots", read.name)]
+    assert checksums[0] == checksums[1] != checksums[2]
+
+
+def test_two_runs_of_one_name_are_both_kept_and_the_latest_is_found(runs):
+    both = [run for run in runs if run.name == "zero shots"]
+    assert [len(run.metrics) > 0 for run in both] == [False, True]
+    assert both[0].key != both[1].key
+    assert runs.find("zero shots").report == ZERO
+    assert len(runs.keep_latest()) == len(runs) - 1
+
+
+def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
+    read = runs.find("leaky")
+    everything = b"".join(read.files.values()) + repr((read.parameters, read.texts)).encode()
+    assert SECRET.encode() not in everything
+    assert read.report.rows[0].input == "Error: bad header [key]"
+    assert read.report.rows[1].error == "Error: bad header [key]"
+    assert read.metrics["num_failed"] == 1
+    assert read.texts[2].text == "x\n→ Error: bad header [key]\nexpected: repair"
+
+
+def test_a_report_survives_json_and_odd_predictions_become_text():
+    row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
+    odd = Row("b", "in", "out", object, 0.0)
+    read = restore_report(json.loads(json.dumps(make_report_dict(Report("r", (row, odd), "m (x), live", 1.5, 1)))))
+    assert read.rows[0] == row
+    assert read.rows[1].prediction == "<class 'object'>"
+    assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)
