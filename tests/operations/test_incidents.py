@@ -6,7 +6,8 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_messages
-from llmops_utils.operations import INCIDENTS, SOURCES, incidents, load_traffic, simulate_traffic
+from llmops_utils.operations import INCIDENTS, incidents, load_traffic, simulate_traffic
+from llmops_utils.operations.incidents import SOURCES
 
 
 @pytest.fixture(scope="module")
