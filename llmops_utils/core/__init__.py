@@ -26,13 +26,4 @@ from .errors import (
     WorkbookError,
 )
 from .files import append_line, change_json, explain_os_errors, read_json, write_whole
-from .settings import (
-    DATA,
-    NOTEBOOKS,
-    ROOT,
-    Settings,
-    check_key,
-    load_settings,
-    read_environment,
-    redact,
-)
+from .settings import DATA, NOTEBOOKS, ROOT, Settings, check_key, load_settings, read_environment, redact
