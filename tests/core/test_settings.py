@@ -7,7 +7,8 @@ import pytest
 
 from llmops_utils.core import settings as settings_module
 from llmops_utils.core.errors import KeyMalformed, SettingsError
-from llmops_utils.core.settings import check_key, load_settings, read_environment, redact
+from llmops_utils.core.secrets import redact
+from llmops_utils.core.settings import check_key, load_settings, read_environment
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 
