@@ -3,7 +3,7 @@
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.training import costs
+from llmops_utils.datasets import tables
 from llmops_utils.training.costs import (
     compute_flops,
     count_lora_parameters,
@@ -80,7 +80,7 @@ HEAD = "id,name,parameters,tokens,flops,gpu,gpu_hours,source,date,note\n"
 
 
 def test_a_faulty_row_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(costs, "DATA", tmp_path)
+    monkeypatch.setattr(tables, "DATA", tmp_path)
     for row in [
         "a,A,1e9,1e9,none,none,none,s,2024-01,n",  # nothing reported
         "a,A,1e9,1e9,none,RTX,5,s,2024-01,n",  # an unknown card
