@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..choosing import read_free_bytes
 from ..core import DataError, FetchFailed, load_settings
 
 ORIGINAL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # on huggingface.co, Apache-2.0, about 270 MB
@@ -37,14 +38,12 @@ class Tuned:
 
 def explain_absence() -> str | None:
     """Return why LoRA tuning does not run here, in one sentence, or None where it can be tried."""
-    import psutil
-
     if load_settings().mode == "replay":
         return "Skipped: LoRA tuning is not recorded. It runs in live mode, after `pip install .[training]`."
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         return f"Skipped: {', '.join(missing)} not installed. To try it: `pip install .[training]`, about 1 GB."
-    free_gb = psutil.virtual_memory().available / 1e9
+    free_gb = read_free_bytes() / 1e9
     if free_gb < NEEDED_GB:
         return f"Skipped: {free_gb:.1f} GB of memory are free, and about {NEEDED_GB:.0f} are needed. Close something."
     return None
@@ -113,9 +112,6 @@ def _measure_loss(model, rows: Sequence[Sequence[int]]) -> float:
     import torch
 
     model.eval()
-    total = 0.0
     with torch.no_grad():
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            total += float(_compute_loss(model, part)) * sum(len(row) - 1 for row in part)
+        total = sum(float(_compute_loss(model, [row])) * (len(row) - 1) for row in rows)
     return total / sum(len(row) - 1 for row in rows)
