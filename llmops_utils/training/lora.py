@@ -103,7 +103,7 @@ def _compute_loss(model, rows: Sequence[Sequence[int]]):
     """Return the mean loss over all predicted tokens of the rows; padding counts for nothing."""
     import torch
 
-    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], True, padding_value=-100)
+    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=-100)
     return model(input_ids=labels.clamp(min=0), attention_mask=(labels >= 0).long(), labels=labels).loss
 
 
