@@ -166,17 +166,14 @@ def test_another_embedding_model_and_another_chunking_are_refused_with_the_reaso
     assert len(build(settings, OLD[:2], other)) > 0
 
 
-def test_a_collection_that_somebody_else_made_is_left_alone(settings):
+def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_way_is_explained(settings, tmp_path):
     open_client(settings).create_collection("handbook", embedding_function=None).add(ids=["a"], embeddings=[[1.0, 0.0]])
     with pytest.raises(IndexMismatch, match="not stated"):
         build(settings, OLD[:2])
     assert open_client(settings).get_collection("handbook", embedding_function=None).count() == 1
-
-
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
-    (tmp_path / "home").write_text("a file in the way", encoding="utf-8")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(DataError, match=r"(?s)indexes\.lock cannot be written.*LLMOPS_HOME"):
-        build(load_settings(home=tmp_path / "home"), OLD[:1])
+        build(load_settings(home=tmp_path / "file"), OLD[:1])
 
 
 # --- interrupted and killed ----------------------------------------------------------------------------------------

@@ -74,13 +74,10 @@ def cut(page, first, last):
     return Chunk(f"{page.name}#{start}", page, "", start, end, page.text[start:end])
 
 
-def test_a_passage_is_located_whatever_its_line_ends_each_in_its_own_page():
+def test_a_passage_is_located_whatever_its_line_ends_each_in_its_own_page_and_nowhere_is_an_error():
     passages = locate_passages(["four  five six", "beta gamma"], ["p", "q"], [OTHER, PAGE])
     assert [one.page.name for one in passages] == ["p", "q"]
     assert PAGE.text[passages[0].start : passages[0].end] == "four five\nsix"
-
-
-def test_a_passage_that_stands_nowhere_is_an_error_in_the_data():
     for passage, names in [("eleven", ["p"]), ("beta", ["p"]), ("one", ["r"]), (" ", ["p"])]:
         with pytest.raises(DataError):
             locate_passages([passage], names, [PAGE, OTHER])
@@ -130,9 +127,6 @@ def test_token_f1_by_hand():
     ]:
         assert compute_token_f1(prediction, gold) == pytest.approx(expected)
         assert compute_token_f1(gold, prediction) == pytest.approx(expected)
-
-
-def test_normalisation_keeps_articles_inside_words():
     assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
 
 
