@@ -38,8 +38,7 @@ class Page:
         name: by which it is cited: the file's path in its folder without the ending, such as `policies-returns`.
         title: its first heading, or its name.
         text: what is searched; line ends are single line feeds.
-        metadata: the texts, and lists of texts joined by commas, that stand before it in YAML between two lines of
-            `---`.
+        metadata: the texts, and lists of texts joined by commas, before it in YAML between two lines of `---`.
         is_markdown: whether the text may have headings; that of a PDF has none.
     """
 

@@ -70,7 +70,6 @@ def estimate_cost(
     Args:
         num_parameters: of the model; for a mixture of experts those that work on a token.
         num_tokens: read in training, each as often as it is read.
-        gpu: a card of `PEAK_FLOPS`.
         utilisation: share of the card's peak that is reached, above 0, at most 1.
         usd_per_gpu_hour: the default is an assumption, no quotation.
     """

@@ -50,11 +50,7 @@ def explain_absence() -> str | None:
 
 
 def load_original():
-    """Return `(model, tokenizer)` from the original weights, fetched from huggingface.co where they are not here yet.
-
-    Raises:
-        FetchFailed: the weights are not here and cannot be fetched.
-    """
+    """Return `(model, tokenizer)` from the original weights, fetched where they are not here, or raise `FetchFailed`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -21,8 +21,6 @@ from llmops_utils.rag.measures import (
 )
 from llmops_utils.rag.pages import parse_page
 
-# --- rankings ------------------------------------------------------------------------------------------------------
-
 
 def test_the_mean_reciprocal_rank_of_the_textbook_example():
     """Wikipedia, Mean reciprocal rank: cat → cats third, torus → tori second, virus → viruses first: 11/18."""
@@ -60,8 +58,6 @@ def test_nothing_to_find_is_an_error_and_no_zero():
         with pytest.raises(DataError):
             compute_ndcg(["a"], gains, k)
 
-
-# --- passages ------------------------------------------------------------------------------------------------------
 
 PAGE = parse_page("p", "one two three four five\nsix seven eight nine ten")
 OTHER = parse_page("q", "alpha beta gamma delta")
@@ -108,9 +104,6 @@ def test_a_chunk_overlaps_a_passage_with_half_of_its_tokens():
     assert passage.overlaps(cut(PAGE, "three", "ten"))
     assert not passage.overlaps(cut(PAGE, "four", "ten"))
     assert not passage.overlaps(cut(OTHER, "alpha", "delta"))
-
-
-# --- answers -------------------------------------------------------------------------------------------------------
 
 
 def test_token_f1_by_hand():

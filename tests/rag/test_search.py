@@ -18,9 +18,6 @@ def make_pages(**texts):
     return [parse_page(name, text) for name, text in texts.items()]
 
 
-# --- words ---------------------------------------------------------------------------------------------------------
-
-
 def test_words_are_split_for_codes_plurals_and_case():
     for text, words in [
         ("The kettles were boiling.", ["kettle", "boiling"]),
@@ -69,9 +66,6 @@ def test_equal_scores_keep_the_order_of_the_pages_and_under_a_filter_come_the_fi
         assert [chunk.page.name for chunk, _ in lexical.find_matching("kettle", k, where)] == names
 
 
-# --- fusion --------------------------------------------------------------------------------------------------------
-
-
 def test_reciprocal_rank_fusion_by_hand():
     fused = fuse_ranks(["a", "b", "c"], ["c", "a", "d"])
     assert fused == pytest.approx({"a": 1 / 61 + 1 / 62, "c": 1 / 63 + 1 / 61, "b": 1 / 62, "d": 1 / 63})
@@ -79,9 +73,6 @@ def test_reciprocal_rank_fusion_by_hand():
     assert list(fuse_ranks(["x", "y"], [], constant=1).items()) == [("x", 1 / 2), ("y", 1 / 3)]
     with pytest.raises(DataError):
         fuse_ranks(["a", "a"])
-
-
-# --- retriever -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +101,6 @@ def test_one_search_alone_is_its_own_ranking_and_a_question_of_unknown_words_is_
         assert [getattr(hit, own) for hit in hits] == [1, 2, 3, 4, 5]
         assert {getattr(hit, other) for hit in hits} == {None}
     assert [hit.dense_rank for hit in Retriever(index).find_chunks("zyzzyva", 3)] == [1, 2, 3]
-    assert Retriever(index, "lexical").find_chunks("zyzzyva", 3) == []
 
 
 def test_a_filter_holds_in_every_method(index):
