@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..choosing import read_free_bytes
 from ..core import DataError, FetchFailed, load_settings
 
 ORIGINAL = "HuggingFaceTB/SmolLM2-135M-Instruct"  # on huggingface.co, Apache-2.0, about 270 MB
@@ -24,7 +25,7 @@ NEEDED_GB = 3.0
 
 @dataclass(frozen=True)
 class Tuned:
-    """What LoRA tuning did: mean loss per token in nats on held-out texts before and after, and at each step.
+    """What LoRA tuning did: mean loss per token in nats on held-out texts before and after.
 
     `num_trained` of the model's `num_all` numbers were trained.
     """
@@ -33,30 +34,23 @@ class Tuned:
     num_all: int
     before: float
     after: float
-    losses: tuple[float, ...] = field(repr=False)
 
 
 def explain_absence() -> str | None:
     """Return why LoRA tuning does not run here, in one sentence, or None where it can be tried."""
-    import psutil
-
     if load_settings().mode == "replay":
         return "Skipped: LoRA tuning is not recorded. It runs in live mode, after `pip install .[training]`."
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         return f"Skipped: {', '.join(missing)} not installed. To try it: `pip install .[training]`, about 1 GB."
-    free_gb = psutil.virtual_memory().available / 1e9
+    free_gb = read_free_bytes() / 1e9
     if free_gb < NEEDED_GB:
         return f"Skipped: {free_gb:.1f} GB of memory are free, and about {NEEDED_GB:.0f} are needed. Close something."
     return None
 
 
 def load_original():
-    """Return `(model, tokenizer)` from the original weights, fetched from huggingface.co where they are not here yet.
-
-    Raises:
-        FetchFailed: the weights are not here and cannot be fetched.
-    """
+    """Return `(model, tokenizer)` from the original weights, fetched where they are not here, or raise `FetchFailed`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -76,8 +70,6 @@ def tune_with_lora(model, encode, texts: Sequence[str], held_out: Sequence[str])
     Args:
         model: a causal model of transformers.
         encode: turns a text into a list of token ids.
-        texts: what it is tuned on.
-        held_out: what is measured before and after.
 
     Raises:
         DataError: a text has fewer than two tokens, or there is none.
@@ -92,31 +84,23 @@ def tune_with_lora(model, encode, texts: Sequence[str], held_out: Sequence[str])
     torch.manual_seed(0)
     config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=list(MATRICES), task_type="CAUSAL_LM")
     adapted = get_peft_model(model, config)
-    trained = [one for one in adapted.parameters() if one.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=RATE)
+    optimiser = torch.optim.AdamW(adapted.parameters(), lr=RATE)  # it passes over what has no gradient
     random = np.random.default_rng(0)
-    before, losses = _measure_loss(adapted, checks), []
+    before = _measure_loss(adapted, checks)
     adapted.train()
     for _ in range(NUM_STEPS):
-        loss = _compute_loss(adapted, [rows[place] for place in random.integers(0, len(rows), BATCH)])
         optimiser.zero_grad()
-        loss.backward()
+        _compute_loss(adapted, [rows[place] for place in random.integers(0, len(rows), BATCH)]).backward()
         optimiser.step()
-        losses.append(float(loss.detach()))
-    num_all = sum(one.numel() for one in adapted.parameters())
-    return Tuned(sum(one.numel() for one in trained), num_all, before, _measure_loss(adapted, checks), tuple(losses))
+    return Tuned(*adapted.get_nb_trainable_parameters(), before, _measure_loss(adapted, checks))
 
 
 def _compute_loss(model, rows: Sequence[Sequence[int]]):
     """Return the mean loss over all predicted tokens of the rows; padding counts for nothing."""
     import torch
 
-    longest = max(len(row) for row in rows)
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    labels = torch.full((len(rows), longest), -100)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = labels[place, : len(row)] = torch.tensor(row)
-    return model(input_ids=ids, attention_mask=(labels != -100).long(), labels=labels).loss
+    labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=-100)
+    return model(input_ids=labels.clamp(min=0), attention_mask=(labels >= 0).long(), labels=labels).loss
 
 
 def _measure_loss(model, rows: Sequence[Sequence[int]]) -> float:
@@ -124,9 +108,6 @@ def _measure_loss(model, rows: Sequence[Sequence[int]]) -> float:
     import torch
 
     model.eval()
-    total = 0.0
     with torch.no_grad():
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            total += float(_compute_loss(model, part)) * sum(len(row) - 1 for row in part)
+        total = sum(float(_compute_loss(model, [row])) * (len(row) - 1) for row in rows)
     return total / sum(len(row) - 1 for row in rows)

@@ -33,15 +33,9 @@ def tiny():
     import transformers
 
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=256,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    return transformers.LlamaForCausalLM(config)
+    sizes = {"vocab_size": 256, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads))
 
 
 def encode(text):
@@ -67,9 +61,10 @@ def test_only_the_adapters_are_trained_and_the_loss_falls(tiny, monkeypatch):
 
 @needs_torch
 def test_padding_does_not_change_the_loss(tiny):
-    together = lora._measure_loss(tiny, [encode("abcabc"), encode("abcabcabcabcabc")])
-    alone = [lora._measure_loss(tiny, [encode(text)]) for text in ("abcabc", "abcabcabcabcabc")]
-    assert together == pytest.approx((5 * alone[0] + 14 * alone[1]) / 19, rel=1e-4)
+    rows = [encode("abcabc"), encode("abcabcabcabcabc")]
+    alone = [lora._compute_loss(tiny, [row]).item() for row in rows]
+    assert lora._compute_loss(tiny, rows).item() == pytest.approx((5 * alone[0] + 14 * alone[1]) / 19, rel=1e-4)
+    assert lora._measure_loss(tiny, rows) == pytest.approx((5 * alone[0] + 14 * alone[1]) / 19, rel=1e-4)
 
 
 @needs_torch
