@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import model_validator
+
 from ..core import DATA, DataError
 from ..datasets import Record, load_records
 from ..models import LocalModel
@@ -40,6 +42,12 @@ class MemoryMeasurement(Record):
     runtime: str
     system: str
     measured: str
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> MemoryMeasurement:
+        if not 0 <= self.before_bytes < self.after_bytes:
+            raise ValueError("the size before is not below the size after")
+        return self
 
     @property
     def model_bytes(self) -> int:
