@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from ..core import DataError
-from .tables import Loader, Record, load_records
+from .tables import Record, load_records
 
 Split = Literal["shots", "dev", "test"]
 Intent = Literal["delivery", "return", "repair", "product", "payment", "change", "account", "feedback"]
@@ -228,21 +229,22 @@ class GradedAnswer(Record):
         return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
 
 
-load_messages = Loader(Message, "customer_messages.csv")
-load_odd_messages = Loader(OddMessage, "odd_messages.csv")
-load_private_texts = Loader(PrivateText, "private_texts.csv")
-load_bias_pairs = Loader(BiasPair, "bias_pairs.csv")
-load_fact_questions = Loader(FactQuestion, "fact_questions.csv")
-load_shop_sentences = Loader(ShopSentence, "shop_sentences.csv")
-load_word_problems = Loader(Problem, "word_problems.csv")
-load_date_questions = Loader(Problem, "date_questions.csv")
-load_tasks = Loader(Task, "agent_tasks.csv")
-load_orders = Loader(Order, "orders.csv")
-load_notes = Loader(Note, "notes.csv")
-load_near_pairs = Loader(NearPair, "near_questions.csv")
-load_handbook_questions = Loader(HandbookQuestion, "handbook_questions.csv")
-load_page_attacks = Loader(PageAttack, "page_attacks.csv")
-load_graded_answers = Loader(GradedAnswer, "graded_answers.csv")
+# Each takes the name of a split, or nothing for all rows.
+load_messages = partial(load_records, Message, "customer_messages.csv")
+load_odd_messages = partial(load_records, OddMessage, "odd_messages.csv")
+load_private_texts = partial(load_records, PrivateText, "private_texts.csv")
+load_bias_pairs = partial(load_records, BiasPair, "bias_pairs.csv")
+load_fact_questions = partial(load_records, FactQuestion, "fact_questions.csv")
+load_shop_sentences = partial(load_records, ShopSentence, "shop_sentences.csv")
+load_word_problems = partial(load_records, Problem, "word_problems.csv")
+load_date_questions = partial(load_records, Problem, "date_questions.csv")
+load_tasks = partial(load_records, Task, "agent_tasks.csv")
+load_orders = partial(load_records, Order, "orders.csv")
+load_notes = partial(load_records, Note, "notes.csv")
+load_near_pairs = partial(load_records, NearPair, "near_questions.csv")
+load_handbook_questions = partial(load_records, HandbookQuestion, "handbook_questions.csv")
+load_page_attacks = partial(load_records, PageAttack, "page_attacks.csv")
+load_graded_answers = partial(load_records, GradedAnswer, "graded_answers.csv")
 
 
 def load_injections(file: str | Path = "injections.csv") -> list[Injection]:

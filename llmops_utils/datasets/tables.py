@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
@@ -46,18 +46,6 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
         raise DataError(f"“{split}” is no split of {Path(file).name}.", f"Choose one of {there}.")
     chosen = [record for record, name in zip(records, splits, strict=True) if name == split]
     return chosen[: load_settings().most_examples] if split == "test" else chosen
-
-
-@dataclass(frozen=True)
-class Loader(Generic[Kind]):
-    """Loads the records of one file: call it with the name of a split, or without one for all."""
-
-    kind: type[Kind]
-    file: str
-
-    def __call__(self, split: str | None = None) -> list[Kind]:
-        """Return the records of a split, or all. Raises `DataError` with file and line."""
-        return load_records(self.kind, self.file, split)
 
 
 def read_csv(path: Path, build: Callable[[dict], Row], optional: set[str] | None = None) -> list[Row]:

@@ -39,14 +39,15 @@ Right answer: {expected}
 {rubric} {choices}?"""
 
 
+@dataclass(frozen=True)
 class Graded(Match[str]):
     """What the scorers share that ask a model for a grade; the first of the two grades is the good one."""
 
+    model: Model
     template: ClassVar[str]
     grades: ClassVar[tuple[str, str]]
     max_tokens: ClassVar[int]
     wants = "something to compare with"
-    model: Model
 
     def _read_expected(self, expected: object) -> str | None:
         text = _spell_any(expected)
@@ -80,14 +81,12 @@ def _spell_any(value: object) -> str:
 class ModelGraded(Graded):
     """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
 
-    Args:
-        model: the grader; another than the graded one, which tends to like its own answers.
-        rubric: what makes an answer right, in a sentence or two.
+    The rubric says in a sentence or two what makes an answer right. Let another model grade than the graded one, which
+    tends to like its own answers.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023), on what such judges favour.
     """
 
-    model: Model
     rubric: str
     template = GRADING_TEMPLATE
     grades = ("correct", "wrong")
@@ -106,14 +105,10 @@ class RubricGraded(Graded):
     """Scores the share of a rubric's criteria that an answer meets; each is one yes-or-no question to the grader.
 
     `ModelGraded` gives one grade for everything. Here the note names the criteria that were missed, so a score can be
-    read and each criterion checked against labels of its own. It costs a call for each criterion.
-
-    Args:
-        model: the grader.
-        criteria: a name and a yes-or-no question for each, where yes is good; at least one.
+    read and each criterion checked against labels of its own. It costs a call for each criterion: a name and a
+    yes-or-no question, where yes is good.
     """
 
-    model: Model
     criteria: Mapping[str, str]
     template = CRITERION_TEMPLATE
     grades = ("yes", "no")
@@ -206,12 +201,9 @@ class SwapTest:
 def run_swap_test(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> SwapTest:
     """Return what a judge says of pairs of answers when each is asked in both orders.
 
-    Pairs of equal content measure biases: with one the longer and other the shorter answer, a lean away from 0.5 is a
-    *length bias*. Pairs of a right and a wrong answer measure whether the judge tells them apart.
-
-    Args:
-        judge: such as a `PairJudge`.
-        pairs: question, one answer, other answer; at least 2.
+    A pair is a question, one answer and the other; there are at least 2. Pairs of equal content measure biases: with
+    one the longer and other the shorter answer, a lean away from 0.5 is a *length bias*. Pairs of a right and a wrong
+    answer measure whether the judge tells them apart.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023).
     """

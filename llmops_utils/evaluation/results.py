@@ -61,33 +61,32 @@ class Result:
         """The name of the model that was measured."""
         return self.provenance.split(" (")[0]
 
-    @property
-    def claim(self) -> str:
-        """The result in one line, as the prose of the chapters quotes it."""
+    def __str__(self) -> str:  # as the prose of the chapters quotes it
         change = format_points(Estimate(self.difference, self.difference_low, self.difference_high))
         return (
             f"{self.technique} on {self.task}: {self.verdict}, {100 * self.baseline_score:.0f} % → "
             f"{100 * self.score:.0f} %, {change}, n = {self.num}"
         )
 
-    def __str__(self) -> str:
-        return self.claim
-
     __repr__ = __str__
 
 
-def make_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
-    """Return the result that a comparison amounts to."""
-    candidate, difference = comparison.candidate, comparison.difference
+def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
+    """Keep what a comparison amounts to in the learner's folder under the model's name, and return it.
+
+    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
+    what was recorded is part of the course already.
+    """
+    candidate, score, difference = comparison.candidate, comparison.candidate.score, comparison.difference
     ratio = comparison.price_ratio
-    return Result(
+    result = Result(
         technique=technique,
         task=task,
         chapter=chapter,
         num=comparison.num,
-        score=round(candidate.score.value, 6),
-        low=round(candidate.score.low, 6),
-        high=round(candidate.score.high, 6),
+        score=round(score.value, 6),
+        low=round(score.low, 6),
+        high=round(score.high, 6),
         baseline=comparison.baseline.name,
         baseline_score=round(comparison.baseline.score.value, 6),
         difference=round(difference.value, 6),
@@ -102,15 +101,6 @@ def make_result(comparison: Comparison, technique: str, task: str, chapter: int)
         price_ratio=None if ratio is None else round(ratio, 3),
         provenance=candidate.provenance,
     )
-
-
-def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
-    """Keep a result in the learner's folder under the model's name, and return it.
-
-    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
-    what was recorded is part of the course already.
-    """
-    result = make_result(comparison, technique, task, chapter)
     settings = load_settings()
     _measured_now[settings.asks, result.model, task, technique] = result
     if settings.asks or settings.results is not None:

@@ -21,7 +21,7 @@ from llmops_utils.evaluation import (
     tabulate_models,
     tabulate_results,
 )
-from llmops_utils.evaluation.results import SHIPPED, Result, make_result
+from llmops_utils.evaluation.results import SHIPPED, Result
 from llmops_utils.models import load_catalog
 
 
@@ -85,7 +85,7 @@ def list_files(folder):
 def test_a_result_holds_what_the_comparison_found():
     comparison = make_comparison()
     score, change = comparison.candidate.score, comparison.difference
-    assert asdict(make_result(comparison, "few-shot", "intent", 6)) == {
+    assert asdict(keep_result(comparison, "few-shot", "intent", 6)) == {
         **{"technique": "few-shot", "task": "intent", "chapter": 6, "num": 16, "baseline": "zero-shot"},
         **{"score": 0.875, "low": round(score.low, 6), "high": round(score.high, 6), "baseline_score": 0.25},
         **{"difference": 0.625, "difference_low": round(change.low, 6), "difference_high": round(change.high, 6)},
@@ -96,7 +96,7 @@ def test_a_result_holds_what_the_comparison_found():
 
 
 def test_a_result_against_a_rule_has_no_price_ratio_and_the_table_a_dash():
-    found = make_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
+    found = keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
     assert found.price_ratio is None
     assert tabulate_results([found])["price"].tolist() == ["–"]
 
@@ -108,11 +108,11 @@ def test_the_model_is_named_by_the_provenance():
 
 
 def test_a_claim_reads_as_the_chapters_quote_it():
-    assert RESULT.claim == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
-    assert RESULT.claim == str(RESULT) == repr(RESULT)
+    assert str(RESULT) == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
+    assert str(RESULT) == str(RESULT) == repr(RESULT)
     changes = {"verdict": "cannot tell", "score": 0.3, "difference": -0.1, "difference_low": -0.17}
     found = replace(RESULT, technique="PAL", num=24, difference_high=0.08, **changes)
-    assert found.claim == "PAL on intent: cannot tell, 40 % → 30 %, -10 points [-17, +8], n = 24"
+    assert str(found) == "PAL on intent: cannot tell, 40 % → 30 %, -10 points [-17, +8], n = 24"
 
 
 # --- keeping -------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_a_claim_reads_as_the_chapters_quote_it():
 
 def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
     found = keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
-    assert found == make_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
+    assert found == keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
     content = (home / "results" / "fake.json").read_bytes().decode("utf-8")
     assert json.loads(content) == {"model": "fake", "results": [asdict(found)]}
     # People read and compare these files.
@@ -323,13 +323,13 @@ def list_contradictions(notebook, results, model=DEFAULT_MODEL):
         model: the one that the chapter's prose and outputs are about.
     """
     said, shown = find_claims(notebook), join_outputs(notebook)
-    measured = {result.claim for listed in results.values() for result in listed}
+    measured = {str(result) for listed in results.values() for result in listed}
     found = [f"said, but no result: {claim}" for claim in said if claim not in measured]
     for result in results.get(model, []):
-        if result.claim not in said:
-            found.append(f"measured, but not said: {result.claim}")
-        if result.claim not in shown:
-            found.append(f"measured, but in no output: {result.claim}")
+        if str(result) not in said:
+            found.append(f"measured, but not said: {result}")
+        if str(result) not in shown:
+            found.append(f"measured, but in no output: {result}")
     return found
 
 
@@ -377,7 +377,7 @@ def test_a_chapter_says_what_was_measured(path):
 @each_chapter
 def test_each_changed_or_missing_claim_of_a_chapter_would_be_found(path):
     notebook, measured = load_chapter(path)
-    claims_of_default = {result.claim for result in measured[DEFAULT_MODEL]}
+    claims_of_default = {str(result) for result in measured[DEFAULT_MODEL]}
     for claim in find_claims(notebook):
         for changed in list_changed_claims(claim):
             found = list_contradictions(change_prose(notebook, claim, changed), measured)
@@ -397,13 +397,13 @@ def test_each_changed_or_hidden_result_of_a_chapter_would_be_found(path):
         for changed in [replace(result, **one) for one in changes]:
             others = measured | {DEFAULT_MODEL: [*listed[:index], changed, *listed[index + 1 :]]}
             assert list_contradictions(notebook, others) == [
-                f"said, but no result: {result.claim}",
-                f"measured, but not said: {changed.claim}",
-                f"measured, but in no output: {changed.claim}",
+                f"said, but no result: {result}",
+                f"measured, but not said: {changed}",
+                f"measured, but in no output: {changed}",
             ]
     for cell in notebook["cells"]:
         cell["outputs"] = []
-    hidden = [f"measured, but in no output: {result.claim}" for result in listed]
+    hidden = [f"measured, but in no output: {result}" for result in listed]
     assert list_contradictions(notebook, measured) == hidden
     assert len(list_contradictions(notebook, {})) == len(find_claims(notebook))
 
