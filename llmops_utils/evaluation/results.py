@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..core import DATA, DataError, change_json, load_settings, read_json
 from .compare import Comparison, format_points
@@ -110,7 +109,7 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int)
 
 def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
     for model in {result.model for result in results}:
-        path = folder / f"{_name_file(model)}.json"
+        path = folder / f"{quote(model, safe='')}.json"  # a name that any disk takes
         new = {(one.technique, one.task): one for one in results if one.model == model}
         with change_json(path, {"model": model, "results": []}) as content:
             old = {(one.technique, one.task): one for one in _parse(content, path) if one.chapter != dropped_chapter}
@@ -119,12 +118,6 @@ def _write(results: list[Result], folder: Path, dropped_chapter: int | None = No
 
 def _sort(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
-
-
-def _name_file(model: str) -> str:
-    """Return a name that any disk takes; where it is not the model's own, a checksum keeps it apart from others."""
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", model)
-    return name if name == model else f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def ship_results(folder: Path, chapter: int) -> None:

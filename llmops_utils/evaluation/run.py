@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 
 from ..core import (
@@ -67,7 +67,6 @@ def evaluate(
     Args:
         system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.
         examples: at least one, with different ids.
-        scorer: takes prediction and expected value.
         name: default: the system's name.
         parallel: examples at once; default: one with the embedded model, else LLMOPS_PARALLEL.
         key: what the answers depend on besides name, examples, scorer and the model in the settings, as JSON values:
@@ -188,11 +187,11 @@ def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) 
 
 
 def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: object, settings: Settings) -> Path:
-    """Return the file of a run: another one where name, examples, scorer, key or model differ."""
+    """Return the file of a run: another one where name, examples, scorer with its settings, key or model differ."""
     about = {
         "name": name,
         "examples": [[example.id, example.input, example.expected] for example in examples],
-        "scorer": _describe_scorer(scorer),
+        "scorer": repr(scorer) if is_dataclass(scorer) else getattr(scorer, "__name__", type(scorer).__name__),
         "model": [settings.mode, settings.provider, settings.model, settings.base_url],
     }
     try:
@@ -204,13 +203,6 @@ def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: objec
         ) from error
     content = json.dumps(about, sort_keys=True, default=str) + stated
     return settings.home / "evaluations" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.jsonl"
-
-
-def _describe_scorer(scorer: Scorer) -> list[str]:
-    """Return the name of a scorer, and the settings of one that is a dataclass."""
-    if is_dataclass(scorer) and not isinstance(scorer, type):
-        return [type(scorer).__name__, *(f"{one.name}={getattr(scorer, one.name)!r}" for one in fields(scorer))]
-    return [getattr(scorer, "__name__", type(scorer).__name__)]
 
 
 def _read_rows(journal: Path | None) -> list[tuple[Row, str]]:

@@ -153,10 +153,8 @@ class Contains(Match[Sequence[str]]):
     "10, 20 or 30 days" still contain "30 days": negation and hedging are not seen, and every hit says so in its
     note. Ask for a form that can be read (a choice, a number, JSON) where a wrong answer could hold the right words.
 
-    Args:
-        accepted: texts of which one is enough, for all examples; None takes them from `expected`, which is then a
-            text or several.
-        whole_words: the text must not be a part of a longer word or number. Case never matters.
+    The accepted texts are those of all examples; None takes them from `expected`, which is then a text or several.
+    As whole words they must not be a part of a longer word or number. Case never matters.
     """
 
     accepted: Sequence[str] | None = None

@@ -4,7 +4,7 @@ import pytest
 
 from llmops_utils.core import DataError, ProviderDown
 from llmops_utils.evaluation import ModelGraded, PairJudge, RubricGraded, run_swap_test
-from llmops_utils.evaluation.judges import Swap
+from llmops_utils.evaluation.judges import SwapTest
 from llmops_utils.models import Provenance, Reply, TokenChance, find_choice
 
 RUBRIC = "The answer gives the right number of days."
@@ -159,7 +159,7 @@ def test_only_the_same_winner_in_both_orders_wins():
         **{(0.9, 0.6): "one", (0.4, 0.1): "other", (0.9, 0.1): "first place", (0.2, 0.7): "second place"},
         **{(0.5, 0.7): "tie", (0.5, 0.5): "tie"},
     }
-    assert {places: Swap(*places).verdict for places in verdicts} == verdicts
+    assert [places for places, verdict in verdicts.items() if SwapTest((places,)).count(verdict) != 1] == []
 
 
 PAIRS = [("q?", "x" * num, "y") for num in range(2, 12)]
