@@ -117,9 +117,6 @@ def test_pages_and_passages_are_split_at_two_bars_and_bars_of_a_table_stay(tmp_p
     assert (question.pages, question.passages) == (("a", "b"), ("| P-1 | 5 days |", "It takes 5 days."))
 
 
-# --- examples ----------------------------------------------------------------------------------------------------
-
-
 def test_examples_take_two_fields_of_each_record_as_texts():
     problems = records.load_word_problems("dev")[:2]
     examples = make_examples(problems, "question", "level")

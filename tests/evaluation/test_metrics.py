@@ -52,9 +52,6 @@ def test_counts_that_are_no_share_raise():
             estimate_proportion(num, total)
 
 
-# --- confidence and ranking ------------------------------------------------------------------------------------
-
-
 def test_bins_of_a_worked_example():
     # Sorted: .10 wrong, .20 right | .40 wrong, .60 right | .80 right, .90 right
     bins = bin_by_confidence([0.9, 0.1, 0.6, 0.2, 0.8, 0.4], [True, False, True, True, True, False], num_bins=3)
@@ -118,9 +115,6 @@ def test_auc_without_a_pair_to_compare_raises():
     for num, is_right in [(2, [True, True]), (2, [False, False]), (2, [True]), (1, [True, False]), (0, [])]:
         with pytest.raises(DataError, match="no right example to compare with a wrong one"):
             estimate_auc([0.1] * num, is_right)
-
-
-# --- means and differences -------------------------------------------------------------------------------------
 
 
 def draw_pairs(num, seed=3):
@@ -209,9 +203,6 @@ def test_scores_that_do_not_pair_raise():
         for function in (estimate_difference, compute_mcnemar, compute_sign_flip_p):
             with pytest.raises(DataError, match=said):
                 function(baseline, candidate)
-
-
-# --- tests of a difference -------------------------------------------------------------------------------------
 
 
 def make_flips(num_worse, num_better, both_right=2, both_wrong=3):

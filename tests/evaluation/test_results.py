@@ -92,12 +92,9 @@ def test_a_result_holds_what_the_comparison_found():
         **{"latency_s": 0.5, "price_ratio": 3.5, "provenance": "fake (127.0.0.1), live"},
         "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
     }
-
-
-def test_a_result_against_a_rule_has_no_price_ratio_and_the_table_a_dash():
-    found = keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
-    assert found.price_ratio is None
-    assert tabulate_results([found])["price"].tolist() == ["–"]
+    against_a_rule = keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
+    assert against_a_rule.price_ratio is None
+    assert tabulate_results([against_a_rule])["price"].tolist() == ["–"]
 
 
 def test_the_model_is_named_by_the_provenance():

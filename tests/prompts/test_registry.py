@@ -28,9 +28,6 @@ def registry(tmp_path):
     return tmp_path
 
 
-# --- loading -------------------------------------------------------------------------------------------------
-
-
 def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry):
     prompt = load_prompt("greeting", folder=registry)
     assert (prompt.revision, prompt.instruction) == (3, "Welcome {{ name }}.")
@@ -162,9 +159,6 @@ def test_a_registry_that_is_not_there_yet_lists_nothing_and_knows_no_name(tmp_pa
         load_prompt("greeting", folder=tmp_path / "new")
 
 
-# --- saving --------------------------------------------------------------------------------------------------
-
-
 def test_saving_writes_the_next_revision_and_returns_its_path(tmp_path):
     assert save_prompt(GREETING, tmp_path / "new") == tmp_path / "new" / "greeting" / "1.toml"
     assert save_prompt(GREETING.replace(output="Hi:"), tmp_path / "new").name == "2.toml"
@@ -230,9 +224,6 @@ def test_any_text_survives_the_file_exactly(tmp_path):
         save_prompt(prompt, tmp_path)
         found = load_prompt(prompt.name, folder=tmp_path)
         assert (found, found.version) == (prompt.replace(revision=1), prompt.version)
-
-
-# --- the prompts of the course -------------------------------------------------------------------------------
 
 
 def test_all_prompts_of_the_course_load_and_have_a_description():
