@@ -62,7 +62,8 @@ def read_csv(path: Path, build: Callable[[dict], Row], optional: set[str] | None
             for row in rows:
                 key = next(iter(row.values()))
                 try:
-                    if None in row or None in row.values() or _list_empty(row) - (optional or set()):
+                    needed = [value for name, value in row.items() if name not in (optional or ())]
+                    if None in row or None in row.values() or not all(value.strip() for value in needed):
                         raise ValueError("too many, too few or empty fields")
                     if key in built:
                         raise ValueError(f"the id {key} stands twice")
@@ -77,10 +78,6 @@ def read_csv(path: Path, build: Callable[[dict], Row], optional: set[str] | None
     if not built:
         raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
     return list(built.values())
-
-
-def _list_empty(row: dict[str, str]) -> set[str]:
-    return {name for name, value in row.items() if not value.strip()}
 
 
 def _explain(error: Exception) -> str:

@@ -117,23 +117,16 @@ def test_pages_and_passages_are_split_at_two_bars_and_bars_of_a_table_stay(tmp_p
     assert (question.pages, question.passages) == (("a", "b"), ("| P-1 | 5 days |", "It takes 5 days."))
 
 
-def test_examples_take_two_fields_of_each_record_as_texts():
-    problems = records.load_word_problems("dev")[:2]
+def test_examples_take_two_fields_of_each_record_as_texts_and_name_an_unknown_one():
+    problems, graded = records.load_word_problems("dev")[:2], records.load_graded_answers("dev")[0]
     examples = make_examples(problems, "question", "level")
     assert examples == [Example(problem.id, problem.question, str(problem.level)) for problem in problems]
-    assert make_examples([], "text", "intent") == []
-
-
-def test_a_case_of_a_graded_answer_shows_question_reference_and_answer():
-    one = records.load_graded_answers("dev")[0]
-    assert one.case == (
+    assert graded.case == (
         "Question: How long do I have to send a kettle back?\nReference: 30 days after delivery\n"
         "Answer: Thirty days from delivery."
     )
-    assert make_examples([one], "case", "label")[0] == Example("g001", one.case, "right")
-
-
-def test_an_unknown_field_is_refused_with_its_name():
+    assert make_examples([graded], "case", "label") == [Example("g001", graded.case, "right")]
+    assert make_examples([], "text", "intent") == []
     for input, expected in [("question", "intent"), ("text", "mood")]:
         with pytest.raises(DataError, match=r"question|mood") as caught:
             make_examples(records.load_messages("shots"), input, expected)

@@ -78,9 +78,6 @@ def list_files(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-# --- one result ----------------------------------------------------------------------------------------------
-
-
 def test_a_result_holds_what_the_comparison_found():
     comparison = make_comparison()
     score, change = comparison.candidate.score, comparison.difference
@@ -109,9 +106,6 @@ def test_a_claim_reads_as_the_chapters_quote_it():
     changes = {"verdict": "cannot tell", "score": 0.3, "difference": -0.1, "difference_low": -0.17}
     found = replace(RESULT, technique="PAL", num=24, difference_high=0.08, **changes)
     assert str(found) == "PAL on intent: cannot tell, 40 % → 30 %, -10 points [-17, +8], n = 24"
-
-
-# --- keeping -------------------------------------------------------------------------------------------------
 
 
 def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
@@ -194,9 +188,6 @@ def test_results_kept_at_the_same_time_are_all_kept(start_session):
     assert kept == [f"technique {number:02}" for number in range(80)]
 
 
-# --- into the course -----------------------------------------------------------------------------------------
-
-
 def test_the_results_of_a_chapter_replace_what_it_had_and_nothing_else(tmp_path):
     source, target = tmp_path / "source", tmp_path / "shipped"
     source.mkdir()
@@ -243,9 +234,6 @@ def test_a_damaged_file_is_named_and_left_as_it_is(home):
         with pytest.raises(DataError, match=r"fake\.json"):
             keep_result(make_comparison(), "few-shot", "intent", 6)
         assert path.read_bytes() == content.encode("latin-1")
-
-
-# --- tables --------------------------------------------------------------------------------------------------
 
 
 def test_the_table_of_a_model_has_a_row_per_result():
