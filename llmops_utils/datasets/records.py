@@ -105,14 +105,10 @@ class ShopSentence(Record):
 
 @dataclass(frozen=True)
 class Problem(Record):
-    """A question whose answer was computed, with worked solutions in several forms.
+    """A question whose answer was computed: a number without separators, or a date as YYYY-MM-DD.
 
-    Attributes:
-        level: 1 to 4, the hardest.
-        answer: a number without separators, or a date as YYYY-MM-DD.
-        reasoning: the way there in words, ending with "The answer is …".
-        symbols: an arithmetic expression, or for dates an operation as JSON.
-        program: Python that assigns `answer`.
+    The way there stands in words, in symbols (an arithmetic expression, for dates an operation as JSON) and as a program
+    that assigns `answer`. Level 4 is the hardest.
     """
 
     split: Literal[Split, "train"]
@@ -177,12 +173,9 @@ class NearPair(Record):
 
 @dataclass(frozen=True)
 class HandbookQuestion(Record):
-    """A question about Pellworth's handbook, with the pages that answer it.
+    """A question about Pellworth's handbook, with the pages that answer it (stems of files) and a passage of each.
 
-    Attributes:
-        answer: a few words, as they stand in the passages where possible; empty when unanswerable.
-        pages: stems of files in `data/handbook`. The kind "two pages" needs both; otherwise each one answers alone.
-        passages: one for each page, word for word but for white space; both are empty when unanswerable.
+    The kind "two pages" needs both; otherwise each one answers alone. All three are empty when it is unanswerable.
     """
 
     split: Literal["dev", "test"]
@@ -207,12 +200,8 @@ class PageAttack(Record):
 class GradedAnswer(Record):
     """An answer to a question about the shop with the course's own label: is it right?
 
-    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
-
-    Attributes:
-        topic: the same for the four answers to one question.
-        reference: the right answer in a few words.
-        length: short (at most 8 words) or long (at least 24); both of a label say the same.
+    The four answers to a question share a topic and follow each other: short (at most 8 words) and right, long (at least
+    24) and wrong, short and wrong, long and right; both of a label say the same.
     """
 
     split: Literal["dev", "test"]
