@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(config, items):
             notebooks.setdefault(item.path, item.parent)
     if LIVE or not notebooks:
         return
-    passed = {} if os.environ.get("CI") else config.cache.get(PASSED, {})
+    cache = getattr(config, "cache", None)
+    passed = cache.get(PASSED, {}) if cache and not os.environ.get("CI") else {}
     unchanged = {path for path in notebooks if passed.get(path.stem) == make_fingerprint(path)}
     for path, collector in notebooks.items():
         end = 1 + max(number for number, item in enumerate(items) if item.path == path)

@@ -19,8 +19,9 @@ import time
 import httpx2
 import pandas as pd
 
-from llmops_utils.core import count_cores, load_settings
+from llmops_utils.core import load_settings
 from llmops_utils.models import choose_local_models, fetch_weights, start_server
+from llmops_utils.models.server import count_cores
 
 QUESTION = "My kettle came with a dent and the lid does not close. What can I do, and what will it cost me?"
 FILLER = "A kettle is repaired at the counter within five days when the receipt is at hand. "

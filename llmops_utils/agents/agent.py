@@ -137,9 +137,8 @@ class Agent:
             raise DataError("There is no tool, two share a name, or one is called finish.", "Name each tool once.")
         for tool in made:
             if len(tool.parameters["properties"]) != 1:
-                raise DataError(
-                    f"The tool {tool.name} does not take exactly one argument.", "Wrap it in one that does."
-                )
+                problem = f"The tool {tool.name} does not take exactly one argument."
+                raise DataError(problem, "Wrap it in one that does.")
         self.model, self.max_steps, self.tool_timeout_s = model, max_steps, tool_timeout_s
         # The order of the fields matters: the thought is written before the action that it leads to.
         properties = {
@@ -173,8 +172,7 @@ class Agent:
             thought, action, argument = (str(reply.parsed.get(key, "")) for key in ("thought", "action", "argument"))
             if action == "finish":
                 return Trace(question, argument, tuple(steps), "finished", tuple(replies))
-            observation, is_error = self._act(action, argument)
-            steps.append(Step(thought, action, argument, observation, is_error))
+            steps.append(Step(thought, action, argument, *self._act(action, argument)))
             messages += _write_step(steps[-1])
         return Trace(question, None, tuple(steps), "step limit", tuple(replies))
 

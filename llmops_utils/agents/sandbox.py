@@ -36,6 +36,7 @@ from ..core import CapabilityMissing, DataError
 MAX_WORKERS = 4
 MAX_DURATION_S = 60
 MAX_DEPTH = 50  # of values
+MAX_EXPRESSION_CHARS = 1000
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
@@ -182,16 +183,16 @@ def calculate(expression: str) -> Outcome:
         DataError: `expression` is no str.
     """
     _check_text(expression)
-    source, limits = expression.strip(), Limits(max_code_chars=1000)
-    if len(source) > limits.max_code_chars:  # the parser of the host sees short texts only
-        return _refuse(f"the expression has {len(source)} characters, at most {limits.max_code_chars} are run")
+    source = expression.strip()
+    if len(source) > MAX_EXPRESSION_CHARS:  # the parser of the host sees short texts only
+        return _refuse(f"the expression has {len(source)} characters, at most {MAX_EXPRESSION_CHARS} are run")
     try:
         refused = [type(node).__name__ for node in ast.walk(ast.parse(source, mode="eval")) if not _is_arithmetic(node)]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         return _refuse(f"this is no expression ({getattr(problem, 'msg', problem)})")
     if refused:
         return _refuse(f"{refused[0]} is no arithmetic")
-    outcome = run_code(source, limits)
+    outcome = run_code(source)
     return outcome if not outcome.is_ok or type(outcome.value) in (int, float) else _refuse("the result is no number")
 
 

@@ -26,13 +26,6 @@ from .errors import (
     WorkbookError,
 )
 from .files import append_line, change_json, explain_os_errors, read_json, write_whole
-from .settings import (
-    DATA,
-    NOTEBOOKS,
-    ROOT,
-    Settings,
-    check_key,
-    load_settings,
-    read_environment,
-    redact,
-)
+from .secrets import is_secret_name, redact, redact_values
+from .settings import DATA, NOTEBOOKS, ROOT, Settings, check_key, load_settings, read_environment
+from .texts import clean_text, clean_values, unify_text

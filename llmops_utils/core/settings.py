@@ -190,12 +190,3 @@ def check_key(key: str, variable: str, pattern: str | None = None) -> None:
         fault = f"does not look like a key of this provider (expected: {pattern})"
     if fault:
         raise KeyMalformed(f"The key in {variable} {fault}.", f"Copy the key again and set {variable}, in .env say.")
-
-
-def redact(text: str, *secrets: str) -> str:
-    """Return `text` with the given secrets, and anything shaped like a key, replaced by `[key]`."""
-    for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, "[key]")
-    text = re.sub(r"\b(sk|pk|rk|gsk|hf|xai|AIza|AKIA)[-_]?[A-Za-z0-9_*\-]{12,}", "[key]", text)
-    return re.sub(r"(?i)(bearer\s+)[^\s\"']{6,}", r"\1[key]", text)

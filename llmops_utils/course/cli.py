@@ -218,12 +218,12 @@ def run_gate_command(
     Exit code 0: pass. 3: worse beyond chance. 4: too dear. 5: too few examples to tell. 1: an error, nothing decided.
     """
     from ..models import Model
-    from ..operations import choose_folder, run_gate
+    from ..operations import EXIT_CODES, choose_folder, run_gate
 
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
     decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num, asks_all=True)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
-    sys.exit(decision.exit_code)
+    sys.exit(EXIT_CODES[decision.outcome])
 
 
 @app.command("promote")

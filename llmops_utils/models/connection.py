@@ -22,7 +22,7 @@ from ..core import (
 )
 from .catalog import LocalModel, Provider, load_catalog
 from .recording import Recorder, Recordings
-from .transport import RecordingTransport
+from .transport import RecordingTransport, make_embeddings
 
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
 EMBEDDINGS_PATH = "/v1/embeddings"
@@ -176,14 +176,8 @@ class EmbeddedTransport(httpx2.BaseTransport):
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         paths = fetch_weights(self.encoder, self.settings.home)
         encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
-        vectors = encoder.encode(texts)
         num_tokens = sum(encoder.count_tokens(text) for text in texts)
-        data = [
-            {"object": "embedding", "index": index, "embedding": vector.tolist()}
-            for index, vector in enumerate(vectors)
-        ]
-        usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
-        return httpx2.Response(200, json={"object": "list", "model": body.get("model"), "data": data, "usage": usage})
+        return httpx2.Response(200, json=make_embeddings(body, encoder.encode(texts).tolist(), num_tokens))
 
     def close(self) -> None:
         """Close the connection to the server."""

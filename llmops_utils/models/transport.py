@@ -216,8 +216,12 @@ def split_answer(answer: dict, texts: list[str]) -> list[dict]:
 def join_answers(body: dict, parts: list[dict]) -> dict:
     """Return the answer to a request from what is recorded for each of its texts."""
     vectors = [unpack_vector(part["vector"]) for part in parts]
+    return make_embeddings(body, vectors, sum(part["num_tokens"] for part in parts))
+
+
+def make_embeddings(body: dict, vectors: list[list[float]], num_tokens: int) -> dict:
+    """Return vectors in the form in which a server answers a request for embeddings."""
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
-    num_tokens = sum(part["num_tokens"] for part in parts)
     usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
     return {"object": "list", "model": body.get("model"), "data": data, "usage": usage}
 

@@ -36,26 +36,21 @@ class ExactCache:
         """Return the reply to a text, from memory where there is one."""
         key = (self.version, " ".join(text.split()))
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None:
-                self.num_hits += 1
-                self._entries.move_to_end(key)
-            else:
-                self.num_misses += 1
-                asked = self._entries[key] = Future()
-                if len(self._entries) > MAX_ENTRIES:
-                    self._entries.popitem(last=False)
-        if entry is not None:
-            return entry.result()  # waits where another thread is asking
-        try:
-            reply = self.ask(text)
-        except BaseException as error:
-            with self._lock:
-                self._entries.pop(key, None)
-            asked.set_exception(error)
-            raise
-        asked.set_result(reply)
-        return reply
+            is_new = key not in self._entries
+            self.num_hits += not is_new
+            self.num_misses += is_new
+            entry = self._entries.setdefault(key, Future())
+            self._entries.move_to_end(key)
+            if len(self._entries) > MAX_ENTRIES:
+                self._entries.popitem(last=False)
+        if is_new:
+            try:
+                entry.set_result(self.ask(text))
+            except BaseException as error:
+                with self._lock:
+                    self._entries.pop(key, None)
+                entry.set_exception(error)
+        return entry.result()  # waits where another thread is asking
 
     @property
     def hit_rate(self) -> Proportion:

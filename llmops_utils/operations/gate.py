@@ -28,7 +28,7 @@ from ..prompts import PROMPTS, Prompt, load_prompt
 from .releases import load_production, load_release
 
 CONFIDENCE = 0.9  # of the two-sided interval, so that its lower bound alone is wrong in 5 % of cases
-EXIT_CODES = {"pass": 0, "regression": 3, "price": 4, "too few": 5}
+EXIT_CODES = {"pass": 0, "regression": 3, "price": 4, "too few": 5}  # of the command, by the outcome
 MAX_TOKENS = 16
 
 
@@ -129,11 +129,6 @@ class Decision:
     def passes(self) -> bool:
         """Whether the candidate may go into production."""
         return self.outcome == "pass"
-
-    @property
-    def exit_code(self) -> int:
-        """0 for a pass, 3 for a regression, 4 for the price, 5 for too few examples."""
-        return EXIT_CODES[self.outcome]
 
     @property
     def reason(self) -> str:
@@ -251,10 +246,7 @@ def run_gate(
     """Return whether a candidate may take the place of the version in production, measured on the prompt's own data.
 
     Args:
-        name: the prompt.
-        model: answers for both.
         candidate: a revision or a version; default: the highest revision.
-        folder: the registry.
         num: at most so many examples, at least 2; default: as many as `release.json` says.
         asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
 
@@ -274,9 +266,7 @@ def run_gate(
     task = TASKS[release.task]
     settings = load_settings()
     most = settings.examples if asks_all else settings.most_examples
-    if release.split != "test":
-        most = None
-    examples = task.load_examples(release.split, most)[: num or release.num_examples]
+    examples = task.load_examples("test", most)[: num or release.num_examples]
     reports = []
     for prompt in (present, new):
         system = make_system(model, prompt, task, release.num_shots)

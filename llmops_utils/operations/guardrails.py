@@ -109,7 +109,6 @@ INJECTION_SIGNS = {
     r"(?:only|and nothing else|whatever)\b|\b(?:label|file|classify|mark|route|count)\b.{0,30}\b(?:this|it|everything|each)\b"
     r".{0,25}\b(?:as|to|under)\b",
 }
-_SIGNS = {name: re.compile(pattern, re.IGNORECASE | re.DOTALL) for name, pattern in INJECTION_SIGNS.items()}
 
 
 def find_injection(text: str) -> tuple[str, ...]:
@@ -119,7 +118,8 @@ def find_injection(text: str) -> tuple[str, ...]:
     """
     plain = unicodedata.normalize("NFKC", html.unescape(text))
     plain = "".join(character for character in plain if unicodedata.category(character) != "Cf")
-    return tuple(name for name, pattern in _SIGNS.items() if pattern.search(plain))
+    flags = re.IGNORECASE | re.DOTALL
+    return tuple(name for name, pattern in INJECTION_SIGNS.items() if re.search(pattern, plain, flags))
 
 
 # --- replies -------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ Form = TypeVar("Form")
 
 
 def enforce_schema(
-    ask: Callable[[str], object], schema: type[Form], check: Callable[[Form], str] | None = None
+    ask: Callable[[str], object], schema: type[Form], check: Callable[[Form], str]
 ) -> Callable[[str], Form | None]:
     """Return a system that gives a checked value, or None where no try gave one: then a person answers.
 
@@ -144,10 +144,7 @@ def enforce_schema(
         prompt = text
         for _ in range(NUM_TRIES):
             value = parse_json(str(ask(prompt)), schema)
-            if value is None:
-                fault = "it is not JSON of the form that was asked for"
-            else:
-                fault = check(value) if check is not None else ""
+            fault = "it is not JSON of the form that was asked for" if value is None else check(value)
             if not fault:
                 return value
             prompt = f"{text}\n\nYour last reply was refused: {fault}."

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from ..core import DATA, DataError
-from ..datasets import check_labels, load_messages, read_csv
+from ..core import DataError
+from ..datasets import Record, load_messages, load_records
 from ..evaluation import PRICED_AT
 from ..models import price_tokens
 from .monitor import Request
 
-# The set-ups in which all messages were asked; `data/README.md` says how.
-SOURCES = ("production", "coarser model", "changed prompt", "loose model")
 # What happens, in the words of the chapter, by name.
 INCIDENTS = {
     "none": "nothing happens",
@@ -27,11 +26,10 @@ DRIFT_INTENT, DRIFT_SHARE = "delivery", 0.5
 
 
 @dataclass(frozen=True)
-class Served:
-    """A message as one set-up answered it."""
+class Served(Record):
+    """A message as one set-up answered it; `data/README.md` says how the set-ups differ."""
 
-    id: str
-    source: str
+    source: Literal["production", "coarser model", "changed prompt", "loose model"]
     message: str
     cluster: str
     answer: str
@@ -43,14 +41,10 @@ class Served:
 
 def load_traffic() -> dict[str, list[Served]]:
     """Return the answers of each set-up, by its name, in the order of the messages. Raises `DataError`."""
-
-    def build(row: dict) -> Served:
-        check_labels(row, source=SOURCES)
-        numbers = {name: int(row[name]) for name in ("prompt_tokens", "completion_tokens")}
-        return Served(**(row | numbers | {name: float(row[name]) for name in ("score", "latency_s")}))
-
-    served = read_csv(DATA / "traffic.csv", build)
-    return {source: [one for one in served if one.source == source] for source in SOURCES}
+    traffic: dict[str, list[Served]] = {}
+    for one in load_records(Served, "traffic.csv"):
+        traffic.setdefault(one.source, []).append(one)
+    return traffic
 
 
 def simulate_traffic(

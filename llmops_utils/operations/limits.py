@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ..core import DataError, ModelNotServed, ProviderDown, RateLimited, Unreachable
 from ..models import Budget
 
@@ -17,41 +19,13 @@ from ..models import Budget
 OUTAGES = (ProviderDown, RateLimited, Unreachable, ModelNotServed)
 
 
-class TokenBucket:
-    """A rate with room for bursts: the bucket fills steadily, each request takes from it, and it holds one minute's flow.
-
-    Source: the token bucket of J. S. Turner, New directions in communications, IEEE Communications Magazine 24 (1986).
-    """
-
-    def __init__(self, per_minute: float, clock: Callable[[], float]) -> None:
-        if per_minute <= 0:
-            raise DataError("A rate of nothing lets nothing pass.", "Give a number per minute above 0.")
-        self.per_minute = per_minute
-        self._clock, self._level, self._filled_at = clock, per_minute, clock()
-
-    def get_wait_s(self, amount: float) -> float:
-        """Return the seconds until so much is in it. Raises `DataError` where it never will be."""
-        if amount > self.per_minute:
-            raise DataError(
-                f"{amount:g} at once is more than the limit of {self.per_minute:g} ever allows.",
-                "Shorten the request, or raise the limit.",
-            )
-        now = self._clock()
-        self._level = min(self.per_minute, self._level + (now - self._filled_at) * self.per_minute / 60)
-        self._filled_at = now
-        # A hair less than the amount is enough: waiting exactly long enough may fall short by a rounding error.
-        missing = amount - self._level
-        return 0.0 if missing <= 1e-9 else missing * 60 / self.per_minute
-
-    def take(self, amount: float) -> None:
-        """Take so much out; `get_wait_s` was asked before."""
-        self._level -= amount
-
-
 class RateLimit:
     """Requests and tokens per minute, as providers limit both. Safe to share between threads.
 
-    `clock` gives seconds, and `sleep` waits so many.
+    Each of the two is a bucket that fills steadily and holds one minute's flow, so that bursts pass. `clock` gives
+    seconds, and `sleep` waits so many.
+
+    Source: the token bucket of J. S. Turner, New directions in communications, IEEE Communications Magazine 24 (1986).
     """
 
     def __init__(
@@ -61,9 +35,11 @@ class RateLimit:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._requests = TokenBucket(requests_per_minute, clock)
-        self._tokens = TokenBucket(tokens_per_minute, clock)
-        self._sleep, self._lock = sleep, threading.Lock()
+        self._per_minute = np.array([requests_per_minute, tokens_per_minute], dtype=float)
+        if (self._per_minute <= 0).any():
+            raise DataError("A rate of nothing lets nothing pass.", "Give a number per minute above 0.")
+        self._levels, self._filled_at = self._per_minute.copy(), clock()
+        self._clock, self._sleep, self._lock = clock, sleep, threading.Lock()
 
     def wait(self, tokens: float) -> float:
         """Wait until a request of so many tokens may be sent, and return the seconds waited.
@@ -71,20 +47,30 @@ class RateLimit:
         Raises:
             DataError: the request has more tokens than the limit ever allows.
         """
-        waited_s = 0.0
-        while (wait_s := self._take(tokens)) > 0:
+        amounts, waited_s = np.array([1, tokens], dtype=float), 0.0
+        for amount, most in zip(amounts, self._per_minute, strict=True):
+            if amount > most:
+                raise DataError(
+                    f"{amount:g} at once is more than the limit of {most:g} ever allows.",
+                    "Shorten the request, or raise the limit.",
+                )
+        while (wait_s := self._take(amounts)) > 0:
             self._sleep(wait_s)
             waited_s += wait_s
         return waited_s
 
-    def _take(self, tokens: float) -> float:
+    def _take(self, amounts: np.ndarray) -> float:
         """Take one request with its tokens and return 0.0; or take nothing and return the seconds to wait."""
         with self._lock:
-            wait_s = max(self._requests.get_wait_s(1), self._tokens.get_wait_s(tokens))
-            if wait_s == 0:
-                self._requests.take(1)
-                self._tokens.take(tokens)
-            return wait_s
+            now = self._clock()
+            flown_in = (now - self._filled_at) * self._per_minute / 60
+            self._levels, self._filled_at = np.minimum(self._per_minute, self._levels + flown_in), now
+            missing = amounts - self._levels
+            # A hair less than the amount is enough: waiting exactly long enough may fall short by a rounding error.
+            if missing.max() <= 1e-9:
+                self._levels -= amounts
+                return 0.0
+            return float((missing * 60 / self._per_minute).max())
 
 
 class Fallback:

@@ -46,13 +46,16 @@ class Measure:
     """One number of a window, and which way it goes wrong.
 
     Attributes:
-        compute: from columns of shape (…, n) to numbers of shape (…); nan where there is nothing to measure.
+        column: what is looked at of each request.
+        compute: from values of shape (…, n), and the usual share of each where they are codes, to numbers of shape
+            (…); nan where there is nothing to measure.
         is_high_bad: whether an alarm is a high value, or a low one.
         span: how many windows are looked at together: more where a single one holds too little.
     """
 
     name: str
-    compute: Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], np.ndarray]
+    column: str
+    compute: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
     is_high_bad: bool = True
     span: int = 1
 
@@ -72,38 +75,25 @@ def compute_psi(shares: np.ndarray, reference: np.ndarray, num: int) -> np.ndarr
     return ((now - before) * np.log(now / before)).sum(axis=-1)
 
 
-def _compute_drift(column: str) -> Callable:
-    def compute(columns: dict[str, np.ndarray], usual: dict[str, np.ndarray]) -> np.ndarray:
-        codes, shares_before = columns[column], usual[column]
-        shares = (codes[..., None] == np.arange(len(shares_before))).mean(axis=-2)
-        return compute_psi(shares, shares_before, codes.shape[-1])
-
-    return compute
+def _compute_drift(codes: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    shares = (codes[..., None] == np.arange(len(usual))).mean(axis=-2)
+    return compute_psi(shares, usual, codes.shape[-1])
 
 
-def _compute_mean(column: str) -> Callable:
-    return lambda columns, usual: columns[column].mean(axis=-1)
-
-
-def _compute_quantile(column: str, share: float) -> Callable:
-    return lambda columns, usual: np.quantile(columns[column], share, axis=-1)
-
-
-def _compute_score(columns: dict[str, np.ndarray], usual: dict[str, np.ndarray]) -> np.ndarray:
-    score = columns["score"]
-    num = (~np.isnan(score)).sum(axis=-1)
-    return np.where(num > 0, np.nansum(score, axis=-1) / np.maximum(num, 1), np.nan)
+def _compute_mean(values: np.ndarray, usual: None) -> np.ndarray:
+    num = (~np.isnan(values)).sum(axis=-1)
+    return np.where(num > 0, np.nansum(values, axis=-1) / np.maximum(num, 1), np.nan)
 
 
 MEASURES = (
-    Measure("latency p50 (s)", _compute_quantile("latency_s", 0.5)),
-    Measure("latency p95 (s)", _compute_quantile("latency_s", 0.95)),
-    Measure("tokens", _compute_mean("tokens")),
-    Measure("dollars per 1,000", _compute_mean("usd_per_1000")),
-    Measure("refusals", _compute_mean("is_refused")),
-    Measure("drift of the questions", _compute_drift("cluster"), span=4),
-    Measure("drift of the answers", _compute_drift("answer")),
-    Measure("score of the graded", _compute_score, is_high_bad=False, span=4),
+    Measure("latency p50 (s)", "latency_s", lambda values, usual: np.quantile(values, 0.5, axis=-1)),
+    Measure("latency p95 (s)", "latency_s", lambda values, usual: np.quantile(values, 0.95, axis=-1)),
+    Measure("tokens", "tokens", _compute_mean),
+    Measure("dollars per 1,000", "usd_per_1000", _compute_mean),
+    Measure("refusals", "is_refused", _compute_mean),
+    Measure("drift of the questions", "cluster", _compute_drift, span=4),
+    Measure("drift of the answers", "answer", _compute_drift),
+    Measure("score of the graded", "score", _compute_mean, is_high_bad=False, span=4),
 )
 
 
@@ -175,16 +165,15 @@ class Monitor:
             for name, codes in self.codes.items()
         }
         self.quiet = self._resample(columns, np.random.default_rng(seed))
-        self.limits = self.place_limits(self.rule)
+        self.limits = self._place_limits(self.rule)
 
     def with_rule(self, rule: AlertRule) -> Monitor:
         """Return a monitor that has learned the same and follows another rule; nothing is drawn anew."""
         other = copy.copy(self)
-        other.rule, other.limits = rule, self.place_limits(rule)
+        other.rule, other.limits = rule, self._place_limits(rule)
         return other
 
-    def place_limits(self, rule: AlertRule) -> dict[str, float]:
-        """Return the limits that a rule puts, by the name of the measure; nan where the reference has no value."""
+    def _place_limits(self, rule: AlertRule) -> dict[str, float]:
         limits = {}
         for measure in self.measures:
             values = self.quiet[measure.name]
@@ -203,9 +192,9 @@ class Monitor:
         in_a_row: Counter[str] = Counter()
         for number in itertools.count(1):
             requests = list(itertools.islice(stream, self.size))
-            if len(requests) < self.size and number > 1:
-                return
             if len(requests) < self.size:
+                if number > 1:
+                    return
                 raise DataError(
                     f"The stream holds {len(requests)} requests; the first window takes {self.size}.",
                     "Check where the requests come from; no traffic at all is an incident of its own.",
@@ -230,36 +219,32 @@ class Monitor:
         """Return a measure's value on its last windows, nan where there are too few yet."""
         if len(recent) < measure.span:
             return float("nan")
-        parts = list(recent)[-measure.span :]
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return float(measure.compute(columns, self.usual))
+        values = np.concatenate([columns[measure.column] for columns in list(recent)[-measure.span :]])
+        return float(measure.compute(values, self.usual.get(measure.column)))
 
     def _resample(self, columns: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
         """Return each measure's values on `NUM_RESAMPLES` random windows of the reference, in parts that fit memory."""
-        total = len(columns["latency_s"])
         quiet: dict[str, list] = {measure.name: [] for measure in self.measures}
         for _ in range(NUM_RESAMPLES // 500):
             for measure in self.measures:
-                chosen = random.integers(0, total, (500, self.size * measure.span))
-                drawn = {name: values[chosen] for name, values in columns.items()}
-                quiet[measure.name].append(measure.compute(drawn, self.usual))
+                values, usual = columns[measure.column], self.usual.get(measure.column)
+                chosen = random.integers(0, len(values), (500, self.size * measure.span))
+                quiet[measure.name].append(measure.compute(values[chosen], usual))
         return {name: np.concatenate(values) for name, values in quiet.items()}
 
     def _make_columns(self, requests: Sequence[Request]) -> dict[str, np.ndarray]:
-        columns = {
+        listed = {
             "latency_s": [request.latency_s for request in requests],
             "tokens": [request.prompt_tokens + request.completion_tokens for request in requests],
             "usd_per_1000": [1000 * request.cost_usd for request in requests],
-            "is_refused": [float(request.is_refused) for request in requests],
-            "score": [float("nan") if request.score is None else request.score for request in requests],
+            "is_refused": [request.is_refused for request in requests],
+            "score": [request.score for request in requests],
         }
-        arrays = {name: np.array(values, dtype=float) for name, values in columns.items()}
+        columns = {name: np.array(values, dtype=float) for name, values in listed.items()}  # None becomes nan
         for name, codes in self.codes.items():
             numbers = {code: number for number, code in enumerate(codes)}
-            arrays[name] = np.array(
-                [numbers.get(getattr(request, name), len(codes)) for request in requests], dtype=int
-            )
-        return arrays
+            columns[name] = np.array([numbers.get(getattr(request, name), len(codes)) for request in requests])
+        return columns
 
 
 def find_first_alarm(windows: Iterable[Window], after: int = 0) -> Window | None:

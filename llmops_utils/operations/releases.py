@@ -37,7 +37,7 @@ class Release(BaseModel):
 
     Attributes:
         task: what candidates are measured on; a name in `gate.TASKS`.
-        num_examples: only the first ones of the split; None for all.
+        num_examples: only the first ones of the split `test`; None for all.
         num_shots: how many examples of the split `shots` stand before each message as earlier turns.
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
@@ -47,7 +47,6 @@ class Release(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     task: str
-    split: Literal["dev", "test"] = "test"
     num_examples: int | None = Field(None, ge=2)
     num_shots: int = Field(0, ge=0, le=64)
     margin: float = Field(0.1, gt=0, lt=1)
@@ -147,32 +146,24 @@ def load_production(name: str, folder: Path = PROMPTS) -> Prompt:
     return prompt
 
 
-def open_release(
-    name: str,
-    task: str,
-    folder: Path = PROMPTS,
-    *,
-    num_examples: int | None = None,
-    num_shots: int = 0,
-    margin: float = 0.1,
-    max_usd_per_1000: float | None = None,
-) -> Release:
+def open_release(name: str, task: str, folder: Path = PROMPTS, **limits: float | None) -> Release:
     """Begin the file of a prompt, with nothing in production, and return it; or change its task and limits.
+
+    Limits are `num_examples`, `num_shots`, `margin` and `max_usd_per_1000`, as in `Release`.
 
     Raises:
         PromptError: there is no such prompt, or a value is out of range.
     """
-    fields = {"task": task, "num_examples": num_examples, "num_shots": num_shots, "margin": margin}
-    fields["max_usd_per_1000"] = max_usd_per_1000
     try:
-        new = Release(**fields)
+        new = Release(task=task, **limits)
     except ValidationError as error:
         raise PromptError(f"This is no release: {_tell_first(error)}.", "Correct that value.") from error
     load_prompt(name, folder=folder)
-    with _change(name, folder, new) as release:
-        for field, value in fields.items():
-            setattr(release, field, value)
-    return release
+    with change_json(folder / name / FILE, {}) as content:
+        if content:
+            new.history = _read(name, content).history
+        content.update(new.model_dump())
+    return new
 
 
 def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") -> Release:
@@ -210,11 +201,10 @@ def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> N
 
 
 @contextlib.contextmanager
-def _change(name: str, folder: Path, new: Release | None = None) -> Iterator[Release]:
-    """Give the state of a prompt to be changed in place, and write it; where there is no file yet, it is `new`."""
-    if new is None:
-        load_release(name, folder)  # where there is none, it says so
+def _change(name: str, folder: Path) -> Iterator[Release]:
+    """Give the state of a prompt to be changed in place, and write it."""
+    load_release(name, folder)  # where there is no file, it says so and none is made
     with change_json(folder / name / FILE, {}) as content:
-        release = new if new is not None and not content else _read(name, content)
+        release = _read(name, content)
         yield release
         content.update(release.model_dump())

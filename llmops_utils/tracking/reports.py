@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from ..core import DataError, read_environment
 from ..evaluation import Comparison, Proportion, Report, Row
@@ -24,19 +24,20 @@ def hide_secrets(text: str) -> str:
     return text
 
 
-def make_report_dict(report: Report) -> dict:
-    """Return a report as a dict that JSON can hold; predictions that JSON has no form for become text."""
-    rows = [json.loads(json.dumps(vars(row), default=str)) for row in report.rows]
-    kept = {name: getattr(report, name) for name in ("name", "provenance", "duration_s", "num_resumed")}
-    return kept | {"rows": rows}
+def write_json(content: object) -> str:
+    """Return JSON without secrets; rows become objects, and what JSON has no form for becomes text."""
+    text = json.dumps(content, ensure_ascii=False, default=lambda one: vars(one) if isinstance(one, Row) else str(one))
+    return hide_secrets(text)
+
+
+def write_report(report: Report) -> str:
+    """Return a report as JSON without secrets."""
+    return write_json({field.name: getattr(report, field.name) for field in fields(report)})
 
 
 def restore_report(content: dict) -> Report:
-    """Return the report that `make_report_dict` wrote. Raises `DataError` where it did not."""
-    try:
-        return Report(**content | {"rows": tuple(Row(**row) for row in content["rows"])})
-    except (TypeError, KeyError) as error:
-        raise DataError(f"A logged report cannot be read ({error}).", "Log the run again.") from error
+    """Return the report that `write_report` wrote. Raises `TypeError` or `KeyError` where it did not."""
+    return Report(**content | {"rows": tuple(Row(**row) for row in content["rows"])})
 
 
 def log_report(
@@ -64,8 +65,8 @@ def log_report(
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")
     if comparison is not None and comparison.candidate != report:
         raise DataError("The candidate of the comparison is not this report.", "Log compare(baseline, report).")
-    content = json.loads(hide_secrets(json.dumps(make_report_dict(report), ensure_ascii=False)))
-    report = restore_report(content)
+    content = write_report(report)
+    report = restore_report(json.loads(content))
     named = {name: value for name, value in (("data", data), ("split", split)) if value}
     found = _describe(report, prompt) | named | dict(parameters or {})
     run.log_parameters(
@@ -75,27 +76,26 @@ def log_report(
     if prompt is not None:
         about = {"kind": "prompt", "prompt": prompt.name, "version": prompt.version}
         run.log_text(hide_secrets(str(prompt.show())), metadata=about)
-        run.log_asset_data(hide_secrets(json.dumps(asdict(prompt))), name=PROMPT)
+        run.log_asset_data(write_json(asdict(prompt)), name=PROMPT)
     for row in report.rows[:MAX_TEXTS]:
-        told = row.error or f"{row.prediction}"
         about = {"kind": "reply", "example": row.id, "score": row.score}
-        run.log_text(f"{row.input}\n→ {told}\nexpected: {row.expected}", metadata=about)
+        run.log_text(f"{row.input}\n→ {row.error or row.prediction}\nexpected: {row.expected}", metadata=about)
     # As text: of a table logged with `log_table` an online run's archive may get an empty file (seen with 3.58).
     run.log_asset_data(report.table.to_csv(index=False, lineterminator="\n"), name="examples.csv")
-    run.log_asset_data(json.dumps(content, ensure_ascii=False), name=REPORT)
+    run.log_asset_data(content, name=REPORT)
     if comparison is not None:
         difference = comparison.difference
         measured = {
-            "difference": difference.value,
-            "difference_low": difference.low,
-            "difference_high": difference.high,
+            "difference": float(difference.value),
+            "difference_low": float(difference.low),
+            "difference_high": float(difference.high),
+            "p": float(comparison.p),
         }
-        measured = {name: float(value) for name, value in (measured | {"p": comparison.p}).items()}
         run.log_metrics(measured)
         run.log_parameter("baseline", hide_secrets(comparison.baseline.name))
         told = {"baseline": comparison.baseline.name, "verdict": comparison.verdict, "told": str(comparison)} | measured
         told |= {"gained": list(comparison.gained), "lost": list(comparison.lost)}
-        run.log_asset_data(hide_secrets(json.dumps(told, ensure_ascii=False)), name=COMPARISON)
+        run.log_asset_data(write_json(told), name=COMPARISON)
 
 
 def _describe(report: Report, prompt: Prompt | None) -> dict:
@@ -109,8 +109,8 @@ def _describe(report: Report, prompt: Prompt | None) -> dict:
     }
     if prompt is not None:
         found |= {"prompt": prompt.name, "prompt_version": prompt.version}
-    if prompt is not None and prompt.revision is not None:
-        found["prompt_revision"] = prompt.revision
+        if prompt.revision is not None:
+            found["prompt_revision"] = prompt.revision
     return found
 
 

@@ -80,7 +80,7 @@ class Run:
             return None
         try:
             return build(json.loads(self.files[name]))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{name} of the run “{self.name}” cannot be read.", "Log the run again.") from error
 
     def __repr__(self) -> str:
@@ -111,11 +111,10 @@ class Runs(Sequence):
 
     def find(self, name: str) -> Run:
         """Return the latest run of that name. Raises `DataError` where there is none."""
-        for run in reversed(self.runs):
-            if run.name == name:
-                return run
-        there = ", ".join(dict.fromkeys(run.name for run in self.runs)) or "none"
-        raise DataError(f"There is no run “{name}”.", f"There is: {there}.")
+        latest = {run.name: run for run in self.runs}
+        if name not in latest:
+            raise DataError(f"There is no run “{name}”.", f"There is: {', '.join(latest) or 'none'}.")
+        return latest[name]
 
     def keep_latest(self) -> Runs:
         """Return one run for each name, the latest; what could not be read stays beside them."""
@@ -128,15 +127,10 @@ class Runs(Sequence):
         return "\n".join(lines)
 
 
-def tabulate_runs(runs: Sequence[Run], parameters: Sequence[str] = (), metrics: Sequence[str] = ()):
-    """Return runs × parameters × metrics as a `pandas.DataFrame`, a run in each row; what a run lacks is empty.
-
-    Without names of parameters: those in which the runs differ; without names of metrics: all.
-    """
+def tabulate_runs(runs: Sequence[Run], parameters: Sequence[str], metrics: Sequence[str]):
+    """Return runs × parameters × metrics as a `pandas.DataFrame`, a run in each row; what a run lacks is empty."""
     import pandas
 
-    parameters = list(parameters) or list_differing(runs)
-    metrics = list(metrics) or list(dict.fromkeys(name for run in runs for name in run.metrics))
     rows = [
         {"run": run.name}
         | {name: run.parameters.get(name, "") for name in parameters}
@@ -183,8 +177,7 @@ def list_runs(project: str | None = None) -> Runs:
         except DataError as error:
             problems.append(Fault(path.name, error.problem, error.next_step))
     if is_open:
-        name = running.get_name()
-        next_step = "It is still open in this notebook: call its end()."
+        name, next_step = running.get_name(), "It is still open in this notebook: call its end()."
         problems.append(Fault(name, f"The run “{name}” was never ended.", next_step))
     return Runs(tuple(sorted(runs, key=lambda run: (run.started_ms, run.duration_s, run.key))), tuple(problems))
 
@@ -206,13 +199,12 @@ def split_messages(members: dict[str, bytes]) -> list[dict]:
     return [json.loads(line) for line in members["messages.json"].decode("utf-8").splitlines() if line.strip()]
 
 
-def read_run(path: Path | str) -> Run:
+def read_run(path: Path) -> Run:
     """Return the run in an archive.
 
     Raises:
         DataError: there is no such file, it is damaged, no archive of Comet, or was never ended.
     """
-    path = Path(path)
     if not path.is_file():
         raise DataError(f"There is no archive {path.name}.", "list_runs() shows those that are there.")
     if is_placeholder(path):
@@ -240,11 +232,11 @@ def _build_run(path: Path, about: dict, messages: list[dict], members: dict[str,
         elif kind == "log_other":
             others[payload["key"]] = payload["value"]
         elif kind == "file_upload":
-            content, options = members[payload["file_path"]], payload["additional_params"]
+            content = members[payload["file_path"]]
             if payload["upload_type"] == "text-sample":
                 texts.append(Text(content.decode("utf-8"), payload["metadata"] or {}))
             else:
-                name = options["fileName"]
+                name = payload["additional_params"]["fileName"]
                 number = 1 + sum(one == name or one.startswith(f"{name} (") for one in files)
                 files[name if number == 1 else f"{name} ({number})"] = content
     return Run(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ..core import DataError, load_settings
 from ..models import Model, Reply
-from .reports import hide_secrets
+from .reports import hide_secrets, write_json
 
 # Each kind of call with its name in OpenTelemetry's conventions for generative AI. The root's is “request”.
 KINDS = {"chain": "invoke_workflow", "model": "chat", "retrieval": "retrieval", "tool": "execute_tool"}
@@ -153,8 +153,8 @@ def _read_span(one, ended: Sequence, begun_ns: int) -> Span:
     )
 
 
-def span(kind: str, name: str = "") -> Callable[[Callable], Callable]:
-    """Return a decorator that makes each call of a function a span of one of `KINDS`, under its own name or another.
+def span(kind: str) -> Callable[[Callable], Callable]:
+    """Return a decorator that makes each call of a function a span of one of `KINDS`, under the function's name.
 
     Raises:
         DataError: there is no such kind.
@@ -163,14 +163,12 @@ def span(kind: str, name: str = "") -> Callable[[Callable], Callable]:
         raise DataError(f"There is no kind of span “{kind}”.", f"There is: {', '.join(KINDS)}.")
 
     def decorate(function: Callable) -> Callable:
-        called = name or getattr(function, "__name__", type(function).__name__)
-
         @functools.wraps(function)
         def wrapped(*arguments, **options):
             if _recorder.get() is None:
                 return function(*arguments, **options)
             told = ", ".join([*map(_tell, arguments), *(f"{key}={_tell(value)}" for key, value in options.items())])
-            with _open_span(called, kind, _cut(told)) as one:
+            with _open_span(function.__name__, kind, _cut(told)) as one:
                 result = function(*arguments, **options)
                 one.set_attribute("llmops.output", _cut(_tell(result)))
                 # A function that passes a reply on is no second model call: only the innermost span counts its tokens.
@@ -190,8 +188,8 @@ def span(kind: str, name: str = "") -> Callable[[Callable], Callable]:
 def trace_model(model: Model) -> Model:
     """Return the model with its `chat` and `embed` marked as spans; budget and connection are those of the original."""
     traced = copy.copy(model)
-    traced.chat = span("model", "chat")(model.chat)
-    traced.embed = span("model", "embed")(model.embed)
+    traced.chat = span("model")(model.chat)
+    traced.embed = span("model")(model.embed)
     return traced
 
 
@@ -202,14 +200,13 @@ def _tell(value: object) -> str:
         return value.text
     if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
         return repr(value)
-    shape = getattr(value, "shape", None)
-    return f"{type(value).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+    shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
+    return type(value).__name__ + shape
 
 
 def _cut(text: str) -> str:
-    if len(text) <= MAX_DETAIL:
-        return text
-    return hide_secrets(text)[: MAX_DETAIL - 1] + "…"  # hidden first: half a key would not be known as one
+    # Hidden first: half a key would not be known as one.
+    return text if len(text) <= MAX_DETAIL else hide_secrets(text)[: MAX_DETAIL - 1] + "…"
 
 
 def log_trace(run, root: Span) -> None:
@@ -220,5 +217,5 @@ def log_trace(run, root: Span) -> None:
         tokens = f", {one.prompt_tokens} + {one.completion_tokens} tokens" if one.prompt_tokens else ""
         failed = ", failed" if one.is_error else ""
         lines.append(f"{'  ' * depth}{one.name} ({one.kind}): {one.duration_s:.2f} s{tokens}{failed}")
-    run.log_asset_data(hide_secrets(json.dumps(recorded, ensure_ascii=False)), name="spans.json")
+    run.log_asset_data(write_json(recorded), name="spans.json")
     run.log_text(hide_secrets("\n".join(lines)), metadata={"kind": "trace", "request": root.name})

@@ -238,7 +238,7 @@ def test_two_runs_of_an_agent_know_nothing_of_each_other():
 # --- arguments and results -----------------------------------------------------------------------------------
 
 
-def test_an_argument_is_read_as_the_type_of_the_hint():
+def test_an_argument_is_read_as_the_type_of_the_hint_and_one_of_another_type_yields_an_observation():
     wanted = [
         (double, "21", "42"),
         (double, " -3 ", "-6"),
@@ -254,9 +254,6 @@ def test_an_argument_is_read_as_the_type_of_the_hint():
     assert [(tool, argument, *observe(tool, argument)) for tool, argument, _ in wanted] == [
         (*row, False) for row in wanted
     ]
-
-
-def test_an_argument_of_another_type_yields_an_observation():
     for tool, kind, arguments in (
         (double, "integer", ("many", "2.5", "")),
         (halve, "number", ("1,5",)),
@@ -279,16 +276,13 @@ def make_giving(value):
     return give
 
 
-def test_a_tool_that_raises_yields_an_observation():
+def test_what_a_tool_returns_or_raises_is_observed_as_text_and_cut_where_it_is_long():
     for error, said in (
         (ValueError("no such order"), "give failed: ValueError: no such order"),
         (SystemExit(3), "give failed: SystemExit: 3"),
         (KeyboardInterrupt(), "give failed: KeyboardInterrupt: "),
     ):
         assert observe(make_giving(error), "") == (said, True)
-
-
-def test_what_a_tool_returns_is_observed_as_text_and_cut_where_it_is_long():
     for value, text in ((None, "None"), (1.5, "1.5"), ([1, "a"], "[1, 'a']"), ("", "")):
         assert observe(make_giving(value), "") == (text, False)
     whole = "x" * MAX_OBSERVATION
@@ -383,15 +377,12 @@ TRACE = Trace(
 )
 
 
-def test_html_of_a_trace_is_escaped_and_marks_the_steps_that_failed():
+def test_a_trace_is_drawn_escaped_step_by_step_with_marks_at_what_failed_and_its_answer_last():
     shown = TRACE._repr_html_()
     assert not re.search(r"<(script|i)\b|<b>yes", shown)
     for text in ("Is 1 < 2?", "<b>yes</b>", "I <i>look</i>.", "<script>alert(1)</script>", "a & b"):
         assert html.escape(text) in shown
     assert ["⚠" in row for row in shown.split("<tr>")[2:]] == [False, True, False]
-
-
-def test_a_trace_is_drawn_step_by_step_and_its_answer_last():
     wanted = {0: (0, False), 1: (1, False), 3: (3, False), 4: (3, True), 99: (3, True), None: (3, True)}
     drawn = {num: draw_trace(TRACE, num) for num in wanted}
     assert {num: (shown.count("<tr>") - 1, "<b>Answer:</b>" in shown) for num, shown in drawn.items()} == wanted

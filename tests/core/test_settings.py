@@ -7,7 +7,8 @@ import pytest
 
 from llmops_utils.core import settings as settings_module
 from llmops_utils.core.errors import KeyMalformed, SettingsError
-from llmops_utils.core.settings import check_key, load_settings, read_environment, redact
+from llmops_utils.core.secrets import redact
+from llmops_utils.core.settings import check_key, load_settings, read_environment
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 
@@ -110,13 +111,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(root, monkeypa
         load_settings()
 
 
-def test_an_unknown_name_never_shows_its_value(monkeypatch):
-    monkeypatch.setenv("LLMOPS_APIKEY", KEY)
-    with pytest.raises(SettingsError) as caught:
-        load_settings()
-    assert_hidden(KEY, str(caught.value), repr(caught.value))
-
-
 def test_a_malformed_value_is_named():
     for name, value in (
         ("context", "many"),
@@ -145,7 +139,7 @@ def test_a_malformed_value_is_named():
 
 
 def test_a_key_in_the_wrong_variable_is_not_shown(monkeypatch):
-    for name in ("LLMOPS_MODE", "LLMOPS_CONTEXT", "LLMOPS_BASE_URL", "LLMOPS_BUDGET_USD"):
+    for name in ("LLMOPS_MODE", "LLMOPS_CONTEXT", "LLMOPS_BASE_URL", "LLMOPS_BUDGET_USD", "LLMOPS_APIKEY"):
         with monkeypatch.context() as patch:
             patch.setenv(name, KEY)
             with pytest.raises(SettingsError) as caught:
@@ -208,18 +202,15 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(monkeypatch):
         assert_hidden(KEY, str(caught.value))
 
 
-def test_a_key_with_the_wrong_beginning_is_refused_and_not_shown():
+def test_a_key_has_the_beginning_that_its_provider_wants(monkeypatch):
     with pytest.raises(KeyMalformed) as caught:
         check_key(KEY, "ANTHROPIC_API_KEY", "^sk-ant-")
     said = "The key in ANTHROPIC_API_KEY does not look like a key of this provider (expected: ^sk-ant-)."
     assert caught.value.problem == said
     assert_hidden(KEY[3:], str(caught.value))
-
-
-def test_a_usable_key_is_accepted():
+    check_key("sk-ant-Q7wZ", "ANTHROPIC_API_KEY", "^sk-ant-")
     for key in (KEY, "gsk_1234abcd", "0123456789abcdef", "EMPTY", "ollama"):
         assert load_settings(api_key=key).api_key.get_secret_value() == key
-    assert check_key("sk-ant-Q7wZ", "ANTHROPIC_API_KEY", "^sk-ant-") is None
 
 
 def test_settings_never_show_the_key(root):
@@ -282,8 +273,3 @@ def test_a_mode_says_whether_it_asks_stores_and_repeats():
     assert told["live"] == told["auto"] == (True, False, False)
     assert told["fill"] == told["record"] == (True, True, True)
     assert told["replay"] == (False, False, True)
-
-
-def test_the_number_of_calls_may_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv("LLMOPS_PARALLEL", "3")
-    assert load_settings().calls_at_once == 3

@@ -165,11 +165,6 @@ def test_fetch_puts_the_verified_files_in_place_and_leaves_nothing_else_but_stam
     assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json", "words.json", "words.json.verified.json"]
 
 
-def test_asking_whether_files_are_there_makes_none(home):
-    assert has_weights(make_model(describe_file()), home) is False
-    assert not home.exists()
-
-
 def test_a_second_fetch_runs_no_pip(fetched, monkeypatch):
     model, home, folder = fetched
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -195,11 +190,13 @@ def test_every_damaged_file_is_noticed_and_fetched_again_and_it_alone(fetched, w
     assert list_left(home) == ["tiny.bin", "tiny.bin.verified.json", "words.json", "words.json.verified.json"]
 
 
-def test_a_file_of_an_older_catalog_does_not_count(fetched):
+def test_only_files_of_this_catalog_count_and_asking_for_them_makes_none(fetched, tmp_path):
     model, home, _ = fetched
     newer = model.files[0].model_copy(update={"sha256": hash_bytes(OTHER)})
     assert has_weights(make_model(newer, model.files[1]), home) is False
     assert has_weights(model, home) is True
+    assert has_weights(model, tmp_path / "other") is False
+    assert not (tmp_path / "other").exists()
 
 
 def test_without_a_usable_stamp_the_file_itself_is_checked(fetched):
@@ -519,31 +516,27 @@ def test_a_damaged_file_of_the_hub_or_one_without_a_stamp_is_fetched_again(hub, 
 
 
 def test_wrong_content_from_the_hub_is_thrown_away(hub, home):
-    for content, stated_size, kind in (
-        (OTHER, None, WeightsError),
-        (CONTENT + b"more", None, WeightsError),
-        (CONTENT[:1000], len(CONTENT), FetchFailed),
+    """The checksum of the catalog counts more than that of the hub; where neither states one, nothing is fetched."""
+    stated = make_model(hub=HUB_MODEL.hub.model_copy(update={"sha256": hash_bytes(OTHER)}))
+    git_hash = "0123456789abcdef0123456789abcdef01234567"  # what the hub states of a small file
+    for model, content, etag, stated_size, kind, said in (
+        (HUB_MODEL, OTHER, hub.etag, None, WeightsError, "thrown away"),
+        (HUB_MODEL, CONTENT + b"more", hub.etag, None, WeightsError, "thrown away"),
+        (HUB_MODEL, CONTENT[:1000], hub.etag, len(CONTENT), FetchFailed, "could not be fetched"),
+        (
+            stated,
+            CONTENT,
+            hub.etag,
+            None,
+            WeightsError,
+            f"{hash_bytes(CONTENT)[:12]}… instead of {hash_bytes(OTHER)[:12]}",
+        ),
+        (HUB_MODEL, CONTENT, git_hash, None, WeightsError, f"states no sha256 for nobody/tiny-GGUF/{HUB_NAME}"),
     ):
-        hub.content, hub.stated_size = content, stated_size
-        with pytest.raises(kind):
-            fetch_weights(HUB_MODEL, home)
+        hub.content, hub.etag, hub.stated_size = content, etag, stated_size
+        with pytest.raises(kind, match=said):
+            fetch_weights(model, home)
         assert list_left(home) == []
-
-
-def test_the_checksum_of_the_catalog_counts_more_than_that_of_the_hub(hub, home):
-    place = HUB_MODEL.hub.model_copy(update={"sha256": hash_bytes(OTHER)})
-    with pytest.raises(WeightsError) as caught:
-        fetch_weights(make_model(hub=place), home)
-    assert f"{hash_bytes(CONTENT)[:12]}… instead of {hash_bytes(OTHER)[:12]}…" in caught.value.problem
-    assert list_left(home) == []
-
-
-def test_a_file_for_which_the_hub_states_no_sha256_is_refused(hub, home):
-    hub.etag = "0123456789abcdef0123456789abcdef01234567"  # of a small file: the hash of git
-    with pytest.raises(WeightsError, match=f"The hub states no sha256 for nobody/tiny-GGUF/{HUB_NAME}") as caught:
-        fetch_weights(HUB_MODEL, home)
-    assert "models list" in caught.value.next_step
-    assert [list_left(home), hub.count("GET")] == [[], 0]
 
 
 def test_a_hub_that_refuses_is_down_or_is_none_is_a_failed_fetch(hub, home, monkeypatch):

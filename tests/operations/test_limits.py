@@ -34,7 +34,7 @@ def clock():
 PLENTY = 1e9  # tokens a minute, so that only requests are limited
 
 
-def test_a_burst_passes_and_then_requests_and_tokens_keep_their_rates(clock):
+def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_nothing(clock):
     limit = RateLimit(600, tokens_per_minute=6000, clock=clock, sleep=clock.sleep)
     assert limit.wait(tokens=6000) == 0
     assert limit.wait(tokens=100) == pytest.approx(1.0)  # 100 tokens flow in within a second
@@ -44,9 +44,6 @@ def test_a_burst_passes_and_then_requests_and_tokens_keep_their_rates(clock):
     assert waits[60:] == pytest.approx([1.0, 1.0])
     clock.now += 3600  # after a long pause no more pass at once than in one minute
     assert [limit.wait(1) for _ in range(61)] == [*[0.0] * 60, pytest.approx(1.0)]
-
-
-def test_a_request_that_has_to_wait_takes_nothing_meanwhile(clock):
     limit = RateLimit(2, tokens_per_minute=60, clock=clock, sleep=clock.sleep)
     limit.wait(60)
     assert limit.wait(30) == pytest.approx(30.0)
@@ -138,7 +135,7 @@ def spend(budget, tokens, usd=0.0):
     budget.settle(tokens, usd, tokens, usd)
 
 
-def test_each_step_is_told_once():
+def test_each_step_is_told_once_and_one_large_call_may_pass_several_in_both_units():
     budget = Budget(max_tokens=1000)
     watch = BudgetWatch(budget, steps=(0.5, 0.8))
     spend(budget, 400)
@@ -148,9 +145,6 @@ def test_each_step_is_told_once():
     assert watch.check() == []
     spend(budget, 400)
     assert watch.check() == ["80% of the budget: 900 tokens of 1,000 tokens are spent."]
-
-
-def test_one_large_call_may_pass_several_steps_and_both_units():
     budget = Budget(max_usd=0.01, max_tokens=100)
     watch = BudgetWatch(budget)
     spend(budget, 100, 0.009)

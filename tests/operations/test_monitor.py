@@ -41,16 +41,13 @@ def monitor():
 # --- the index -----------------------------------------------------------------------------------------------
 
 
-def test_the_stability_index_is_a_sum_over_categories_and_finite_where_nobody_has_one():
+def test_the_stability_index_is_a_sum_over_categories_finite_and_of_two_like_samples_as_the_source_says():
     now, before = (0.5 * 1000 + 0.5) / 1001, (0.25 * 1000 + 0.5) / 1001
     expected = (now - before) * math.log(now / before) + (before - now) * math.log((1 - now) / (1 - before))
     found = compute_psi(np.array([0.5, 0.5]), np.array([0.25, 0.75]), 1000)
     assert found == pytest.approx(expected)
     assert compute_psi(np.array([0.2, 0.8]), np.array([0.2, 0.8]), 50) == 0
     assert np.isfinite(compute_psi(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 50))
-
-
-def test_two_samples_of_the_same_traffic_differ_as_the_source_says():
     random = np.random.default_rng(0)
     shares = np.full(8, 1 / 8)
     found = [compute_psi(random.multinomial(50, shares) / 50, shares, 50) for _ in range(2000)]

@@ -9,7 +9,7 @@ from llmops_utils.core import DataError
 from llmops_utils.evaluation import Report, Row, compare
 from llmops_utils.prompts import load_prompt
 from llmops_utils.tracking import list_runs, log_report, start_run
-from llmops_utils.tracking.reports import MAX_TEXTS, make_report_dict, restore_report
+from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_report
 
 ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
 SECRET = "sk-verysecret0123456789"
@@ -165,7 +165,7 @@ def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
 def test_a_report_survives_json_and_odd_predictions_become_text():
     row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
     odd = Row("b", "in", "out", object, 0.0)
-    read = restore_report(json.loads(json.dumps(make_report_dict(Report("r", (row, odd), "m (x), live", 1.5, 1)))))
+    read = restore_report(json.loads(write_report(Report("r", (row, odd), "m (x), live", 1.5, 1))))
     assert read.rows[0] == row
     assert read.rows[1].prediction == "<class 'object'>"
     assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)

@@ -71,9 +71,7 @@ def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
     assert run.metrics["odd"] != run.metrics["odd"]
     assert run.texts == (Text("Grüße", {"kind": "prompt"}),)
     assert run.files == {"rows.csv": FILES["tmptwo"].encode()}
-
-
-def test_a_run_without_a_name_goes_by_its_key_and_one_among_the_sent_is_sent(folder):
+    # Without a name it goes by its key, and among the sent it is sent.
     run = read_run(write(folder / "sent" / "a.zip", messages="", files={}))
     assert (run.name, run.is_sent) == (KEY, True)
     assert (run.parameters, run.metrics, run.texts, run.files) == ({}, {}, (), {})
@@ -170,15 +168,14 @@ def make_run(name, parameters, metrics):
     return Run(name, name, "p", 0, 1.0, (), False, parameters, metrics, {}, (), {}, None)
 
 
-def test_the_table_shows_the_parameters_in_which_runs_differ_and_all_metrics():
+def test_the_table_leaves_empty_what_a_run_lacks_and_parameters_in_which_runs_differ_are_told():
     runs = [
         make_run("a", {"model": "m", "shots": 0}, {"score": 0.5}),
         make_run("b", {"model": "m", "shots": 8, "note": "x"}, {"score": 0.75, "tokens": 9}),
     ]
     assert list_differing(runs) == ["shots", "note"]
-    table = tabulate_runs(Runs(tuple(runs)))
+    table = tabulate_runs(Runs(tuple(runs)), ["shots", "note"], ["score", "tokens"])
     assert table.columns.tolist() == ["run", "shots", "note", "score", "tokens"]
     assert table.fillna(-1).values.tolist() == [["a", 0, "", 0.5, -1], ["b", 8, "x", 0.75, 9]]
-    assert tabulate_runs(runs, ["model"], ["score"]).columns.tolist() == ["run", "model", "score"]
     two_types = [make_run("a", {"shots": 8}, {}), make_run("b", {"shots": "8"}, {})]
     assert list_differing(two_types) == ["shots"]

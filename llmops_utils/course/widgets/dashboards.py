@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import html
 from collections.abc import Callable, Mapping, Sequence
 
@@ -175,9 +174,7 @@ class MonitorDashboard(TeachingWidget):
         super().__init__(children, f"Monitor dashboard, windows of {monitor.size}: {told}.", static, controls)
 
     def _draw(self) -> str:
-        monitor = copy.copy(self._monitor)  # what it has learned is not learned anew
-        monitor.rule = AlertRule(self.quantile.value, self.in_a_row.value)
-        monitor.limits = monitor.place_limits(monitor.rule)
+        monitor = self._monitor.with_rule(AlertRule(self.quantile.value, self.in_a_row.value))
         windows = list(monitor.watch(self._streams[self.menu.value]))
         rows = []
         for measure in monitor.measures:

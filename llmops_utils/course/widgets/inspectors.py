@@ -207,6 +207,7 @@ class RetrievalInspector(TeachingWidget):
     ) -> None:
         self._retrievers, self._write_prompt, self._model = retrievers, write_prompt, model
         self._questions = questions
+        self._look = functools.cache(self._tell)  # each question is searched once
         self.menu = ipywidgets.Dropdown(options=list(questions), **label("question", width="95%"))
         self.field = ipywidgets.Text(placeholder="or type one of your own", **label("own", width="80%"))
         self.message = ipywidgets.HTML()
@@ -216,14 +217,14 @@ class RetrievalInspector(TeachingWidget):
         )
         search = make_button("Search", "Search for the question that you typed", lambda: self.search(self.field.value))
         children = [self.menu, ipywidgets.HBox([self.field, search]), self.message, self.view]
-        super().__init__(children, summary, "".join(map(self._tell, questions)))
+        super().__init__(children, summary, "".join(map(self._look, questions)))
         follow(lambda: self.search(self.menu.value), self.menu)
         self.search(self.menu.value)
 
     def search(self, question: str) -> None:
         """Show what is found for a question; where that is not possible say so, and let the view stay."""
         try:
-            found = self._tell(question)
+            found = self._look(question)
         except WorkbookError as error:
             self.message.value = say(self.explain(error))
             return

@@ -152,7 +152,7 @@ def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor)
         assert f"alarm after {delay} requests" in watched.view.value
     assert watched.quantile.label == "99.0%"
     watched.quantile.value = 0.9
-    assert f"<td>{monitor.place_limits(AlertRule(0.9, 4))['latency p95 (s)']:.3g}</td>" in watched.view.value
+    assert f"<td>{monitor.with_rule(AlertRule(0.9, 4)).limits['latency p95 (s)']:.3g}</td>" in watched.view.value
     assert monitor.rule == AlertRule(0.99, 2)
     assert monitor.limits == pytest.approx(limits, nan_ok=True)
 

@@ -1,0 +1,83 @@
+"""What is a secret: names of variables, shapes of keys, passwords in addresses; and texts without them.
+
+Whatever leaves this machine or is kept on it (archives, traces, recordings, results, errors, submissions) passes
+through `redact`, or `redact_values` for what becomes JSON: there a key is replaced inside each text before it is
+written out, since a key with a quote in it looks different afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from .settings import read_environment
+
+HIDDEN = "[key]"
+LEAST_LENGTH = 6  # a shorter value, such as "none" or "1234", stands in honest texts too
+
+# A variable is secret where one of these is a word of its name: OPENAI_API_KEY, AZURE_OPENAI_KEY, DB_PASSWORD,
+# AWS_SECRET_ACCESS_KEY, hf_token. KEYBOARD and MAX_TOKENS are none.
+SECRET_NAME = re.compile(
+    r"(?i)(?:(?<![a-z])(?:api_?keys?|keys?|token|pwd|auth|credentials?)|secrets?|passw(?:or)?d|passwd|passphrase)(?![a-z])"
+)
+NO_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:public|file|path|dir|sock|url|host|user|name|id)$|^ssh_auth_sock$")
+
+SHAPES = (
+    re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|ghp|gho|github_pat|glpat|r8|nvapi|pplx|lsv2)[-_][A-Za-z0-9_*\-]{12,}"),
+    re.compile(r"\b(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9_\-]{12,}"),
+    re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),
+    re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]*"),  # a JSON web token
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+)
+BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"']{0,200}[0-9A-Z=._\-])[^\s\"',;]{8,}")
+USER_IN_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@\"'<>]{1,300}@")
+KEY_IN_ADDRESS = re.compile(
+    r"(?i)([?&](?:api[-_]?key|key|token|access[-_]?token|secret|password|pwd|sig|signature|code)=)[^&\s\"'<>#]{4,}"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a variable of this name holds a secret, such as `OPENAI_API_KEY`, `DB_PASSWORD` or `hf_token`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return bool(SECRET_NAME.search(words)) and not NO_SECRET_NAME.search(words)
+
+
+def list_secrets() -> list[str]:
+    """Return the secret values of the environment and `.env`, each as set and without spaces around it, longest first.
+
+    Passwords and keys inside addresses count, whatever the variable is called.
+    """
+    found = set()
+    for name, value in read_environment().items():
+        if is_secret_name(name):
+            found |= {value, value.strip(), value.strip().strip("'\"`")}
+        for login in re.findall(r"://([^\s/@]+)@", value):
+            _, _, password = login.partition(":")
+            found |= {password, unquote(password)}
+        found |= {match[0][len(match[1]) :] for match in KEY_IN_ADDRESS.finditer(value)}
+    return sorted((value for value in found if len(value) >= LEAST_LENGTH), key=len, reverse=True)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Return a text without secrets: the given ones, those of the environment, and all that is shaped like a key."""
+    given = [secret for secret in secrets if len(secret) >= LEAST_LENGTH]
+    for secret in [*sorted(given, key=len, reverse=True), *list_secrets()]:
+        text = text.replace(secret, HIDDEN)
+    for shape in SHAPES:
+        text = shape.sub(HIDDEN, text)
+    text = BEARER.sub(rf"\1\2{HIDDEN}", text)
+    text = USER_IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
+    return KEY_IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
+
+
+def redact_values(value: Any, *secrets: str) -> Any:
+    """Return a value that JSON can hold, with each text in it, names of fields too, passed through `redact`."""
+    if isinstance(value, str):
+        return redact(value, *secrets)
+    if isinstance(value, Mapping):
+        return {redact_values(name, *secrets): redact_values(part, *secrets) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_values(part, *secrets) for part in value]
+    return value

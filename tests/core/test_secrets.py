@@ -1,0 +1,82 @@
+"""Claims about secrets: which names and shapes are known, and that no form of a key is left in a text."""
+
+import json
+
+import pytest
+
+from llmops_utils.core.secrets import is_secret_name, redact, redact_values
+
+NAMES = (
+    *(
+        "OPENAI_API_KEY",
+        "AZURE_OPENAI_KEY",
+        "AZURE_OPENAI_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "DB_PASSWORD",
+        "PGPASSWORD",
+    ),
+    *("COMET_API_KEY", "HF_TOKEN", "hf_token", "github_token", "apiKey", "clientSecret", "SMTP_PASSWD", "DB_PWD"),
+    *("SIGNING_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "LLMOPS_API_KEY", "MY_PASSPHRASE"),
+)
+OTHERS = (
+    *("MAX_TOKENS", "LLMOPS_BUDGET_TOKENS", "KEYBOARD", "MONKEY", "PATH", "AUTHOR", "TOKENIZERS_PARALLELISM", "HOME"),
+    *("SSH_AUTH_SOCK", "KEY_FILE", "PUBLIC_KEY_PATH", "TOKEN_URL", "PASSWORD_FILE", "DONKEY_NAME"),
+)
+VALUES = {
+    "OPENAI_API_KEY": "plain-value-of-a-key-1",
+    "AZURE_OPENAI_KEY": '  with"quote\\and-back ',
+    "DB_PASSWORD": "pässwört-ünïcode",
+    "hf_token": "'quoted-token-77'",
+    "AWS_SECRET_ACCESS_KEY": "abc/def+ghi/jkl+mno",
+    "DATABASE_URL": "postgres://ann:s3cr3tword@db.example/shop",
+    "LLMOPS_BASE_URL": "https://bob:hidden%21pass@host.example/v1?api-key=querykey99",
+}
+INNER = ("plain-value-of-a-key-1", 'with"quote\\and-back', "pässwört-ünïcode", "quoted-token-77")
+INNER += ("abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pass", "hidden!pass", "querykey99")
+SHAPED = (
+    *("sk-abcdefghijkl123456", "sk-ant-api03-Q7wZabcdefgh", "gsk_abcdefghijkl1234", "hf_abcdefghijklmnop"),
+    *("AIzaSyA-abcdefghijklmnop", "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijklmnop1234", "xoxb-1234567890-abc"),
+    *("glpat-abcdefghijklmnop", "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abc-def", "nvapi-abcdefghijklmnop"),
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQ\nabc\n-----END PRIVATE KEY-----",
+)
+
+
+def test_which_names_mean_secrets():
+    assert [name for name in NAMES if not is_secret_name(name)] == []
+    assert [name for name in OTHERS if is_secret_name(name)] == []
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    for name, value in VALUES.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_no_value_of_a_secret_variable_is_left_in_a_text_or_in_json(secrets):
+    text = " ".join(f"<{inner}>" for inner in INNER)
+    assert [inner for inner in INNER if inner in redact(text)] == []
+    written = json.dumps(redact_values({"a": [text], text: {"b": (text, 1, None)}}), ensure_ascii=False)
+    assert [inner for inner in INNER if inner in json.loads(json.dumps(written)) or inner in written] == []
+    assert json.loads(written)  # replaced before it is written out, so it stays JSON
+
+
+def test_no_key_by_its_shape_is_left_and_addresses_lose_password_and_key():
+    assert [shape for shape in SHAPED if shape in redact(f"before {shape} after")] == []
+    assert redact("GET http://ann:secret@host/v1?api_key=abcd1234&n=2") == "GET http://[key]@host/v1?api_key=[key]&n=2"
+    assert redact("Authorization: Bearer abc.def-123456") == "Authorization: Bearer [key]"
+
+
+def test_honest_texts_stay(secrets):
+    for text in (
+        "Ask the bearer of good news.",
+        "The order is N-48213, at 3:30 @ the shop; see https://example.org/a@b?code=1",
+        "a risk-averse desk-assistant, max_tokens=20",
+        "Mail ann@example.org",
+        "",
+    ):
+        assert redact(text) == text
+
+
+def test_given_secrets_are_hidden_longest_first():
+    assert redact("abcdefghij abcdef", "abcdef", "abcdefghij") == "[key] [key]"
+    assert redact("none of it", "none") == "none of it"
