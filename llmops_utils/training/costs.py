@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from ..core import DataError
-from ..datasets import OR_NONE, Loader, Record
+from ..datasets import OR_NONE, Record, load_records
 
 # Operations per second at 16 bits, without sparsity, from NVIDIA's data sheets: V100 (2017, tensor cores), A100 (2020),
 # H100 SXM (2022), B200 as in the HGX B200 (2024).
@@ -127,7 +128,7 @@ class PublishedRun(Record):
             raise ValueError("a run reports operations, or hours of a named card, or both")
 
 
-load_published_runs = Loader(PublishedRun, "training_runs.csv")
+load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 
 
 def tabulate_check(runs: list[PublishedRun]):
