@@ -41,3 +41,24 @@ def test_no_training_text_is_nearly_one_of_dev_or_test():
     questions = [one.question for one in datasets.load_graded_answers()]
     judged = sorted({row["question"] for row in read("judged_answers")})
     assert find_leaks({"graded": questions, "training": judged}) == []
+
+
+def test_answers_stand_in_their_passage_and_nearly_half_of_the_questions_have_none():
+    passages = {row["id"]: row for row in read("passages")}
+    rows = read("reading")
+    assert len(rows) >= 1500
+    assert [row["id"] for row in rows if row["answer"] not in passages[row["passage"]]["text"]] == []
+    assert 0.4 < sum(not row["answer"] for row in rows) / len(rows) < 0.5
+    others = sum(row["source"] == "other" for row in passages.values())
+    assert 0.4 < others / len(passages) < 0.6
+
+
+def test_no_passage_to_train_on_holds_the_passage_of_a_question_and_no_question_is_asked_again():
+    def fold(text):
+        return " ".join(text.split())
+
+    gold = {fold(passage) for one in datasets.load_handbook_questions() for passage in one.passages}
+    texts = [fold(row["text"]) for row in read("passages")]
+    assert [text[:60] for text in texts if any(passage in text for passage in gold)] == []
+    asked = [one.question for one in datasets.load_handbook_questions()]
+    assert find_leaks({"handbook": asked, "training": [row["question"] for row in read("reading")]}) == []
