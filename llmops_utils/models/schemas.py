@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..core import DataError, parse_json_values
+
 Schema = dict | type[BaseModel]
 
 
@@ -37,11 +39,38 @@ def _close_part(part: Any) -> Any:
 
 
 def parse_json(text: str, schema: Schema) -> object:
-    """Return the value that the text spells, or None where it was cut off or does not fit."""
+    """Return the value that the text spells, or None where it was cut off or does not fit.
+
+    JSON in a code fence, with other text around it too, counts as JSON.
+
+    Raises:
+        DataError: the schema is none.
+    """
+    fenced = text.split("```")
+    blocks = [fenced[1].strip().removeprefix("json")] if len(fenced) in (2, 3) else []
+    for content in (text.strip().removeprefix("\ufeff"), *blocks):
+        try:
+            if not isinstance(schema, dict):
+                return schema.model_validate_json(content)
+            value = parse_json_values(content)
+            return value if _fits(value, schema) else None
+        except (ValueError, RecursionError):  # a reply of a thousand brackets
+            continue
+    return None
+
+
+def _fits(value: object, schema: dict) -> bool:
+    from jsonschema import Draft202012Validator, SchemaError
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     try:
-        return json.loads(text) if isinstance(schema, dict) else schema.model_validate_json(text)
-    except (ValueError, RecursionError):  # a reply of a thousand brackets
-        return None
+        Draft202012Validator.check_schema(schema)
+        return Draft202012Validator(schema, registry=Registry()).is_valid(value)  # which fetches nothing
+    except SchemaError as error:
+        raise DataError(f"The schema is none ({error.message}).", "Give a JSON schema, or a pydantic model.") from None
+    except (Unresolvable, RecursionError, re.error):
+        return False
 
 
 def find_choice(text: str, choices: Sequence[str]) -> str | None:
