@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -37,6 +38,29 @@ if TYPE_CHECKING:
 
 CONTEXT_KINDS = {"context_length_exceeded", "exceed_context_size_error"}
 Content = TypeVar("Content")
+Messages = str | Sequence[dict]
+
+
+def check_numbers(temperature: float, max_tokens: int) -> None:
+    """Raise `DataError` where the options of a chat are no numbers that a request can hold."""
+    if type(max_tokens) is not int or max_tokens < 1:
+        raise DataError(f"max_tokens is {max_tokens!r}, not a number from 1 on.", "Give a whole number.")
+    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
+        raise DataError(f"The temperature is {temperature!r}, not a number from 0 on.", "Give 0 to 2.")
+
+
+def check_messages(messages: Messages, system: str | None) -> list[dict]:
+    """Return messages as a list, the system message first. Raises `DataError` where they are none."""
+    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+    is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
+    if not is_list or not all(isinstance(message.get(key), str) for message in listed for key in ("role", "content")):
+        raise DataError(
+            "The messages are not a text or a list of dicts with the texts `role` and `content`.",
+            "Write [{'role': 'user', 'content': '…'}].",
+        )
+    if not listed or not listed[-1]["content"].strip():
+        raise DataError("The prompt is empty.", "Write what the model shall do.")
+    return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
 
 
 @dataclass(frozen=True)

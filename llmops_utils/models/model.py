@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ..core import (
-    CapabilityMissing,
-    DataError,
-    ModelNotServed,
-    ProviderError,
-    Settings,
-    Unreachable,
-    WorkbookError,
-    clean_text,
-)
+from ..core import CapabilityMissing, DataError, ModelNotServed, ProviderError, Settings, Unreachable, WorkbookError
 from .budget import Budget, bound_tokens, compute_cost
-from .calls import Answer, Content, send
+from .calls import Answer, Content, Messages, check_messages, check_numbers, send
 from .catalog import CAPABILITIES
 from .connection import connect
 from .reply import (
@@ -32,10 +22,9 @@ from .reply import (
     Token,
     TokenChance,
     read_chat,
-    read_count,
+    read_field,
     read_first,
     read_next,
-    read_prompt,
     read_tokens,
     read_vectors,
 )
@@ -45,7 +34,6 @@ if TYPE_CHECKING:
     import numpy as np
     import openai
 
-Messages = str | Sequence[dict]
 PROBE_TOKENS = 512  # a thinking model thinks before it answers
 OBJECT_TOKENS = 48  # what a server may write around a choice, white space included
 
@@ -68,7 +56,7 @@ class Model:
         self.budget = budget or Budget(settings.budget_usd, settings.budget_tokens)
         self.name = self.connection.model
         self.provider = self.connection.provider
-        self._probed: dict[str, bool] = {}
+        self._probed: dict[str, bool | None] = {}
         self._probing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -100,12 +88,9 @@ class Model:
         if known is not None:
             return known
         with self._probing:
-            if capability not in self._probed:
-                found = self._probe(capability)
-                if found is None:
-                    return False
-                self._probed[capability] = found
-            return self._probed[capability]
+            if self._probed.get(capability) is None:
+                self._probed[capability] = self._probe(capability)
+            return bool(self._probed[capability])
 
     def _probe(self, capability: str) -> bool | None:
         """Try a capability once; None, or a `ProviderError` of a failure that passes, says nothing about it."""
@@ -172,42 +157,34 @@ class Model:
             RecordingMissing: in replay, there is no recording.
             CapabilityMissing: the provider cannot do what was asked.
         """
-        conversation = _check_messages(messages, system)
-        _check_numbers(temperature, max_tokens)
+        conversation = check_messages(messages, system)
+        check_numbers(temperature, max_tokens)
         if logprobs:
             self._need("logprobs", "return token probabilities")
         wanted = to_json_schema(schema)
-        most_tokens = max_tokens
         if choices is not None:
             wanted, conversation = self._ask_for_choice(list(choices), conversation)
             # `max_tokens` is meant for the choice; the signs of an object around it come on top.
-            most_tokens += OBJECT_TOKENS if wanted is not None and "grammar" not in wanted else 0
+            max_tokens += OBJECT_TOKENS if wanted is not None and "grammar" not in wanted else 0
         elif wanted is not None:
             self._need("json_schema", "follow a JSON schema")
-        asked = {"temperature": temperature, "seed": seed}
-        dropped = tuple(name for name, value in asked.items() if value is not None and not self.can(name))
-        options: dict[str, Any] = {"stop": stop}
-        options |= {
-            self.provider.seed_name if name == "seed" else name: value
-            for name, value in reversed(asked.items())
-            if name not in dropped
-        }
-        answer = self._post_chat(conversation, most_tokens, wanted, logprobs, options)
+        asked = (("temperature", temperature), ("seed", seed))
+        dropped = tuple(name for name, value in asked if value is not None and not self.can(name))
+        seed = None if "seed" in dropped else seed
+        options: dict[str, Any] = {"stop": stop, self.provider.seed_name: seed}
+        if "temperature" not in dropped:
+            options["temperature"] = temperature
+        answer = self._post_chat(conversation, max_tokens, wanted, logprobs, options)
         said = answer.content
-        text, parsed = said.text, None
+        text = said.text
+        parsed: object = None
         if choices is not None:
             text = find_choice(text, choices) or text
             parsed = text if text in choices else None
         elif schema is not None:
             parsed = parse_json(text, schema)
-        # Where the server does not say what it took: about four bytes of English are a token.
-        num_bytes = sum(len(clean_text(message["content"]).encode()) for message in conversation)
-        num_read, num_written = answer.usage
-        is_estimated = num_read is None or num_written is None
-        num_read = num_bytes // 4 + 1 if num_read is None else num_read
-        if num_written is None:
-            num_written = min(most_tokens, len((said.thoughts + said.text).encode()) // 4 + 1)
-        seed = None if "seed" in dropped else seed
+        prompts = [message["content"] for message in conversation]
+        num_read, num_written = answer.usage.complete(prompts, [said.thoughts, said.text])
         return Reply(
             text,
             num_read,
@@ -219,7 +196,7 @@ class Model:
             parsed,
             said.tokens,
             said.thoughts,
-            is_estimated,
+            None in answer.usage,
         )
 
     def chat_each(self, prompts: Iterable[Messages], *, label: str = "", **options: Any) -> list[Reply]:
@@ -307,11 +284,11 @@ class Model:
         if isinstance(messages, str):
             return len(self.tokenize(messages))
         self._need("tokenize", "count tokens before a call")
-        body = {"model": self.name, "messages": _check_messages(messages, None)}
+        body = {"model": self.name, "messages": check_messages(messages, None)}
         try:
-            prompt = self._post(f"{self._root}/apply-template", body, read_prompt).content
+            prompt = self._post(f"{self._root}/apply-template", body, read_field("prompt", str)).content
         except ModelNotServed:  # vLLM counts a conversation itself
-            return self._post(f"{self._root}/tokenize", body, read_count).content
+            return self._post(f"{self._root}/tokenize", body, read_field("count", int)).content
         return len(self.tokenize(prompt))
 
     @property
@@ -337,20 +314,15 @@ class Model:
                 f"No embedding model is named for {self.provider.title}.", "Set LLMOPS_EMBEDDING_MODEL."
             )
 
-        def read(data: object) -> list[list[float]]:
-            return read_vectors(data, len(texts))
-
-        return self._spend("/embeddings", {"model": model, "input": texts}, bound_tokens(*texts), 0, read)
+        body, read = {"model": model, "input": texts}, partial(read_vectors, num=len(texts))
+        return self._spend("/embeddings", body, bound_tokens(*texts), 0, read)
 
     # --- shared ---------------------------------------------------------------------------------------------
 
     def _spend(
         self, path: str, body: dict, prompt_bound: int, max_tokens: int, read: Callable[[object], Content]
     ) -> Answer[Content]:
-        """Send a request within the budget: its worst case is set aside before, what it took is counted after.
-
-        The worst case counts for what the server does not say, and for a call of which nobody knows what became of it.
-        """
+        """Send a request within the budget: what it took is counted, or the worst case where nobody knows."""
         model = body["model"]
         worst_tokens = prompt_bound + max_tokens
         worst_usd = compute_cost(self.provider, model, prompt_bound, max_tokens)
@@ -371,23 +343,3 @@ class Model:
 
     def _post(self, path: str, body: dict, read: Callable[[object], Content]) -> Answer[Content]:
         return send(self.client, self.connection, path, body, read)
-
-
-def _check_numbers(temperature: float, max_tokens: int) -> None:
-    if type(max_tokens) is not int or max_tokens < 1:
-        raise DataError(f"max_tokens is {max_tokens!r}, not a number from 1 on.", "Give a whole number.")
-    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
-        raise DataError(f"The temperature is {temperature!r}, not a number from 0 on.", "Give 0 to 2.")
-
-
-def _check_messages(messages: Messages, system: str | None) -> list[dict]:
-    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
-    if not is_list or not all(isinstance(message.get(key), str) for message in listed for key in ("role", "content")):
-        raise DataError(
-            "The messages are not a text or a list of dicts with the texts `role` and `content`.",
-            "Write [{'role': 'user', 'content': '…'}].",
-        )
-    if not listed or not listed[-1]["content"].strip():
-        raise DataError("The prompt is empty.", "Write what the model shall do.")
-    return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]

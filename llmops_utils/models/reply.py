@@ -10,14 +10,15 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..core import clean_text
 
 LASTING = (400, 404, 405, 413, 415, 422)  # a refusal of the request itself, not the fault of a moment or of a key
+Value = TypeVar("Value")
 MOST_SAID = 400  # characters of a server's own message that are passed on
 TOO_LONG = re.compile(r"(?i)context.?(?:length|size|window)|(?:prompt|input) is too long|token count.*exceed")
 TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests|quota")
@@ -133,6 +134,13 @@ class Usage(NamedTuple):
 
     read: int | None
     written: int | None
+
+    def complete(self, asked: list[str], said: list[str]) -> tuple[int, int]:
+        """Return both, with an estimate for what is unknown: in English, about four bytes are a token."""
+        num_asked, num_said = (
+            sum(len(clean_text(text).encode()) for text in texts) // 4 + 1 for texts in (asked, said)
+        )
+        return num_asked if self.read is None else self.read, num_said if self.written is None else self.written
 
 
 def find_error(data: Any) -> tuple[int, Any] | None:
@@ -281,20 +289,16 @@ def read_tokens(data: Any) -> list[Token]:
     return [Token(token["id"], read_piece(token.get("piece"))) for token in tokens]
 
 
-def read_prompt(data: Any) -> str:
-    """Return the prompt that llama.cpp makes of messages."""
-    prompt = data.get("prompt") if isinstance(data, dict) else None
-    if not isinstance(prompt, str) or not prompt:
-        raise NoAnswer("it holds no prompt")
-    return prompt
+def read_field(name: str, kind: type[Value]) -> Callable[[Any], Value]:
+    """Return a reader of one field of an answer."""
 
+    def read(data: Any) -> Value:
+        value = data.get(name) if isinstance(data, dict) else None
+        if type(value) is not kind or not value:
+            raise NoAnswer(f"it holds no {name}")
+        return value
 
-def read_count(data: Any) -> int:
-    """Return the number of tokens that vLLM counts."""
-    count = _count(data.get("count")) if isinstance(data, dict) else None
-    if count is None:
-        raise NoAnswer("it holds no count")
-    return count
+    return read
 
 
 def read_piece(piece: Any) -> str:
@@ -302,7 +306,7 @@ def read_piece(piece: Any) -> str:
     if isinstance(piece, str):
         return clean_text(piece)
     try:
-        return bytes(piece if isinstance(piece, list) else None).decode("utf-8", "replace")
+        return bytes([*piece]).decode("utf-8", "replace")
     except (TypeError, ValueError):
         raise NoAnswer("it shows a token that is none") from None
 

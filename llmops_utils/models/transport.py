@@ -168,7 +168,8 @@ class CheckedStream(httpx2.SyncByteStream):
         is_complete, rest = False, b""
         for part in self.response.iter_bytes():
             *lines, rest = (rest + part.replace(b"\r", b"\n")).split(b"\n")
-            is_complete = any([self._ends(line) for line in lines]) or is_complete
+            for line in lines:
+                is_complete = self._ends(line) or is_complete
             yield part
         if not (self._ends(rest) or is_complete):
             raise ProviderError(

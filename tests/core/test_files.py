@@ -107,9 +107,9 @@ def test_what_utf_8_cannot_hold_is_written_as_a_mark_and_a_folder_that_is_none_i
     assert (tmp_path / "whole").read_text(encoding="utf-8") == "half \ufffd"
     below = tmp_path / "whole" / "state.json"
     for write in (lambda: append_line(below, "x"), lambda: write_whole(below, "x"), lambda: read_json(below)):
-        with pytest.raises(DataError, match="state.json cannot be"):
+        with pytest.raises(DataError, match=r"state\.json cannot be"):
             write()
-    with pytest.raises(DataError, match="state.json cannot be"), change_json(below, {}):
+    with pytest.raises(DataError, match=r"state\.json cannot be"), change_json(below, {}):
         pass
 
 

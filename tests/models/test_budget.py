@@ -91,7 +91,10 @@ def test_reserve_and_settle_add_up():
 
 
 def test_a_reservation_that_meets_only_reservations_waits_for_them():
-    for budget, first, second in ((Budget(max_tokens=1000), (600, None), (401, None)), (Budget(1.0), (9, 0.75), (9, 0.5))):
+    for budget, first, second in (
+        (Budget(max_tokens=1000), (600, None), (401, None)),
+        (Budget(1.0), (9, 0.75), (9, 0.5)),
+    ):
         budget.reserve(*first)
         waiting = threading.Thread(target=budget.reserve, args=second, daemon=True)
         waiting.start()

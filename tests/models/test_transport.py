@@ -288,7 +288,9 @@ def test_a_live_stream_that_breaks_off_or_brings_an_error_raises(fake, open_clie
         list(open_client("live").chat.completions.create(**STREAM))
 
 
-def test_no_secret_of_prompt_answer_or_error_reaches_the_file_and_the_request_is_found_again(fake, path, ask, monkeypatch):
+def test_no_secret_of_prompt_answer_or_error_reaches_the_file_and_the_request_is_found_again(
+    fake, path, ask, monkeypatch
+):
     monkeypatch.setenv("DB_PASSWORD", "hunter-two-words")
     body = BODY | {"messages": [{"role": "user", "content": f"{KEY} hunter-two-words"}]}
     fake.answer = lambda body: f"You said {KEY} \ud83d"
