@@ -58,6 +58,8 @@ def check_messages(messages: Messages, system: str | None) -> list[dict]:
             "The messages are not a text or a list of dicts with the texts `role` and `content`.",
             "Write [{'role': 'user', 'content': '…'}].",
         )
+    if not isinstance(system, str | None):
+        raise DataError("The system message is no text.", "Write system='…'.")
     if not listed or not listed[-1]["content"].strip():
         raise DataError("The prompt is empty.", "Write what the model shall do.")
     return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
@@ -99,7 +101,7 @@ def send(
         raise explain_status(error, connection) from None
     except openai.APIConnectionError as error:
         raise explain_connection(error, connection) from None
-    except UnicodeError:
+    except UnicodeEncodeError:
         raise _refuse_header() from None
     try:
         data = parse_json_values(response.content)
@@ -133,7 +135,7 @@ def explain_connection(error: openai.APIConnectionError, connection: Connection)
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
     for one in causes:
-        if isinstance(one, httpx2.LocalProtocolError | UnicodeError):
+        if isinstance(one, httpx2.LocalProtocolError | UnicodeEncodeError):
             return _refuse_header()
         if isinstance(one, ssl.SSLCertVerificationError):
             step = "Where your network or server has a certificate of its own, name its file in SSL_CERT_FILE."

@@ -149,7 +149,10 @@ class DirectTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the server's answer."""
-        return self._client.send(request, stream=True)
+        try:
+            return self._client.send(request, stream=True)
+        except UnicodeError as error:  # of a host that cannot be looked up
+            raise httpx2.ConnectError(str(error), request=request) from error
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import json
 import threading
 import warnings
@@ -17,7 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import DataError, Settings, append_line, clean_values, hold_lock, parse_json_values, write_whole
+from ..core import (
+    DataError,
+    Settings,
+    append_line,
+    clean_values,
+    explain_os_errors,
+    hold_lock,
+    parse_json_values,
+    write_whole,
+)
 
 
 @dataclass(frozen=True)
@@ -95,12 +105,13 @@ class Recordings:
     def _load(self) -> dict[str, Recording]:
         if self._by_key is None:
             found = {}
-            if self.path.is_file():
-                with self.path.open("rb") as lines:
-                    for number, line in enumerate(lines, start=1):
-                        recording = self._read(line.strip(b"\0\r\n "), number)
-                        if recording is not None:
-                            found[recording.key] = recording
+            with explain_os_errors(self.path, "read"):
+                lines = self.path.open("rb") if self.path.is_file() else io.BytesIO()
+            with lines:
+                for number, line in enumerate(lines, start=1):
+                    recording = self._read(line.strip(b"\0\r\n "), number)
+                    if recording is not None:
+                        found[recording.key] = recording
             self._by_key = found
         return self._by_key
 
@@ -112,7 +123,7 @@ class Recordings:
             where = f"{self.path.name}, line {number}, is"
             is_cut = isinstance(error, json.JSONDecodeError) or "unexpected end of data" in str(error)
             if line.startswith(b"{") and is_cut:
-                warnings.warn(f"{where} half a recording, left by a crash; it is passed over.", stacklevel=2)
+                warnings.warn(f"{where} half a recording, left by a crash; it is passed over.", stacklevel=3)
                 return None
             raise DataError(
                 f"{where} not a recording ({type(error).__name__}).",

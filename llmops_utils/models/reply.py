@@ -153,7 +153,8 @@ def find_error(data: Any) -> tuple[int, Any] | None:
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     error = data.get("error") or first.get("error") or data.get("errors")
-    if not error and data.get("object") == "error":
+    is_bare = not any(data.get(name) for name in ("choices", "data", "tokens", "prompt", "count"))
+    if not error and is_bare and (data.get("message") or data.get("detail")):
         error = data
     if not error and first.get("finish_reason") == "error":
         error = "The answer ended with the finish_reason error."

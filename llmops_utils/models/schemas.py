@@ -15,7 +15,15 @@ Schema = dict | type[BaseModel]
 
 
 def to_json_schema(schema: Schema | None) -> dict | None:
-    """Return the JSON schema of a pydantic model; a dict or None is returned as it is."""
+    """Return the JSON schema of a pydantic model; a dict or None is returned as it is.
+
+    Raises:
+        DataError: JSON cannot hold the dict.
+    """
+    try:
+        json.dumps(schema if isinstance(schema, dict) else None, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The schema is none in JSON ({error}).", "Give texts, numbers, lists and dicts.") from None
     return schema if schema is None or isinstance(schema, dict) else close_schema(schema.model_json_schema())
 
 

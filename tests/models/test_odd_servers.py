@@ -23,7 +23,6 @@ from llmops_utils.core import (
     Settings,
     SettingsError,
     Unreachable,
-    WorkbookError,
 )
 from llmops_utils.models import Budget, Model, reply
 from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage, split_thoughts
@@ -79,6 +78,7 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
         ({"object": "error", "message": "still loading", "code": "503"}, ProviderDown, "still loading"),
         ({"error": {"message": "too long", "code": "context_length_exceeded"}}, ContextExceeded, "too long"),
         ({"error": {"message": "no such model", "code": 404}}, ModelNotServed, "no such model"),
+        ({"detail": "Not today", "choices": None}, ProviderDown, "Not today"),
         ({"error": {"message": ["odd"], "code": {"a": 1}}}, ProviderDown, "odd"),
     )
     for body, kind, said in errors:
@@ -263,8 +263,21 @@ def test_what_no_request_can_hold_is_cleaned_or_a_data_error(fake, make_model):
     model.chat("half \ud83d\0")
     model.embed("x\ud800")
     assert fake.bodies[0]["messages"][0]["content"] == "half \ufffd"
-    for options in ({"max_tokens": math.nan}, {"max_tokens": 0}, {"max_tokens": "9"}, {"temperature": math.inf}):
+    for options in (
+        {"max_tokens": math.nan},
+        {"max_tokens": 0},
+        {"max_tokens": "9"},
+        {"temperature": math.inf},
+        {"system": 5},
+    ):
         with pytest.raises(DataError):
             model.chat("Hi", **options)
-    with pytest.raises(WorkbookError):
-        model.chat("Hi", schema={"const": math.nan})
+    deep: dict = {}
+    for _ in range(3000):
+        deep = {"not": deep}
+    for schema in ({"const": math.nan}, {"const": {1}}, deep):
+        with pytest.raises(DataError):
+            model.chat("Hi", schema=schema)
+    for host in ("a..b", "a" * 300):
+        with pytest.raises(Unreachable, match="label"):
+            make_model(base_url=f"http://{host}/v1").chat("Hi")

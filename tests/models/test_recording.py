@@ -165,11 +165,14 @@ def test_a_broken_line_is_a_data_error_that_names_file_and_line_and_nothing_is_a
         assert path.read_bytes() == content
 
 
+@pytest.mark.filterwarnings("ignore:.*half a recording")
 def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
     Recordings(path).add(make_recording("Grüße"))
     whole = path.read_bytes()
     for cut in (1, 9, len(whole) // 2, whole.index("ü".encode()) + 1, len(whole) - 2):
         path.write_bytes(whole + whole[:cut] + b"\n\n" + whole[:cut])
+        with pytest.warns(UserWarning, match="line 2, is half a recording"):
+            assert len(Recordings(path)) == 1
         recordings = Recordings(path)
         recordings.add(make_recording("next", BODY | {"seed": 1}))
         assert [read_text(one) for one in Recordings(path)] == ["Grüße", "next"], cut
