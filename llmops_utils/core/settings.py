@@ -125,14 +125,13 @@ class Settings(BaseModel):
     def _check_url(cls, url: str | None) -> str | None:
         if url is None:
             return url
-        if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", url):
-            raise ValueError("must begin with http:// or https:// and name a host")
-        try:
-            is_usable = urlsplit(url).hostname is not None and urlsplit(url).port != 0
-        except ValueError:  # whose message would show a password
+        try:  # whose own message would show a password
+            parts = urlsplit(url)
+            is_usable = re.fullmatch(r"https?://\S+", url) and parts.hostname and parts.port != 0
+        except ValueError:
             is_usable = False
         if not is_usable:
-            raise ValueError("must name a host, and a port that is a number below 65536 where it names one")
+            raise ValueError("must begin with http:// or https:// and name a host, and a port only if it is a number")
         if "?" in url or "#" in url:
             raise ValueError(
                 "ends in a query, which no path can follow. Azure takes requests without one at "
