@@ -63,7 +63,7 @@ class Recording:
     def from_line(cls, line: str) -> Recording:
         """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
         recording = cls(**parse_json_values(line))
-        if not all(isinstance(text, str) for text in (recording.source, recording.recorded, recording.key)):
+        if not all(isinstance(text, str) for text in (recording.source, recording.recorded)):
             raise TypeError("no texts")
         if set(recording.response) not in ({"status", "body"}, {"status", "events"}):
             raise ValueError("no response")
@@ -104,27 +104,28 @@ class Recordings:
 
     def _load(self) -> dict[str, Recording]:
         if self._by_key is None:
-            found = {}
+            found: dict[str, Recording] = {}
             with explain_os_errors(self.path, "read"):
                 lines = self.path.open("rb") if self.path.is_file() else io.BytesIO()
             with lines:
                 for number, line in enumerate(lines, start=1):
-                    recording = self._read(line.strip(b"\0\r\n "), number)
-                    if recording is not None:
-                        found[recording.key] = recording
+                    found |= self._read(line.strip(b"\0\r\n "), number)
             self._by_key = found
         return self._by_key
 
-    def _read(self, line: bytes, number: int) -> Recording | None:
-        """Return the recording of a line, or None for an empty one and for half a one, which a crash left."""
+    def _read(self, line: bytes, number: int) -> dict[str, Recording]:
+        """Return the recording of a line by its key, or nothing for an empty line and half a one, left by a crash."""
+        if not line:
+            return {}
         try:
-            return Recording.from_line(line.decode("utf-8")) if line else None
+            recording = Recording.from_line(line.decode("utf-8"))
+            return {recording.key: recording}
         except (ValueError, KeyError, TypeError) as error:
             where = f"{self.path.name}, line {number}, is"
             is_cut = isinstance(error, json.JSONDecodeError) or "unexpected end of data" in str(error)
             if line.startswith(b"{") and is_cut:
                 warnings.warn(f"{where} half a recording, left by a crash; it is passed over.", stacklevel=3)
-                return None
+                return {}
             raise DataError(
                 f"{where} not a recording ({type(error).__name__}).",
                 "Restore the file from the repository (git checkout), or record the chapter again.",
