@@ -264,7 +264,8 @@ def grade_files(
 
     Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
     """
-    from .grading import Grade, grade_submission, tabulate_grades
+    from .grading import Grade, grade_submission, write_table
+    from .submissions import make_plain
 
     grades: list[Grade] = []
     num_unread = 0
@@ -273,16 +274,11 @@ def grade_files(
             grades.append(grade_submission(file))
         except WorkbookError as error:
             num_unread += 1
-            print(f"{file}: {error}", file=sys.stderr)
+            print(f"{make_plain(file)}: {error}", file=sys.stderr)
     for grade in grades:
         print(grade if len(files) == 1 else grade.line)
     if csv is not None:
-        try:
-            tabulate_grades(grades).to_csv(csv, index=False)
-        except OSError as error:
-            raise DataError(
-                f"{csv} cannot be written ({error.strerror}).", "Name a file in a folder of yours."
-            ) from error
+        write_table(grades, csv)
     sys.exit(2 if num_unread else 0)
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..core import Html, WorkbookError, draw_table
+from ..core import DataError, Html, WorkbookError, draw_table, write_whole
 from ..datasets import Message, load_messages
 from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Report, Row, compare, format_points
 from ..operations import TASKS, Decision, decide
+from ..prompts import ELEMENTS
 from .capstone import BRIEF, list_part_ids, load_plain, run_watch
-from .submissions import Submission, TrackedRun, load_submission
+from .submissions import Submission, TrackedRun, load_submission, make_plain
 
 # Of each line that is graded: its points, and what is asked for.
 WANTED = {
@@ -101,12 +103,19 @@ def _tell_points(row: Criterion) -> str:
 def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
-    return Grade(submission.learner, tuple(examination.examine()), tuple(examination.list_warnings()))
+    rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
+    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())))
 
 
 def grade_submission(path: Path | str) -> Grade:
-    """Return the grade of the submission in a file. Raises `DataError` where it cannot be read."""
-    return compute_grade(load_submission(path))
+    """Return the grade of the submission in a file. Raises `DataError` where it cannot be read, whatever is in it."""
+    try:
+        return compute_grade(load_submission(path))
+    except WorkbookError as error:
+        raise DataError(make_plain(error.problem), make_plain(error.next_step)) from None
+    except Exception as error:  # one file of many: the others are graded all the same
+        problem = f"{make_plain(Path(path).name)} cannot be graded ({type(error).__name__})."
+        raise DataError(problem, "Ask for the file again: the last step of chapter 13 writes it.") from error
 
 
 # --- what the rows really say --------------------------------------------------------------------------------
@@ -140,16 +149,42 @@ def rescore(report: Report) -> tuple[Report, list[str]]:
     return replace(report, rows=tuple(rows)), altered
 
 
+def bound_tokens(run: TrackedRun) -> list[int]:
+    """Return for each row the fewest tokens that its request can have: one for each word that surely stands in it.
+
+    No tokenizer of a language model joins words. Templates from others are not rendered: what they compute counts 0.
+    """
+    texts = [getattr(run.prompt, element) for element in ELEMENTS]
+    fixed = [re.sub(r"\{\{.*?\}\}|\{#.*?#\}", " ", text, flags=re.DOTALL) for text in texts if "{%" not in text]
+    shots = [text for pair in TASKS[BRIEF.task].choose_shots(run.num_shots) for text in pair]
+    has_message = any("{%" not in text and re.search(r"\{\{ ?message ?\}\}", text) for text in texts)
+    num_fixed = len(" ".join(fixed + shots * has_message).split())
+    return [0 if row.error else num_fixed + len(row.input.split()) * has_message for row in run.report.rows]
+
+
 class _ScoredRun:
-    """A run, its report as it was told, the same scored anew, and the ids of the rows that said otherwise."""
+    """A run, its report as it was told, the same scored anew, and the ids of the rows that said otherwise.
+
+    Attributes:
+        num_short: answers that claim fewer tokens than their request has words; scored anew they have as many.
+        gap: in words, which messages of the part are missing: a run without them decides nothing, since whoever leaves
+            out wrong answers has a better score.
+    """
 
     def __init__(self, run: TrackedRun) -> None:
         self.name, self.part, self.num_shots, self.started_ms = run.name, run.part, run.num_shots, run.started_ms
         self.version, self.told = run.prompt.version, run.report
-        self.report, self.altered = rescore(run.report)
+        bounds = list(zip(run.report.rows, bound_tokens(run), strict=True))
+        self.num_short = sum(row.prompt_tokens < least for row, least in bounds)
+        raised = tuple(replace(row, prompt_tokens=max(row.prompt_tokens, least)) for row, least in bounds)
+        self.report, self.altered = rescore(replace(run.report, rows=raised))
+        ids = list_part_ids(run.part)
+        num_missing = len(ids - {row.id for row in self.report.rows})
+        self.gap = f"{num_missing} of the {len(ids)} messages of {run.part} are missing" if num_missing else ""
 
     def __str__(self) -> str:
-        return f"“{self.name}”: {self.report.score if self.report.rows else 'no message of the data'}"
+        told = f"“{self.name}”: {self.report.score if self.report.rows else 'no message of the data'}"
+        return f"{told}; {self.gap}" if self.gap and self.report.rows else told
 
     def keep_part(self, part: str) -> Report:
         """Return the report without rows on messages that do not belong to the part."""
@@ -158,8 +193,8 @@ class _ScoredRun:
 
 
 def _compare(baseline: _ScoredRun | None, candidate: _ScoredRun | None) -> Comparison | None:
-    """Return the comparison of two runs, None where they do not pair."""
-    if baseline is None or candidate is None:
+    """Return the comparison of two whole runs, None where they do not pair."""
+    if baseline is None or candidate is None or baseline.gap or candidate.gap:
         return None
     try:
         return compare(baseline.report, candidate.report)
@@ -199,6 +234,8 @@ class _Examination:
         """Return the gate's decision from the stored answers, or why there is none."""
         if self.base_gate is None or self.gate is None or not self.is_new:
             return "not both prompts were measured on the gate's messages"
+        if self.base_gate.gap or self.gate.gap:
+            return self.base_gate.gap or self.gate.gap
         reports = [run.keep_part("gate") for run in (self.base_gate, self.gate)]
         try:
             return decide(*reports, BRIEF.margin, BRIEF.max_usd_per_1000)
@@ -220,14 +257,14 @@ class _Examination:
     def examine(self) -> Iterator[Criterion]:
         """Return the criteria one after the other."""
         yield self._check_evidence()
-        has_baseline = self.base_dev is not None and bool(self.base_dev.report.rows)
+        has_baseline = self.base_dev is not None and not self.base_dev.gap
         told = str(self.base_dev or "no such run")
         yield _rate("baseline", told, has_baseline, "Track the plain prompt on dev (13.3).")
         yield self._check_candidate()
         yield self._check_order()
         yield self._check_gate()
         pair = _compare(self.base_gate, self.gate) if self.is_new else None
-        told = "not measured" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
+        told = "not measured on all messages" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
         has_gained = pair is not None and pair.verdict == "helps"
         yield _rate("gain", told, has_gained, "Look for a larger effect on dev (13.4).")
         yield self._check_held()
@@ -274,8 +311,8 @@ class _Examination:
         if self.held is None:
             return _rate("held-back score", "not measured", False, "Measure the held-back messages (13.6).")
         report = self.held.keep_part("held")
-        if len(report) < BRIEF.least_held:
-            found = f"n is too small: {len(self.held.told)} messages, {len(report)} of them held back"
+        if self.held.gap:
+            found = f"n is too small: {len(self.held.told)} messages, {len(report)} of the {BRIEF.num_held} held back"
             return _rate("held-back score", found, False, "Unset LLMOPS_EXAMPLES and run the notebook again.")
         is_met = float(report.score.value) >= BRIEF.min_score
         return _rate("held-back score", str(report.score), is_met, "Improve the prompt on dev (13.4).")
@@ -284,9 +321,13 @@ class _Examination:
         run = self.held or self.gate
         if run is None:
             return _rate("price", "not measured", False, "Measure the candidate on test (13.6).")
-        usd = run.told.price_at(*PRICED_AT)
+        usd = run.report.price_at(*PRICED_AT) if run.report.rows else 0.0
         found, step = f"${usd:.3f} at {PRICED_AT[1]}", "Use fewer or shorter examples, or say things once."
-        return _rate("price", found, 0 < usd <= BRIEF.max_usd_per_1000, step)
+        if run.num_short:
+            found = f"fewer tokens than words in {run.num_short} answers; {found}"
+        found = f"{run.gap}; {found}" if run.gap else found
+        is_met = 0 < usd <= BRIEF.max_usd_per_1000 and not run.num_short and not run.gap
+        return _rate("price", found, is_met, step)
 
     def _check_release(self) -> Criterion:
         is_out = ("promote", self.version) in self.history and self.is_new
@@ -299,6 +340,8 @@ class _Examination:
         watch, step = self.submission.watch, "Watch the release and an incident (13.7)."
         if usual is None or changed is None or watch is None:
             return _rate("watch", "there is no watch, or no run of the incident", False, step)
+        if usual.gap or changed.gap:
+            return _rate("watch", usual.gap or changed.gap, False, step)
         try:
             sighting = run_watch(usual.report, changed.report, watch)
         except WorkbookError as error:
@@ -348,3 +391,20 @@ def tabulate_grades(grades: Sequence[Grade]):
         for grade in grades
     ]
     return pandas.DataFrame(rows)
+
+
+def write_table(grades: Sequence[Grade], path: Path) -> None:
+    """Write the table of a class as CSV, whole or not at all; no cell of it is a formula to a spreadsheet.
+
+    Raises:
+        DataError: the system does not let it be written.
+    """
+    starts = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # also in full width
+
+    def disarm(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = make_plain(value, 30_000).strip()  # a spreadsheet holds 32,767 characters in a cell
+        return f"'{text}" if text.startswith(starts) else text
+
+    write_whole(path, tabulate_grades(grades).map(disarm).to_csv(index=False, lineterminator="\n"))
