@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import sys
+import unicodedata
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..core import ROOT, DataError, WorkbookError, load_settings
+from ..core import ROOT, DataError, WorkbookError, load_settings, write_whole
 from ..models import choose_local_models, load_catalog
 
 app = typer.Typer(
@@ -19,6 +21,23 @@ app = typer.Typer(
 )
 models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
 app.add_typer(models, name="models")
+
+# What is written to a console that lacks a character, as those of Windows and of containers often do.
+PLAIN = {
+    "✓": "OK",
+    "✗": "X",
+    "·": "-",
+    "•": "-",
+    "→": "->",
+    "←": "<-",
+    "×": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "€": "EUR",
+    "µ": "u",
+}
+PLAIN |= dict.fromkeys("“”„", '"') | dict.fromkeys("‘’‚", "'") | dict.fromkeys("–—−─━", "-") | dict.fromkeys("│┃", "|")
+PLAIN |= dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+")
 
 
 @app.command()
@@ -126,10 +145,8 @@ def serve(
     )
     address = server.base_url if host != "0.0.0.0" else f"http://(the address of this machine):{port}/v1"
     card = settings.home / "class.env"
-    card.touch(mode=0o600)
-    card.write_text(
-        f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n", encoding="utf-8"
-    )
+    lines = f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n"
+    write_whole(card, lines, is_private=True)
     print(
         f"Serving {model.name} at {address}. The students' settings, with the key, are in {card}: "
         "they save it as .env beside README.md. Stop with Ctrl-C.",
@@ -175,7 +192,7 @@ def run_tests(
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["mypy"],
-        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-current-env"],
     ]
     environment = dict(os.environ)
     if live:
@@ -184,7 +201,7 @@ def run_tests(
         chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
-            ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
+            ["pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=400", "--durations=20", *chosen],
         ]
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
@@ -282,11 +299,23 @@ def grade_files(
     sys.exit(2 if num_unread else 0)
 
 
+def write_plainly(error: UnicodeError) -> tuple[str, int]:
+    """Return in ASCII what a console has no characters for, and where it ends: a handler of encoding errors."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    texts = []
+    for letter in error.object[error.start : error.end]:
+        near = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+        texts.append(PLAIN.get(letter) or near or "?")
+    return "".join(texts), error.end
+
+
 def main() -> None:
     """Run the command line; an error of this package becomes its message and exit code 1."""
+    codecs.register_error("plainly", write_plainly)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a Windows console may lack some of our characters
+            stream.reconfigure(errors="plainly")
     try:
         app()
     except WorkbookError as error:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import html
 import importlib.metadata
+import os
 import shutil
 import socket
+import ssl
 import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment
+from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment, redact
 from ..models import choose_local_models, connect, find_key, has_weights, load_catalog
 
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 LOCK = ROOT / "requirements.txt"
 SIGNS = {"ok": "✓", "note": "·", "fault": "✗"}
+ANEW = (  # a set-up that believes to be finished would leave it as it is
+    "Delete the folder .venv and run `python start.py setup`; in an environment of your own run "
+    "`pip install --force-reinstall -r requirements.txt`."
+)
 
 
 @dataclass(frozen=True)
@@ -77,17 +89,64 @@ def check_packages() -> Finding:
     wanted = [one for one in map(Requirement, named) if one.marker is None or one.marker.evaluate()]
     wrong = []
     for requirement in wanted:
-        try:
+        faults = list_damage(requirement.name)
+        if not faults:
             version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if version not in requirement.specifier:
-            wrong.append(f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not "))
+            if version not in requirement.specifier:
+                faults = [f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not ")]
+        wrong += faults
     if not wrong:
         return Finding("Packages", "ok", f"{len(wanted)} packages as in requirements.txt")
     shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-    return Finding("Packages", "fault", shown, "Run `python start.py setup`, or `pip install -r requirements.txt`.")
+    return Finding("Packages", "fault", shown, ANEW)
+
+
+def list_damage(name: str) -> list[str]:
+    """Return which files of an installed package are missing or cut, by the list (RECORD) that came with it.
+
+    A set-up that was killed leaves such packages; their versions tell nothing. Contents of the right size are not read.
+    """
+    try:
+        found = importlib.metadata.distribution(name)
+        rows = list(csv.reader((found.read_text("RECORD") or "").splitlines()))
+    except importlib.metadata.PackageNotFoundError:
+        return [f"{name} is missing"]
+    except UnicodeDecodeError:
+        rows = []
+    folder = str(found.locate_file(""))
+    is_whole = all(len(row) == 3 for row in rows) and any(row[0].endswith(".dist-info/RECORD") for row in rows)
+    damage = [] if is_whole else [f"{name} has no list of its files"]
+    for path, _, size in rows if is_whole else ():
+        if size.isdecimal():  # what was made on this machine, such as compiled files, has none
+            try:
+                num_bytes = os.stat(os.path.join(folder, path)).st_size
+            except OSError:
+                damage.append(f"{path} is missing")
+                continue
+            if num_bytes != int(size):
+                damage.append(f"{path} is cut" if num_bytes < int(size) else f"{path} was changed")
+    return damage
+
+
+def check_imports() -> Finding:
+    """Check that no file before the packages has the name of one of them or of a module of Python, as `openai.py`."""
+    paths = sysconfig.get_paths()
+    own = {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    names = set(sys.stdlib_module_names)
+    for name in ("purelib", "platlib"):
+        names |= {entry.partition(".")[0] for entry in os.listdir(paths[name])}
+    end = sys.path.index(paths["purelib"]) if paths["purelib"] in sys.path else len(sys.path)
+    hiding = []
+    for folder in dict.fromkeys(Path(place).resolve() for place in (*sys.path[:end], "", NOTEBOOKS)):
+        if folder.is_dir() and not any(folder.is_relative_to(place) for place in own):
+            for entry in sorted(folder.iterdir()):
+                is_module = entry.suffix in (".py", ".pyc", ".so", ".pyd") or (entry / "__init__.py").is_file()
+                if is_module and entry.name.partition(".")[0] in names:
+                    hiding.append(str(entry))
+    if not hiding:
+        return Finding("Imports", "ok", "no foreign file hides a package or a module of Python")
+    step = "Rename or move them, or leave their folder out of PYTHONPATH; then restart JupyterLab."
+    return Finding("Imports", "fault", f"imported in place of a package or of Python's own: {', '.join(hiding)}", step)
 
 
 def check_settings() -> Finding:
@@ -133,15 +192,19 @@ def check_port() -> Finding:
 
 
 def check_disk(settings: Settings) -> Finding:
-    """Check the room on the disk of the learner's folder."""
+    """Check the room on the disk of the learner's folder, and that it can be written."""
     folder = settings.home
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    doing, step = "read", "Set LLMOPS_HOME to a folder on a disk that is there."
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         free = shutil.disk_usage(folder).free / 1e9
+        if free >= 0.5:
+            doing, step = "written", "Allow it, or set LLMOPS_HOME to a folder in which you may write."
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
-        step = "Set LLMOPS_HOME to a folder on a disk that is there."
-        return Finding("Disk", "fault", f"{folder} cannot be read ({error.strerror})", step)
+        return Finding("Disk", "fault", f"{folder} cannot be {doing} ({error.strerror})", step)
     if free < 0.5:
         step = "Free half a gigabyte, or set LLMOPS_HOME to another disk."
         return Finding("Disk", "fault", f"{free:.1f} GB free", step)
@@ -159,6 +222,23 @@ def check_memory() -> Finding:
     return Finding("Memory", "ok", f"{free:.0f} GB free")
 
 
+def check_certificates() -> Finding:
+    """Check the certificates that the environment names: where they cannot be read, no encrypted connection is made."""
+    named = [name for name in CERTIFICATES if os.environ.get(name)]
+    for name in named:
+        value = os.environ[name]
+        try:
+            if name == "SSL_CERT_DIR":
+                for folder in value.split(os.pathsep):
+                    os.listdir(folder)
+            elif name == "SSL_CERT_FILE" or not os.path.isdir(value):
+                ssl.create_default_context(cafile=value)
+        except OSError as error:
+            message = f"{name} names {value}, which cannot be read ({error.strerror or type(error).__name__})"
+            return Finding("Certificates", "fault", message, f"Correct it, or unset {name}.")
+    return Finding("Certificates", "ok", f"from {', '.join(named)}" if named else "those of this machine")
+
+
 def check_clock() -> Finding:
     """Check the clock: one that lies in the past makes every encrypted connection fail."""
     today = datetime.date.today()
@@ -173,7 +253,7 @@ def check_jupyter() -> Finding:
     try:
         version, *_ = map(importlib.metadata.version, ("jupyterlab", "jupyterlab_widgets", "llmops-workbook"))
     except importlib.metadata.PackageNotFoundError as error:
-        step = "Run `python start.py setup`, or `pip install --no-deps --no-build-isolation -e .`."
+        step = ANEW + " The course's own package comes with `pip install --no-deps --no-build-isolation -e .`."
         return Finding("JupyterLab", "fault", f"{error.name} is not installed", step)
     if not (NOTEBOOKS / "00_start_here.ipynb").is_file():
         message = "notebooks/00_start_here.ipynb is missing"
@@ -183,9 +263,20 @@ def check_jupyter() -> Finding:
 
 def diagnose() -> Diagnosis:
     """Return the findings of all checks. A fault in the settings leaves out what depends on them."""
-    findings = [check_python(), check_packages(), check_settings()]
+    findings = [_try_check(check) for check in (check_python, check_packages, check_imports, check_settings)]
     if findings[-1].state != "fault":
         settings = load_settings()
-        findings += [check_weights(settings), check_disk(settings)]
-    findings += [check_memory(), check_port(), check_clock(), check_jupyter()]
+        findings += [_try_check(check_weights, settings), _try_check(check_disk, settings)]
+    findings += [
+        _try_check(check) for check in (check_memory, check_port, check_certificates, check_clock, check_jupyter)
+    ]
     return Diagnosis(tuple(findings))
+
+
+def _try_check(check: Callable[..., Finding], *arguments: Settings) -> Finding:
+    """Return what a check finds; where a damaged package breaks the check itself, that is what it finds."""
+    try:
+        return check(*arguments)
+    except Exception as error:
+        name = check.__name__.removeprefix("check_").capitalize()
+        return Finding(name, "fault", redact(f"the check fails ({type(error).__name__}: {error})"), ANEW)

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, write_whole
+from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, read_json, write_whole
 from ..evaluation import ship_results
 from ..models import Recordings, hash_key
 
@@ -35,9 +35,39 @@ def list_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     return found
 
 
+def read_notebook(path: Path):
+    """Return the notebook in a file, from nbformat, version 4; each of its cells has an id of its own.
+
+    An id stays where it is one; old programs write none, and a merge doubles some. Those are named by their place.
+
+    Raises:
+        DataError: there is no such file, or it is no notebook.
+    """
+    import nbformat
+
+    content = read_json(path)
+    try:
+        taken = {cell.get("id") for cell in content["cells"]}
+        seen: set[str] = set()
+        for number, cell in enumerate(content["cells"], 1):
+            if not isinstance(cell.get("id"), str) or cell["id"] in seen:
+                cell["id"] = f"cell-{number}"
+                while cell["id"] in taken:
+                    cell["id"] += "-again"
+                taken.add(cell["id"])
+            seen.add(cell["id"])
+        content["nbformat_minor"] = max(5, content["nbformat_minor"])  # the first with ids
+        notebook = nbformat.reads(json.dumps(content), as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat raises as many kinds as there are ways to be none
+        problem = f"{path.name} is no notebook of version 4 ({type(error).__name__})."
+        raise DataError(problem, f"Restore it: `git checkout notebooks/{path.name}`.") from error
+    return notebook
+
+
 def compute_seal(notebook: dict, recordings: Path) -> dict[str, str]:
     """Return the checksums of code, outputs and recordings of a notebook in its JSON form."""
-    code = [[cell["id"], _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = [[cell.get("id"), _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     outputs = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     stored = recordings.read_bytes().replace(b"\r\n", b"\n") if recordings.is_file() else b""
     return {
@@ -141,9 +171,7 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
     Raises:
         NotebookFailed: a cell raised; recordings made so far are kept.
     """
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     recordings = Recordings(load_settings().recordings / f"{path.stem}.jsonl")
     # From an index that is there already no text is embedded, so its recording would count as not asked for.
     shutil.rmtree(load_settings().home / "indexes", ignore_errors=True)
@@ -178,8 +206,7 @@ def store_outputs(path: Path, timeout_s: int = 300) -> None:
 
     record_notebook(path, "fill", timeout_s)
     with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
-        notebook = nbformat.read(path, as_version=4)
-        notebook = run_notebook(notebook, path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
+        notebook = run_notebook(read_notebook(path), path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
         ship_results(Path(results), int(path.stem[:2]))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 
-from ..core import change_json, explain_os_errors, load_settings
+from ..core import DataError, change_json, explain_os_errors, load_settings, read_json
 
 
 class Progress:
@@ -29,12 +28,15 @@ class Progress:
         with explain_os_errors(self.path, "read"):
             if not self.path.exists():
                 return {}
-            content = self.path.read_bytes()
             try:
-                return {str(name): str(date) for name, date in json.loads(content)["done"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self._put_aside()
-                return {}
+                return {str(name): str(date) for name, date in read_json(self.path)["done"].items()}
+            except DataError as error:
+                if isinstance(error.__cause__, OSError):  # perhaps it can be read again in a moment
+                    raise
+            except (KeyError, TypeError, AttributeError):
+                pass
+            self._put_aside()
+            return {}
 
     def mark_done(self, exercise: str) -> None:
         """Note that an exercise is solved; the first date stays."""

@@ -138,7 +138,15 @@ def test_whatever_an_answer_returns_is_an_outcome_and_never_right_nor_an_excepti
     endless = []
     endless.append(endless)
     numbers = (np.nan, -np.nan, np.float32("nan"), complex("nan"), Decimal("nan"), np.inf, 10**400, 10**5000, 1e308)
-    values = [Odd(), endless, {"a": endless}, np.array([[np.nan]]), np.datetime64("NaT"), Fraction(10**400, 3), "\ud800"]
+    values = [
+        Odd(),
+        endless,
+        {"a": endless},
+        np.array([[np.nan]]),
+        np.datetime64("NaT"),
+        Fraction(10**400, 3),
+        "\ud800",
+    ]
     values += [form for number in numbers for form in (number, [number] * 3, (number, number), {"tea": number})]
     offenders = []
     for id, exercise in EXERCISES.items():
