@@ -53,21 +53,13 @@ def find_needed_score(scores: Scores, weights: Mapping[str, float], option: str,
     """
     if option not in scores or factor not in weights:
         raise DataError(f"There is no option “{option}” or no factor “{factor}”.", "Use the names of the table.")
-
-    def is_first(score: float) -> bool:
-        changed = {**scores, option: {**scores[option], factor: score}}
-        totals = rank_options(changed, weights)
-        return totals[option] >= max(totals.values()) - 1e-12
-
-    if not is_first(1.0):
-        return None
-    low, high = 0.0, 1.0
-    if is_first(low):
-        return low
-    for _ in range(40):  # the total grows with the score, so halving finds the border
-        middle = (low + high) / 2
-        low, high = (low, middle) if is_first(middle) else (middle, high)
-    return high
+    matrix, shares = _prepare({**scores, option: {**scores[option], factor: 0.0}}, weights)
+    totals = matrix @ shares
+    place, weight = list(scores).index(option), shares[list(weights).index(factor)]
+    lack = np.delete(totals, place).max(initial=0.0) - totals[place]
+    if lack <= 1e-12:
+        return 0.0
+    return float(min(lack / weight, 1.0)) if lack <= weight + 1e-12 else None
 
 
 @dataclass(frozen=True)

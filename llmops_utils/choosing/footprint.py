@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+
+from pydantic import model_validator
 
 from ..core import DATA, DataError
 from ..datasets import Record, load_records
@@ -40,6 +43,12 @@ class MemoryMeasurement(Record):
     runtime: str
     system: str
     measured: str
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> MemoryMeasurement:
+        if not 0 <= self.before_bytes < self.after_bytes:
+            raise ValueError("the size before is not below the size after")
+        return self
 
     @property
     def model_bytes(self) -> int:
@@ -85,9 +94,7 @@ def predict_memory(model: LocalModel, tokens: int, runtime_bytes: float = 0) -> 
     return MemoryNeed(weight_bytes, compute_cache_bytes(*shape, tokens), runtime_bytes)
 
 
-def load_measurements() -> list[MemoryMeasurement]:
-    """Return what `benchmarks/memory.py --store` measured. Raises `DataError` with file and line."""
-    return load_records(MemoryMeasurement, MEASURED.name)
+load_measurements = partial(load_records, MemoryMeasurement, MEASURED.name)  # what `benchmarks/memory.py` measured
 
 
 def measure_runtime(measurements: list[MemoryMeasurement], model: LocalModel) -> float:

@@ -1,5 +1,6 @@
 """What the learner touches: exercises, widgets, capstone, notebooks, progress, doctor, command line."""
 
+from .adaptation import Situation
 from .capstone import BRIEF, Watch, load_part, load_plain, make_traffic, run_watch
 from .doctor import diagnose
 from .exercises import load_exercises

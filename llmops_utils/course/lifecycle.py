@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated, Literal, get_args
 
-from ..core import DATA
-from ..datasets import check_labels, read_csv
+from ..datasets import OR_NONE, Record, load_records
+
+StageId = Literal["data", "choose", "prompt", "retrieve", "evaluate", "track", "release", "serve", "guard", "watch"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Stage:
         chapters: names of the notebooks that teach it, the main one first.
     """
 
-    id: str
+    id: StageId
     question: str
     artefact: str
     chapters: tuple[str, ...]
@@ -103,47 +105,32 @@ STAGES = (
     ),
 )
 
-STAGE_IDS = tuple(stage.id for stage in STAGES)
-KINDS = ("library", "command", "server", "service", "model", "standard")
-
 
 @dataclass(frozen=True)
-class LandscapeTool:
+class LandscapeTool(Record):
     """A tool of the field; what a project is allowed to change, such as its licence, holds for the day of the look-up.
 
     Attributes:
         stage: the id of the stage that it is listed under; many tools serve more than one.
-        kind: one of `KINDS`. A server runs on your machine, a service on that of its maker.
+        kind: a server runs on your machine, a service on that of its maker.
         licence: an SPDX identifier, or "proprietary" where none is given to the public.
         needs_account: whether it cannot be used at all without an account with its maker.
         source: the address of its own site or repository, where these facts were read on the day `looked_up`.
         used_here: the number of the chapter that shows it at work, such as “09”, or None.
     """
 
-    id: str
-    stage: str
+    stage: StageId
     tool: str
-    kind: str
+    kind: Literal["library", "command", "server", "service", "model", "standard"]
     licence: str
     needs_account: bool
     what: str
     source: str
     looked_up: date
-    used_here: str | None
+    used_here: Annotated[str | None, OR_NONE]
 
 
 def load_tools() -> list[LandscapeTool]:
     """Return the tools in the order of the stages. Raises `DataError` with file and line."""
-    return sorted(read_csv(DATA / "tools.csv", _read_tool), key=lambda tool: STAGE_IDS.index(tool.stage))
-
-
-def _read_tool(row: dict) -> LandscapeTool:
-    check_labels(row, stage=STAGE_IDS, kind=KINDS, needs_account=("yes", "no"))
-    return LandscapeTool(
-        **row
-        | {
-            "needs_account": row["needs_account"] == "yes",
-            "looked_up": date.fromisoformat(row["looked_up"]),
-            "used_here": None if row["used_here"] == "none" else row["used_here"],
-        }
-    )
+    stages = get_args(StageId)
+    return sorted(load_records(LandscapeTool, "tools.csv"), key=lambda tool: stages.index(tool.stage))

@@ -28,4 +28,4 @@ from .records import (
     load_word_problems,
     make_examples,
 )
-from .tables import OR_NONE, Loader, Record, check_labels, load_records, read_csv
+from .tables import OR_NONE, Record, load_records

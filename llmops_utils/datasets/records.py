@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from ..core import DataError
-from .tables import Loader, Record, load_records
+from .tables import Record, load_records
 
 Split = Literal["shots", "dev", "test"]
 Intent = Literal["delivery", "return", "repair", "product", "payment", "change", "account", "feedback"]
@@ -104,14 +105,10 @@ class ShopSentence(Record):
 
 @dataclass(frozen=True)
 class Problem(Record):
-    """A question whose answer was computed, with worked solutions in several forms.
+    """A question whose answer was computed: a number without separators, or a date as YYYY-MM-DD.
 
-    Attributes:
-        level: 1 to 4, the hardest.
-        answer: a number without separators, or a date as YYYY-MM-DD.
-        reasoning: the way there in words, ending with "The answer is …".
-        symbols: an arithmetic expression, or for dates an operation as JSON.
-        program: Python that assigns `answer`.
+    The way there stands in words, in symbols (an arithmetic expression, for dates an operation as JSON) and as a program
+    that assigns `answer`. Level 4 is the hardest.
     """
 
     split: Literal[Split, "train"]
@@ -176,12 +173,9 @@ class NearPair(Record):
 
 @dataclass(frozen=True)
 class HandbookQuestion(Record):
-    """A question about Pellworth's handbook, with the pages that answer it.
+    """A question about Pellworth's handbook, with the pages that answer it (stems of files) and a passage of each.
 
-    Attributes:
-        answer: a few words, as they stand in the passages where possible; empty when unanswerable.
-        pages: stems of files in `data/handbook`. The kind "two pages" needs both; otherwise each one answers alone.
-        passages: one for each page, word for word but for white space; both are empty when unanswerable.
+    The kind "two pages" needs both; otherwise each one answers alone. All three are empty when it is unanswerable.
     """
 
     split: Literal["dev", "test"]
@@ -206,12 +200,8 @@ class PageAttack(Record):
 class GradedAnswer(Record):
     """An answer to a question about the shop with the course's own label: is it right?
 
-    The four answers to a question follow each other: short right, long wrong, short wrong, long right.
-
-    Attributes:
-        topic: the same for the four answers to one question.
-        reference: the right answer in a few words.
-        length: short (at most 8 words) or long (at least 24); both of a label say the same.
+    The four answers to a question share a topic and follow each other: short (at most 8 words) and right, long (at least
+    24) and wrong, short and wrong, long and right; both of a label say the same.
     """
 
     split: Literal["dev", "test"]
@@ -228,21 +218,22 @@ class GradedAnswer(Record):
         return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
 
 
-load_messages = Loader(Message, "customer_messages.csv")
-load_odd_messages = Loader(OddMessage, "odd_messages.csv")
-load_private_texts = Loader(PrivateText, "private_texts.csv")
-load_bias_pairs = Loader(BiasPair, "bias_pairs.csv")
-load_fact_questions = Loader(FactQuestion, "fact_questions.csv")
-load_shop_sentences = Loader(ShopSentence, "shop_sentences.csv")
-load_word_problems = Loader(Problem, "word_problems.csv")
-load_date_questions = Loader(Problem, "date_questions.csv")
-load_tasks = Loader(Task, "agent_tasks.csv")
-load_orders = Loader(Order, "orders.csv")
-load_notes = Loader(Note, "notes.csv")
-load_near_pairs = Loader(NearPair, "near_questions.csv")
-load_handbook_questions = Loader(HandbookQuestion, "handbook_questions.csv")
-load_page_attacks = Loader(PageAttack, "page_attacks.csv")
-load_graded_answers = Loader(GradedAnswer, "graded_answers.csv")
+# Each takes the name of a split, or nothing for all rows.
+load_messages = partial(load_records, Message, "customer_messages.csv")
+load_odd_messages = partial(load_records, OddMessage, "odd_messages.csv")
+load_private_texts = partial(load_records, PrivateText, "private_texts.csv")
+load_bias_pairs = partial(load_records, BiasPair, "bias_pairs.csv")
+load_fact_questions = partial(load_records, FactQuestion, "fact_questions.csv")
+load_shop_sentences = partial(load_records, ShopSentence, "shop_sentences.csv")
+load_word_problems = partial(load_records, Problem, "word_problems.csv")
+load_date_questions = partial(load_records, Problem, "date_questions.csv")
+load_tasks = partial(load_records, Task, "agent_tasks.csv")
+load_orders = partial(load_records, Order, "orders.csv")
+load_notes = partial(load_records, Note, "notes.csv")
+load_near_pairs = partial(load_records, NearPair, "near_questions.csv")
+load_handbook_questions = partial(load_records, HandbookQuestion, "handbook_questions.csv")
+load_page_attacks = partial(load_records, PageAttack, "page_attacks.csv")
+load_graded_answers = partial(load_records, GradedAnswer, "graded_answers.csv")
 
 
 def load_injections(file: str | Path = "injections.csv") -> list[Injection]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
@@ -25,19 +24,19 @@ class Record:
 
 OR_NONE = BeforeValidator(lambda text: None if text == "none" else text)  # for a field like Annotated[int | None, …]
 Kind = TypeVar("Kind", bound=Record)
-Row = TypeVar("Row")
 
 
 def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -> list[Kind]:
     """Return the rows of a CSV file in `data/` as records: those of a split, or all for `None`.
 
-    Of the split `test` there are at most `Settings.most_examples`.
+    It is UTF-8 with a header; ids stand in the first column. Of the split `test` there are at most
+    `Settings.most_examples`.
 
     Raises:
-        DataError: as in `read_csv`, or a row does not fit the types of the record, or there is no such split.
+        DataError: the file is missing, empty or not UTF-8; a row, named by its line, has too many, too few or empty
+            fields, does not fit the types of the record, or has the id of another; or there is no such split.
     """
-    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
-    records = read_csv(DATA / file, TypeAdapter(kind).validate_python, optional)
+    records = _read_rows(kind, DATA / file)
     if split is None:
         return records
     splits = [getattr(record, "split", "none") for record in records]
@@ -48,63 +47,37 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
     return chosen[: load_settings().most_examples] if split == "test" else chosen
 
 
-@dataclass(frozen=True)
-class Loader(Generic[Kind]):
-    """Loads the records of one file: call it with the name of a split, or without one for all."""
-
-    kind: type[Kind]
-    file: str
-
-    def __call__(self, split: str | None = None) -> list[Kind]:
-        """Return the records of a split, or all. Raises `DataError` with file and line."""
-        return load_records(self.kind, self.file, split)
-
-
-def read_csv(path: Path, build: Callable[[dict], Row], optional: set[str] | None = None) -> list[Row]:
-    """Return what `build` makes of each row of a CSV file in UTF-8 with a header; ids stand in the first column.
-
-    Raises:
-        DataError: the file is missing, empty or not UTF-8, a row has too many or too few fields, or an empty one
-            outside the `optional` columns, `build` refuses it, or an id stands twice. It names file and line.
-    """
-    built: dict[str, Row] = {}
+def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
+    build = TypeAdapter(kind).validate_python
+    optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
+    records: dict[str, Kind] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
             for row in rows:
                 key = next(iter(row.values()))
+                needed = [value for name, value in row.items() if name not in optional]
                 try:
-                    if None in row or None in row.values() or _list_empty(row) - (optional or set()):
+                    if None in row or None in row.values() or not all(value.strip() for value in needed):
                         raise ValueError("too many, too few or empty fields")
-                    if key in built:
+                    if key in records:
                         raise ValueError(f"the id {key} stands twice")
-                    built[key] = build(row)
-                except (ValueError, KeyError, TypeError) as error:
+                    records[key] = build(row)
+                except ValueError as error:
                     raise DataError(
                         f"{path.name}, line {rows.line_num}: {_explain(error)}.",
                         "Mend the row, or restore the file.",
                     ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path.name} cannot be read ({error}).", "Restore it: `git checkout data`.") from error
-    if not built:
+    if not records:
         raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
-    return list(built.values())
+    return list(records.values())
 
 
-def _list_empty(row: dict[str, str]) -> set[str]:
-    return {name for name, value in row.items() if not value.strip()}
-
-
-def _explain(error: Exception) -> str:
+def _explain(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False)[0]
     column = [str(part) for part in first["loc"][:1]]  # none where a validator looked at the whole row
     return ": ".join([*column, first["msg"].removeprefix("Value error, ")])
-
-
-def check_labels(row: dict, **allowed: tuple[str, ...]) -> None:
-    """Raise `ValueError` unless each named column holds one of its allowed labels."""
-    for column, labels in allowed.items():
-        if row[column] not in labels:
-            raise ValueError(f"{column} is “{row[column]}”, not one of {', '.join(labels)}")

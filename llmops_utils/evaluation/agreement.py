@@ -21,24 +21,14 @@ class Agreement:
     """A judge's grades beside the labels of the same answers.
 
     Attributes:
-        labels: the grades, in the order of the table.
-        counts: rows are labels, columns the judge's grades, shape (k, k).
+        table: how often each occurs: a row per label, a column per grade of the judge.
         share: how often both say the same.
         kappa: the share above what chance alone would give, 1 at most; 0 is chance, below 0 is less than chance.
     """
 
-    labels: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
+    table: pandas.DataFrame
     share: Proportion
     kappa: Estimate
-
-    @property
-    def table(self) -> pandas.DataFrame:
-        """The confusion as a `pandas.DataFrame`: a row per label, a column per grade of the judge."""
-        import pandas
-
-        index = pandas.Index(self.labels, name="label")
-        return pandas.DataFrame(self.counts, index=index, columns=pandas.Index(self.labels, name="judge"))
 
     def __str__(self) -> str:
         return f"agreement {self.share}, kappa {self.kappa}"
@@ -62,20 +52,23 @@ def measure_agreement(
             kappa then comes from a bootstrap over whole groups; without groups it is the large-sample one. The
             share's interval is Wilson's in both cases and takes the answers as independent.
     """
+    import pandas
+
     if len(grades) != len(labels) or len(labels) < 2:
         raise DataError(
             f"{len(grades)} grades and {len(labels)} labels do not pair.",
             "Give one grade for each of 2 labels or more.",
         )
     spelled = [str(grade) for grade in grades]
-    names = tuple(dict.fromkeys([*sorted(set(map(str, labels))), *sorted(set(spelled))]))
+    names = list(dict.fromkeys([*sorted(set(map(str, labels))), *sorted(set(spelled))]))
     place = {name: index for index, name in enumerate(names)}
     cells = np.array([(place[str(label)], place[grade]) for label, grade in zip(labels, spelled, strict=True)])
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, tuple(cells.T), 1)
     kappa = estimate_kappa(counts) if groups is None else _resample_kappa(cells, counts, groups)
     share = estimate_proportion(int(np.trace(counts)), len(labels))
-    return Agreement(names, tuple(tuple(int(num) for num in row) for row in counts), share, kappa)
+    index, columns = pandas.Index(names, name="label"), pandas.Index(names, name="judge")
+    return Agreement(pandas.DataFrame(counts, index, columns), share, kappa)
 
 
 def compute_kappa(counts: ArrayLike) -> float:
@@ -136,8 +129,6 @@ def _resample_kappa(cells: np.ndarray, counts: np.ndarray, groups: Sequence[Hash
     shares = drawn / drawn.sum(axis=(1, 2), keepdims=True)
     chance = (shares.sum(axis=1) * shares.sum(axis=2)).sum(axis=1)
     has_kappa = ~np.isclose(chance, 1.0)
-    if not has_kappa.any():
-        raise DataError("No resample has two grades: kappa has no interval.", "Measure more answers.")
     agreeing = np.trace(shares, axis1=1, axis2=2)
     found = (agreeing - chance)[has_kappa] / (1 - chance)[has_kappa]
     low, high = np.quantile(found, [0.025, 0.975])

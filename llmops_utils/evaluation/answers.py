@@ -11,7 +11,6 @@ from typing import TypeVar
 
 Value = TypeVar("Value", float, date)
 ANSWER = re.compile(r"\banswer\b\**\s*(?:is\b|[:=])", re.IGNORECASE)
-EQUALS = re.compile(r"[=≈]")
 # "36 + 4 =" right after "the answer is": the sum is still to come. A sentence's end, a comma and "40 (" end it.
 SUM = re.compile(
     r"(?:[0-9:'’+\-−–*/×÷·x)€$£% \u00a0\u2007\u2009\u202f]|[.,](?=[0-9])|(?<![\w%€$£*] )(?<![\w%€$£])\("
@@ -32,10 +31,10 @@ def _pick(text: str, items: list[tuple[int, Value | None]]) -> Value | None:
         while found := SUM.match(text, start):
             start = found.end()
         return next((value for position, value in items if position >= start), None)
-    for equals in list(EQUALS.finditer(text))[-1:]:
-        after = [value for position, value in items if position >= equals.end()]
-        if after:
-            return after[0]
+    equals = max(text.rfind("="), text.rfind("≈"))
+    after = [value for position, value in items if position > equals >= 0]
+    if after:
+        return after[0]
     return items[-1][1] if items else None
 
 
@@ -63,10 +62,7 @@ def read_number(text: str) -> float | None:
     12500 and 12.500 is 12.5. Currency and percent signs do not count: 5 % is 5.0. Dates, times, fractions like 1/2,
     ordinals like 3rd, names like GPT-4 and numbers in words are no numbers; "3 million" is 3. Negation is not seen.
     """
-    masked = list(text)
-    for found in DATE.finditer(text):
-        masked[found.start() : found.end()] = " " * (found.end() - found.start())
-    bare = "".join(masked)
+    bare = DATE.sub(lambda found: " " * len(found[0]), text)
     items = [(found.start(), _convert_number(found)) for found in NUMBER.finditer(bare)]
     return _pick(bare, [(start, value) for start, value in items if value is not None])
 

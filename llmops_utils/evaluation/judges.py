@@ -39,14 +39,15 @@ Right answer: {expected}
 {rubric} {choices}?"""
 
 
+@dataclass(frozen=True)
 class Graded(Match[str]):
     """What the scorers share that ask a model for a grade; the first of the two grades is the good one."""
 
+    model: Model
     template: ClassVar[str]
     grades: ClassVar[tuple[str, str]]
     max_tokens: ClassVar[int]
     wants = "something to compare with"
-    model: Model
 
     def _read_expected(self, expected: object) -> str | None:
         text = _spell_any(expected)
@@ -80,14 +81,12 @@ def _spell_any(value: object) -> str:
 class ModelGraded(Graded):
     """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
 
-    Args:
-        model: the grader; another than the graded one, which tends to like its own answers.
-        rubric: what makes an answer right, in a sentence or two.
+    The rubric says in a sentence or two what makes an answer right. Let another model grade than the graded one, which
+    tends to like its own answers.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023), on what such judges favour.
     """
 
-    model: Model
     rubric: str
     template = GRADING_TEMPLATE
     grades = ("correct", "wrong")
@@ -106,14 +105,10 @@ class RubricGraded(Graded):
     """Scores the share of a rubric's criteria that an answer meets; each is one yes-or-no question to the grader.
 
     `ModelGraded` gives one grade for everything. Here the note names the criteria that were missed, so a score can be
-    read and each criterion checked against labels of its own. It costs a call for each criterion.
-
-    Args:
-        model: the grader.
-        criteria: a name and a yes-or-no question for each, where yes is good; at least one.
+    read and each criterion checked against labels of its own. It costs a call for each criterion: a name and a
+    yes-or-no question, where yes is good.
     """
 
-    model: Model
     criteria: Mapping[str, str]
     template = CRITERION_TEMPLATE
     grades = ("yes", "no")
@@ -129,10 +124,6 @@ class RubricGraded(Graded):
         missed = [name for name, score in scores.items() if score.value == 0]
         replies = tuple(reply for score in scores.values() for reply in score.replies)
         return Score(1 - len(missed) / len(scores), f"missed: {', '.join(missed)}" if missed else "", replies)
-
-
-# Takes a question and two answers; returns from 0 to 1 how far it leans to the first of them.
-Judge = Callable[[str, str, str], float]
 
 
 @dataclass(frozen=True)
@@ -162,30 +153,20 @@ class PairJudge:
 
 
 @dataclass(frozen=True)
-class Swap:
-    """A pair judged in both orders: the share for its first answer where that stood first, and where it stood second."""
-
-    when_first: float
-    when_second: float
-
-    @property
-    def verdict(self) -> str:
-        """`one` or `other` where the same answer wins in both orders, else `first place`, `second place` or `tie`."""
-        wins = (self.when_first > 0.5, self.when_second > 0.5)
-        if 0.5 in (self.when_first, self.when_second):
-            return "tie"
-        return {(True, True): "one", (False, False): "other", (True, False): "first place"}.get(wins, "second place")
-
-
-@dataclass(frozen=True)
 class SwapTest:
-    """What a judge says of pairs in both orders. In each pair, `one` is the answer that was given first."""
+    """What a judge says of pairs in both orders. In each pair, `one` is the answer that was given first.
 
-    swaps: tuple[Swap, ...]
+    `swaps` holds for each pair the share for `one` where that stood first, and where it stood second.
+    """
+
+    swaps: tuple[tuple[float, float], ...]
 
     def count(self, verdict: str) -> int:
-        """Return how many pairs got a verdict: one, other, first place, second place, tie."""
-        return sum(swap.verdict == verdict for swap in self.swaps)
+        """Return how many pairs got a verdict.
+
+        It is `one` or `other` where the same answer wins in both orders, else `first place`, `second place` or `tie`.
+        """
+        return sum(_tell_verdict(*swap) == verdict for swap in self.swaps)
 
     @property
     def consistent(self) -> Proportion:
@@ -195,30 +176,33 @@ class SwapTest:
     @property
     def position_bias(self) -> Estimate:
         """How much more a judge leans to an answer because it stands first, from -1 to 1; 0 is no bias."""
-        return estimate_mean([swap.when_first - swap.when_second for swap in self.swaps])
+        return estimate_mean([when_first - when_second for when_first, when_second in self.swaps])
 
     @property
     def lean(self) -> Estimate:
         """How far the judge leans to `one` with the places taken out, from 0 to 1; 0.5 is no preference."""
-        return estimate_mean([(swap.when_first + swap.when_second) / 2 for swap in self.swaps])
+        return estimate_mean([(when_first + when_second) / 2 for when_first, when_second in self.swaps])
 
 
-def run_swap_test(judge: Judge, pairs: Sequence[tuple[str, str, str]]) -> SwapTest:
+def _tell_verdict(when_first: float, when_second: float) -> str:
+    if 0.5 in (when_first, when_second):
+        return "tie"
+    if when_first > 0.5:
+        return "one" if when_second > 0.5 else "first place"
+    return "second place" if when_second > 0.5 else "other"
+
+
+def run_swap_test(judge: Callable[[str, str, str], float], pairs: Sequence[tuple[str, str, str]]) -> SwapTest:
     """Return what a judge says of pairs of answers when each is asked in both orders.
 
-    Pairs of equal content measure biases: with one the longer and other the shorter answer, a lean away from 0.5 is a
-    *length bias*. Pairs of a right and a wrong answer measure whether the judge tells them apart.
-
-    Args:
-        judge: such as a `PairJudge`.
-        pairs: question, one answer, other answer; at least 2.
+    The judge, such as a `PairJudge`, leans to the first answer by 0 to 1. A pair is a question, one answer and the
+    other; there are at least 2. Pairs of equal content measure biases: with one the longer and other the shorter answer,
+    a lean away from 0.5 is a *length bias*. Pairs of a right and a wrong answer measure whether it tells them apart.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023).
     """
     if len(pairs) < 2:
         raise DataError(f"{len(pairs)} pairs do not show a bias.", "Give at least 2 pairs of answers.")
-    swaps = [
-        Swap(when_first=judge(question, one, other), when_second=1 - judge(question, other, one))
-        for question, one, other in pairs
-    ]
-    return SwapTest(tuple(swaps))
+    return SwapTest(
+        tuple((judge(question, one, other), 1 - judge(question, other, one)) for question, one, other in pairs)
+    )

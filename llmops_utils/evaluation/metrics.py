@@ -149,13 +149,11 @@ def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     """Return the mean of candidate minus baseline with its paired bootstrap interval.
 
     Paired: each resample draws examples, and an example brings both of its scores. What makes an example hard for
-    both systems cancels, so the interval is narrower than that of two separate samples.
-
-    Args:
-        baseline: one score per example, shape (n,).
-        candidate: the scores on the same examples in the same order.
+    both systems cancels, so the interval is narrower than that of two separate samples. Both have shape (n,), for the
+    same examples in the same order.
     """
-    return estimate_mean(_subtract_pairs(baseline, candidate))
+    before, after = _check_pairs(baseline, candidate)
+    return estimate_mean(after - before)
 
 
 def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> float:
@@ -167,13 +165,13 @@ def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> fl
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
-    differences = _subtract_pairs(baseline_right, candidate_right)
-    if not np.isin(np.concatenate([_check_numbers(baseline_right), _check_numbers(candidate_right)]), [0, 1]).all():
+    before, after = _check_pairs(baseline_right, candidate_right)
+    if not np.isin([before, after], [0, 1]).all():
         raise DataError(
             "McNemar's test compares right with wrong, and a score here is neither 0 nor 1.",
             "Use compute_sign_flip_p for scores between 0 and 1.",
         )
-    num_better, num_worse = int((differences > 0).sum()), int((differences < 0).sum())
+    num_better, num_worse = int((after > before).sum()), int((after < before).sum())
     num_flips = num_better + num_worse
     tail = sum(math.comb(num_flips, num) for num in range(min(num_better, num_worse) + 1))
     return min(1.0, 2 * tail / 2**num_flips)
@@ -190,7 +188,8 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).
     """
-    differences = _subtract_pairs(baseline, candidate)
+    before, after = _check_pairs(baseline, candidate)
+    differences = after - before
     sizes = np.abs(differences[differences != 0])  # a difference of 0 is the same with either sign
     if len(sizes) == 0:
         return 1.0
@@ -220,12 +219,12 @@ def _check_numbers(values: ArrayLike) -> np.ndarray:
     return numbers
 
 
-def _subtract_pairs(baseline: ArrayLike, candidate: ArrayLike) -> np.ndarray:
-    """Return candidate minus baseline, shape (n,)."""
+def _check_pairs(baseline: ArrayLike, candidate: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of both, each of shape (n,)."""
     before, after = _check_numbers(baseline), _check_numbers(candidate)
     if len(before) != len(after):
         raise DataError(f"{len(before)} and {len(after)} scores do not pair.", "Score both on the same examples.")
-    return after - before
+    return before, after
 
 
 def _split_resamples(num_examples: int) -> list[int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..core import DATA, DataError, change_json, load_settings, read_json
 from .compare import Comparison, format_points
@@ -61,33 +60,32 @@ class Result:
         """The name of the model that was measured."""
         return self.provenance.split(" (")[0]
 
-    @property
-    def claim(self) -> str:
-        """The result in one line, as the prose of the chapters quotes it."""
+    def __str__(self) -> str:  # as the prose of the chapters quotes it
         change = format_points(Estimate(self.difference, self.difference_low, self.difference_high))
         return (
             f"{self.technique} on {self.task}: {self.verdict}, {100 * self.baseline_score:.0f} % → "
             f"{100 * self.score:.0f} %, {change}, n = {self.num}"
         )
 
-    def __str__(self) -> str:
-        return self.claim
-
     __repr__ = __str__
 
 
-def make_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
-    """Return the result that a comparison amounts to."""
-    candidate, difference = comparison.candidate, comparison.difference
+def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
+    """Keep what a comparison amounts to in the learner's folder under the model's name, and return it.
+
+    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
+    what was recorded is part of the course already.
+    """
+    candidate, score, difference = comparison.candidate, comparison.candidate.score, comparison.difference
     ratio = comparison.price_ratio
-    return Result(
+    result = Result(
         technique=technique,
         task=task,
         chapter=chapter,
         num=comparison.num,
-        score=round(candidate.score.value, 6),
-        low=round(candidate.score.low, 6),
-        high=round(candidate.score.high, 6),
+        score=round(score.value, 6),
+        low=round(score.low, 6),
+        high=round(score.high, 6),
         baseline=comparison.baseline.name,
         baseline_score=round(comparison.baseline.score.value, 6),
         difference=round(difference.value, 6),
@@ -102,15 +100,6 @@ def make_result(comparison: Comparison, technique: str, task: str, chapter: int)
         price_ratio=None if ratio is None else round(ratio, 3),
         provenance=candidate.provenance,
     )
-
-
-def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
-    """Keep a result in the learner's folder under the model's name, and return it.
-
-    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
-    what was recorded is part of the course already.
-    """
-    result = make_result(comparison, technique, task, chapter)
     settings = load_settings()
     _measured_now[settings.asks, result.model, task, technique] = result
     if settings.asks or settings.results is not None:
@@ -120,7 +109,7 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int)
 
 def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
     for model in {result.model for result in results}:
-        path = folder / f"{_name_file(model)}.json"
+        path = folder / f"{quote(model, safe='')}.json"  # a name that any disk takes
         new = {(one.technique, one.task): one for one in results if one.model == model}
         with change_json(path, {"model": model, "results": []}) as content:
             old = {(one.technique, one.task): one for one in _parse(content, path) if one.chapter != dropped_chapter}
@@ -129,12 +118,6 @@ def _write(results: list[Result], folder: Path, dropped_chapter: int | None = No
 
 def _sort(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
-
-
-def _name_file(model: str) -> str:
-    """Return a name that any disk takes; where it is not the model's own, a checksum keeps it apart from others."""
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", model)
-    return name if name == model else f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def ship_results(folder: Path, chapter: int) -> None:

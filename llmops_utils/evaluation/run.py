@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 
 from ..core import (
@@ -67,8 +67,7 @@ def evaluate(
     Args:
         system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.
         examples: at least one, with different ids.
-        scorer: takes prediction and expected value.
-        name: what the report is called; default: the system's name.
+        name: default: the system's name.
         parallel: examples at once; default: one with the embedded model, else LLMOPS_PARALLEL.
         key: what the answers depend on besides name, examples, scorer and the model in the settings, as JSON values:
             the prompt's version, the examples in it, decoding. Default: the system's own `key`, where it has one.
@@ -86,16 +85,18 @@ def evaluate(
     settings = load_settings()
     name = name or getattr(system, "__name__", type(system).__name__)
     key = getattr(system, "key", None) if key is None else key
-    journal = _Journal(None if key is None else _find_journal(name, examples, scorer, key, settings))
-    kept = journal.read()
+    journal = None if key is None else _find_journal(name, examples, scorer, key, settings)
+    kept = _read_rows(journal)
     done = {row.id: row for row, _ in kept}
     num_resumed, started, num_failed = len(done), time.perf_counter(), 0
     sources = {source for _, source in kept}
+    lock = threading.Lock()
 
     def run(example: Example) -> Row:
         row, source = _run_one(system, example, scorer)
         if not row.error:
-            journal.append(row, source)
+            with lock:
+                _keep_row(journal, row, source)
             sources.add(source)
         return row
 
@@ -122,10 +123,11 @@ def evaluate(
         for thread in threading.enumerate():
             if thread.name.startswith(threads):
                 thread.join()
-        raise journal.explain_interrupt(name, len(examples)) from None
+        raise _explain_interrupt(journal, name, len(examples)) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    journal.delete()
+    if journal is not None:
+        journal.unlink(missing_ok=True)
     provenance = "; ".join(sorted(sources - {""})) or "no model asked"
     rows = tuple(done[example.id] for example in examples)
     return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
@@ -184,15 +186,12 @@ def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) 
     return row, str(replies[0].provenance.without_seed) if replies else ""
 
 
-# --- what an interrupted run keeps ---------------------------------------------------------------------------
-
-
 def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: object, settings: Settings) -> Path:
-    """Return the file of a run: another one where name, examples, scorer, key or model differ."""
+    """Return the file of a run: another one where name, examples, scorer with its settings, key or model differ."""
     about = {
         "name": name,
         "examples": [[example.id, example.input, example.expected] for example in examples],
-        "scorer": _describe_scorer(scorer),
+        "scorer": repr(scorer) if is_dataclass(scorer) else getattr(scorer, "__name__", type(scorer).__name__),
         "model": [settings.mode, settings.provider, settings.model, settings.base_url],
     }
     try:
@@ -206,58 +205,40 @@ def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: objec
     return settings.home / "evaluations" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.jsonl"
 
 
-def _describe_scorer(scorer: Scorer) -> list[str]:
-    """Return the name of a scorer, and the settings of one that is a dataclass."""
-    if is_dataclass(scorer) and not isinstance(scorer, type):
-        return [type(scorer).__name__, *(f"{one.name}={getattr(scorer, one.name)!r}" for one in fields(scorer))]
-    return [getattr(scorer, "__name__", type(scorer).__name__)]
-
-
-class _Journal:
-    """The finished rows of a run in the learner's folder, until the run is complete; without a path none is kept."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-
-    def read(self) -> list[tuple[Row, str]]:
-        """Return the rows kept so far with their provenance. A half-written line, from a killed process, is left out."""
-        if self.path is None or not self.path.exists():
-            return []
-        kept = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                kept.append((Row(**entry["row"]), entry["source"]))
-            except (ValueError, TypeError, KeyError):
-                continue
-        return kept
-
-    def append(self, row: Row, source: str) -> None:
-        """Keep a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
-        if self.path is None:
-            return
+def _read_rows(journal: Path | None) -> list[tuple[Row, str]]:
+    """Return the rows kept so far with their provenance. A half-written line, from a killed process, is left out."""
+    if journal is None or not journal.exists():
+        return []
+    kept = []
+    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            line = json.dumps({"row": vars(row), "source": source}, default=str)
-        except (TypeError, ValueError, RecursionError):
-            return
-        with self._lock:
-            append_line(self.path, line)
+            entry = json.loads(line)
+            kept.append((Row(**entry["row"]), entry["source"]))
+        except (ValueError, TypeError, KeyError):
+            continue
+    return kept
 
-    def explain_interrupt(self, name: str, num_examples: int) -> EvaluationInterrupted:
-        """Return the error that says what is kept and how to go on."""
-        if self.path is None:
-            return EvaluationInterrupted(
-                f"“{name}” was interrupted; none of its {num_examples} examples is kept.",
-                "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
-                "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
-            )
+
+def _keep_row(journal: Path | None, row: Row, source: str) -> None:
+    """Append a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
+    if journal is None:
+        return
+    try:
+        line = json.dumps({"row": vars(row), "source": source}, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return
+    append_line(journal, line)
+
+
+def _explain_interrupt(journal: Path | None, name: str, num_examples: int) -> EvaluationInterrupted:
+    """Return the error that says what is kept and how to go on."""
+    if journal is None:
         return EvaluationInterrupted(
-            f"“{name}” was interrupted; {len(self.read())} of {num_examples} examples are kept.",
-            "Run the same cell again: it goes on with the others.",
+            f"“{name}” was interrupted; none of its {num_examples} examples is kept.",
+            "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
+            "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
         )
-
-    def delete(self) -> None:
-        """Remove the rows: the run is complete."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+    return EvaluationInterrupted(
+        f"“{name}” was interrupted; {len(_read_rows(journal))} of {num_examples} examples are kept.",
+        "Run the same cell again: it goes on with the others.",
+    )

@@ -31,10 +31,7 @@ Wanted = TypeVar("Wanted")
 class Score:
     """How right a prediction is: `value` in [0, 1], and a `note` that says why it is 0.
 
-    Attributes:
-        value: 1.0 is right, 0.0 is wrong.
-        note: what was found instead, for whoever reads the failures; a grader's grade.
-        replies: what a grading model answered, for its tokens and price.
+    The note may also hold a grader's grade; `replies` are what a grading model answered, for its tokens and price.
     """
 
     value: float
@@ -54,9 +51,10 @@ class Match(ABC, Generic[Wanted]):
 
     wants: str  # what may be expected, for the message
 
-    def __call__(self, prediction: object, expected: object) -> Score:
+    def __call__(self, prediction: object, expected: object = None) -> Score:
         """Return 1 or 0."""
-        return self._compare(_unwrap(prediction), self.check_expected(expected))
+        found = prediction.text if isinstance(prediction, Reply) else prediction
+        return self._compare(found, self.check_expected(expected))
 
     def check_expected(self, expected: object) -> Wanted:
         """Return what is expected in the form that is compared; raise `DataError` where that cannot be."""
@@ -73,9 +71,6 @@ class Match(ABC, Generic[Wanted]):
 
     @abstractmethod
     def _compare(self, prediction: object, wanted: Wanted) -> Score: ...
-
-
-# --- text ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -109,10 +104,7 @@ class ChoiceMatch(Match[str]):
     """1 where the prediction names the expected one of the choices as whole words, and no other.
 
     Case does not matter. A reply that is one of the choices counts as that choice, also where a shorter choice is
-    a part of it. Negation is not seen: "not a refund" names refund.
-
-    Args:
-        choices: all labels, at least one, each once.
+    a part of it. Negation is not seen: "not a refund" names refund. There is at least one choice, and each once.
     """
 
     choices: Sequence[str]
@@ -161,10 +153,8 @@ class Contains(Match[Sequence[str]]):
     "10, 20 or 30 days" still contain "30 days": negation and hedging are not seen, and every hit says so in its
     note. Ask for a form that can be read (a choice, a number, JSON) where a wrong answer could hold the right words.
 
-    Args:
-        accepted: texts of which one is enough, for all examples; None takes them from `expected`, which is then a
-            text or several.
-        whole_words: the text must not be a part of a longer word or number. Case never matters.
+    The accepted texts are those of all examples; None takes them from `expected`, which is then a text or several.
+    As whole words they must not be a part of a longer word or number. Case never matters.
     """
 
     accepted: Sequence[str] | None = None
@@ -174,10 +164,6 @@ class Contains(Match[Sequence[str]]):
     def __post_init__(self) -> None:
         if self.accepted is not None:
             object.__setattr__(self, "accepted", _check_texts(self.accepted, "accepted texts"))
-
-    def __call__(self, prediction: object, expected: object = None) -> Score:
-        """Return 1 or 0; nothing need be expected where texts are accepted for all examples."""
-        return super().__call__(prediction, expected)
 
     def _read_expected(self, expected: object) -> Sequence[str] | None:
         if self.accepted is not None:
@@ -194,9 +180,6 @@ class Contains(Match[Sequence[str]]):
             if re.search(pattern, text):
                 return Score(1.0, NEGATION)
         return Score(0.0, f"none of the texts is in: {_shorten(prediction)}")
-
-
-# --- numbers and dates -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -252,13 +235,6 @@ class ValueMatch:
         if isinstance(expected, date) or (isinstance(expected, str) and ISO.fullmatch(expected)):
             return DateMatch()
         return ExactMatch() if parse_number(expected) is None else NumberMatch()
-
-
-# --- shared ----------------------------------------------------------------------------------------------------
-
-
-def _unwrap(prediction: object) -> object:
-    return prediction.text if isinstance(prediction, Reply) else prediction
 
 
 def spell(value: object) -> str | None:

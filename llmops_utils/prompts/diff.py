@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from ..core import Html
 from .prompt import ELEMENTS, Prompt, draw_prompt
 
+MARKS = {
+    "del": "rgba(220,50,50,.25);text-decoration:line-through",
+    "ins": "rgba(40,160,80,.25);text-decoration:underline",
+}
+
 
 @dataclass(frozen=True, repr=False)
 class PromptDiff:
@@ -62,9 +67,5 @@ def _mark_words(old: str, new: str) -> str:
 
 
 def _mark(tag: str, text: str) -> str:
-    style = {
-        "del": "rgba(220,50,50,.25);text-decoration:line-through",
-        "ins": "rgba(40,160,80,.25);text-decoration:underline",
-    }[tag]
     seen = html.escape(text if text.strip() else text.replace("\n", "↵\n"))
-    return f'<{tag} style="color:inherit;background:{style}">{seen}</{tag}>' if text else ""
+    return f'<{tag} style="color:inherit;background:{MARKS[tag]}">{seen}</{tag}>' if text else ""

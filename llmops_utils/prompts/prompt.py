@@ -121,6 +121,8 @@ class Prompt:
     revision: int | None = None
 
     def __post_init__(self) -> None:
+        from jinja2 import TemplateSyntaxError
+
         for field in ("name", *ELEMENTS, "description"):
             value = getattr(self, field)
             if not isinstance(value, str):
@@ -132,21 +134,16 @@ class Prompt:
         _check_elements(self.system)
         object.__setattr__(self, "system", tuple(element for element in ELEMENTS if element in self.system))
         for element in ELEMENTS:
-            self._check_template(element)
-
-    def _check_template(self, element: str) -> None:
-        from jinja2 import TemplateSyntaxError
-
-        try:
-            _compile_template(getattr(self, element))
-        except Exception as error:  # besides jinja's own: too deep for Python's compiler, RecursionError
-            line, fault = 1, getattr(error, "msg", str(error))
-            if isinstance(error, TemplateSyntaxError):
-                line, fault = error.lineno, str(error.message)
-            raise PromptError(
-                f"The {element} of the prompt {self.name} is no template, line {line}: {fault.rstrip('.')}.",
-                "Mend that line; {{ … }} holds a variable, {% … %} a command, {# … #} a comment.",
-            ) from error
+            try:
+                _compile_template(getattr(self, element))
+            except Exception as error:  # besides jinja's own: too deep for Python's compiler, RecursionError
+                line, fault = 1, str(error)
+                if isinstance(error, TemplateSyntaxError):
+                    line, fault = error.lineno, str(error.message)
+                raise PromptError(
+                    f"The {element} of the prompt {self.name} is no template, line {line}: {fault.rstrip('.')}.",
+                    "Mend that line; {{ … }} holds a variable, {% … %} a command, {# … #} a comment.",
+                ) from error
 
     @property
     def version(self) -> str:
@@ -201,17 +198,17 @@ class Prompt:
                 f"The prompt {self.name} lacks a value for {', '.join(places)}.",
                 f"Give it: render({', '.join(f'{name}=…' for name in missing)}).",
             )
-        return {element: self._render_element(element, variables) for element in ELEMENTS}
-
-    def _render_element(self, element: str, variables: dict[str, object]) -> str:
-        try:
-            return _compile_template(getattr(self, element))[0].render(variables)
-        except Exception as error:  # whatever an expression of the template raises
-            own = " or ".join(self._list_variables(element))
-            raise PromptError(
-                f"The {element} of the prompt {self.name} cannot be rendered: {str(error).rstrip('.')}.",
-                f"Mend the {element}" + (f", or the value of {own}." if own else "."),
-            ) from error
+        texts = {}
+        for element in ELEMENTS:
+            try:
+                texts[element] = _compile_template(getattr(self, element))[0].render(variables)
+            except Exception as error:  # whatever an expression of the template raises
+                own = " or ".join(self._list_variables(element))
+                raise PromptError(
+                    f"The {element} of the prompt {self.name} cannot be rendered: {str(error).rstrip('.')}.",
+                    f"Mend the {element}" + (f", or the value of {own}." if own else "."),
+                ) from error
+        return texts
 
     def show(self, /, **variables: object) -> PromptTable:
         """Return a table of the elements: their templates, or with variables their rendered texts."""

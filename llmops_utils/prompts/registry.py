@@ -15,13 +15,9 @@ NAME = "[a-z][a-z0-9_]*"
 
 
 def load_prompt(name: str, version: int | str | None = None, folder: Path = PROMPTS) -> Prompt:
-    """Return the prompt of that name.
+    """Return the prompt of that name: its highest revision, that of a number, or that whose version has such digits.
 
-    Args:
-        name: the folder in the registry.
-        version: None for the highest revision, a number for that revision, or the first 4 to 8 digits of a version.
-            Where a version stands in several files, the highest revision of them is returned.
-        folder: the registry.
+    The first 4 to 8 digits are enough. Where a version stands in several files, it is the highest revision of them.
 
     Raises:
         PromptError: there is no such name or version, the digits fit several versions, or the file is malformed.
@@ -36,11 +32,10 @@ def load_prompt(name: str, version: int | str | None = None, folder: Path = PROM
         return _load_revision(folder, name, version)
     prompts = [_load_revision(folder, name, revision) for revision in revisions]
     there = "There is: " + ", ".join(f"{prompt.revision} ({prompt.version})" for prompt in prompts) + "."
-    if isinstance(version, str) and not re.fullmatch("[0-9a-fA-F]{4,8}", version):
-        raise PromptError(f"“{version}” is no version: it has 4 to 8 of the digits 0-9 and a-f.", there)
-    fits = [prompt for prompt in prompts if isinstance(version, str) and prompt.version.startswith(version.lower())]
+    digits = version.lower() if isinstance(version, str) else ""
+    fits = [one for one in prompts if re.fullmatch("[0-9a-f]{4,8}", digits) and one.version.startswith(digits)]
     if not fits:
-        raise PromptError(f"The prompt {name} has no version {version!r}.", there)
+        raise PromptError(f"The prompt {name} has no version {version!r}.", f"Give a number, or 4 to 8 digits. {there}")
     if len({prompt.version for prompt in fits}) > 1:
         raise PromptError(f"Several versions of the prompt {name} begin with {version}.", f"Give more digits. {there}")
     return fits[-1]
@@ -95,7 +90,10 @@ def _list_revisions(folder: Path) -> list[int]:
 
 def _load_revision(folder: Path, name: str, revision: int) -> Prompt:
     place = f"{name}/{revision}.toml"
-    content = _read_toml(folder / name / f"{revision}.toml", place)
+    try:
+        content = tomllib.loads((folder / place).read_bytes().decode("utf-8-sig"))
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise PromptError(f"{place} cannot be read: {error}.", "Mend it there, or restore the file.") from error
     known = {*ELEMENTS, "system", "description"}
     for key in content:
         if key not in known:
@@ -111,19 +109,6 @@ def _load_revision(folder: Path, name: str, revision: int) -> Prompt:
 def _check_not_empty(prompt: Prompt, place: str) -> None:
     if not any(getattr(prompt, element).strip() for element in ELEMENTS):
         raise PromptError(f"{place} is empty.", f"Give it at least one of {', '.join(ELEMENTS)}.")
-
-
-def _read_toml(path: Path, place: str) -> dict:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{place} is not UTF-8 text.", "Save it again as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        fault, _, spot = str(error).rstrip(")").partition(" (at ")
-        found = re.match(r"line (\d+)", spot)  # or "end of document"
-        line = found[1] if found else len(text.splitlines())
-        raise PromptError(f"{place}, line {line}: {fault}.", "Mend the line, or restore the file.") from error
 
 
 def _write_toml(prompt: Prompt) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from ..models import Model, choose_local_models, name_source
 
 BATCH = 64  # texts per request
-MOST_ASKED = 1000  # questions whose vectors are kept
 
 
 class ModelEmbedding:
@@ -31,7 +30,7 @@ class ModelEmbedding:
         vectors: list[np.ndarray] = []
         for start in range(0, len(texts), BATCH):
             vectors += list(self.model.embed(texts[start : start + BATCH]))
-        if len(texts) == 1 and len(self._asked) < MOST_ASKED:
+        if len(texts) == 1:
             self._asked[texts[0]] = vectors[0].copy()
         return vectors
 

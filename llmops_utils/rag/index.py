@@ -10,22 +10,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from ..core import DataError, Settings, SettingsError, WorkbookError, load_settings, read_environment
+from ..core import (
+    DataError,
+    Settings,
+    SettingsError,
+    WorkbookError,
+    explain_os_errors,
+    load_settings,
+    read_environment,
+)
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .embedding import ModelEmbedding
 from .pages import Page
 
 CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
 BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
-READ_BATCH = 10_000
 LOCK_TIMEOUT_S = 600
 # So many new chunks, and Chroma writes its graph of neighbours to disk and forgets the log of what was added. A client
 # that was open before then lacks what is no longer in the log, and where it went on, it would write its own graph and
@@ -46,7 +52,7 @@ class IndexChanged(WorkbookError):
 
 
 class IndexUnreachable(WorkbookError):
-    """The Chroma server does not answer, or the folder cannot be used."""
+    """The Chroma server or the folder does not answer, or another process does not finish."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,7 @@ class Index:
         """Return the chunks nearest to a question, the nearest first, each with its cosine.
 
         Args:
-            question: any text.
-            k: most chunks.
+            k: most chunks, at least 1.
             where: metadata that a chunk's page must have, such as {"status": "current"}.
 
         Raises:
@@ -120,15 +125,12 @@ def build_index(
     Args:
         name: of the index; another chunking or embedding model needs another name.
         pages: all pages that it shall hold, at least one.
-        embedding: makes the vectors: a `ModelEmbedding`, or what is called and describes itself like one.
-        chunking: how to cut the pages.
-        settings: default: from the environment.
+        embedding: a `ModelEmbedding`, or what is called and describes itself like one.
 
     Raises:
-        DataError: there is no page, two share a name, or the name of the index cannot be one.
+        DataError: there is no page, two share a name, the name of the index cannot be one, or the folder not used.
         IndexMismatch: an index of that name was made with another embedding model or chunking.
-        IndexUnreachable: the Chroma server does not answer, the folder cannot be used, or another process has been
-            indexing for ten minutes.
+        IndexUnreachable: the Chroma server does not answer, or another process has been indexing for ten minutes.
     """
     settings = settings or load_settings()
     _check_name(name)
@@ -138,24 +140,26 @@ def build_index(
     with _lock(settings), _translate_faults():
         client = open_client(settings)
         collection = _open_collection(client, name, embedding, chunking)
-        present = _list_ids(collection)
+        present = set(collection.get(include=[])["ids"])
         stale = sorted(present - set(chunks))
         missing = [chunk for chunk in chunks.values() if chunk.id not in present]
-        content = _describe_content(chunks)
+        content = hashlib.sha256("\n".join(sorted(chunks)).encode()).hexdigest()[:16]
         if stale or missing or collection.metadata.get("content") != content:
             collection.modify(metadata={**collection.metadata, "content": CHANGING})
         for start in range(0, len(stale), BATCH):
             collection.delete(ids=stale[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
-            _add_chunks(collection, missing[start : start + BATCH], embedding)
+            added = missing[start : start + BATCH]
+            # An upsert, since on a server another process may have added the same chunk meanwhile.
+            collection.upsert(
+                ids=[chunk.id for chunk in added],
+                embeddings=embedding([chunk.searched for chunk in added]),
+                documents=[chunk.text for chunk in added],
+                metadatas=[chunk.metadata for chunk in added],
+            )
         if collection.metadata.get("content") != content:
             collection.modify(metadata={**collection.metadata, "content": content})
     return Index(name, chunks, collection, embedding, client, content)
-
-
-def _describe_content(ids: Iterable[str]) -> str:
-    """Return a short text that stands for a set of chunks."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
@@ -168,7 +172,7 @@ def delete_index(name: str, *, settings: Settings | None = None) -> None:
         open_client(settings).delete_collection(name)
 
 
-def open_client(settings: Settings | None = None):
+def open_client(settings: Settings):
     """Return the Chroma client that the settings ask for, its telemetry switched off.
 
     CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
@@ -178,7 +182,6 @@ def open_client(settings: Settings | None = None):
     from chromadb.api.shared_system_client import SharedSystemClient
     from chromadb.config import Settings as ChromaSettings
 
-    settings = settings or load_settings()
     quiet = ChromaSettings(anonymized_telemetry=False)
     host = "" if settings.mode == "replay" else read_environment().get("CHROMA_HOST", "").strip()
     if not host:
@@ -194,8 +197,7 @@ def open_client(settings: Settings | None = None):
         port = None
     if address.scheme not in ("http", "https") or not address.hostname or port is None:
         raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
-    with _translate_faults():
-        return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
+    return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
 
 
 def _check_name(name: str) -> None:
@@ -225,57 +227,33 @@ def _open_collection(client, name: str, embedding: ModelEmbedding, chunking: Chu
     return collection
 
 
-def _list_ids(collection) -> set[str]:
-    found: set[str] = set()
-    while True:
-        batch = collection.get(include=[], limit=READ_BATCH, offset=len(found))["ids"]
-        found.update(batch)
-        if len(batch) < READ_BATCH:
-            return found
-
-
-def _add_chunks(collection, chunks: list[Chunk], embedding: ModelEmbedding) -> None:
-    texts = [chunk.searched for chunk in chunks]
-    # An upsert, since on a server another process may have added the same chunk meanwhile.
-    collection.upsert(
-        ids=[chunk.id for chunk in chunks],
-        embeddings=embedding(texts),
-        documents=[chunk.text for chunk in chunks],
-        metadatas=[chunk.metadata for chunk in chunks],
-    )
-
-
 def _write_filter(where: Mapping | None) -> dict | None:
     """Return a filter in Chroma's form from fields with a value or a list of values."""
     if not where:
         return None
-    parts = [{key: {"$in": list(list_values(value))}} for key, value in where.items()]
+    parts = [{key: {"$in": list_values(value)}} for key, value in where.items()]
     return parts[0] if len(parts) == 1 else {"$and": parts}
 
 
-def list_values(value: object) -> tuple:
+def list_values(value: object) -> list:
     """Return the values that a filter allows for one field."""
-    return tuple(value) if isinstance(value, list | tuple | set) else (value,)
+    return list(value) if isinstance(value, list | tuple | set) else [value]
 
 
 @contextmanager
 def _lock(settings: Settings) -> Iterator[None]:
     """Let one process at a time change the indexes of this machine."""
-    path: Path = settings.home / "indexes.lock"
+    path = settings.home / "indexes.lock"
     lock = FileLock(path, timeout=LOCK_TIMEOUT_S)
-    try:
+    with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise IndexUnreachable(
-            f"Another notebook has been indexing for {LOCK_TIMEOUT_S // 60} minutes.",
-            "Wait until it is done, or restart its kernel; then run this cell again.",
-        ) from error
-    except OSError as error:
-        raise IndexUnreachable(
-            f"The folder {path.parent} cannot be written to ({error.strerror}).",
-            "Set LLMOPS_HOME to a folder that you may write to.",
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise IndexUnreachable(
+                f"Another notebook has been indexing for {LOCK_TIMEOUT_S // 60} minutes.",
+                "Wait until it is done, or restart its kernel; then run this cell again.",
+            ) from error
     try:
         yield
     finally:
@@ -290,14 +268,10 @@ def _translate_faults() -> Iterator[None]:
 
     try:
         yield
-    except WorkbookError:
-        raise
     except errors.NotFoundError as error:
         raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
-    except (httpx.HTTPError, ValueError, OSError, errors.ChromaError) as error:
+    except (httpx.HTTPError, ValueError, OSError, errors.InternalError) as error:
         if isinstance(error, ValueError) and "Could not connect" not in str(error):
-            raise
-        if isinstance(error, errors.ChromaError) and not isinstance(error, errors.InternalError):
             raise
         raise IndexUnreachable(
             f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",

@@ -44,8 +44,7 @@ def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> 
     _check_relevant((item for item, gain in gains.items() if gain > 0), k)
     if any(gain < 0 for gain in gains.values()):
         raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
-    seen: set[str] = set()
-    found = [0.0 if item in seen or seen.add(item) else float(gains.get(item, 0)) for item in ranking[:k]]
+    found = [0.0 if item in ranking[:place] else gains.get(item, 0.0) for place, item in enumerate(ranking[:k])]
     best = sorted(gains.values(), reverse=True)[:k]
     return _discount(found) / _discount(best)
 
@@ -117,11 +116,9 @@ class Overlap:
 
 
 def measure_overlap(chunks: Sequence[Chunk], passages: Sequence[Passage]) -> Overlap:
-    """Return how the chunks cover the passages. A token is a run without white space; one found twice counts once.
+    """Return how retrieved chunks cover the passages, at least one.
 
-    Args:
-        chunks: those that were retrieved.
-        passages: at least one.
+    A token is a run without white space; one found twice counts once.
 
     Source: B. Smith and A. Troynikov, Evaluating Chunking Strategies for Retrieval, Chroma technical report (2024).
     """
@@ -210,11 +207,9 @@ def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) ->
 
 @dataclass(frozen=True)
 class Threshold:
-    """A border between what is refused (below) and what is answered.
+    """A border between what is refused (below its value) and what is answered.
 
-    Attributes:
-        value: the border.
-        balanced_accuracy: mean of the share of answerable questions at or above it and of the others below it.
+    `balanced_accuracy` is the mean of the share of answerable questions at or above it and of the others below it.
     """
 
     value: float

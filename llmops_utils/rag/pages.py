@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from ..core import DataError
+from ..core import DataError, explain_os_errors
 
 SUFFIXES = (".md", ".txt", ".pdf")
 MOST_BYTES = 5_000_000  # of a file; a megabyte of text makes about 1,500 chunks and takes half a minute to embed
@@ -38,8 +38,7 @@ class Page:
         name: by which it is cited: the file's path in its folder without the ending, such as `policies-returns`.
         title: its first heading, or its name.
         text: what is searched; line ends are single line feeds.
-        metadata: the texts, and lists of texts joined by commas, that stand before it in YAML between two lines of
-            `---`.
+        metadata: the texts, and lists of texts joined by commas, before it in YAML between two lines of `---`.
         is_markdown: whether the text may have headings; that of a PDF has none.
     """
 
@@ -89,9 +88,7 @@ def load_pages(folder: Path | str, *, encoding: str = "utf-8") -> list[Page]:
 
     Files and folders whose name begins with a dot are left out.
 
-    Args:
-        folder: where the files are.
-        encoding: of texts without a byte-order mark.
+    `encoding` is that of texts without a byte-order mark.
 
     Raises:
         DataError: there is no such folder or no page in it, or a file cannot be read: it is binary, in another
@@ -121,7 +118,7 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def _load_page(path: Path, name: str, encoding: str) -> Page:
-    try:
+    with explain_os_errors(path, "read"):
         num_bytes = path.stat().st_size
         if num_bytes > MOST_BYTES:
             raise DataError(
@@ -129,8 +126,6 @@ def _load_page(path: Path, name: str, encoding: str) -> Page:
                 "Split it into several files.",
             )
         content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path.name} cannot be read ({error.strerror}).", "Check its permissions.") from error
     if path.suffix.lower() == ".pdf":
         return Page(name, name, _read_pdf(path), is_markdown=False)
     return parse_page(name, _decode(content, path, encoding), path.name)

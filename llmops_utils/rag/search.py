@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -80,7 +80,7 @@ def _strip_plural(word: str) -> str:
 class LexicalIndex:
     """BM25 over chunks, at least one, in memory."""
 
-    def __init__(self, chunks: Sequence[Chunk]) -> None:
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
         import bm25s
 
         self.chunks = list(chunks)
@@ -118,9 +118,7 @@ def fuse_ranks(*rankings: Sequence[str], constant: int = RRF_CONSTANT) -> dict[s
 
     Scores of different searches cannot be added, since a cosine and a BM25 score have different scales; ranks can.
 
-    Args:
-        rankings: ids, the best first, each once.
-        constant: at least 0; a small one trusts the first ranks more.
+    A ranking holds ids, the best first, each once. A small constant, at least 0, trusts the first ranks more.
 
     Source: G. Cormack, C. Clarke and S. Büttcher, Reciprocal rank fusion outperforms Condorcet and individual rank
     learning methods, SIGIR 2009.
@@ -158,7 +156,7 @@ class Retriever:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"“{self.method}” is no way to search.", f"Choose one of {', '.join(METHODS)}.")
-        object.__setattr__(self, "lexical", LexicalIndex(list(self.index.chunks.values())))
+        object.__setattr__(self, "lexical", LexicalIndex(self.index.chunks.values()))
 
     def find_chunks(self, question: str, k: int = 5) -> list[Hit]:
         """Return the k best hits, the best first; fewer where fewer match.
@@ -192,8 +190,7 @@ class Retriever:
 class ModelReranker:
     """Orders hits by how probable the model finds "yes" to: does this passage answer the question? One call per hit.
 
-    Attributes:
-        model: must return token probabilities.
+    The model must return token probabilities.
     """
 
     model: Model

@@ -1,6 +1,5 @@
 """A language model from nothing: tokenizer, gradients, transformer, training runs, costs, adapters."""
 
-from .adaptation import CHOICES, Advice, Situation, rank_ways
 from .costs import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
 from .scaling import PowerLaw, fit_power_law
 from .trainer import Recipe, Trainer, TrainingRun, train_model

@@ -35,18 +35,15 @@ def choose_share(texts: Sequence[str], share: float) -> list[str]:
     """Return an evenly spread share of the texts, at least one. A smaller share is a part of each that is twice it."""
     if not 0 < share <= 1:
         raise DataError(f"{share} is no share.", "Give a number above 0, at most 1.")
-    step = round(1 / share)
-    return list(texts[::step])
+    return list(texts[:: round(1 / share)])
 
 
 def cut_texts(texts: Sequence[str], num_bytes: int) -> list[str]:
     """Return the texts from the first on, the last one cut, so that they have `num_bytes` bytes or up to 3 less."""
-    kept: list[str] = []
-    left = num_bytes
+    kept, left = [], num_bytes
     for text in texts:
         content = text.encode("utf-8")[:left]
-        if content:
-            kept.append(content.decode("utf-8", "ignore"))
+        kept.append(content.decode("utf-8", "ignore"))
         left -= len(content)
     if left > 0:
         raise DataError(f"The texts are {left} bytes too short.", "Give more text, or ask for less.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
-from ..core import DATA, DataError
-from ..datasets import read_csv
+from ..core import DataError
+from ..datasets import OR_NONE, Record, load_records
 
 # Operations per second at 16 bits, without sparsity, from NVIDIA's data sheets: V100 (2017, tensor cores), A100 (2020),
 # H100 SXM (2022), B200 as in the HGX B200 (2024).
@@ -40,9 +42,7 @@ class TrainingCost:
     """An estimate.
 
     Attributes:
-        flops: operations in total.
         gpu_hours: hours of one card; more cards make it quicker, not less.
-        usd: dollars for these hours.
         memory_gb: gigabytes for weights, gradients and the optimiser; what is computed on the way comes on top.
         tokens_per_parameter: about 20 is balanced; models that will be asked often are trained on far more.
     """
@@ -71,7 +71,6 @@ def estimate_cost(
     Args:
         num_parameters: of the model; for a mixture of experts those that work on a token.
         num_tokens: read in training, each as often as it is read.
-        gpu: a card of `PEAK_FLOPS`.
         utilisation: share of the card's peak that is reached, above 0, at most 1.
         usd_per_gpu_hour: the default is an assumption, no quotation.
     """
@@ -102,7 +101,7 @@ def count_lora_parameters(shapes: list[tuple[int, int]], rank: int) -> int:
 
 
 @dataclass(frozen=True)
-class PublishedRun:
+class PublishedRun(Record):
     """A training run as its makers reported it; None where they did not say.
 
     Attributes:
@@ -112,35 +111,24 @@ class PublishedRun:
         note: what to know before comparing.
     """
 
-    id: str
     name: str
     parameters: float
     tokens: float
-    flops: float | None
-    gpu: str | None
-    gpu_hours: float | None
+    flops: Annotated[float | None, OR_NONE]
+    gpu: Annotated[str | None, OR_NONE]
+    gpu_hours: Annotated[float | None, OR_NONE]
     source: str
     date: str
     note: str
 
-
-def load_published_runs() -> list[PublishedRun]:
-    """Return the published runs. Raises `DataError` with file and line."""
-
-    def read_number(text: str) -> float | None:
-        return None if text == "none" else float(text)
-
-    def build(row: dict) -> PublishedRun:
-        gpu = None if row["gpu"] == "none" else row["gpu"]
-        flops, gpu_hours = read_number(row["flops"]), read_number(row["gpu_hours"])
-        if gpu is not None and gpu not in PEAK_FLOPS:
-            raise ValueError(f"the card “{gpu}” is not in the table")
-        if (flops is None and gpu_hours is None) or (gpu is None) != (gpu_hours is None):
+    def __post_init__(self) -> None:
+        if self.gpu not in (None, *PEAK_FLOPS):
+            raise ValueError(f"the card “{self.gpu}” is not in the table")
+        if (self.flops is None and self.gpu_hours is None) or (self.gpu is None) != (self.gpu_hours is None):
             raise ValueError("a run reports operations, or hours of a named card, or both")
-        numbers = {"parameters": float(row["parameters"]), "tokens": float(row["tokens"])}
-        return PublishedRun(**(row | numbers | {"gpu": gpu, "flops": flops, "gpu_hours": gpu_hours}))
 
-    return read_csv(DATA / "training_runs.csv", build)
+
+load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 
 
 def tabulate_check(runs: list[PublishedRun]):

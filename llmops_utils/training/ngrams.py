@@ -27,7 +27,7 @@ class Ngrams:
         if order < 1 or len(ids) < order:
             raise DataError(f"{len(ids)} tokens make no model of order {order}.", "Give more text, or a lower order.")
         self.order, self.vocabulary = order, vocabulary
-        listed = [int(one) for one in ids]
+        listed = ids.tolist()
         self._counts: Counter = Counter()
         self._contexts: Counter = Counter()
         for size in range(order):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ END = "<|end|>"  # stands before each text, so that a model knows where one begi
 END_ID = 0
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int):
+def train_tokenizer(texts: Sequence[str], vocabulary: int):
     """Return a `tokenizers.Tokenizer` that loses no byte: 256 bytes, the mark between texts, and learned merges.
 
     Raises:
@@ -24,7 +24,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int):
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    texts = list(texts)
     if vocabulary < 257:
         raise DataError(f"{vocabulary} tokens have no room for 256 bytes and a mark.", "Ask for 257 or more.")
     if not any(texts):

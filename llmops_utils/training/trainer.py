@@ -6,18 +6,17 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..core import DataError, RecordingMissing, Settings, load_settings
+from ..core import DataError, RecordingMissing, load_settings
 from ..models import Provenance, Recorder, Recordings, hash_key
 from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
 from .optimiser import Optimiser
-from .tokenizer import END_ID, Encoded
+from .tokenizer import END_ID, Encoded, join_ids
 from .transformer import Architecture, Transformer
 
 NAME = "small transformer"  # what the recordings call its maker
@@ -61,7 +60,7 @@ class Look:
     step: int
     train_bits: float
     dev_bits: float
-    sample: tuple[int, ...]
+    sample: list[int]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,6 @@ class TrainingRun:
     """What a training leaves behind.
 
     Attributes:
-        looks: the stands on the way.
         best_step: the look whose parameters were kept.
         bits: for each set of texts that was measured at the end, the bits per byte of each text.
         average: the same over the bytes of each set.
@@ -81,9 +79,9 @@ class TrainingRun:
     name: str
     architecture: Architecture
     recipe: Recipe
-    looks: tuple[Look, ...]
+    looks: list[Look]
     best_step: int
-    bits: dict[str, tuple[float, ...]]
+    bits: dict[str, list[float]]
     average: dict[str, float]
     duration_s: float
     provenance: Provenance
@@ -95,9 +93,9 @@ class TrainingRun:
         """Tokens that were read in training, each as often as it was read."""
         return self.recipe.num_steps * self.recipe.batch * self.architecture.context
 
-    @cached_property
+    @property
     def model(self) -> Transformer:
-        """The trained model. Raises `DataError` where the run did not keep it."""
+        """The trained model, a new copy each time. Raises `DataError` where the run did not keep it."""
         if self.packed is None:
             raise DataError(f"The run “{self.name}” did not keep its parameters.", "Train with keeps_model=True.")
         model = Transformer(self.architecture)
@@ -159,7 +157,7 @@ def train_model(
     """
     from tqdm.auto import tqdm
 
-    ids, context = np.concatenate([one.ids for one in texts]), model.architecture.context
+    ids, context = join_ids(texts), model.architecture.context
     if len(ids) <= context + 1:
         raise DataError(f"{len(ids)} tokens do not fill a context of {context}.", "Give more text.")
     bits_per_nat = len(ids) / sum(one.num_bytes for one in texts) / np.log(2)
@@ -168,7 +166,7 @@ def train_model(
     look_steps = {round(recipe.num_steps * (number + 1) / recipe.num_looks) for number in range(recipe.num_looks)}
     looks: list[Look] = []
     losses: list[float] = []
-    best, kept = recipe.num_steps, None
+    best, kept = recipe.num_steps, model.parameters
     for step in tqdm(range(1, recipe.num_steps + 1), desc="steps", disable=is_silent):
         starts = random.integers(0, len(ids) - context, recipe.batch)
         windows = ids[starts[:, None] + np.arange(context + 1)]
@@ -179,13 +177,11 @@ def train_model(
         if step in look_steps:
             dev_bits = average_bits(measure_bits(model, dev), dev)
             sample = model.continue_ids([END_ID], SAMPLE_TOKENS, seed=recipe.seed, stop=END_ID)
-            looks.append(Look(step, float(np.mean(losses)) * bits_per_nat, dev_bits, tuple(sample)))
+            looks.append(Look(step, float(np.mean(losses)) * bits_per_nat, dev_bits, sample))
             losses = []
             if recipe.keeps_best and dev_bits <= min(look.dev_bits for look in looks):
                 best, kept = step, model.copy_parameters()
-    if kept is not None:
-        for name, values in kept.items():
-            model.parameters[name].data = values
+    model.parameters = kept
     return looks, best
 
 
@@ -195,20 +191,14 @@ class Trainer:
     A run is recorded in the file of the chapter beside the replies: what it was trained on (by checksum), how, and what
     came out. In replay nothing is trained. So the same figures stand on every machine, and `live` trains anew.
 
-    Args:
-        chapter: the notebook's name.
-        settings: default: from the environment and `.env`.
+    `chapter` is the notebook's name.
     """
 
-    def __init__(self, chapter: str, settings: Settings | None = None) -> None:
-        self.settings = settings or load_settings()
+    def __init__(self, chapter: str) -> None:
         self.chapter = chapter
-        self.recordings = Recordings(self.settings.recordings / f"{chapter}.jsonl")
-
-    @property
-    def mode(self) -> str:
-        """live, record, replay, auto or fill."""
-        return self.settings.mode
+        self.settings = load_settings()
+        recordings = Recordings(self.settings.recordings / f"{chapter}.jsonl")
+        self.recorder = Recorder(recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
 
     def train(
         self,
@@ -226,9 +216,6 @@ class Trainer:
 
         Args:
             name: what tables and charts call it.
-            architecture: the sizes; those of `start` where it is given.
-            recipe: how it is trained.
-            texts: what it trains on.
             dev: what is measured on the way, to stop in time.
             measured: sets of held-out texts by name, measured once at the end.
             start: a run whose model is trained further; None begins from random parameters.
@@ -253,42 +240,38 @@ class Trainer:
             "keeps_model": keeps_model,
         }
         request = {"method": "TRAIN", "path": "/transformer", "body": body}
-        recorder = Recorder(self.recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
-        found = recorder.find(request, in_live_too=is_sweep)
-        provenance = Provenance(NAME, recorder.source, self.mode, recipe.seed)
+        found = self.recorder.find(request, in_live_too=is_sweep)
+        mode, recorded = self.settings.mode, ""
         if found is not None:
-            provenance = Provenance(NAME, found.source, "replay", recipe.seed, found.recorded)
-        else:
-            if not self.settings.asks:
-                raise RecordingMissing(
-                    f"There is no recording in {self.chapter} for the training run “{name}”.",
-                    "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
-                )
+            mode, recorded = "replay", found.recorded
+        elif self.settings.asks:
             started = time.perf_counter()
-            model = Transformer(architecture, recipe.seed)
-            if start is not None:
-                model.unpack_weights(start.model.pack_weights())
+            model = Transformer(architecture, recipe.seed) if start is None else start.model
             looks, best = train_model(model, recipe, texts, dev, self.settings.stores)
             duration_s = round(time.perf_counter() - started, 1)
             trained = {
-                "looks": [[one.step, one.train_bits, one.dev_bits, list(one.sample)] for one in looks],
+                "looks": [list(astuple(one)) for one in looks],
                 "best_step": best,
                 "bits": {label: measure_bits(model, one) for label, one in measured.items()},
                 "weights": model.pack_weights() if keeps_model else None,
             }
-            found = recorder.keep(request, {"status": 200, "body": trained}, duration_s)
+            found = self.recorder.keep(request, {"status": 200, "body": trained}, duration_s)
+        else:
+            raise RecordingMissing(
+                f"There is no recording in {self.chapter} for the training run “{name}”.",
+                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
+            )
         answer = found.response["body"]
-        bits = {label: tuple(values) for label, values in answer["bits"].items()}
         return TrainingRun(
             name,
             architecture,
             recipe,
-            tuple(Look(step, train, dev_bits, tuple(sample)) for step, train, dev_bits, sample in answer["looks"]),
+            [Look(*one) for one in answer["looks"]],
             answer["best_step"],
-            bits,
-            {label: average_bits(values, measured[label]) for label, values in bits.items()},
+            answer["bits"],
+            {label: average_bits(values, measured[label]) for label, values in answer["bits"].items()},
             found.latency_s,
-            provenance,
+            Provenance(NAME, found.source, mode, recipe.seed, recorded),
             answer["weights"],
             found.key,
         )

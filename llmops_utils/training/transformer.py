@@ -150,9 +150,8 @@ class Transformer:
         shapes = {name: one.data.shape for name, one in self.parameters.items()}
         if {name: values.shape for name, values in found.items()} != shapes:
             raise DataError("The weights are those of another architecture.", "Build the model as it was trained.")
-        for name, values in found.items():
-            self.parameters[name] = Tensor(values)
+        self.parameters = {name: Tensor(values) for name, values in found.items()}
 
-    def copy_parameters(self) -> dict[str, np.ndarray]:
-        """Return the values of all parameters as they are now."""
-        return {name: one.data.copy() for name, one in self.parameters.items()}
+    def copy_parameters(self) -> dict[str, Tensor]:
+        """Return all parameters as they are now."""
+        return {name: Tensor(one.data.copy()) for name, one in self.parameters.items()}

@@ -1,6 +1,5 @@
 """Claims about the kept bench: models stand beside each other, the newest run counts, and replay writes nothing."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ from llmops_utils.core import DataError
 from llmops_utils.datasets import Example
 from llmops_utils.evaluation import ExactMatch, evaluate
 
-ROW = BenchRow("small (here)", "intent", 40, 0.5, 0.35, 0.65, 60.0, 3.0, 0.2, 0.0, "small (here), live")
+ROW = BenchRow("small (here)", "intent", 40, 0.5, 0.35, 0.65)
 OTHER = replace(ROW, task="extraction", score=0.8, low=0.65, high=0.9)
 LARGE = replace(ROW, model="large (there)", score=0.9, low=0.77, high=0.96)
 
@@ -27,8 +26,7 @@ def test_models_stand_beside_each_other():
     assert load_bench() == {}
     with pytest.raises(DataError, match="no bench yet"):
         tabulate_bench({})
-    keep_bench([ROW, OTHER])
-    keep_bench([LARGE])
+    keep_bench([ROW, LARGE, OTHER])
     assert load_bench() == {"large (there)": [LARGE], "small (here)": [ROW, OTHER]}
     table = tabulate_bench(load_bench([ROW, OTHER]))
     assert table.loc["intent", "large (there)"] == "90% [77%, 96%], n = 40"
@@ -50,12 +48,6 @@ def test_replay_writes_nothing(monkeypatch, home):
     assert list(home.iterdir()) == []
 
 
-def test_one_model_is_kept_at_a_time():
-    for rows in ([], [ROW, LARGE]):
-        with pytest.raises(DataError, match="not those of one model"):
-            keep_bench(rows)
-
-
 def test_a_broken_file_is_named(home):
     for text in ("{", "[]", '{"m": [{"model": "m"}]}', '{"m": 3}'):
         (home / "bench.json").write_text(text, encoding="utf-8")
@@ -67,6 +59,5 @@ def test_a_row_says_what_the_report_says():
     examples = [Example(str(number), "x", "yes" if number < 3 else "no") for number in range(4)]
     report = evaluate(lambda text: "yes", examples, ExactMatch(), name="always yes")
     row = make_bench_row(report, "small (here)", "intent")
-    assert (row.num, row.score, row.latency_s, row.cost_usd) == (4, 0.75, 0.0, 0.0)
+    assert (row.num, row.score) == (4, 0.75)
     assert row.low == pytest.approx(0.3006, abs=1e-4)  # Wilson for 3 of 4
-    assert json.loads(json.dumps(vars(row))) == vars(row)

@@ -12,6 +12,7 @@ from llmops_utils.choosing import (
     predict_memory,
 )
 from llmops_utils.core import DataError
+from llmops_utils.datasets import tables
 from llmops_utils.models import load_catalog
 
 MODEL = load_catalog().find_local("smollm2-135m-instruct")
@@ -53,6 +54,14 @@ def test_a_model_without_shape_or_measurement_has_no_prediction():
         predict_memory(load_catalog().find_local("gemma-3-270m-it"), 1000)
     with pytest.raises(DataError, match=r"qwen3-0\.6b was not measured at 512 tokens"):
         measure_runtime(load_measurements(), load_catalog().find_local("qwen3-0.6b"))
+
+
+def test_a_size_that_is_not_above_the_one_before_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "DATA", tmp_path)
+    head = "id,model,tokens,before_bytes,after_bytes,runtime,system,measured\n"
+    (tmp_path / "memory_measured.csv").write_text(f"{head}a,small,512,7,7,here,Linux,2026-11-25\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the size before is not below the size after"):
+        load_measurements()
 
 
 def test_the_measured_sizes_are_predicted_within_15_percent():

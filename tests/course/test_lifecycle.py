@@ -9,9 +9,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from llmops_utils.core import DATA, ROOT, DataError
-from llmops_utils.course import STAGES, lifecycle, load_tools
-from llmops_utils.course.lifecycle import KINDS, LandscapeTool
+from llmops_utils.course import STAGES, load_tools
+from llmops_utils.course.lifecycle import LandscapeTool
 from llmops_utils.course.widgets.maps import TITLES
+from llmops_utils.datasets import tables
 from llmops_utils.models import load_catalog
 
 TOOLS = load_tools()
@@ -63,7 +64,7 @@ def test_a_source_is_a_public_https_address_and_no_registry():
 
 def test_facts_of_a_tool_are_of_their_kind():
     assert [tool.tool for tool in TOOLS if tool.licence not in LICENCES] == []
-    assert {tool.kind for tool in TOOLS} == set(KINDS)
+    assert {tool.kind for tool in TOOLS} == {"library", "command", "server", "service", "model", "standard"}
     assert [tool.tool for tool in TOOLS if type(tool.looked_up) is not date or tool.looked_up < date(2026, 11, 1)] == []
     assert [tool.tool for tool in TOOLS if not tool.what.endswith(".") or not 5 <= len(tool.what.split()) <= 40] == []
     assert {tool.used_here for tool in TOOLS if tool.used_here} <= {name[:2] for name in TITLES}
@@ -105,7 +106,7 @@ def test_what_the_course_uses_is_a_dependency_or_a_model_of_the_catalog_and_its_
 
 
 def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(lifecycle, "DATA", tmp_path)
+    monkeypatch.setattr(tables, "DATA", tmp_path)
     head = "id,stage,tool,kind,licence,needs_account,what,source,looked_up,used_here"
     good = "t01,data,Tab,library,MIT,no,Keeps rows.,https://tab.example,2026-11-25,none"
     late = good.replace("t01,data", "t00,watch")
@@ -115,10 +116,10 @@ def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
         ("t00", False, None),
     ]
     for old, new, told in (
-        (",data,", ",deploy,", "stage is “deploy”"),
-        (",library,", ",gadget,", "kind is “gadget”"),
-        (",no,", ",maybe,", "needs_account is “maybe”"),
-        ("2026-11-25", "25 November", "25 November"),
+        (",data,", ",deploy,", "stage: Input should be 'data'"),
+        (",library,", ",gadget,", "kind: Input should be 'library'"),
+        (",no,", ",maybe,", "needs_account: Input should be a valid boolean"),
+        ("2026-11-25", "25 November", "looked_up: Input should be a valid date"),
         (",none", ",none,more", "too many, too few or empty fields"),
     ):
         (tmp_path / "tools.csv").write_text("\n".join([head, late, good.replace(old, new)]), encoding="utf-8")

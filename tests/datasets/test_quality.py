@@ -7,7 +7,7 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_graded_answers, load_messages, quality
-from llmops_utils.datasets.quality import find_gaps, find_leaks, find_near_duplicates, measure_balance
+from llmops_utils.datasets.quality import Near, find_gaps, find_leaks, find_near_duplicates, measure_balance
 
 TEXT = "My kettle PW-26006 leaks since Monday, can you repair it?"
 
@@ -36,6 +36,7 @@ def test_a_near_copy_is_found_and_another_text_is_none():
         (near,) = find_near_duplicates([TEXT, "Where do I change my address?", copy])
         assert (near.first, near.second) == (0, 2)
         assert near.resemblance > 0.8
+    assert find_near_duplicates(["12345", "12345", "98765"]) == [Near(0, 1, 1.0)]  # texts without letters as they are
     for other in ("Can I repair a leaking kettle?", "My scale shows E4.", "", "12345"):
         assert find_near_duplicates([TEXT, other]) == []
 
@@ -44,10 +45,6 @@ def test_the_most_alike_come_first_and_the_limit_is_included(monkeypatch):
     monkeypatch.setattr(quality, "NEAR", 0.5)
     found = find_near_duplicates(["abcdef", "abcdeg", "abcdef"])
     assert [(near.first, near.second, near.resemblance) for near in found] == [(0, 2, 1.0), (0, 1, 0.5), (1, 2, 0.5)]
-
-
-def test_texts_without_letters_are_compared_as_they_are():
-    assert [near.resemblance for near in find_near_duplicates(["12345", "12345", "98765"])] == [1.0]
 
 
 def test_a_leak_is_found_and_a_copy_within_a_split_is_none():

@@ -4,23 +4,25 @@ import contextlib
 import csv
 import typing
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from llmops_utils.core import DATA, DataError
-from llmops_utils.datasets import Example, Loader, load_injections, make_examples, records, tables
+from llmops_utils.datasets import Example, load_injections, make_examples, records, tables
 from llmops_utils.datasets.records import FactQuestion, HandbookQuestion, Message, Problem, ShopSentence
 
-LOADERS = [loader for loader in vars(records).values() if isinstance(loader, Loader)]
+LOADERS = [loader for loader in vars(records).values() if isinstance(loader, partial)]  # each of a kind and a file
 
 
 def test_each_loader_reads_all_rows_of_its_file_in_order():
     assert len(LOADERS) == 15
     for loader in LOADERS:
-        with (DATA / loader.file).open(encoding="utf-8", newline="") as file:
+        kind, name = loader.args
+        with (DATA / name).open(encoding="utf-8", newline="") as file:
             ids = [row[0] for row in csv.reader(file)][1:]
-        assert [record.id for record in loader()] == ids, loader.file
-        assert {type(record) for record in loader()} == {loader.kind}, loader.file
+        assert [record.id for record in loader()] == ids, name
+        assert {type(record) for record in loader()} == {kind}, name
 
 
 def test_attacks_are_read_like_injections(tmp_path):
@@ -61,9 +63,10 @@ def test_records_have_the_types_they_promise():
 
 def load_changed(loader, tmp_path, monkeypatch, **changes):
     """Return what a loader makes of the first row of its file with some fields changed."""
-    with (DATA / loader.file).open(encoding="utf-8", newline="") as file:
+    _, name = loader.args
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
         row = next(csv.DictReader(file)) | changes
-    with (tmp_path / loader.file).open("w", encoding="utf-8", newline="") as file:
+    with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([list(row), list(row.values())])
     monkeypatch.setattr(tables, "DATA", tmp_path)
     try:
@@ -75,11 +78,11 @@ def load_changed(loader, tmp_path, monkeypatch, **changes):
 def test_each_label_outside_its_set_is_named_with_file_and_line(tmp_path, monkeypatch):
     tried = 0
     for loader in LOADERS:
-        for name, kind in typing.get_type_hints(loader.kind).items():
+        for name, kind in typing.get_type_hints(loader.args[0]).items():
             if typing.get_origin(kind) is not typing.Literal:
                 continue
             for label in ("other", "Delivery", "5"):
-                with pytest.raises(DataError, match=rf"{loader.file}, line \d: {name}: Input should be '"):
+                with pytest.raises(DataError, match=rf"{loader.args[1]}, line \d: {name}: Input should be '"):
                     load_changed(loader, tmp_path, monkeypatch, **{name: label})
             tried += 1
     assert tried == 18
@@ -88,12 +91,12 @@ def test_each_label_outside_its_set_is_named_with_file_and_line(tmp_path, monkey
 def test_each_empty_field_is_refused_but_those_of_an_unanswerable_question(tmp_path, monkeypatch):
     accepted = []
     for loader in LOADERS:
-        with (DATA / loader.file).open(encoding="utf-8", newline="") as file:
+        with (DATA / loader.args[1]).open(encoding="utf-8", newline="") as file:
             columns = next(csv.reader(file))
         for column in columns:
             with contextlib.suppress(DataError):
                 load_changed(loader, tmp_path, monkeypatch, **{column: " "})
-                accepted.append((loader.file, column))
+                accepted.append((loader.args[1], column))
     assert accepted == [("handbook_questions.csv", column) for column in ("answer", "pages", "passages")]
 
 
@@ -114,26 +117,16 @@ def test_pages_and_passages_are_split_at_two_bars_and_bars_of_a_table_stay(tmp_p
     assert (question.pages, question.passages) == (("a", "b"), ("| P-1 | 5 days |", "It takes 5 days."))
 
 
-# --- examples ----------------------------------------------------------------------------------------------------
-
-
-def test_examples_take_two_fields_of_each_record_as_texts():
-    problems = records.load_word_problems("dev")[:2]
+def test_examples_take_two_fields_of_each_record_as_texts_and_name_an_unknown_one():
+    problems, graded = records.load_word_problems("dev")[:2], records.load_graded_answers("dev")[0]
     examples = make_examples(problems, "question", "level")
     assert examples == [Example(problem.id, problem.question, str(problem.level)) for problem in problems]
-    assert make_examples([], "text", "intent") == []
-
-
-def test_a_case_of_a_graded_answer_shows_question_reference_and_answer():
-    one = records.load_graded_answers("dev")[0]
-    assert one.case == (
+    assert graded.case == (
         "Question: How long do I have to send a kettle back?\nReference: 30 days after delivery\n"
         "Answer: Thirty days from delivery."
     )
-    assert make_examples([one], "case", "label")[0] == Example("g001", one.case, "right")
-
-
-def test_an_unknown_field_is_refused_with_its_name():
+    assert make_examples([graded], "case", "label") == [Example("g001", graded.case, "right")]
+    assert make_examples([], "text", "intent") == []
     for input, expected in [("question", "intent"), ("text", "mood")]:
         with pytest.raises(DataError, match=r"question|mood") as caught:
             make_examples(records.load_messages("shots"), input, expected)

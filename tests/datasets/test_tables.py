@@ -85,11 +85,6 @@ def test_a_file_that_cannot_be_read_is_named(load, tmp_path):
         load_records(Row, "gone.csv")
 
 
-def test_a_file_elsewhere_is_read_as_well(tmp_path):
-    (tmp_path / "mine.csv").write_text(ROWS, encoding="utf-8")
-    assert [row.id for row in load_records(Row, tmp_path / "mine.csv")] == ["r1", "r2"]
-
-
 def test_a_split_is_chosen_among_those_that_the_file_has(load):
     assert load(ROWS, "test") == [Row("r2", "test", 2, "x")]
     for split in ("shots", "Test", ""):

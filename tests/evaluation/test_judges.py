@@ -4,7 +4,7 @@ import pytest
 
 from llmops_utils.core import DataError, ProviderDown
 from llmops_utils.evaluation import ModelGraded, PairJudge, RubricGraded, run_swap_test
-from llmops_utils.evaluation.judges import Swap
+from llmops_utils.evaluation.judges import SwapTest
 from llmops_utils.models import Provenance, Reply, TokenChance, find_choice
 
 RUBRIC = "The answer gives the right number of days."
@@ -33,20 +33,17 @@ class FakeModel:
         return Reply(text, 30, 2, 0.1, 0.0, SOURCE, parsed=find_choice(text, choices), tokens=tokens)
 
 
-# --- one grade -------------------------------------------------------------------------------------------------
-
-
-def test_the_grade_decides_and_is_kept_with_its_reply():
-    for text, value in [("correct", 1.0), ("wrong", 0.0), ('{"choice": "correct"}', 1.0)]:
+def test_the_grade_decides_is_kept_with_its_reply_and_what_is_no_grade_scores_0():
+    grades = {
+        **{"correct": (1, "correct"), "wrong": (0, "wrong"), '{"choice": "correct"}': (1, "correct")},
+        **dict.fromkeys(
+            ["", "I cannot say.", "correct or wrong", "incorrect", "1", "corr"], (0, "the grader's reply was no grade")
+        ),
+    }
+    for text, told in grades.items():
         score = ModelGraded(FakeModel(text), RUBRIC)("You have 30 days.", "30 days")
-        assert (score.value, score.note) == (value, "correct" if value else "wrong")
+        assert (score.value, score.note) == told
         assert [reply.text for reply in score.replies] == [text]
-
-
-def test_a_reply_that_is_no_grade_scores_0_and_says_so():
-    for text in ["", "I cannot say.", "correct or wrong", "incorrect", "1", "corr"]:
-        score = ModelGraded(FakeModel(text), RUBRIC)("You have 30 days.", "30 days")
-        assert [score.value, score.note, len(score.replies)] == [0.0, "the grader's reply was no grade", 1]
 
 
 def test_the_grader_is_asked_once_with_rubric_reference_and_prediction():
@@ -113,9 +110,6 @@ def test_a_failing_judge_is_neither_a_grade_nor_a_preference():
             ask()
 
 
-# --- several criteria ------------------------------------------------------------------------------------------
-
-
 def test_the_score_is_the_share_of_criteria_met_and_the_note_names_the_others():
     model = FakeModel(lambda prompt: "yes" if "polite" in prompt else "no")
     score = RubricGraded(model, CRITERIA)("Thirty days.", "30 days")
@@ -132,9 +126,6 @@ def test_each_criterion_is_asked_alone_with_answer_and_reference():
         for question in CRITERIA.values()
     ]
     assert model.options == [(["yes", "no"], 4, 0)] * 2
-
-
-# --- two answers -----------------------------------------------------------------------------------------------
 
 
 def test_the_share_is_that_of_a_among_a_and_b():
@@ -159,30 +150,26 @@ def test_only_the_same_winner_in_both_orders_wins():
         **{(0.9, 0.6): "one", (0.4, 0.1): "other", (0.9, 0.1): "first place", (0.2, 0.7): "second place"},
         **{(0.5, 0.7): "tie", (0.5, 0.5): "tie"},
     }
-    assert {places: Swap(*places).verdict for places in verdicts} == verdicts
+    assert [places for places, verdict in verdicts.items() if SwapTest((places,)).count(verdict) != 1] == []
 
 
 PAIRS = [("q?", "x" * num, "y") for num in range(2, 12)]
 
 
-def test_a_judge_of_places_has_full_position_bias_and_no_lean():
-    found = run_swap_test(lambda question, first, second: 1.0, PAIRS)
-    assert (found.count("first place"), found.consistent.num) == (10, 0)
-    assert (found.position_bias.value, found.lean.value) == (1.0, 0.5)
-    last = run_swap_test(lambda question, first, second: 0.0, PAIRS)
-    assert (last.count("second place"), last.position_bias.value) == (10, -1.0)
-
-
-def test_a_judge_of_length_has_full_lean_and_no_position_bias():
-    found = run_swap_test(lambda question, first, second: float(len(first) > len(second)), PAIRS)
-    assert (found.count("one"), found.position_bias.value, found.lean.value) == (10, 0.0, 1.0)
-
-
-def test_a_lean_under_a_position_bias_is_found():
+def test_biases_are_measured_with_their_sign():
+    judges = {
+        "first place": (lambda question, first, second: 1.0, 1.0, 0.5),
+        "second place": (lambda question, first, second: 0.0, -1.0, 0.5),
+        "one": (lambda question, first, second: float(len(first) > len(second)), 0.0, 1.0),
+    }
+    for verdict, (judge, position_bias, lean) in judges.items():
+        found = run_swap_test(judge, PAIRS)
+        assert (found.count(verdict), found.consistent.num) == (10, 10 if verdict == "one" else 0)
+        assert (found.position_bias.value, found.lean.value) == (position_bias, lean)
+    # A lean to the longer answer under a bias to the first place is found.
     found = run_swap_test(lambda question, first, second: 0.9 if len(first) > len(second) else 0.7, PAIRS)
     assert found.count("first place") == 10
-    assert found.lean.value == pytest.approx(0.6)
-    assert found.position_bias.value == pytest.approx(0.6)
+    assert (found.position_bias.value, found.lean.value) == pytest.approx((0.6, 0.6))
 
 
 def test_both_orders_of_each_pair_are_asked_and_one_pair_shows_no_bias():

@@ -20,24 +20,25 @@ from llmops_utils.evaluation import (
 )
 
 
-# R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998),
-# Table I, method 3: Wilson score without continuity correction, 95 %.
-@pytest.mark.parametrize(
-    ("num", "total", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0000, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_interval_matches_the_published_values(num, total, low, high):
-    found = estimate_proportion(num, total)
-    assert (found.num, found.total, found.value) == (num, total, num / total)
-    assert [round(found.low, 4), round(found.high, 4)] == [low, high]
-
-
-@pytest.mark.parametrize(("num", "total"), [(0, 1), (1, 1), (3, 7), (50, 50), (499, 1000)])
-def test_wilson_interval_solves_its_defining_equation(num, total):
-    found, z = estimate_proportion(num, total), norm.ppf(0.975)
-    for bound in (found.low, found.high):  # |p - bound| = z * sqrt(bound * (1 - bound) / n)
-        assert abs(num / total - bound) == pytest.approx(z * np.sqrt(bound * (1 - bound) / total), abs=1e-9)
-    assert found.low <= found.value <= found.high
+def test_wilson_interval_matches_the_published_values_and_solves_its_defining_equation():
+    # R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998),
+    # Table I, method 3: Wilson score without continuity correction, 95 %.
+    published = {
+        (81, 263): [0.2553, 0.3662],
+        (15, 148): [0.0624, 0.1605],
+        (0, 20): [0, 0.1611],
+        (1, 29): [0.0061, 0.1718],
+    }
+    for (num, total), bounds in published.items():
+        found = estimate_proportion(num, total)
+        assert (found.num, found.total, found.value) == (num, total, num / total)
+        assert [round(found.low, 4), round(found.high, 4)] == bounds
+    for num, total in [(0, 1), (1, 1), (3, 7), (50, 50), (499, 1000)]:
+        found = estimate_proportion(num, total)
+        for bound in (found.low, found.high):  # |p - bound| = z * sqrt(bound * (1 - bound) / n)
+            reach = norm.ppf(0.975) * np.sqrt(bound * (1 - bound) / total)
+            assert abs(num / total - bound) == pytest.approx(reach, abs=1e-9)
+        assert found.low <= found.value <= found.high
 
 
 def test_shares_and_estimates_read_with_their_intervals():
@@ -49,9 +50,6 @@ def test_counts_that_are_no_share_raise():
     for num, total in [(0, 0), (1, 0), (5, 4), (-1, 4), (0, -3), (-5, -3)]:
         with pytest.raises(DataError, match=f"{num} of {total} is not a share"):
             estimate_proportion(num, total)
-
-
-# --- confidence and ranking ------------------------------------------------------------------------------------
 
 
 def test_bins_of_a_worked_example():
@@ -77,23 +75,20 @@ def test_bins_that_cannot_be_made_raise():
             bin_by_confidence([0.1] * num_confidences, [True] * num_results, num_bins)
 
 
-# Right scores against wrong scores, pair by pair; a tie counts one half.
-@pytest.mark.parametrize(
-    ("right", "wrong", "auc"),
-    [
+def test_auc_of_cases_worked_by_hand():
+    # Right scores against wrong scores, pair by pair; a tie counts one half.
+    for right, wrong, auc in [
         ([0.9, 0.8], [0.1, 0.2, 0.3], 1.0),
         ([0.1], [0.2, 0.3], 0.0),
         ([0.5, 0.5], [0.5], 0.5),
         ([0.9, 0.3], [0.5, 0.1], 0.75),
         ([0.7, 0.4], [0.4], 0.75),
         ([3.0, 1.0, 2.0], [2.0], 0.5),
-    ],
-)
-def test_auc_of_cases_worked_by_hand(right, wrong, auc):
-    found = estimate_auc(right + wrong, [True] * len(right) + [False] * len(wrong))
-    assert found.value == auc
-    assert 0 <= found.low <= found.high <= 1
-    assert found.low == found.high or 0 < auc < 1  # complete separation has no width
+    ]:
+        found = estimate_auc(right + wrong, [True] * len(right) + [False] * len(wrong))
+        assert found.value == auc
+        assert 0 <= found.low <= found.high <= 1
+        assert found.low == found.high or 0 < auc < 1  # complete separation has no width
 
 
 def draw_ranking(num, seed):
@@ -102,18 +97,15 @@ def draw_ranking(num, seed):
     return scores, random.random(num) < 0.3 + 0.4 * (scores > 0.5)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_auc_matches_the_mann_whitney_statistic_of_scipy(seed):
-    scores, is_right = draw_ranking(80, seed)
-    right, wrong = scores[is_right], scores[~is_right]
-    expected = mannwhitneyu(right, wrong).statistic / (len(right) * len(wrong))
-    found = estimate_auc(scores, is_right)
-    assert found.value == pytest.approx(expected, abs=1e-12)
-    assert found.low < found.value < found.high
-    assert estimate_auc(scores, is_right) == found
-
-
-def test_the_interval_of_the_auc_narrows_with_more_examples():
+def test_auc_matches_the_mann_whitney_statistic_of_scipy_and_narrows_with_more_examples():
+    for seed in (1, 2, 3):
+        scores, is_right = draw_ranking(80, seed)
+        right, wrong = scores[is_right], scores[~is_right]
+        expected = mannwhitneyu(right, wrong).statistic / (len(right) * len(wrong))
+        found = estimate_auc(scores, is_right)
+        assert found.value == pytest.approx(expected, abs=1e-12)
+        assert found.low < found.value < found.high
+        assert estimate_auc(scores, is_right) == found
     scores, is_right = draw_ranking(400, 7)
     few, many = estimate_auc(scores[:40], is_right[:40]), estimate_auc(scores, is_right)
     assert 2 < (few.high - few.low) / (many.high - many.low) < 5  # the square root of ten, about 3.2
@@ -125,9 +117,6 @@ def test_auc_without_a_pair_to_compare_raises():
             estimate_auc([0.1] * num, is_right)
 
 
-# --- means and differences -------------------------------------------------------------------------------------
-
-
 def draw_pairs(num, seed=3):
     """Scores of two systems on the same examples; an example is hard for both or for none."""
     random = np.random.default_rng(seed)
@@ -135,31 +124,28 @@ def draw_pairs(num, seed=3):
     return hardness + 0.3 * random.normal(size=num), hardness + 0.1 + 0.3 * random.normal(size=num)
 
 
-@pytest.mark.parametrize("num", [5, 40, 200])
-def test_mean_and_interval_match_the_percentile_bootstrap_of_scipy(num, monkeypatch):
+def test_means_and_differences_match_the_percentile_bootstrap_of_scipy(monkeypatch):
     monkeypatch.setattr(metrics, "NUM_RESAMPLES", 20_000)
-    values = np.random.default_rng(num).exponential(size=num)
-    expected = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=11).confidence_interval
-    found = estimate_mean(list(values))
-    near = 0.03 * values.std()  # Monte Carlo error
-    assert found.value == pytest.approx(values.mean(), abs=1e-12)
-    assert [found.low, found.high] == pytest.approx([expected.low, expected.high], abs=near)
-
-
-@pytest.mark.parametrize("num", [6, 50, 200])
-def test_difference_matches_the_paired_bootstrap_of_scipy(num, monkeypatch):
-    monkeypatch.setattr(metrics, "NUM_RESAMPLES", 20_000)
-    baseline, candidate = draw_pairs(num)
 
     def compute_difference(before, after, axis=-1):
         return np.mean(after, axis=axis) - np.mean(before, axis=axis)
 
-    options = {"n_resamples": 20_000, "method": "percentile", "paired": True, "vectorized": True, "rng": 11}
-    expected = bootstrap((baseline, candidate), compute_difference, **options).confidence_interval
-    found = estimate_difference(baseline, candidate)
-    assert found.value == pytest.approx(candidate.mean() - baseline.mean(), abs=1e-12)
-    near = 0.03 * (candidate - baseline).std()
-    assert [found.low, found.high] == pytest.approx([expected.low, expected.high], abs=near)
+    options = {"n_resamples": 20_000, "method": "percentile", "rng": 11}
+    for num in (5, 40, 200):
+        values = np.random.default_rng(num).exponential(size=num)
+        baseline, candidate = draw_pairs(num)
+        for found, value, expected, spread in [
+            (estimate_mean(list(values)), values.mean(), bootstrap((values,), np.mean, **options), values.std()),
+            (
+                estimate_difference(baseline, candidate),
+                candidate.mean() - baseline.mean(),
+                bootstrap((baseline, candidate), compute_difference, paired=True, vectorized=True, **options),
+                (candidate - baseline).std(),
+            ),
+        ]:
+            bounds = [expected.confidence_interval.low, expected.confidence_interval.high]
+            assert found.value == pytest.approx(value, abs=1e-12)
+            assert [found.low, found.high] == pytest.approx(bounds, abs=0.03 * spread)  # Monte Carlo error
 
 
 def test_intervals_that_are_known():
@@ -211,17 +197,12 @@ def test_values_without_a_mean_or_a_spread_raise():
             estimate_mean(values)
 
 
-@pytest.mark.parametrize("function", [estimate_difference, compute_mcnemar, compute_sign_flip_p])
-def test_scores_that_do_not_pair_raise(function):
-    with pytest.raises(DataError, match="2 and 3 scores do not pair"):
-        function([0, 1], [0, 1, 1])
-    with pytest.raises(DataError, match="nothing to measure"):
-        function([], [])
-    with pytest.raises(DataError, match="not one finite number"):
-        function([0, None], [0, 1])
-
-
-# --- tests of a difference -------------------------------------------------------------------------------------
+def test_scores_that_do_not_pair_raise():
+    cases = [([0, 1], [0, 1, 1], "2 and 3 scores do not pair"), ([], [], "nothing to measure")]
+    for baseline, candidate, said in [*cases, ([0, None], [0, 1], "not one finite number")]:
+        for function in (estimate_difference, compute_mcnemar, compute_sign_flip_p):
+            with pytest.raises(DataError, match=said):
+                function(baseline, candidate)
 
 
 def make_flips(num_worse, num_better, both_right=2, both_wrong=3):
@@ -236,13 +217,11 @@ def test_mcnemar_matches_the_published_example():
     assert round(compute_mcnemar(*make_flips(1, 7, both_right=1, both_wrong=12)), 4) == 0.0703
 
 
-@pytest.mark.parametrize(
-    ("worse", "better"), [(0, 1), (0, 6), (1, 7), (3, 3), (6, 16), (40, 25), (4, 5), (31, 6), (400, 350)]
-)
-def test_mcnemar_p_is_that_of_a_two_sided_binomial_test(worse, better):
-    expected = pytest.approx(binomtest(better, better + worse).pvalue, rel=1e-12)
-    assert compute_mcnemar(*make_flips(worse, better)) == expected
-    assert compute_mcnemar(*make_flips(better, worse)) == expected
+def test_mcnemar_p_is_that_of_a_two_sided_binomial_test():
+    for worse, better in [(0, 1), (0, 6), (1, 7), (3, 3), (6, 16), (40, 25), (4, 5), (31, 6), (400, 350)]:
+        expected = pytest.approx(binomtest(better, better + worse).pvalue, rel=1e-12)
+        assert compute_mcnemar(*make_flips(worse, better)) == expected
+        assert compute_mcnemar(*make_flips(better, worse)) == expected
 
 
 def test_mcnemar_looks_only_at_flips():

@@ -1,12 +1,10 @@
-"""Claims about power: it matches published values and a simulation of its own, and impossible claims are refused."""
+"""Claims about power: it matches published values and the exact sum over all outcomes, and impossible claims are refused."""
 
-import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, multinomial
 
 from llmops_utils.core import DataError
 from llmops_utils.evaluation import compute_mcnemar, compute_power, find_num_examples, power
-from llmops_utils.evaluation.power import find_critical_gains
 
 
 def test_power_matches_the_example_in_the_manual_of_gpower(monkeypatch):
@@ -17,32 +15,17 @@ def test_power_matches_the_example_in_the_manual_of_gpower(monkeypatch):
     assert compute_power(50, 0.2 + 1e-9, 0.2 - 1e-9) == pytest.approx(0.032578, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("num", "gained", "lost"), [(12, 0.4, 0.1), (60, 0.2, 0.05), (104, 0.30, 0.18), (150, 0.1, 0.0)]
-)
-def test_power_matches_a_simulation_with_the_test_itself(num, gained, lost):
-    random = np.random.default_rng(num)
-    draws = random.multinomial(num, [gained, lost, 1 - gained - lost], 4000)
-    pairs, times = np.unique(draws[:, :2], axis=0, return_counts=True)
-    found = [better > worse and binomtest(int(better), int(better + worse)).pvalue <= 0.05 for better, worse in pairs]
-    share = float(np.dot(found, times)) / 4000
-    assert compute_power(num, gained, lost) == pytest.approx(share, abs=0.025)
+def test_power_is_the_exact_chance_that_the_test_itself_finds_the_better_system():
+    for num, gained, lost in [(12, 0.4, 0.1), (60, 0.2, 0.05), (104, 0.30, 0.18), (150, 0.1, 0.0)]:
+        pairs = [(better, worse) for better in range(num + 1) for worse in range(min(better, num - better + 1))]
+        chances = multinomial.pmf([(*pair, num - sum(pair)) for pair in pairs], num, [gained, lost, 1 - gained - lost])
+        likely = zip(pairs, chances, strict=True)
+        found = [chance for pair, chance in likely if chance > 1e-12 and binomtest(pair[0], sum(pair)).pvalue <= 0.05]
+        assert compute_power(num, gained, lost) == pytest.approx(sum(found), abs=1e-8)
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.10])
-def test_critical_gains_are_the_fewest_with_a_small_p(alpha, monkeypatch):
-    monkeypatch.setattr(power, "SIGNIFICANT", alpha)
-    for flips in range(1, 80):
-        needed = int(find_critical_gains(flips))
-        ps = {gains: binomtest(gains, flips).pvalue for gains in range(flips // 2 + 1, flips + 1)}
-        assert [gains for gains, p in ps.items() if p <= alpha * (1 + 1e-9)] == list(range(needed, flips + 1))
-
-
-def test_critical_gains_agree_with_the_test_of_the_course_and_fewer_than_six_flips_never_suffice():
-    needed = int(find_critical_gains(25))
-    ps = [compute_mcnemar([0] * gains + [1] * (25 - gains), [1] * gains + [0] * (25 - gains)) for gains in range(26)]
-    assert ps[needed] <= 0.05 < ps[needed - 1]
-    assert [int(find_critical_gains(flips)) for flips in range(1, 8)] == [2, 3, 4, 5, 6, 6, 7]
+def test_fewer_than_six_flips_never_suffice_and_six_gains_do():
+    assert compute_mcnemar([0] * 5, [1] * 5) > 0.05 >= compute_mcnemar([0] * 6, [1] * 6)
     assert compute_power(5, 1.0, 0.0) == 0
     assert compute_power(6, 1.0, 0.0) == pytest.approx(1)
 
@@ -54,14 +37,13 @@ def test_power_grows_with_the_examples_and_falls_with_noise():
 
 
 # For 0.45 and 0.05 the approximation of R. J. Connor, Biometrics 43 (1987), gives 23, somewhat too low for the exact test.
-@pytest.mark.parametrize(
-    ("gained", "lost", "num"),
-    [(0.45, 0.05, 25), (0.2, 0.1, 249), (0.15, 0.05, 168), (0.3, 0.1, 84), (0.12, 0.02, 114), (0.06, 0.0, 131)],
-)
-def test_the_number_found_is_the_first_that_stays_sufficient(gained, lost, num):
-    assert find_num_examples(gained, lost) == num
-    assert compute_power(num - 1, gained, lost) < 0.8
-    assert min(compute_power(more, gained, lost) for more in range(num, num + 40)) >= 0.8
+def test_the_number_found_is_the_first_that_stays_sufficient():
+    claims = {(0.45, 0.05): 25, (0.2, 0.1): 249, (0.15, 0.05): 168, (0.3, 0.1): 84, (0.12, 0.02): 114, (0.06, 0.0): 131}
+    claims[0.9, 0.08] = 12  # 10 suffice and 11 do not
+    for (gained, lost), num in claims.items():
+        assert find_num_examples(gained, lost) == num
+        assert compute_power(num - 1, gained, lost) < 0.8
+        assert min(compute_power(more, gained, lost) for more in range(num, num + 40)) >= 0.8
 
 
 def test_shares_that_are_no_claim_raise():

@@ -152,23 +152,18 @@ def test_the_prediction_of_a_reply_is_what_was_parsed_else_its_text():
         assert type(report.rows[0].prediction) is type(expected)
 
 
-def test_a_reply_brings_tokens_seconds_dollars_and_provenance():
-    report = evaluate(lambda text: make_reply(seed=7), make_examples(3), ExactMatch())
-    assert report.rows[0] == Row("e00", "input 0", "input 0", "yes", 0.0, "found: yes", 10, 2, 1, 0.5, 0.001)
-    assert report.provenance == "fake (127.0.0.1), live"
-
-
-def test_all_replies_of_an_answer_and_of_its_scorer_are_added_up():
+def test_the_replies_of_system_and_scorer_bring_tokens_seconds_dollars_and_provenance():
     def system(text):
-        return Answer("yes", (make_reply(), make_reply(cost_usd=0.002)), [{"thought": "hm"}])
+        return Answer("yes", (make_reply(seed=7), make_reply(cost_usd=0.002)), [{"thought": "hm"}])
 
+    one = evaluate(lambda text: make_reply(seed=7), make_examples(3), ExactMatch())
+    assert one.rows[0] == Row("e00", "input 0", "input 0", "yes", 0.0, "found: yes", 10, 2, 1, 0.5, 0.001)
     report = evaluate(system, make_examples(2), lambda *_: Score(1.0, replies=(make_reply("graded", model="judge"),)))
     row = report.rows[1]
     assert (row.prediction, row.prompt_tokens, row.completion_tokens, row.num_calls) == ("yes", 30, 6, 3)
-    assert row.latency_s == pytest.approx(1.5)
-    assert row.cost_usd == pytest.approx(0.004)
+    assert (row.latency_s, row.cost_usd) == pytest.approx((1.5, 0.004))
     assert row.trace == [{"thought": "hm"}]
-    assert report.provenance == "fake (127.0.0.1), live"
+    assert one.provenance == report.provenance == "fake (127.0.0.1), live"
 
 
 def test_one_reply_without_a_price_leaves_the_price_unknown_and_each_model_is_named_once():
@@ -508,7 +503,7 @@ def test_each_row_is_on_disk_at_once_in_a_file_that_is_the_same_in_every_process
 
     options = {"parallel": 1, "name": "echo", "key": {"prompt": "1a2b3c4d", "labels": ["a", "b"]}}
     evaluate(system, make_examples(3), ExactMatch(), **options)
-    file = "5948ed3d7a2f8d80.jsonl"  # a checksum of what the run belongs to
+    file = "a686879162ac0959.jsonl"  # a checksum of what the run belongs to
     assert kept == [{}, {file: 1}, {file: 2}]
 
 
@@ -531,29 +526,23 @@ def test_the_same_statement_goes_on_whatever_the_code_of_the_system(begun):
     assert evaluate(lambda text: text, make_examples(30), **STATED | {"key": ("a", 1)}).num_resumed >= 5
 
 
-def test_another_name_key_scorer_or_example_starts_afresh(begun):
+def test_another_name_key_scorer_example_or_model_starts_afresh(begun, monkeypatch):
+    examples = make_examples(30)
     changes = [
         *({"name": "loud echo"}, {"key": ["a", 2]}, {"key": {"a": 1}}, {"key": "a"}),
         *({"scorer": ExactMatch()}, {"scorer": Contains(["input"], whole_words=False)}, {"scorer": score_half}),
+        *({"examples": examples[:29]}, {"examples": examples[::-1]}),
+        {"examples": [*examples[:29], Example("e29", "input 29", "another label")]},
+        {"examples": [*examples[:29], Example("e29", "another input", "input 29")]},
     ]
-    assert [one for one in changes if evaluate(begun, make_examples(30), **STATED | one).num_resumed] == []
-    examples = make_examples(29)
-    for others in (
-        examples,
-        [*examples, Example("e29", "input 29", "another label")],
-        [*examples, Example("e29", "another input", "input 29")],
-        make_examples(30)[::-1],
-    ):
-        assert evaluate(begun, others, **STATED).num_resumed == 0
-
-
-def test_another_model_starts_afresh(begun, monkeypatch):
-    changes = {"MODEL": "another", "MODE": "auto", "PROVIDER": "ollama", "BASE_URL": "http://127.0.0.1:1/v1"}
-    for name, value in changes.items():
+    stated = STATED | {"examples": examples}
+    assert [one for one in changes if evaluate(begun, **stated | one).num_resumed] == []
+    models = {"MODEL": "another", "MODE": "auto", "PROVIDER": "ollama", "BASE_URL": "http://127.0.0.1:1/v1"}
+    for name, value in models.items():
         with monkeypatch.context() as patch:
             patch.setenv(f"LLMOPS_{name}", value)
-            assert evaluate(begun, make_examples(30), **STATED).num_resumed == 0
-    assert evaluate(begun, make_examples(30), **STATED).num_resumed >= 5
+            assert evaluate(begun, **stated).num_resumed == 0
+    assert evaluate(begun, **stated).num_resumed >= 5
 
 
 class EchoModel:

@@ -58,9 +58,6 @@ def test_a_reply_is_scored_by_its_text():
     assert ExactMatch()(reply, "Berlin") == Score(1.0)
 
 
-# --- texts and choices -----------------------------------------------------------------------------------------
-
-
 def test_exact_match_ignores_form():
     cases = [
         *(("Berlin", "Berlin"), (" berlin.\n", "Berlin"), ("BERLIN!", "berlin"), ("New \u00a0 York", "new york")),
@@ -149,9 +146,6 @@ def test_contains_takes_any_of_several_texts():
     for accepted in ([], "30 days", [""], [None]):
         with pytest.raises(DataError, match="are not a list of texts"):
             Contains(accepted)
-
-
-# --- numbers and dates -----------------------------------------------------------------------------------------
 
 
 def test_number_match_takes_every_form():

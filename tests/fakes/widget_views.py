@@ -29,6 +29,7 @@ from llmops_utils.course import (
     TraceInspector,
     TrainingCalculator,
 )
+from llmops_utils.course.adaptation import Situation
 from llmops_utils.datasets import Example, Message, Task
 from llmops_utils.evaluation import Answer, ExactMatch, NumberMatch, Report, Row
 from llmops_utils.models import Provenance, Reply, TokenChance
@@ -38,7 +39,6 @@ from llmops_utils.rag import Hit, parse_page
 from llmops_utils.rag.chunks import split_page
 from llmops_utils.rag.measures import locate_passages
 from llmops_utils.tracking import Run
-from llmops_utils.training import Situation
 
 EVIL = "<script>alert('x')</script> & \"more\""
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"

@@ -28,9 +28,6 @@ def find_fault(function, *arguments, **named):
     return None
 
 
-# --- messages ------------------------------------------------------------------------------------------------
-
-
 def test_elements_are_joined_in_order_by_blank_lines_into_one_user_message():
     prompt = Prompt("p", output="Answer:", input="{{ question }}", context="Facts.", instruction="Do it.")
     assert ELEMENTS == ("instruction", "context", "input", "output")
@@ -74,9 +71,6 @@ def test_variables_may_have_names_that_python_or_jinja_use():
         assert find_fault(prompt.render) == f"The prompt p lacks a value for {name} (in instruction)."
 
 
-# --- strict variables ----------------------------------------------------------------------------------------
-
-
 def test_variables_are_those_of_all_elements_and_no_loop_variables():
     prompt = Prompt("p", "{{ a }}", "{% for x in b %}{{ x.c }}{{ loop.index }}{% endfor %}", "{% if d %}{% endif %}")
     assert prompt.variables == {"a", "b", "d"}
@@ -108,9 +102,6 @@ def test_a_value_none_raises_instead_of_printing_none():
     prompt = Prompt("p", "{{ num }}{{ is_x }}")
     assert "gives None, not text" in find_fault(prompt.render, num=None, is_x=False)
     assert get_text(prompt, num=0, is_x=False) == "0False"
-
-
-# --- faulty templates ----------------------------------------------------------------------------------------
 
 
 def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
@@ -173,9 +164,6 @@ def test_a_field_of_the_wrong_kind_raises():
     )
 
 
-# --- versions and changes ------------------------------------------------------------------------------------
-
-
 def test_the_version_of_a_known_prompt_never_changes():
     assert GREETING.version == "f49680c5"
     assert Prompt("p", "Grüße ☕", system=("instruction",)).version == "75a0482d"
@@ -208,9 +196,6 @@ def test_without_empties_the_named_elements():
         assert find_fault(GREETING.without, wrong) == f"A prompt has no element “{wrong}”."
 
 
-# --- the table -----------------------------------------------------------------------------------------------
-
-
 def test_the_table_shows_name_version_and_each_element_escaped():
     prompt = Prompt("p", "Use <b> & {{ x }}", system=("instruction",), revision=2)
     page = prompt._repr_html_()
@@ -221,7 +206,7 @@ def test_the_table_shows_name_version_and_each_element_escaped():
     assert (page.count("<tr>"), page.count("<em>(empty)</em>")) == (4, 3)
 
 
-def test_show_renders_the_elements_where_variables_are_given():
+def test_show_renders_the_elements_where_variables_are_given_and_reads_as_plain_text():
     table = GREETING.show(name="Ada <3")
     assert table.rows == (
         ("instruction", "user", "Greet Ada <3."),
@@ -230,14 +215,10 @@ def test_show_renders_the_elements_where_variables_are_given():
         ("output", "user", "Greeting:"),
     )
     assert "Greet Ada &lt;3." in table._repr_html_()
-    assert GREETING.show().rows[0][2] == "Greet {{ name }}."
-    assert find_fault(GREETING.show, nmae="Ada") == "The prompt greeting has no variable nmae."
-
-
-def test_the_table_reads_as_plain_text_in_a_terminal():
     assert repr(Prompt("p", "Do it.", "Facts.", "Why?", system=("instruction",)).show()) == (
         "p f19d4d20\n[instruction → system]\nDo it.\n[context → user]\nFacts.\n[input → user]\nWhy?\n[output → user]\n"
     )
+    assert find_fault(GREETING.show, nmae="Ada") == "The prompt greeting has no variable nmae."
 
 
 def test_importing_the_package_does_not_load_jinja():

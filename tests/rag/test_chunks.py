@@ -61,12 +61,15 @@ def test_overlap_repeats_whole_sentences_up_to_its_length():
     assert all(re.fullmatch(r"(Sentence number \d{3} stands here\. ?)+", chunk.text) for chunk in chunks)
 
 
-def test_by_heading_each_section_is_a_chunk_and_knows_its_headings():
-    chunks = split_page(parse_page("kettles", TEXT), Chunking("heading", 800))
+def test_by_heading_each_section_is_a_chunk_and_is_searched_with_its_title_and_headings_where_wished():
+    page = parse_page("kettles", TEXT)
+    chunks = split_page(page, Chunking("heading", 800))
     assert [chunk.heading for chunk in chunks] == ["", "Care > Descaling", "Price"]
     assert [chunk.text.splitlines()[0] for chunk in chunks] == ["# Kettles", "## Care", "## Price"]
     assert chunks[1].text.startswith("## Care\n\n### Descaling\n\nUse citric acid.")
     assert "# no heading" in chunks[1].text
+    assert chunks[2].searched == "Kettles > Price\n## Price\n\n19 EUR."
+    assert split_page(page, Chunking("heading", adds_title=False))[2].searched == "## Price\n\n19 EUR."
 
 
 def test_no_chunk_is_a_heading_alone():
@@ -75,12 +78,6 @@ def test_no_chunk_is_a_heading_alone():
             assert not re.fullmatch(r"#{1,6} .*", chunk.text), chunk
     page = parse_page("p", "text " * 50 + "\n\n## The end")  # but for one at the very end, which is kept
     assert list_uncovered(page, split_page(page, Chunking("recursive", 60))) == []
-
-
-def test_title_and_headings_are_searched_with_the_text_where_wished():
-    page = parse_page("kettles", TEXT)
-    assert split_page(page, Chunking("heading"))[2].searched == "Kettles > Price\n## Price\n\n19 EUR."
-    assert split_page(page, Chunking("heading", adds_title=False))[2].searched == "## Price\n\n19 EUR."
 
 
 def test_an_id_changes_with_page_and_chunking_and_is_the_same_in_every_run():

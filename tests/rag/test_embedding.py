@@ -47,13 +47,17 @@ def count_embedded(provider):
     return [len(body["input"]) for body in bodies if body["input"] not in ("Hi", ["Hi"])]
 
 
-def test_vectors_are_those_of_the_model_in_order_and_asked_for_in_batches(make_model, provider):
+def test_vectors_are_those_of_the_model_in_order_asked_for_in_batches_and_an_empty_text_is_refused(
+    make_model, provider
+):
     model = make_model()
     texts = [f"text {'x' * number}" for number in range(2 * BATCH + 3)]
     vectors = ModelEmbedding(model)(texts)
     assert count_embedded(provider) == [BATCH, BATCH, 3]
     assert np.allclose(vectors[:5], model.embed(texts[:5]))
     assert ModelEmbedding(model)([]) == []
+    with pytest.raises(DataError):
+        ModelEmbedding(model)(["kettle", " "])
 
 
 def test_a_question_to_two_indexes_is_embedded_once(make_model, provider):
@@ -72,11 +76,6 @@ def test_changing_a_vector_does_not_change_the_next_one(make_model):
     for vector in (first, embedding(["kettle"])[0]):
         vector += 1
         assert np.array_equal(embedding(["kettle"])[0], expected)
-
-
-def test_an_empty_text_is_refused_as_by_the_model(make_model):
-    with pytest.raises(DataError):
-        ModelEmbedding(make_model())(["kettle", " "])
 
 
 def test_its_description_names_model_and_source(make_model, tmp_path):

@@ -166,17 +166,14 @@ def test_another_embedding_model_and_another_chunking_are_refused_with_the_reaso
     assert len(build(settings, OLD[:2], other)) > 0
 
 
-def test_a_collection_that_somebody_else_made_is_left_alone(settings):
+def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_way_is_explained(settings, tmp_path):
     open_client(settings).create_collection("handbook", embedding_function=None).add(ids=["a"], embeddings=[[1.0, 0.0]])
     with pytest.raises(IndexMismatch, match="not stated"):
         build(settings, OLD[:2])
     assert open_client(settings).get_collection("handbook", embedding_function=None).count() == 1
-
-
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
-    (tmp_path / "home").write_text("a file in the way", encoding="utf-8")
-    with pytest.raises(IndexUnreachable, match="LLMOPS_HOME"):
-        build(load_settings(home=tmp_path / "home"), OLD[:1])
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)indexes\.lock cannot be written.*LLMOPS_HOME"):
+        build(load_settings(home=tmp_path / "file"), OLD[:1])
 
 
 # --- interrupted and killed ----------------------------------------------------------------------------------------
@@ -380,15 +377,12 @@ def test_on_a_server_the_index_is_the_same_and_in_step(on_server, settings):
         with_server.find_similar("voucher", 3)
 
 
-def test_where_no_server_listens_the_error_says_what_to_do_and_in_replay_none_is_asked(monkeypatch, tmp_path):
+def test_where_no_server_listens_or_can_the_error_says_what_to_do_and_in_replay_none_is_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("CHROMA_HOST", "http://127.0.0.1:9")
     with pytest.raises(IndexUnreachable) as caught:
         build(load_settings(home=tmp_path, mode="live"), OLD[:1])
     assert "chroma run" in caught.value.next_step
     assert len(build(load_settings(home=tmp_path, mode="replay"), OLD[:1])) > 0
-
-
-def test_an_impossible_address_is_a_settings_error(monkeypatch, tmp_path):
     for host in ("ftp://a", "127.0.0.1:port", "http://", "127.0.0.1:99999"):
         monkeypatch.setenv("CHROMA_HOST", host)
         with pytest.raises(SettingsError, match="CHROMA_HOST"):

@@ -21,8 +21,6 @@ from llmops_utils.rag.measures import (
 )
 from llmops_utils.rag.pages import parse_page
 
-# --- rankings ------------------------------------------------------------------------------------------------------
-
 
 def test_the_mean_reciprocal_rank_of_the_textbook_example():
     """Wikipedia, Mean reciprocal rank: cat → cats third, torus → tori second, virus → viruses first: 11/18."""
@@ -61,8 +59,6 @@ def test_nothing_to_find_is_an_error_and_no_zero():
             compute_ndcg(["a"], gains, k)
 
 
-# --- passages ------------------------------------------------------------------------------------------------------
-
 PAGE = parse_page("p", "one two three four five\nsix seven eight nine ten")
 OTHER = parse_page("q", "alpha beta gamma delta")
 
@@ -74,13 +70,10 @@ def cut(page, first, last):
     return Chunk(f"{page.name}#{start}", page, "", start, end, page.text[start:end])
 
 
-def test_a_passage_is_located_whatever_its_line_ends_each_in_its_own_page():
+def test_a_passage_is_located_whatever_its_line_ends_each_in_its_own_page_and_nowhere_is_an_error():
     passages = locate_passages(["four  five six", "beta gamma"], ["p", "q"], [OTHER, PAGE])
     assert [one.page.name for one in passages] == ["p", "q"]
     assert PAGE.text[passages[0].start : passages[0].end] == "four five\nsix"
-
-
-def test_a_passage_that_stands_nowhere_is_an_error_in_the_data():
     for passage, names in [("eleven", ["p"]), ("beta", ["p"]), ("one", ["r"]), (" ", ["p"])]:
         with pytest.raises(DataError):
             locate_passages([passage], names, [PAGE, OTHER])
@@ -113,9 +106,6 @@ def test_a_chunk_overlaps_a_passage_with_half_of_its_tokens():
     assert not passage.overlaps(cut(OTHER, "alpha", "delta"))
 
 
-# --- answers -------------------------------------------------------------------------------------------------------
-
-
 def test_token_f1_by_hand():
     for prediction, gold, expected in [
         ("The Eiffel Tower", "Eiffel Tower", 1.0),
@@ -130,9 +120,6 @@ def test_token_f1_by_hand():
     ]:
         assert compute_token_f1(prediction, gold) == pytest.approx(expected)
         assert compute_token_f1(gold, prediction) == pytest.approx(expected)
-
-
-def test_normalisation_keeps_articles_inside_words():
     assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
 
 

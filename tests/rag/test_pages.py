@@ -13,16 +13,10 @@ def write_pdf(path, lines):
     writer = pypdf.PdfWriter()
     for line in lines:
         page = writer.add_blank_page(300, 200)
-        font = DictionaryObject(
-            {
-                NameObject("/Type"): NameObject("/Font"),
-                NameObject("/Subtype"): NameObject("/Type1"),
-                NameObject("/BaseFont"): NameObject("/Helvetica"),
-            }
-        )
-        page[NameObject("/Resources")] = DictionaryObject(
-            {NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})}
-        )
+        entries = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in entries.items()})
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
         stream = DecodedStreamObject()
         stream.set_data(f"BT /F1 12 Tf 20 100 Td ({line}) Tj ET".encode() if line else b"")
         page[NameObject("/Contents")] = writer._add_object(stream)
@@ -35,11 +29,8 @@ def test_the_handbook_is_read_whole_with_titles_and_metadata():
     pages = load_pages(handbook)
     assert [page.name for page in pages] == sorted(path.stem for path in handbook.glob("*.md"))
     returns = next(page for page in pages if page.name == "policies-return-window")
-    assert (returns.title, returns.metadata["status"], returns.metadata["section"]) == (
-        "Return window",
-        "current",
-        "policies",
-    )
+    assert (returns.title, returns.metadata["status"]) == ("Return window", "current")
+    assert returns.metadata["section"] == "policies"
     assert returns.text.startswith("# Return window\n")
 
 
@@ -100,10 +91,6 @@ Descaling
     ]
 
 
-def test_line_ends_of_windows_and_old_macs_make_the_same_page():
-    assert parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb") == parse_page("p", "# A\n\nb")
-
-
 def test_metadata_are_the_texts_at_the_very_beginning_as_they_are_written():
     head = "status: current\nversion: 3.10\nupdated: 2026-01-07\nnote: 'a: b'\nempty:\ntags: [x, y]\nmore: {no: text}"
     page = parse_page("p", f"---\n{head}\n---\n\n# T\n\n---\nx: y\n---")
@@ -118,8 +105,9 @@ def test_metadata_are_the_texts_at_the_very_beginning_as_they_are_written():
     assert parse_page("p", "---\nA text between rules.\n---\n\nMore.").text.startswith("---\nA text between rules.")
 
 
-def test_the_checksum_changes_with_anything_in_a_page():
+def test_the_checksum_changes_with_anything_in_a_page_but_line_ends():
     page = parse_page("p", "# A\n\nb")
+    assert page == parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb")
     assert page.checksum == Page("p", "A", "# A\n\nb").checksum
     for name, text in [("q", "# A\n\nb"), ("p", "# A\n\nc"), ("p", "# B\n\nb"), ("p", "---\nk: v\n---\n# A\n\nb")]:
         assert parse_page(name, text).checksum != page.checksum

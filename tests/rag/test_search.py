@@ -1,6 +1,7 @@
 """Claims about search: words, fusion, filters and the step that orders anew."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from fake_embedding import FakeEmbedding
@@ -15,9 +16,6 @@ from llmops_utils.rag.search import LexicalIndex, ModelReranker, Retriever, fuse
 
 def make_pages(**texts):
     return [parse_page(name, text) for name, text in texts.items()]
-
-
-# --- words ---------------------------------------------------------------------------------------------------------
 
 
 def test_words_are_split_for_codes_plurals_and_case():
@@ -61,18 +59,11 @@ def test_a_question_or_a_page_without_a_known_word_matches_nothing():
     assert LexicalIndex(stop_words).find_matching("the", 5) == []
 
 
-def test_equal_scores_keep_the_order_of_the_pages():
-    chunks = split_pages(make_pages(**{f"p{n}": "kettle" for n in range(9)}), Chunking(adds_title=False))
-    assert [chunk.page.name for chunk, _ in LexicalIndex(chunks).find_matching("kettle", 4)] == ["p0", "p1", "p2", "p3"]
-
-
-def test_the_first_k_under_a_filter_are_those_that_pass_it():
+def test_equal_scores_keep_the_order_of_the_pages_and_under_a_filter_come_the_first_k_that_pass_it():
     texts = {f"p{n}": f"---\nstatus: {'current' if n > 5 else 'outdated'}\n---\nkettle" for n in range(9)}
-    found = LexicalIndex(split_pages(make_pages(**texts))).find_matching("kettle", 2, {"status": "current"})
-    assert [chunk.page.name for chunk, _ in found] == ["p6", "p7"]
-
-
-# --- fusion --------------------------------------------------------------------------------------------------------
+    lexical = LexicalIndex(split_pages(make_pages(**texts), Chunking(adds_title=False)))
+    for k, where, names in [(4, None, ["p0", "p1", "p2", "p3"]), (2, {"status": "current"}, ["p6", "p7"])]:
+        assert [chunk.page.name for chunk, _ in lexical.find_matching("kettle", k, where)] == names
 
 
 def test_reciprocal_rank_fusion_by_hand():
@@ -82,9 +73,6 @@ def test_reciprocal_rank_fusion_by_hand():
     assert list(fuse_ranks(["x", "y"], [], constant=1).items()) == [("x", 1 / 2), ("y", 1 / 3)]
     with pytest.raises(DataError):
         fuse_ranks(["a", "a"])
-
-
-# --- retriever -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -107,17 +95,12 @@ def test_hits_carry_rank_and_score_of_both_searches(index):
             assert (hit.bm25 is None) == (hit.lexical_rank is None)
 
 
-def test_one_search_alone_is_its_own_ranking(index):
+def test_one_search_alone_is_its_own_ranking_and_a_question_of_unknown_words_is_found_by_meaning(index):
     for method, own, other in [("dense", "dense_rank", "lexical_rank"), ("lexical", "lexical_rank", "dense_rank")]:
         hits = Retriever(index, method).find_chunks("order", 5)
         assert [getattr(hit, own) for hit in hits] == [1, 2, 3, 4, 5]
         assert {getattr(hit, other) for hit in hits} == {None}
-
-
-def test_a_question_without_any_known_word_is_still_found_by_meaning(index):
-    hits = Retriever(index).find_chunks("zyzzyva", 3)
-    assert [hit.dense_rank for hit in hits] == [1, 2, 3]
-    assert Retriever(index, "lexical").find_chunks("zyzzyva", 3) == []
+    assert [hit.dense_rank for hit in Retriever(index).find_chunks("zyzzyva", 3)] == [1, 2, 3]
 
 
 def test_a_filter_holds_in_every_method(index):
@@ -146,22 +129,15 @@ def test_reranking_orders_the_first_hits_anew_and_leaves_the_others(index):
     assert turned[0].dense_rank == plain[3].dense_rank
 
 
-class FakeReply:
-    def __init__(self, yes, no):
-        self.tokens = (
-            TokenChance("Yes", yes, (TokenChance(" Yes", yes), TokenChance("No", no), TokenChance("x", 0.5))),
-        )
-
-
 class FakeModel:
     """Says yes to passages that hold the word express."""
 
     def chat_each(self, prompts, **options):
         assert options["max_tokens"] == 1
-        return [
-            FakeReply(0.4, 0.1) if "express" in prompt.split("Question:")[0] else FakeReply(0.1, 0.3)
-            for prompt in prompts
-        ]
+        for prompt in prompts:
+            yes, no = (0.4, 0.1) if "express" in prompt.split("Question:")[0] else (0.1, 0.3)
+            alternatives = (TokenChance(" Yes", yes), TokenChance("No", no), TokenChance("x", 0.5))
+            yield SimpleNamespace(tokens=[TokenChance("Yes", yes, alternatives)])
 
 
 def test_a_model_that_says_yes_moves_a_passage_up(index):

@@ -12,28 +12,22 @@ from llmops_utils.training.tokenizer import Encoded
 IDS = np.array([0, 1, 2, 1, 2, 1, 3])
 
 
-def test_probabilities_sum_to_one():
+def test_probabilities_sum_to_one_and_an_unseen_token_has_a_small_one():
     for order in (1, 2, 3):
+        counted = Ngrams(IDS, order, 5)
         for before in ([], [0], [1], [2, 1], [3, 3], [1, 2, 1]):
-            counted = Ngrams(IDS, order, 4)
-            assert sum(counted.compute_chance(before, token) for token in range(4)) == pytest.approx(1)
+            assert sum(counted.compute_chance(before, token) for token in range(5)) == pytest.approx(1)
+            assert 0 < counted.compute_chance(before, 4) < 0.2
 
 
-def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context():
+def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context_alone_where_the_longer_is_unseen():
     # 2 stands twice in 7; the even guess of a quarter counts as 20 further observations
     unigram = (2 + 20 / 4) / (7 + 20)
     assert Ngrams(IDS, 1, 4).compute_chance([1], 2) == pytest.approx(unigram)
     # after 1 came 2 twice and 3 once
     assert Ngrams(IDS, 2, 4).compute_chance([0, 1], 2) == pytest.approx((2 + 20 * unigram) / (3 + 20))
-
-
-def test_an_unseen_context_says_what_the_shorter_one_says():
-    one, two = Ngrams(IDS, 1, 4), Ngrams(IDS, 2, 4)
-    assert two.compute_chance([3], 1) == pytest.approx(one.compute_chance([3], 1))
-
-
-def test_an_unseen_token_is_unlikely_and_possible():
-    assert 0 < Ngrams(IDS, 2, 5).compute_chance([1], 4) < 0.2
+    # nothing came after 3
+    assert Ngrams(IDS, 2, 4).compute_chance([3], 2) == pytest.approx(unigram)
 
 
 def test_bits_per_byte_are_the_logarithms_over_the_bytes():
@@ -54,12 +48,9 @@ def test_the_average_weighs_by_bytes():
     assert average_bits([2.0, 4.0], texts) == 3.5
 
 
-def test_gzip_packs_repetition_and_not_noise():
+def test_gzip_packs_repetition_and_not_noise_and_a_compressor_that_knows_the_text_needs_hardly_a_bit():
     noise = np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8).tobytes().decode("latin-1")
     assert compress_with_gzip(["ab" * 2000]) < 0.2
     assert compress_with_gzip([noise]) > 5  # a latin-1 letter above 127 takes two bytes in UTF-8
-
-
-def test_a_compressor_that_knows_the_text_needs_hardly_a_bit():
     text = "The quick brown fox jumps over the lazy dog, " * 3 + "and then it rests for a while under a tree."
     assert compress_after(["Something else entirely. " * 9 + text], [text]) < 0.5 * compress_with_gzip([text])

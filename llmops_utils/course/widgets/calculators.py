@@ -9,17 +9,8 @@ import ipywidgets
 
 from ...core import Html, WorkbookError, draw_table
 from ...evaluation import compute_power, find_num_examples
-from ...training import (
-    CHOICES,
-    PEAK_FLOPS,
-    TOKENS_PER_PARAMETER,
-    UTILISATION,
-    Advice,
-    Situation,
-    TrainingCost,
-    estimate_cost,
-    rank_ways,
-)
+from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
+from ..adaptation import CHOICES, Advice, Situation, rank_ways
 from .base import TeachingWidget, follow, label, style_html
 
 NUMS = (12, 25, 50, 100, 200, 400)

@@ -4,9 +4,10 @@ import pytest
 from widget_views import TONE, read_bundle, read_rows
 
 from llmops_utils.course import AdaptationChooser, PowerCalculator, TrainingCalculator
+from llmops_utils.course.adaptation import Situation, rank_ways
 from llmops_utils.course.widgets.calculators import CASES, EFFECTS, NUMS
 from llmops_utils.evaluation import compute_power, find_num_examples
-from llmops_utils.training import Situation, estimate_cost, rank_ways
+from llmops_utils.training import estimate_cost
 
 # --- power ---------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.training.adaptation import CHOICES, Situation, rank_ways
+from llmops_utils.course.adaptation import CHOICES, Situation, rank_ways
 
 ALL = [Situation(*chosen) for chosen in itertools.product(*CHOICES.values())]
 
