@@ -23,21 +23,7 @@ models = typer.Typer(no_args_is_help=True, help="List and fetch models that run 
 app.add_typer(models, name="models")
 
 # What is written to a console that lacks a character, as those of Windows and of containers often do.
-PLAIN = {
-    "✓": "OK",
-    "✗": "X",
-    "·": "-",
-    "•": "-",
-    "→": "->",
-    "←": "<-",
-    "×": "x",
-    "≥": ">=",
-    "≤": "<=",
-    "€": "EUR",
-    "µ": "u",
-}
-PLAIN |= dict.fromkeys("“”„", '"') | dict.fromkeys("‘’‚", "'") | dict.fromkeys("–—−─━", "-") | dict.fromkeys("│┃", "|")
-PLAIN |= dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+")
+PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─│╭╮╰╯€µ", "+x--x><><\"\"\"'''----|++++Eu")
 
 
 @app.command()
@@ -253,9 +239,8 @@ def promote_prompt(
     """Put a revision of a prompt into production."""
     from ..operations import choose_folder, promote
 
-    print(
-        f"In production: {name}, revision {promote(name, revision, folder or choose_folder(name), note).production.revision}."
-    )
+    release = promote(name, revision, folder or choose_folder(name), note)
+    print(f"In production: {name}, revision {release.production.revision}.")
 
 
 @app.command("roll-back")
@@ -267,9 +252,8 @@ def roll_back_prompt(
     """Put the revision back into production that was there before the present one."""
     from ..operations import choose_folder, roll_back
 
-    print(
-        f"In production: {name}, revision {roll_back(name, folder or choose_folder(name), note).production.revision}."
-    )
+    release = roll_back(name, folder or choose_folder(name), note)
+    print(f"In production: {name}, revision {release.production.revision}.")
 
 
 @app.command("grade")
@@ -299,15 +283,11 @@ def grade_files(
     sys.exit(2 if num_unread else 0)
 
 
-def write_plainly(error: UnicodeError) -> tuple[str, int]:
+def write_plainly(error: UnicodeEncodeError) -> tuple[str, int]:
     """Return in ASCII what a console has no characters for, and where it ends: a handler of encoding errors."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    texts = []
-    for letter in error.object[error.start : error.end]:
-        near = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
-        texts.append(PLAIN.get(letter) or near or "?")
-    return "".join(texts), error.end
+    letters = error.object[error.start : error.end].translate(PLAIN)
+    plain = (unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?" for letter in letters)
+    return "".join(plain), error.end
 
 
 def main() -> None:

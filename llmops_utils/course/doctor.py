@@ -20,13 +20,10 @@ from pathlib import Path
 from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment, redact
 from ..models import choose_local_models, connect, find_key, has_weights, load_catalog
 
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 LOCK = ROOT / "requirements.txt"
 SIGNS = {"ok": "✓", "note": "·", "fault": "✗"}
-ANEW = (  # a set-up that believes to be finished would leave it as it is
-    "Delete the folder .venv and run `python start.py setup`; in an environment of your own run "
-    "`pip install --force-reinstall -r requirements.txt`."
-)
+# Without the deletion, a set-up that once finished would leave all as it is.
+ANEW = "Delete the folder .venv and run `python start.py setup`; an environment of your own is to be made anew too."
 
 
 @dataclass(frozen=True)
@@ -89,12 +86,11 @@ def check_packages() -> Finding:
     wanted = [one for one in map(Requirement, named) if one.marker is None or one.marker.evaluate()]
     wrong = []
     for requirement in wanted:
-        faults = list_damage(requirement.name)
-        if not faults:
-            version = importlib.metadata.version(requirement.name)
-            if version not in requirement.specifier:
-                faults = [f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not ")]
-        wrong += faults
+        damage = list_damage(requirement.name)
+        version = "" if damage else importlib.metadata.version(requirement.name)
+        if version and version not in requirement.specifier:
+            damage = [f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not ")]
+        wrong += damage
     if not wrong:
         return Finding("Packages", "ok", f"{len(wanted)} packages as in requirements.txt")
     shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
@@ -108,41 +104,31 @@ def list_damage(name: str) -> list[str]:
     """
     try:
         found = importlib.metadata.distribution(name)
-        rows = list(csv.reader((found.read_text("RECORD") or "").splitlines()))
     except importlib.metadata.PackageNotFoundError:
         return [f"{name} is missing"]
-    except UnicodeDecodeError:
-        rows = []
-    folder = str(found.locate_file(""))
-    is_whole = all(len(row) == 3 for row in rows) and any(row[0].endswith(".dist-info/RECORD") for row in rows)
-    damage = [] if is_whole else [f"{name} has no list of its files"]
-    for path, _, size in rows if is_whole else ():
-        if size.isdecimal():  # what was made on this machine, such as compiled files, has none
-            try:
-                num_bytes = os.stat(os.path.join(folder, path)).st_size
-            except OSError:
-                damage.append(f"{path} is missing")
-                continue
-            if num_bytes != int(size):
-                damage.append(f"{path} is cut" if num_bytes < int(size) else f"{path} was changed")
+    rows = list(csv.reader((found.read_text("RECORD") or "").splitlines()))
+    if not any(row[0].endswith("dist-info/RECORD") for row in rows):
+        return [f"{name} has no list of its files"]
+    damage = []
+    for path, _, size in rows:
+        file = os.path.join(found.locate_file(""), path)
+        if size and not (os.path.isfile(file) and os.path.getsize(file) == int(size)):  # what is made here has no size
+            damage.append(f"{path} is missing or cut")
     return damage
 
 
 def check_imports() -> Finding:
     """Check that no file before the packages has the name of one of them or of a module of Python, as `openai.py`."""
     paths = sysconfig.get_paths()
-    own = {Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    names = set(sys.stdlib_module_names)
-    for name in ("purelib", "platlib"):
-        names |= {entry.partition(".")[0] for entry in os.listdir(paths[name])}
+    own = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    names = {entry.name.partition(".")[0] for folder in own[2:] for entry in folder.iterdir()} | sys.stdlib_module_names
     end = sys.path.index(paths["purelib"]) if paths["purelib"] in sys.path else len(sys.path)
     hiding = []
-    for folder in dict.fromkeys(Path(place).resolve() for place in (*sys.path[:end], "", NOTEBOOKS)):
-        if folder.is_dir() and not any(folder.is_relative_to(place) for place in own):
-            for entry in sorted(folder.iterdir()):
-                is_module = entry.suffix in (".py", ".pyc", ".so", ".pyd") or (entry / "__init__.py").is_file()
-                if is_module and entry.name.partition(".")[0] in names:
-                    hiding.append(str(entry))
+    for folder in {Path(place).resolve(): None for place in (*sys.path[:end], "", NOTEBOOKS)}:
+        if not any(folder.is_relative_to(place) for place in own):
+            for pattern in ("*.py", "*.pyc", "*.so", "*.pyd", "*/__init__.py"):
+                places = [file.relative_to(folder) for file in folder.glob(pattern)]
+                hiding += [str(folder / place) for place in places if place.parts[0].partition(".")[0] in names]
     if not hiding:
         return Finding("Imports", "ok", "no foreign file hides a package or a module of Python")
     step = "Rename or move them, or leave their folder out of PYTHONPATH; then restart JupyterLab."
@@ -194,17 +180,14 @@ def check_port() -> Finding:
 def check_disk(settings: Settings) -> Finding:
     """Check the room on the disk of the learner's folder, and that it can be written."""
     folder = settings.home
-    doing, step = "read", "Set LLMOPS_HOME to a folder on a disk that is there."
     try:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         free = shutil.disk_usage(folder).free / 1e9
-        if free >= 0.5:
-            doing, step = "written", "Allow it, or set LLMOPS_HOME to a folder in which you may write."
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        return Finding("Disk", "fault", f"{folder} cannot be {doing} ({error.strerror})", step)
+        step = "Set LLMOPS_HOME to a folder on a disk that is there, in which you may write."
+        return Finding("Disk", "fault", f"{folder} cannot be used ({error.strerror})", step)
     if free < 0.5:
         step = "Free half a gigabyte, or set LLMOPS_HOME to another disk."
         return Finding("Disk", "fault", f"{free:.1f} GB free", step)
@@ -224,19 +207,15 @@ def check_memory() -> Finding:
 
 def check_certificates() -> Finding:
     """Check the certificates that the environment names: where they cannot be read, no encrypted connection is made."""
-    named = [name for name in CERTIFICATES if os.environ.get(name)]
-    for name in named:
-        value = os.environ[name]
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        value = os.environ.get(name, "")
         try:
-            if name == "SSL_CERT_DIR":
-                for folder in value.split(os.pathsep):
-                    os.listdir(folder)
-            elif name == "SSL_CERT_FILE" or not os.path.isdir(value):
+            if value and (name == "SSL_CERT_FILE" or not all(map(os.path.isdir, value.split(os.pathsep)))):
                 ssl.create_default_context(cafile=value)
         except OSError as error:
             message = f"{name} names {value}, which cannot be read ({error.strerror or type(error).__name__})"
             return Finding("Certificates", "fault", message, f"Correct it, or unset {name}.")
-    return Finding("Certificates", "ok", f"from {', '.join(named)}" if named else "those of this machine")
+    return Finding("Certificates", "ok", "those that the environment names can be read")
 
 
 def check_clock() -> Finding:
@@ -263,14 +242,12 @@ def check_jupyter() -> Finding:
 
 def diagnose() -> Diagnosis:
     """Return the findings of all checks. A fault in the settings leaves out what depends on them."""
-    findings = [_try_check(check) for check in (check_python, check_packages, check_imports, check_settings)]
+    findings = list(map(_try_check, (check_python, check_packages, check_imports, check_settings)))
     if findings[-1].state != "fault":
         settings = load_settings()
         findings += [_try_check(check_weights, settings), _try_check(check_disk, settings)]
-    findings += [
-        _try_check(check) for check in (check_memory, check_port, check_certificates, check_clock, check_jupyter)
-    ]
-    return Diagnosis(tuple(findings))
+    checks = (check_memory, check_port, check_certificates, check_clock, check_jupyter)
+    return Diagnosis((*findings, *map(_try_check, checks)))
 
 
 def _try_check(check: Callable[..., Finding], *arguments: Settings) -> Finding:

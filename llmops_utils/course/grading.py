@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import html
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..core import DataError, Html, WorkbookError, draw_table, write_whole
-from ..datasets import Message, load_messages
-from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Report, Row, compare, format_points
-from ..operations import TASKS, Decision, decide
-from ..prompts import ELEMENTS
-from .capstone import BRIEF, list_part_ids, load_plain, run_watch
-from .submissions import Submission, TrackedRun, load_submission, make_plain
+from ..evaluation import PRICED_AT, Comparison, compare, format_points
+from ..operations import Decision, decide
+from .capstone import BRIEF, load_plain, run_watch
+from .scoring import ScoredRun
+from .submissions import Submission, load_submission, make_plain
 
 # Of each line that is graded: its points, and what is asked for.
 WANTED = {
@@ -118,83 +115,9 @@ def grade_submission(path: Path | str) -> Grade:
         raise DataError(problem, "Ask for the file again: the last step of chapter 13 writes it.") from error
 
 
-# --- what the rows really say --------------------------------------------------------------------------------
-
-
-@functools.cache
-def _load_known() -> dict[str, Message]:
-    return {message.id: message for message in load_messages()}
-
-
-def rescore(report: Report) -> tuple[Report, list[str]]:
-    """Return a report with the labels of the data set and scores computed anew, and the ids where it said otherwise.
-
-    Rows on messages that the data set does not have, or has with another text, are left out, and so are repeated ones.
-    """
-    task = TASKS[BRIEF.task]
-    scorer = ChoiceMatch(task.labels)
-    left = dict(_load_known())
-    rows: list[Row] = []
-    altered: list[str] = []
-    for row in report.rows:
-        message = left.pop(row.id, None)
-        label = getattr(message, task.field, None)
-        if label not in task.labels or message.text != row.input:
-            altered.append(row.id)
-            continue
-        score = 0.0 if row.error else float(scorer(row.prediction, label).value)
-        if (row.expected, row.score) != (label, score):
-            altered.append(row.id)
-        rows.append(replace(row, expected=label, score=score))
-    return replace(report, rows=tuple(rows)), altered
-
-
-def bound_tokens(run: TrackedRun) -> list[int]:
-    """Return for each row the fewest tokens that its request can have: one for each word that surely stands in it.
-
-    No tokenizer of a language model joins words. Templates from others are not rendered: what they compute counts 0.
-    """
-    texts = [getattr(run.prompt, element) for element in ELEMENTS]
-    fixed = [re.sub(r"\{\{.*?\}\}|\{#.*?#\}", " ", text, flags=re.DOTALL) for text in texts if "{%" not in text]
-    shots = [text for pair in TASKS[BRIEF.task].choose_shots(run.num_shots) for text in pair]
-    has_message = any("{%" not in text and re.search(r"\{\{ ?message ?\}\}", text) for text in texts)
-    num_fixed = len(" ".join(fixed + shots * has_message).split())
-    return [0 if row.error else num_fixed + len(row.input.split()) * has_message for row in run.report.rows]
-
-
-class _ScoredRun:
-    """A run, its report as it was told, the same scored anew, and the ids of the rows that said otherwise.
-
-    Attributes:
-        num_short: answers that claim fewer tokens than their request has words; scored anew they have as many.
-        gap: in words, which messages of the part are missing: a run without them decides nothing, since whoever leaves
-            out wrong answers has a better score.
-    """
-
-    def __init__(self, run: TrackedRun) -> None:
-        self.name, self.part, self.num_shots, self.started_ms = run.name, run.part, run.num_shots, run.started_ms
-        self.version, self.told = run.prompt.version, run.report
-        bounds = list(zip(run.report.rows, bound_tokens(run), strict=True))
-        self.num_short = sum(row.prompt_tokens < least for row, least in bounds)
-        raised = tuple(replace(row, prompt_tokens=max(row.prompt_tokens, least)) for row, least in bounds)
-        self.report, self.altered = rescore(replace(run.report, rows=raised))
-        ids = list_part_ids(run.part)
-        num_missing = len(ids - {row.id for row in self.report.rows})
-        self.gap = f"{num_missing} of the {len(ids)} messages of {run.part} are missing" if num_missing else ""
-
-    def __str__(self) -> str:
-        told = f"“{self.name}”: {self.report.score if self.report.rows else 'no message of the data'}"
-        return f"{told}; {self.gap}" if self.gap and self.report.rows else told
-
-    def keep_part(self, part: str) -> Report:
-        """Return the report without rows on messages that do not belong to the part."""
-        ids = list_part_ids(part)
-        return replace(self.report, rows=tuple(row for row in self.report.rows if row.id in ids))
-
-
-def _compare(baseline: _ScoredRun | None, candidate: _ScoredRun | None) -> Comparison | None:
-    """Return the comparison of two whole runs, None where they do not pair."""
-    if baseline is None or candidate is None or baseline.gap or candidate.gap:
+def _compare(baseline: ScoredRun | None, candidate: ScoredRun | None) -> Comparison | None:
+    """Return the comparison of two runs, None where they do not pair."""
+    if baseline is None or candidate is None:
         return None
     try:
         return compare(baseline.report, candidate.report)
@@ -209,7 +132,7 @@ class _Examination:
         self.submission, self.shots = submission, submission.num_shots
         self.version, self.plain = submission.prompt.version, load_plain().version
         self.is_new = (self.version, self.shots) != (self.plain, 0)
-        self.runs = [_ScoredRun(run) for run in submission.runs]
+        self.runs = [ScoredRun(run) for run in submission.runs]
         self.base_dev = self._find("dev", self.plain, 0)
         self.base_gate = self._find("gate", self.plain, 0)
         self.dev = self._find("dev", self.version, self.shots)
@@ -220,25 +143,18 @@ class _Examination:
         self.decision = self._decide()
         self.passes = isinstance(self.decision, Decision) and self.decision.passes
 
-    def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> _ScoredRun | None:
-        """Return the run on a part: of several one with the candidate's shots, then with most rows, then the first."""
-
-        def rank(run: _ScoredRun) -> tuple:
-            return run.num_shots == self.shots, len(run.told), -run.started_ms
-
-        on_part = [run for run in self.runs if run.part == part]
+    def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> ScoredRun | None:
+        """Return the run on a whole part: of several one with the candidate's shots, then the first."""
+        on_part = [run for run in self.runs if run.part == part and not run.gap]
         fitting = [run for run in on_part if version in (None, run.version) and num_shots in (None, run.num_shots)]
-        return max(fitting, key=rank, default=None)
+        return max(fitting, key=lambda run: (run.num_shots == self.shots, -run.started_ms), default=None)
 
     def _decide(self) -> Decision | str:
         """Return the gate's decision from the stored answers, or why there is none."""
         if self.base_gate is None or self.gate is None or not self.is_new:
             return "not both prompts were measured on the gate's messages"
-        if self.base_gate.gap or self.gate.gap:
-            return self.base_gate.gap or self.gate.gap
-        reports = [run.keep_part("gate") for run in (self.base_gate, self.gate)]
         try:
-            return decide(*reports, BRIEF.margin, BRIEF.max_usd_per_1000)
+            return decide(self.base_gate.report, self.gate.report, BRIEF.margin, BRIEF.max_usd_per_1000)
         except WorkbookError as error:
             return error.problem
 
@@ -251,20 +167,24 @@ class _Examination:
         sources = {run.told.provenance.partition(",")[0] for run in self.runs}
         if len(sources) > 1:
             yield f"the runs come from several models: {'; '.join(sorted(sources))}"
+        for run in self.runs:
+            if run.gap:
+                yield f"“{run.name}” decides nothing: {run.gap}; unset LLMOPS_EXAMPLES and run the notebook again"
+            if run.is_short:
+                yield f"“{run.name}” tells fewer tokens than its prompt has words: the words were counted"
         for problem in self.submission.unread:
             yield f"not in the evidence: {problem}"
 
     def examine(self) -> Iterator[Criterion]:
         """Return the criteria one after the other."""
         yield self._check_evidence()
-        has_baseline = self.base_dev is not None and not self.base_dev.gap
         told = str(self.base_dev or "no such run")
-        yield _rate("baseline", told, has_baseline, "Track the plain prompt on dev (13.3).")
+        yield _rate("baseline", told, self.base_dev is not None, "Track the plain prompt on dev (13.3).")
         yield self._check_candidate()
         yield self._check_order()
         yield self._check_gate()
         pair = _compare(self.base_gate, self.gate) if self.is_new else None
-        told = "not measured on all messages" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
+        told = "not measured" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
         has_gained = pair is not None and pair.verdict == "helps"
         yield _rate("gain", told, has_gained, "Look for a larger effect on dev (13.4).")
         yield self._check_held()
@@ -293,7 +213,8 @@ class _Examination:
         return _rate("candidate", found, pair is not None, "Change the prompt and track it on dev (13.4).")
 
     def _check_order(self) -> Criterion:
-        seen = [run.started_ms for run in (self.gate, self.held) if run is not None]
+        tried = [run for run in self.runs if (run.version, run.num_shots) == (self.version, self.shots)]
+        seen = [run.started_ms for run in tried if run.part in ("gate", "held")]
         found, is_met = "the candidate was not on dev, or not on test", False
         if self.dev is not None and seen and self.is_new:
             is_met = self.dev.started_ms < min(seen)
@@ -310,24 +231,17 @@ class _Examination:
     def _check_held(self) -> Criterion:
         if self.held is None:
             return _rate("held-back score", "not measured", False, "Measure the held-back messages (13.6).")
-        report = self.held.keep_part("held")
-        if self.held.gap:
-            found = f"n is too small: {len(self.held.told)} messages, {len(report)} of the {BRIEF.num_held} held back"
-            return _rate("held-back score", found, False, "Unset LLMOPS_EXAMPLES and run the notebook again.")
-        is_met = float(report.score.value) >= BRIEF.min_score
-        return _rate("held-back score", str(report.score), is_met, "Improve the prompt on dev (13.4).")
+        score = self.held.report.score
+        is_met = float(score.value) >= BRIEF.min_score
+        return _rate("held-back score", str(score), is_met, "Improve the prompt on dev (13.4).")
 
     def _check_price(self) -> Criterion:
         run = self.held or self.gate
         if run is None:
             return _rate("price", "not measured", False, "Measure the candidate on test (13.6).")
-        usd = run.report.price_at(*PRICED_AT) if run.report.rows else 0.0
+        usd = run.report.price_at(*PRICED_AT)
         found, step = f"${usd:.3f} at {PRICED_AT[1]}", "Use fewer or shorter examples, or say things once."
-        if run.num_short:
-            found = f"fewer tokens than words in {run.num_short} answers; {found}"
-        found = f"{run.gap}; {found}" if run.gap else found
-        is_met = 0 < usd <= BRIEF.max_usd_per_1000 and not run.num_short and not run.gap
-        return _rate("price", found, is_met, step)
+        return _rate("price", found, run.told.price_at(*PRICED_AT) > 0 and usd <= BRIEF.max_usd_per_1000, step)
 
     def _check_release(self) -> Criterion:
         is_out = ("promote", self.version) in self.history and self.is_new
@@ -340,8 +254,6 @@ class _Examination:
         watch, step = self.submission.watch, "Watch the release and an incident (13.7)."
         if usual is None or changed is None or watch is None:
             return _rate("watch", "there is no watch, or no run of the incident", False, step)
-        if usual.gap or changed.gap:
-            return _rate("watch", usual.gap or changed.gap, False, step)
         try:
             sighting = run_watch(usual.report, changed.report, watch)
         except WorkbookError as error:
@@ -352,7 +264,7 @@ class _Examination:
         is_met = is_quick and 100 * sighting.num_false <= sighting.num_windows
         return _rate("watch", found, is_met, "Change the rule of the alarm (13.7).")
 
-    def _find_incident(self) -> tuple[_ScoredRun | None, _ScoredRun | None]:
+    def _find_incident(self) -> tuple[ScoredRun | None, ScoredRun | None]:
         """Return the runs of what was in production before the incident and of what took its place.
 
         The history tells them where it ends with a roll back; an earlier attempt may have had an incident of its own.
@@ -394,17 +306,11 @@ def tabulate_grades(grades: Sequence[Grade]):
 
 
 def write_table(grades: Sequence[Grade], path: Path) -> None:
-    """Write the table of a class as CSV, whole or not at all; no cell of it is a formula to a spreadsheet.
-
-    Raises:
-        DataError: the system does not let it be written.
-    """
+    """Write the table of a class as CSV, whole or not at all; no cell of it is a formula to a spreadsheet."""
     starts = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # also in full width
 
     def disarm(value: object) -> object:
-        if not isinstance(value, str):
-            return value
         text = make_plain(value, 30_000).strip()  # a spreadsheet holds 32,767 characters in a cell
-        return f"'{text}" if text.startswith(starts) else text
+        return value if not isinstance(value, str) else f"'{text}" if text.startswith(starts) else text
 
     write_whole(path, tabulate_grades(grades).map(disarm).to_csv(index=False, lineterminator="\n"))

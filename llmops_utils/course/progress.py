@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 from ..core import DataError, change_json, explain_os_errors, load_settings, read_json
 
 
 class Progress:
-    """Which exercises are solved, in `progress.json`. Several notebooks may write at once.
+    """Which exercises are solved, in `progress.json` of the learner's folder. Several notebooks may write at once."""
 
-    Args:
-        path: the file; default: in the folder of the settings.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self) -> None:
         settings = load_settings()
-        self.path = path or settings.progress or settings.home / "progress.json"
+        self.path = settings.progress or settings.home / "progress.json"
 
     def read(self) -> dict[str, str]:
         """Return the date of solving, by exercise. A damaged file is put aside, not overwritten.
@@ -30,11 +25,9 @@ class Progress:
                 return {}
             try:
                 return {str(name): str(date) for name, date in read_json(self.path)["done"].items()}
-            except DataError as error:
+            except (DataError, KeyError, TypeError, AttributeError) as error:
                 if isinstance(error.__cause__, OSError):  # perhaps it can be read again in a moment
                     raise
-            except (KeyError, TypeError, AttributeError):
-                pass
             self._put_aside()
             return {}
 

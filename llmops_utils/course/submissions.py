@@ -26,10 +26,7 @@ LEARNER = r"^[\w-]{1,60}\Z"  # also the name of the file, and part of a line tha
 
 
 def make_plain(text: object, most: int = 1000) -> str:
-    """Return what somebody else wrote as one short line, without line breaks, escape sequences or turned directions.
-
-    So it can stand in a terminal, a table and a page, and cannot pass for a line of its own.
-    """
+    """Return what somebody else wrote as one line for terminals, tables and pages, in which nothing steers them."""
     return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most])
 
 
@@ -93,10 +90,7 @@ def make_submission(
     """Return the evidence as far as it is there: a part that is missing is missing, and a grade says which.
 
     The learner's name becomes that of the file: letters, digits, hyphens and underscores. Of the runs, from
-    `list_runs(project=…)`, those without a report, a prompt or a part are left out.
-
-    Raises:
-        DataError: the name cannot be that of a file.
+    `list_runs(project=…)`, those without a report, a prompt or a part are left out. Raises `DataError` for other names.
     """
     if not isinstance(learner, str) or not re.match(LEARNER, learner):
         raise DataError(
@@ -147,11 +141,7 @@ def save_submission(submission: Submission) -> Path:
 
 
 def load_submission(path: Path | str) -> Submission:
-    """Return the submission in a file.
-
-    Raises:
-        DataError: there is no such file, it is cut off, something else, or of another edition; the message names it.
-    """
+    """Return the submission in a file. Raises `DataError` that names it: missing, cut, damaged, of another edition."""
     path = Path(path)
     content = read_json(path)
     again = "Ask for the file again: the last step of chapter 13 writes it."

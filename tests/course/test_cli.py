@@ -59,7 +59,7 @@ def test_a_console_of_any_encoding_gets_plain_output_from_every_command(monkeypa
     commands += [[name, "--help"] for name in (*COMMANDS, "gate", "promote", "roll-back", "grade", "test")]
     commands += [["notebooks", "nonsense"], ["grade", str(tmp_path / "é…\udcff✓.json")], ["promote", "nonsense", "1"]]
     monkeypatch.setattr(doctor, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("A “b” – c…", "ok", "→ 5 µs"),)))
-    plain, offenders = 'OK A "b" - c...: -> 5 us\n', []
+    plain, offenders = '+ A "b" - c...: > 5 us\n', []
     for command in commands:
         told = {}
         for encoding in ("utf-8", "ascii", "cp437", "latin-1", "cp1252", "cp932", "koi8-r"):

@@ -41,11 +41,10 @@ def list_names(path):
     return sorted(entry.name for entry in path.parent.iterdir() if not entry.name.endswith(".lock"))
 
 
-def test_the_file_is_in_the_learners_folder_unless_a_setting_or_an_argument_names_another(path, tmp_path, monkeypatch):
+def test_the_file_is_in_the_learners_folder_unless_a_setting_names_another(path, tmp_path, monkeypatch):
     assert Progress().path == path
     monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "else.json"))
     assert Progress().path == tmp_path / "else.json"
-    assert Progress(tmp_path / "mine.json").path == tmp_path / "mine.json"
 
 
 def test_without_a_file_nothing_is_solved_and_none_is_made(path):
