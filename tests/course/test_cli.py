@@ -83,12 +83,8 @@ def test_a_console_of_any_encoding_gets_plain_output_from_every_command(monkeypa
 
 def test_packages_that_cannot_be_loaded_are_one_error_with_a_step(tmp_path):
     """A foreign file in the way, a cut one, one of Python's own names: the module is named, and what to do."""
-    for name, content in (
-        ("pydantic", "x = 1"),
-        ("typer", "def ("),
-        ("random", "x = 1"),
-        ("numpy", "raise ValueError"),
-    ):
+    foreign = {"pydantic": "x = 1", "typer": "def (", "random": "x = 1", "numpy": "raise ValueError"}
+    for name, content in foreign.items():
         folder = tmp_path / name
         folder.mkdir()
         (folder / f"{name}.py").write_text(content, encoding="utf-8")
@@ -349,24 +345,18 @@ def test_a_model_that_cannot_be_fetched_is_one_error(lab, monkeypatch):
 # Serving
 
 
-def test_a_class_cannot_be_served_from_an_unwritable_home_and_the_card_is_for_its_owner_alone(monkeypatch, tmp_path):
+def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_told(monkeypatch, tmp_path):
+    home, seen = tmp_path / "home", []
     server = SimpleNamespace(base_url="http://127.0.0.1:8080/v1", api_key="k" * 20)
     monkeypatch.setattr("llmops_utils.models.fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
     monkeypatch.setattr("llmops_utils.models.start_server", lambda *_: server)
-    seen = []
-
-    class Ended:
-        def wait(self):
-            seen.append(((tmp_path / "home" / "class.env").stat().st_mode & 0o777, list_files(tmp_path / "home")))
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("threading.Event", Ended)
-    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
+    wait = SimpleNamespace(wait=lambda: seen.append((home / "class.env").stat().st_mode & 0o77))
+    monkeypatch.setattr("threading.Event", lambda: wait)
+    monkeypatch.setenv("LLMOPS_HOME", str(home))
     command_line.serve()
-    assert seen == [(0o600 if os.name != "nt" else 0o666, ["class.env"])]
-    assert list_files(tmp_path / "home") == []
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "file"))
+    assert (seen, list_files(home)) == ([0 if os.name != "nt" else 0o66], [])
+    home.rmdir()
+    home.touch()
     with pytest.raises(DataError, match=r"class\.env cannot be written"):
         command_line.serve()
 

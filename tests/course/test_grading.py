@@ -194,9 +194,8 @@ def test_no_prompt_takes_fewer_tokens_than_it_has_words(grade, runs):
     assert "“mine, held” tells fewer tokens than its prompt has words: the words were counted" in found.warnings
     assert get_row(found, "gate").found.startswith("price")
     # What a template leaves out or repeats is not counted, nor a call that failed before it took any.
-    asks = CANDIDATE.replace(
-        instruction="{% if false %}" + "word " * 900 + "{% endif %}{# " + "word " * 900 + "#}Name."
-    )
+    many = "word " * 900
+    asks = CANDIDATE.replace(instruction=f"{{% if false %}}{many}{{% endif %}}{{# {many} #}}Name.")
     runs = make_runs()
     for place in (1, 3, 4):
         runs[place].prompt = asks
@@ -373,9 +372,7 @@ def test_a_table_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path, ca
         assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["class.csv"]
 
 
-def test_no_cell_of_the_table_is_a_formula_and_no_text_of_others_steers_a_terminal(
-    files, monkeypatch, tmp_path, capsys
-):
+def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, monkeypatch, tmp_path, capsys):
     content = json.loads(files[0].read_text(encoding="utf-8"))
     content["learner"] = "-eve"
     starts = ("=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1", "\t=1", "\r=1", "＝1", " =1")
@@ -416,9 +413,7 @@ def sound(release):
     return content, list_places(content)[1:]
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_stands_in_a_submission_is_one_grade_or_one_error_in_plain_text(sound, tmp_path, data):
     content, places = copy.deepcopy(sound[0]), sound[1]

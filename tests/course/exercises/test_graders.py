@@ -6,7 +6,6 @@
 import asyncio
 import json
 import re
-import sys
 import tomllib
 from decimal import Decimal
 from fractions import Fraction
@@ -159,26 +158,17 @@ def test_whatever_an_answer_returns_is_an_outcome_and_never_right_nor_an_excepti
 
 
 def test_an_answer_that_ends_python_is_told_so_and_the_notebook_goes_on(progress_file):
-    def leave(*arguments):
-        sys.exit("bye")
-
-    def leave_at_once(*arguments):
-        raise SystemExit
-
-    def cancel(*arguments):
-        raise asyncio.CancelledError
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
+    def stop(kind):
+        raise kind("bye")
 
     for id, exercise in EXERCISES.items():
         if re.search(r"^def ", exercise.solution_code, re.MULTILINE):
-            for function in (leave, leave_at_once, cancel):
-                outcome = exercise.check(function)
+            for kind in (SystemExit, asyncio.CancelledError, GeneratorExit):
+                outcome = exercise.check(lambda *_, kind=kind: stop(kind))
                 assert outcome.state == "raised", (id, outcome)
-            assert "Your code ended: SystemExit: bye\nIt was called with (" in exercise.check(leave).message, id
+                assert f"Your code ended: {kind.__name__}: bye\nIt was called with (" in outcome.message
             with pytest.raises(KeyboardInterrupt):  # the learner wants an endless loop to stop
-                exercise.check(interrupt)
+                exercise.check(lambda *_: stop(KeyboardInterrupt))
     assert not progress_file.exists()
 
 
