@@ -1,0 +1,64 @@
+"""Claims about the texts that a model may be trained on: their form, and that none of them meets a test."""
+
+import csv
+
+from llmops_utils import datasets
+from llmops_utils.core import DATA
+from llmops_utils.datasets import INTENTS, SENTIMENTS, URGENCIES, find_leaks, find_near_duplicates
+
+FOLDER = DATA / "training"
+
+
+def read(name):
+    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_messages_go_round_the_intents_with_known_labels_and_their_order_in_the_text():
+    rows = read("messages")
+    assert len(rows) >= 800
+    assert [row["intent"] for row in rows] == [INTENTS[number % 8] for number in range(len(rows))]
+    assert {row["sentiment"] for row in rows} == set(SENTIMENTS)
+    assert {row["urgency"] for row in rows} == set(URGENCIES)
+    assert [row["id"] for row in rows if row["order_id"] != "none" and row["order_id"] not in row["text"]] == []
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+def test_judged_answers_come_in_fours_of_equal_number():
+    rows = read("judged_answers")
+    assert len(rows) >= 640
+    kinds = [(row["label"], row["length"]) for row in rows]
+    topics = {row["topic"] for row in rows}
+    assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(kinds, len(topics))
+    assert len(set(kinds)) == 4
+
+
+def test_no_training_text_is_nearly_one_of_dev_or_test():
+    known = {"dev and test": [one.text for one in datasets.load_messages() if one.split != "shots"]}
+    messages = [row["text"] for row in read("messages")]
+    assert find_leaks(known | {"training": messages}) == []
+    assert find_near_duplicates(messages) == []
+    questions = [one.question for one in datasets.load_graded_answers()]
+    judged = sorted({row["question"] for row in read("judged_answers")})
+    assert find_leaks({"graded": questions, "training": judged}) == []
+
+
+def test_answers_stand_in_their_passage_and_nearly_half_of_the_questions_have_none():
+    passages = {row["id"]: row for row in read("passages")}
+    rows = read("reading")
+    assert len(rows) >= 1500
+    assert [row["id"] for row in rows if row["answer"] not in passages[row["passage"]]["text"]] == []
+    assert 0.4 < sum(not row["answer"] for row in rows) / len(rows) < 0.5
+    others = sum(row["source"] == "other" for row in passages.values())
+    assert 0.4 < others / len(passages) < 0.6
+
+
+def test_no_passage_to_train_on_holds_the_passage_of_a_question_and_no_question_is_asked_again():
+    def fold(text):
+        return " ".join(text.split())
+
+    gold = {fold(passage) for one in datasets.load_handbook_questions() for passage in one.passages}
+    texts = [fold(row["text"]) for row in read("passages")]
+    assert [text[:60] for text in texts if any(passage in text for passage in gold)] == []
+    asked = [one.question for one in datasets.load_handbook_questions()]
+    assert find_leaks({"handbook": asked, "training": [row["question"] for row in read("reading")]}) == []
