@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -71,9 +72,10 @@ def load_part(part: str) -> list[Example]:
     return _cut_part(part, load_settings().examples)
 
 
-def list_part_ids(part: str) -> set[str]:
+@functools.cache
+def list_part_ids(part: str) -> frozenset[str]:
     """Return the ids of a part of the whole data set, whatever LLMOPS_EXAMPLES says."""
-    return {example.id for example in _cut_part(part, None)}
+    return frozenset(example.id for example in _cut_part(part, None))
 
 
 def _cut_part(part: str, most: int | None) -> list[Example]:
@@ -118,7 +120,7 @@ class Watch(BaseModel):
     num_reference: int = Field(1000, ge=40, le=100_000)
     num_quiet: int = Field(5000, ge=1000, le=100_000)
     start: int = Field(500, ge=0, le=10_000)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=2**63)
 
 
 @dataclass(frozen=True)

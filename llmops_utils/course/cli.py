@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import sys
+import unicodedata
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..core import ROOT, DataError, WorkbookError, load_settings
+from ..core import ROOT, DataError, WorkbookError, load_settings, write_whole
 from ..models import choose_local_models, load_catalog
 
 app = typer.Typer(
@@ -19,6 +21,9 @@ app = typer.Typer(
 )
 models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
 app.add_typer(models, name="models")
+
+# What is written to a console that lacks a character, as those of Windows and of containers often do.
+PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─│╭╮╰╯€µ", "+x--x><><\"\"\"'''----|++++Eu")
 
 
 @app.command()
@@ -126,10 +131,8 @@ def serve(
     )
     address = server.base_url if host != "0.0.0.0" else f"http://(the address of this machine):{port}/v1"
     card = settings.home / "class.env"
-    card.touch(mode=0o600)
-    card.write_text(
-        f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n", encoding="utf-8"
-    )
+    lines = f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n"
+    write_whole(card, lines, is_private=True)
     print(
         f"Serving {model.name} at {address}. The students' settings, with the key, are in {card}: "
         "they save it as .env beside README.md. Stop with Ctrl-C.",
@@ -175,7 +178,7 @@ def run_tests(
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["mypy"],
-        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-current-env"],
     ]
     environment = dict(os.environ)
     if live:
@@ -184,7 +187,7 @@ def run_tests(
         chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
-            ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
+            ["pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=400", "--durations=20", *chosen],
         ]
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
@@ -236,9 +239,8 @@ def promote_prompt(
     """Put a revision of a prompt into production."""
     from ..operations import choose_folder, promote
 
-    print(
-        f"In production: {name}, revision {promote(name, revision, folder or choose_folder(name), note).production.revision}."
-    )
+    release = promote(name, revision, folder or choose_folder(name), note)
+    print(f"In production: {name}, revision {release.production.revision}.")
 
 
 @app.command("roll-back")
@@ -250,9 +252,8 @@ def roll_back_prompt(
     """Put the revision back into production that was there before the present one."""
     from ..operations import choose_folder, roll_back
 
-    print(
-        f"In production: {name}, revision {roll_back(name, folder or choose_folder(name), note).production.revision}."
-    )
+    release = roll_back(name, folder or choose_folder(name), note)
+    print(f"In production: {name}, revision {release.production.revision}.")
 
 
 @app.command("grade")
@@ -264,7 +265,8 @@ def grade_files(
 
     Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
     """
-    from .grading import Grade, grade_submission, tabulate_grades
+    from .grading import Grade, grade_submission, write_table
+    from .submissions import make_plain
 
     grades: list[Grade] = []
     num_unread = 0
@@ -273,24 +275,27 @@ def grade_files(
             grades.append(grade_submission(file))
         except WorkbookError as error:
             num_unread += 1
-            print(f"{file}: {error}", file=sys.stderr)
+            print(f"{make_plain(file)}: {error}", file=sys.stderr)
     for grade in grades:
         print(grade if len(files) == 1 else grade.line)
     if csv is not None:
-        try:
-            tabulate_grades(grades).to_csv(csv, index=False)
-        except OSError as error:
-            raise DataError(
-                f"{csv} cannot be written ({error.strerror}).", "Name a file in a folder of yours."
-            ) from error
+        write_table(grades, csv)
     sys.exit(2 if num_unread else 0)
+
+
+def write_plainly(error: UnicodeEncodeError) -> tuple[str, int]:
+    """Return in ASCII what a console has no characters for, and where it ends: a handler of encoding errors."""
+    letters = error.object[error.start : error.end].translate(PLAIN)
+    plain = (unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?" for letter in letters)
+    return "".join(plain), error.end
 
 
 def main() -> None:
     """Run the command line; an error of this package becomes its message and exit code 1."""
+    codecs.register_error("plainly", write_plainly)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a Windows console may lack some of our characters
+            stream.reconfigure(errors="plainly")
     try:
         app()
     except WorkbookError as error:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import html
 import importlib.metadata
+import os
 import shutil
 import socket
+import ssl
 import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment
+from ..core import NOTEBOOKS, ROOT, Html, Settings, WorkbookError, draw_table, load_settings, read_environment, redact
 from ..models import choose_local_models, connect, find_key, has_weights, load_catalog
 
 LOCK = ROOT / "requirements.txt"
 SIGNS = {"ok": "✓", "note": "·", "fault": "✗"}
+# Without the deletion, a set-up that once finished would leave all as it is.
+ANEW = "Delete the folder .venv and run `python start.py setup`; an environment of your own is to be made anew too."
 
 
 @dataclass(frozen=True)
@@ -77,17 +86,53 @@ def check_packages() -> Finding:
     wanted = [one for one in map(Requirement, named) if one.marker is None or one.marker.evaluate()]
     wrong = []
     for requirement in wanted:
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if version not in requirement.specifier:
-            wrong.append(f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not "))
+        damage = list_damage(requirement.name)
+        version = "" if damage else importlib.metadata.version(requirement.name)
+        if version and version not in requirement.specifier:
+            damage = [f"{requirement.name} is {version}, not{requirement.specifier}".replace("not==", "not ")]
+        wrong += damage
     if not wrong:
         return Finding("Packages", "ok", f"{len(wanted)} packages as in requirements.txt")
     shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-    return Finding("Packages", "fault", shown, "Run `python start.py setup`, or `pip install -r requirements.txt`.")
+    return Finding("Packages", "fault", shown, ANEW)
+
+
+def list_damage(name: str) -> list[str]:
+    """Return which files of an installed package are missing or cut, by the list (RECORD) that came with it.
+
+    A set-up that was killed leaves such packages; their versions tell nothing. Contents of the right size are not read.
+    """
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return [f"{name} is missing"]
+    rows = list(csv.reader((found.read_text("RECORD") or "").splitlines()))
+    if not any(row[0].endswith("dist-info/RECORD") for row in rows):
+        return [f"{name} has no list of its files"]
+    damage = []
+    for path, _, size in rows:
+        file = os.path.join(found.locate_file(""), path)
+        if size and not (os.path.isfile(file) and os.path.getsize(file) == int(size)):  # what is made here has no size
+            damage.append(f"{path} is missing or cut")
+    return damage
+
+
+def check_imports() -> Finding:
+    """Check that no file before the packages has the name of one of them or of a module of Python, as `openai.py`."""
+    paths = sysconfig.get_paths()
+    own = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    names = {entry.name.partition(".")[0] for folder in own[2:] for entry in folder.iterdir()} | sys.stdlib_module_names
+    end = sys.path.index(paths["purelib"]) if paths["purelib"] in sys.path else len(sys.path)
+    hiding = []
+    for folder in {Path(place).resolve(): None for place in (*sys.path[:end], "", NOTEBOOKS)}:
+        if not any(folder.is_relative_to(place) for place in own):
+            for pattern in ("*.py", "*.pyc", "*.so", "*.pyd", "*/__init__.py"):
+                places = [file.relative_to(folder) for file in folder.glob(pattern)]
+                hiding += [str(folder / place) for place in places if place.parts[0].partition(".")[0] in names]
+    if not hiding:
+        return Finding("Imports", "ok", "no foreign file hides a package or a module of Python")
+    step = "Rename or move them, or leave their folder out of PYTHONPATH; then restart JupyterLab."
+    return Finding("Imports", "fault", f"imported in place of a package or of Python's own: {', '.join(hiding)}", step)
 
 
 def check_settings() -> Finding:
@@ -133,15 +178,16 @@ def check_port() -> Finding:
 
 
 def check_disk(settings: Settings) -> Finding:
-    """Check the room on the disk of the learner's folder."""
+    """Check the room on the disk of the learner's folder, and that it can be written."""
     folder = settings.home
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         free = shutil.disk_usage(folder).free / 1e9
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        step = "Set LLMOPS_HOME to a folder on a disk that is there."
-        return Finding("Disk", "fault", f"{folder} cannot be read ({error.strerror})", step)
+        step = "Set LLMOPS_HOME to a folder on a disk that is there, in which you may write."
+        return Finding("Disk", "fault", f"{folder} cannot be used ({error.strerror})", step)
     if free < 0.5:
         step = "Free half a gigabyte, or set LLMOPS_HOME to another disk."
         return Finding("Disk", "fault", f"{free:.1f} GB free", step)
@@ -159,6 +205,19 @@ def check_memory() -> Finding:
     return Finding("Memory", "ok", f"{free:.0f} GB free")
 
 
+def check_certificates() -> Finding:
+    """Check the certificates that the environment names: where they cannot be read, no encrypted connection is made."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        value = os.environ.get(name, "")
+        try:
+            if value and (name == "SSL_CERT_FILE" or not all(map(os.path.isdir, value.split(os.pathsep)))):
+                ssl.create_default_context(cafile=value)
+        except OSError as error:
+            message = f"{name} names {value}, which cannot be read ({error.strerror or type(error).__name__})"
+            return Finding("Certificates", "fault", message, f"Correct it, or unset {name}.")
+    return Finding("Certificates", "ok", "those that the environment names can be read")
+
+
 def check_clock() -> Finding:
     """Check the clock: one that lies in the past makes every encrypted connection fail."""
     today = datetime.date.today()
@@ -173,7 +232,7 @@ def check_jupyter() -> Finding:
     try:
         version, *_ = map(importlib.metadata.version, ("jupyterlab", "jupyterlab_widgets", "llmops-workbook"))
     except importlib.metadata.PackageNotFoundError as error:
-        step = "Run `python start.py setup`, or `pip install --no-deps --no-build-isolation -e .`."
+        step = ANEW + " The course's own package comes with `pip install --no-deps --no-build-isolation -e .`."
         return Finding("JupyterLab", "fault", f"{error.name} is not installed", step)
     if not (NOTEBOOKS / "00_start_here.ipynb").is_file():
         message = "notebooks/00_start_here.ipynb is missing"
@@ -183,9 +242,18 @@ def check_jupyter() -> Finding:
 
 def diagnose() -> Diagnosis:
     """Return the findings of all checks. A fault in the settings leaves out what depends on them."""
-    findings = [check_python(), check_packages(), check_settings()]
+    findings = list(map(_try_check, (check_python, check_packages, check_imports, check_settings)))
     if findings[-1].state != "fault":
         settings = load_settings()
-        findings += [check_weights(settings), check_disk(settings)]
-    findings += [check_memory(), check_port(), check_clock(), check_jupyter()]
-    return Diagnosis(tuple(findings))
+        findings += [_try_check(check_weights, settings), _try_check(check_disk, settings)]
+    checks = (check_memory, check_port, check_certificates, check_clock, check_jupyter)
+    return Diagnosis((*findings, *map(_try_check, checks)))
+
+
+def _try_check(check: Callable[..., Finding], *arguments: Settings) -> Finding:
+    """Return what a check finds; where a damaged package breaks the check itself, that is what it finds."""
+    try:
+        return check(*arguments)
+    except Exception as error:
+        name = check.__name__.removeprefix("check_").capitalize()
+        return Finding(name, "fault", redact(f"the check fails ({type(error).__name__}: {error})"), ANEW)

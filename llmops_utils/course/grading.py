@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import Html, WorkbookError, draw_table
-from ..datasets import Message, load_messages
-from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Report, Row, compare, format_points
-from ..operations import TASKS, Decision, decide
-from .capstone import BRIEF, list_part_ids, load_plain, run_watch
-from .submissions import Submission, TrackedRun, load_submission
+from ..core import DataError, Html, WorkbookError, draw_table, write_whole
+from ..evaluation import PRICED_AT, Comparison, compare, format_points
+from ..operations import Decision, decide
+from .capstone import BRIEF, load_plain, run_watch
+from .scoring import ScoredRun
+from .submissions import Submission, load_submission, make_plain
 
 # Of each line that is graded: its points, and what is asked for.
 WANTED = {
@@ -101,63 +100,22 @@ def _tell_points(row: Criterion) -> str:
 def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
-    return Grade(submission.learner, tuple(examination.examine()), tuple(examination.list_warnings()))
+    rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
+    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())))
 
 
 def grade_submission(path: Path | str) -> Grade:
-    """Return the grade of the submission in a file. Raises `DataError` where it cannot be read."""
-    return compute_grade(load_submission(path))
+    """Return the grade of the submission in a file. Raises `DataError` where it cannot be read, whatever is in it."""
+    try:
+        return compute_grade(load_submission(path))
+    except WorkbookError as error:
+        raise DataError(make_plain(error.problem), make_plain(error.next_step)) from None
+    except Exception as error:  # one file of many: the others are graded all the same
+        problem = f"{make_plain(Path(path).name)} cannot be graded ({type(error).__name__})."
+        raise DataError(problem, "Ask for the file again: the last step of chapter 13 writes it.") from error
 
 
-# --- what the rows really say --------------------------------------------------------------------------------
-
-
-@functools.cache
-def _load_known() -> dict[str, Message]:
-    return {message.id: message for message in load_messages()}
-
-
-def rescore(report: Report) -> tuple[Report, list[str]]:
-    """Return a report with the labels of the data set and scores computed anew, and the ids where it said otherwise.
-
-    Rows on messages that the data set does not have, or has with another text, are left out, and so are repeated ones.
-    """
-    task = TASKS[BRIEF.task]
-    scorer = ChoiceMatch(task.labels)
-    left = dict(_load_known())
-    rows: list[Row] = []
-    altered: list[str] = []
-    for row in report.rows:
-        message = left.pop(row.id, None)
-        label = getattr(message, task.field, None)
-        if label not in task.labels or message.text != row.input:
-            altered.append(row.id)
-            continue
-        score = 0.0 if row.error else float(scorer(row.prediction, label).value)
-        if (row.expected, row.score) != (label, score):
-            altered.append(row.id)
-        rows.append(replace(row, expected=label, score=score))
-    return replace(report, rows=tuple(rows)), altered
-
-
-class _ScoredRun:
-    """A run, its report as it was told, the same scored anew, and the ids of the rows that said otherwise."""
-
-    def __init__(self, run: TrackedRun) -> None:
-        self.name, self.part, self.num_shots, self.started_ms = run.name, run.part, run.num_shots, run.started_ms
-        self.version, self.told = run.prompt.version, run.report
-        self.report, self.altered = rescore(run.report)
-
-    def __str__(self) -> str:
-        return f"“{self.name}”: {self.report.score if self.report.rows else 'no message of the data'}"
-
-    def keep_part(self, part: str) -> Report:
-        """Return the report without rows on messages that do not belong to the part."""
-        ids = list_part_ids(part)
-        return replace(self.report, rows=tuple(row for row in self.report.rows if row.id in ids))
-
-
-def _compare(baseline: _ScoredRun | None, candidate: _ScoredRun | None) -> Comparison | None:
+def _compare(baseline: ScoredRun | None, candidate: ScoredRun | None) -> Comparison | None:
     """Return the comparison of two runs, None where they do not pair."""
     if baseline is None or candidate is None:
         return None
@@ -174,7 +132,7 @@ class _Examination:
         self.submission, self.shots = submission, submission.num_shots
         self.version, self.plain = submission.prompt.version, load_plain().version
         self.is_new = (self.version, self.shots) != (self.plain, 0)
-        self.runs = [_ScoredRun(run) for run in submission.runs]
+        self.runs = [ScoredRun(run) for run in submission.runs]
         self.base_dev = self._find("dev", self.plain, 0)
         self.base_gate = self._find("gate", self.plain, 0)
         self.dev = self._find("dev", self.version, self.shots)
@@ -185,23 +143,18 @@ class _Examination:
         self.decision = self._decide()
         self.passes = isinstance(self.decision, Decision) and self.decision.passes
 
-    def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> _ScoredRun | None:
-        """Return the run on a part: of several one with the candidate's shots, then with most rows, then the first."""
-
-        def rank(run: _ScoredRun) -> tuple:
-            return run.num_shots == self.shots, len(run.told), -run.started_ms
-
-        on_part = [run for run in self.runs if run.part == part]
+    def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> ScoredRun | None:
+        """Return the run on a whole part: of several one with the candidate's shots, then the first."""
+        on_part = [run for run in self.runs if run.part == part and not run.gap]
         fitting = [run for run in on_part if version in (None, run.version) and num_shots in (None, run.num_shots)]
-        return max(fitting, key=rank, default=None)
+        return max(fitting, key=lambda run: (run.num_shots == self.shots, -run.started_ms), default=None)
 
     def _decide(self) -> Decision | str:
         """Return the gate's decision from the stored answers, or why there is none."""
         if self.base_gate is None or self.gate is None or not self.is_new:
             return "not both prompts were measured on the gate's messages"
-        reports = [run.keep_part("gate") for run in (self.base_gate, self.gate)]
         try:
-            return decide(*reports, BRIEF.margin, BRIEF.max_usd_per_1000)
+            return decide(self.base_gate.report, self.gate.report, BRIEF.margin, BRIEF.max_usd_per_1000)
         except WorkbookError as error:
             return error.problem
 
@@ -214,15 +167,19 @@ class _Examination:
         sources = {run.told.provenance.partition(",")[0] for run in self.runs}
         if len(sources) > 1:
             yield f"the runs come from several models: {'; '.join(sorted(sources))}"
+        for run in self.runs:
+            if run.gap:
+                yield f"“{run.name}” decides nothing: {run.gap}; unset LLMOPS_EXAMPLES and run the notebook again"
+            if run.is_short:
+                yield f"“{run.name}” tells fewer tokens than its prompt has words: the words were counted"
         for problem in self.submission.unread:
             yield f"not in the evidence: {problem}"
 
     def examine(self) -> Iterator[Criterion]:
         """Return the criteria one after the other."""
         yield self._check_evidence()
-        has_baseline = self.base_dev is not None and bool(self.base_dev.report.rows)
         told = str(self.base_dev or "no such run")
-        yield _rate("baseline", told, has_baseline, "Track the plain prompt on dev (13.3).")
+        yield _rate("baseline", told, self.base_dev is not None, "Track the plain prompt on dev (13.3).")
         yield self._check_candidate()
         yield self._check_order()
         yield self._check_gate()
@@ -256,7 +213,8 @@ class _Examination:
         return _rate("candidate", found, pair is not None, "Change the prompt and track it on dev (13.4).")
 
     def _check_order(self) -> Criterion:
-        seen = [run.started_ms for run in (self.gate, self.held) if run is not None]
+        tried = [run for run in self.runs if (run.version, run.num_shots) == (self.version, self.shots)]
+        seen = [run.started_ms for run in tried if run.part in ("gate", "held")]
         found, is_met = "the candidate was not on dev, or not on test", False
         if self.dev is not None and seen and self.is_new:
             is_met = self.dev.started_ms < min(seen)
@@ -273,20 +231,17 @@ class _Examination:
     def _check_held(self) -> Criterion:
         if self.held is None:
             return _rate("held-back score", "not measured", False, "Measure the held-back messages (13.6).")
-        report = self.held.keep_part("held")
-        if len(report) < BRIEF.least_held:
-            found = f"n is too small: {len(self.held.told)} messages, {len(report)} of them held back"
-            return _rate("held-back score", found, False, "Unset LLMOPS_EXAMPLES and run the notebook again.")
-        is_met = float(report.score.value) >= BRIEF.min_score
-        return _rate("held-back score", str(report.score), is_met, "Improve the prompt on dev (13.4).")
+        score = self.held.report.score
+        is_met = float(score.value) >= BRIEF.min_score
+        return _rate("held-back score", str(score), is_met, "Improve the prompt on dev (13.4).")
 
     def _check_price(self) -> Criterion:
         run = self.held or self.gate
         if run is None:
             return _rate("price", "not measured", False, "Measure the candidate on test (13.6).")
-        usd = run.told.price_at(*PRICED_AT)
+        usd = run.report.price_at(*PRICED_AT)
         found, step = f"${usd:.3f} at {PRICED_AT[1]}", "Use fewer or shorter examples, or say things once."
-        return _rate("price", found, 0 < usd <= BRIEF.max_usd_per_1000, step)
+        return _rate("price", found, run.told.price_at(*PRICED_AT) > 0 and usd <= BRIEF.max_usd_per_1000, step)
 
     def _check_release(self) -> Criterion:
         is_out = ("promote", self.version) in self.history and self.is_new
@@ -309,7 +264,7 @@ class _Examination:
         is_met = is_quick and 100 * sighting.num_false <= sighting.num_windows
         return _rate("watch", found, is_met, "Change the rule of the alarm (13.7).")
 
-    def _find_incident(self) -> tuple[_ScoredRun | None, _ScoredRun | None]:
+    def _find_incident(self) -> tuple[ScoredRun | None, ScoredRun | None]:
         """Return the runs of what was in production before the incident and of what took its place.
 
         The history tells them where it ends with a roll back; an earlier attempt may have had an incident of its own.
@@ -348,3 +303,14 @@ def tabulate_grades(grades: Sequence[Grade]):
         for grade in grades
     ]
     return pandas.DataFrame(rows)
+
+
+def write_table(grades: Sequence[Grade], path: Path) -> None:
+    """Write the table of a class as CSV, whole or not at all; no cell of it is a formula to a spreadsheet."""
+    starts = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # also in full width
+
+    def disarm(value: object) -> object:
+        text = make_plain(value, 30_000).strip()  # a spreadsheet holds 32,767 characters in a cell
+        return value if not isinstance(value, str) else f"'{text}" if text.startswith(starts) else text
+
+    write_whole(path, tabulate_grades(grades).map(disarm).to_csv(index=False, lineterminator="\n"))

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, write_whole
+from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, read_json, write_whole
 from ..evaluation import ship_results
 from ..models import Recordings, hash_key
 
@@ -27,17 +27,41 @@ class NotebookFailed(WorkbookError):
     """A cell raised; the notebook on disk is unchanged."""
 
 
-def list_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
+def list_notebooks() -> list[Path]:
     """Return the notebooks in order. Raises `DataError` where there is none."""
-    found = sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
+    found = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if not path.name.startswith("."))
     if not found:
-        raise DataError(f"There is no notebook in {folder}.", "Restore them: `git checkout notebooks`.")
+        raise DataError(f"There is no notebook in {NOTEBOOKS}.", "Restore them: `git checkout notebooks`.")
     return found
+
+
+def read_notebook(path: Path):
+    """Return the notebook in a file, from nbformat, version 4; cells without an id, or with a doubled one, are given one.
+
+    Old programs write none, and a merge doubles some. Raises `DataError` where the file is no such notebook.
+    """
+    import nbformat
+
+    content = read_json(path)
+    try:
+        seen: set[str] = set()
+        for number, cell in enumerate(content["cells"], 1):
+            cell.setdefault("id", f"cell-{number}")
+            while cell["id"] in seen:
+                cell["id"] += "-again"
+            seen.add(cell["id"])
+        content["nbformat_minor"] = max(5, content["nbformat_minor"])  # the first with ids
+        notebook = nbformat.reads(json.dumps(content), as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat raises as many kinds as there are ways to be none
+        problem = f"{path.name} is no notebook of version 4 ({type(error).__name__})."
+        raise DataError(problem, f"Restore it: `git checkout notebooks/{path.name}`.") from error
+    return notebook
 
 
 def compute_seal(notebook: dict, recordings: Path) -> dict[str, str]:
     """Return the checksums of code, outputs and recordings of a notebook in its JSON form."""
-    code = [[cell["id"], _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = [[cell.get("id"), _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     outputs = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     stored = recordings.read_bytes().replace(b"\r\n", b"\n") if recordings.is_file() else b""
     return {
@@ -66,17 +90,9 @@ def _join_lines(value: object) -> object:
 
 
 def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **environment: str):
-    """Execute a notebook object in a kernel of its own and return it.
+    """Return a notebook object with the outputs of a kernel of its own, which starts in `folder` in this environment.
 
-    Args:
-        notebook: from nbformat, version 4; its outputs are replaced.
-        folder: where the kernel starts.
-        mode: the mode of the recordings.
-        timeout_s: most seconds for one cell.
-        environment: further variables for the kernel.
-
-    Raises:
-        NotebookFailed: a cell raised, or took too long.
+    `environment` holds further variables for it. Raises `NotebookFailed` where a cell raises or takes over `timeout_s`.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -131,19 +147,10 @@ def solve_notebook(notebook, chapter: str):
 def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> tuple[int, int]:
     """Record what a notebook asks, as it is and solved; return how many recordings are kept and dropped.
 
-    Recordings of other models stay. Those of this model that nothing asked for are dropped.
-
-    Args:
-        path: the notebook.
-        mode: record asks everything anew, fill only what is missing.
-        timeout_s: most seconds for one cell.
-
-    Raises:
-        NotebookFailed: a cell raised; recordings made so far are kept.
+    Recordings of other models stay. Those of this model that nothing asked for are dropped. The mode `record` asks
+    everything anew, `fill` only what is missing. Raises `NotebookFailed` where a cell raises; what was recorded is kept.
     """
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     recordings = Recordings(load_settings().recordings / f"{path.stem}.jsonl")
     # From an index that is there already no text is embedded, so its recording would count as not asked for.
     shutil.rmtree(load_settings().home / "indexes", ignore_errors=True)
@@ -169,17 +176,14 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
 def store_outputs(path: Path, timeout_s: int = 300) -> None:
     """Record what a notebook asks and is not recorded yet, then store the outputs of its replay.
 
-    So a stored output is what every reader's replay gives. Exercises are stored as the learner meets them.
-
-    Raises:
-        NotebookFailed: a cell raised; the notebook is as it was.
+    So a stored output is what every reader's replay gives. Exercises are stored as the learner meets them. Raises
+    `NotebookFailed` where a cell raises; the notebook is as it was.
     """
     import nbformat
 
     record_notebook(path, "fill", timeout_s)
     with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
-        notebook = nbformat.read(path, as_version=4)
-        notebook = run_notebook(notebook, path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
+        notebook = run_notebook(read_notebook(path), path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
         ship_results(Path(results), int(path.stem[:2]))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import json
-from pathlib import Path
 
-from ..core import change_json, explain_os_errors, load_settings
+from ..core import DataError, change_json, explain_os_errors, load_settings, read_json
 
 
 class Progress:
-    """Which exercises are solved, in `progress.json`. Several notebooks may write at once.
+    """Which exercises are solved, in `progress.json` of the learner's folder. Several notebooks may write at once."""
 
-    Args:
-        path: the file; default: in the folder of the settings.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self) -> None:
         settings = load_settings()
-        self.path = path or settings.progress or settings.home / "progress.json"
+        self.path = settings.progress or settings.home / "progress.json"
 
     def read(self) -> dict[str, str]:
         """Return the date of solving, by exercise. A damaged file is put aside, not overwritten.
@@ -29,12 +23,13 @@ class Progress:
         with explain_os_errors(self.path, "read"):
             if not self.path.exists():
                 return {}
-            content = self.path.read_bytes()
             try:
-                return {str(name): str(date) for name, date in json.loads(content)["done"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
-                self._put_aside()
-                return {}
+                return {str(name): str(date) for name, date in read_json(self.path)["done"].items()}
+            except (DataError, KeyError, TypeError, AttributeError) as error:
+                if isinstance(error.__cause__, OSError):  # perhaps it can be read again in a moment
+                    raise
+            self._put_aside()
+            return {}
 
     def mark_done(self, exercise: str) -> None:
         """Note that an exercise is solved; the first date stays."""

@@ -14,14 +14,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..core import DataError, PromptError, load_settings, read_json, write_whole
+from ..core import DataError, PromptError, clean_values, load_settings, read_json, redact_values, write_whole
 from ..evaluation import Report
 from ..operations import Release
 from ..prompts import Prompt
-from ..tracking import Runs, hide_secrets
+from ..tracking import Runs
 from .capstone import PARTS, Watch
 
 EDITION = 2
+LEARNER = r"^[\w-]{1,60}\Z"  # also the name of the file, and part of a line that a teacher reads
+
+
+def make_plain(text: object, most: int = 1000) -> str:
+    """Return what somebody else wrote as one line for terminals, tables and pages, in which nothing steers them."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most])
 
 
 class TrackedRun(BaseModel):
@@ -33,7 +39,7 @@ class TrackedRun(BaseModel):
     part: Literal["dev", "gate", "held", "incident"]
     prompt: Prompt
     num_shots: int = Field(ge=0, le=64)
-    started_ms: int
+    started_ms: int = Field(ge=0, le=10**14)
     report: Report
 
     @field_validator("report")
@@ -60,15 +66,15 @@ class Submission(BaseModel):
         watch: how the stream was watched, None where it was not.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
     format: Literal["llmops capstone"] = "llmops capstone"
     edition: Literal[2] = EDITION
-    learner: str
+    learner: str = Field(pattern=LEARNER)
     prompt: Prompt
     num_shots: int = Field(ge=0, le=64)
-    runs: tuple[TrackedRun, ...]
-    unread: tuple[str, ...] = ()
+    runs: tuple[TrackedRun, ...] = Field(max_length=1000)
+    unread: tuple[str, ...] = Field((), max_length=1000)
     release: Release | None = None
     watch: Watch | None = None
 
@@ -84,12 +90,9 @@ def make_submission(
     """Return the evidence as far as it is there: a part that is missing is missing, and a grade says which.
 
     The learner's name becomes that of the file: letters, digits, hyphens and underscores. Of the runs, from
-    `list_runs(project=…)`, those without a report, a prompt or a part are left out.
-
-    Raises:
-        DataError: the name cannot be that of a file.
+    `list_runs(project=…)`, those without a report, a prompt or a part are left out. Raises `DataError` for other names.
     """
-    if not isinstance(learner, str) or not re.fullmatch(r"[\w-]{1,60}", learner):
+    if not isinstance(learner, str) or not re.match(LEARNER, learner):
         raise DataError(
             f"“{learner}” cannot name a submission.", "Use letters, digits, - and _, such as ada_lovelace; no blanks."
         )
@@ -101,7 +104,7 @@ def make_submission(
         key = (part, run.prompt.version, shots, tuple(row.id for row in run.report.rows))
         if key not in kept:
             kept[key] = TrackedRun(
-                name=run.name,
+                name=make_plain(run.name),
                 part=part,
                 prompt=_strip_prompt(run.prompt),
                 num_shots=shots,
@@ -113,7 +116,7 @@ def make_submission(
         prompt=_strip_prompt(prompt),
         num_shots=num_shots,
         runs=tuple(kept.values()),
-        unread=tuple(f"{one.where}: {one.problem}" for one in runs.problems),
+        unread=tuple(make_plain(f"{one.where}: {one.problem}") for one in runs.problems),
         release=release,
         watch=watch,
     )
@@ -130,19 +133,15 @@ def _strip_report(report: Report) -> Report:
 
 
 def save_submission(submission: Submission) -> Path:
-    """Write a submission into the folder `capstone` of LLMOPS_HOME, without any key that is set here; return its path."""
+    """Write a submission into the folder `capstone` of LLMOPS_HOME, without any secret; return its path."""
     path = load_settings().home / "capstone" / f"{submission.learner}.json"
-    text = json.dumps(submission.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_whole(path, hide_secrets(text) + "\n")
+    content = redact_values(clean_values(submission.model_dump()))
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
 def load_submission(path: Path | str) -> Submission:
-    """Return the submission in a file.
-
-    Raises:
-        DataError: there is no such file, it is cut off, something else, or of another edition; the message names it.
-    """
+    """Return the submission in a file. Raises `DataError` that names it: missing, cut, damaged, of another edition."""
     path = Path(path)
     content = read_json(path)
     again = "Ask for the file again: the last step of chapter 13 writes it."

@@ -1,5 +1,6 @@
 """Claims about the command line: what it says, what it ends with, and how JupyterLab is called."""
 
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import DATA, NOTEBOOKS, ROOT, FetchFailed
+from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError, FetchFailed
 from llmops_utils.course import doctor
 from llmops_utils.models import load_catalog
 
@@ -50,6 +51,56 @@ def test_the_package_runs_as_a_program():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("UnknownModel: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_console_of_any_encoding_gets_plain_output_from_every_command(monkeypatch, tmp_path):
+    """Not only no UnicodeEncodeError: what has no character there is written with those that it has."""
+    commands = [["--help"], ["nonsense"], ["doctor"], ["models", "list"], ["models", "pull", "nonsense"]]
+    commands += [[name, "--help"] for name in (*COMMANDS, "gate", "promote", "roll-back", "grade", "test")]
+    commands += [["notebooks", "nonsense"], ["grade", str(tmp_path / "é…\udcff✓.json")], ["promote", "nonsense", "1"]]
+    monkeypatch.setattr(doctor, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("A “b” – c…", "ok", "→ 5 µs"),)))
+    plain, offenders = '+ A "b" - c...: > 5 us\n', []
+    for command in commands:
+        told = {}
+        for encoding in ("utf-8", "ascii", "cp437", "latin-1", "cp1252", "cp932", "koi8-r"):
+            out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+            with monkeypatch.context() as patch:
+                patch.setenv("COLUMNS", "100")
+                patch.setattr(sys, "stdout", out)
+                patch.setattr(sys, "stderr", err)
+                patch.setattr(sys, "argv", ["llmops_utils", *command])
+                with pytest.raises(SystemExit) as ended:
+                    command_line.main()
+                print(ended.value.code, file=err, flush=True)  # as Python does with the message of an error
+                out.flush()
+            told[encoding] = (out.buffer.getvalue() + err.buffer.getvalue()).decode(encoding)
+            if told[encoding].count("?") != told["utf-8"].count("?") or "Traceback" in told[encoding]:
+                offenders.append((encoding, command, told[encoding]))
+        if command == ["doctor"]:
+            assert told["ascii"].startswith(plain)
+    assert offenders == []
+
+
+def test_packages_that_cannot_be_loaded_are_one_error_with_a_step(tmp_path):
+    """A foreign file in the way, a cut one, one of Python's own names: the module is named, and what to do."""
+    foreign = {"pydantic": "x = 1", "typer": "def (", "random": "x = 1", "numpy": "raise ValueError"}
+    for name, content in foreign.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(content, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "llmops_utils", "doctor"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1, (name, done)
+        assert "Traceback" not in done.stderr
+        assert str(folder / f"{name}.py") in done.stderr
+        assert "What to do: " in done.stderr
 
 
 # Help and lists
@@ -289,6 +340,25 @@ def test_a_model_that_cannot_be_fetched_is_one_error(lab, monkeypatch):
         command_line.main()
     assert ended.value.code == "FetchFailed: No network.\nWhat to do: Set LLMOPS_MODE=replay."
     assert lab.commands == []
+
+
+# Serving
+
+
+def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_told(monkeypatch, tmp_path):
+    home, seen = tmp_path / "home", []
+    server = SimpleNamespace(base_url="http://127.0.0.1:8080/v1", api_key="k" * 20)
+    monkeypatch.setattr("llmops_utils.models.fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
+    monkeypatch.setattr("llmops_utils.models.start_server", lambda *_: server)
+    wait = SimpleNamespace(wait=lambda: seen.append((home / "class.env").stat().st_mode & 0o77))
+    monkeypatch.setattr("threading.Event", lambda: wait)
+    monkeypatch.setenv("LLMOPS_HOME", str(home))
+    command_line.serve()
+    assert (seen, list_files(home)) == ([0 if os.name != "nt" else 0o66], [])
+    home.rmdir()
+    home.touch()
+    with pytest.raises(DataError, match=r"class\.env cannot be written"):
+        command_line.serve()
 
 
 # Fetching

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,10 @@ from llmops_utils.course import cli, diagnose, doctor
 from llmops_utils.course.doctor import (
     Diagnosis,
     Finding,
+    check_certificates,
     check_clock,
     check_disk,
+    check_imports,
     check_jupyter,
     check_memory,
     check_packages,
@@ -127,6 +130,103 @@ def test_wrong_and_missing_packages_are_a_fault_that_names_both_versions(check_l
 def test_a_missing_lock_is_a_fault(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "LOCK", tmp_path / "gone.txt")
     assert_fault(check_packages(), "gone.txt is missing", "git checkout requirements.txt")
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A folder with an installed package of two files, as its lock and its list of files have them."""
+    site, info = tmp_path / "site", tmp_path / "site" / "tiny-1.0.dist-info"
+    (site / "tiny").mkdir(parents=True)
+    info.mkdir()
+    files = {"tiny/__init__.py": "x = 1\n", "tiny/a,b.py": "y = 2\n" * 9}
+    files[f"{info.name}/METADATA"] = "Name: tiny\nVersion: 1.0\n"
+    lines = []
+    for name, text in files.items():
+        (site / name).write_bytes(text.encode())
+        lines.append(f'"{name}",sha256=0,{len(text)}')
+    lines += ["../bin/tiny,sha256=0,", f"{info.name}/RECORD,,"]
+    (info / "RECORD").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(site))
+    return site
+
+
+def test_a_file_of_a_package_that_is_missing_or_cut_is_a_fault_whatever_its_version_says(installed, check_lock):
+    lock = (f"tiny==1.0{HASH}", f"filelock=={FILELOCK}{HASH}")
+    assert check_lock(*lock) == Finding("Packages", "ok", "2 packages as in requirements.txt")
+    info = installed / "tiny-1.0.dist-info"
+    told = {name: f"{name} is missing or cut" for name in ("tiny/a,b.py", f"{info.name}/METADATA")}
+    told[f"{info.name}/RECORD"] = "tiny has no list of its files"
+    for name, message in told.items():
+        before = (installed / name).read_bytes()
+        for left in (None, b"", before[:9]):
+            (installed / name).unlink() if left is None else (installed / name).write_bytes(left)
+            found = check_lock(*lock)
+            assert_fault(found, message, "Delete the folder .venv and run `python start.py setup`")
+            assert found.message == message
+        (installed / name).write_bytes(before)
+    assert check_lock(*lock).state == "ok"
+
+
+def test_the_files_of_all_packages_are_compared_in_a_second_and_a_half():
+    started = time.process_time()
+    assert check_packages().state == "ok"
+    assert time.process_time() - started < 1.5
+
+
+def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_made(monkeypatch):
+    def fail():
+        raise ImportError("cannot import name 'x' from 'psutil'")
+
+    monkeypatch.setattr("psutil.virtual_memory", fail)
+    findings = {finding.name: finding for finding in diagnose().findings}
+    assert_fault(findings["Memory"], "ImportError: cannot import name 'x' from 'psutil'", "start.py setup")
+    assert findings["JupyterLab"].state == "ok"
+
+
+# Foreign modules and certificates
+
+
+def test_a_foreign_module_in_the_way_of_ours_is_a_fault_wherever_it_lies(monkeypatch, tmp_path):
+    assert check_imports() == Finding("Imports", "ok", "no foreign file hides a package or a module of Python")
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "notes" / "numpy").mkdir(parents=True)  # a folder without __init__.py hides nothing
+    monkeypatch.chdir(tmp_path)
+    assert check_imports().state == "ok"
+    for number, name in enumerate(("openai.py", "numpy/__init__.py", "random.py", "yaml.pyc", "orjson.abi3.so")):
+        for way in ("path", "current folder", "notebooks"):
+            folder = tmp_path / f"{way} {number}"
+            place = folder / name
+            place.parent.mkdir(parents=True)
+            place.touch()
+            with monkeypatch.context() as patch:
+                if way == "path":
+                    patch.setattr(sys, "path", [str(folder), *sys.path])
+                elif way == "current folder":
+                    patch.chdir(folder)
+                else:
+                    patch.setattr(doctor, "NOTEBOOKS", folder)
+                found = check_imports()
+            assert_fault(found, str(place), "PYTHONPATH")
+
+
+def test_certificates_that_are_not_there_or_are_none_are_a_fault(monkeypatch, tmp_path):
+    import certifi
+
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate", encoding="utf-8")
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    assert check_certificates().state == "ok"
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(tmp_path), str(tmp_path)]))
+    assert check_certificates().state == "ok"
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    pairs = [(name, value) for name in names for value in (tmp_path / "gone.pem", junk)]
+    for name, value in [*pairs, ("SSL_CERT_FILE", tmp_path)]:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, str(value))
+            found = check_certificates()
+        assert_fault(found, f"{name} names {value}", f"unset {name}")
 
 
 # Settings
@@ -292,7 +392,21 @@ def test_a_disk_that_is_not_there_is_a_fault_and_not_searched_for_ever(disk, mon
     with monkeypatch.context() as patch:
         patch.setattr(Path, "exists", is_there)  # so it is on Windows, where no Z: need be
         finding = check_disk(settings)
-    assert_fault(finding, "cannot be read (No such file or directory)", "LLMOPS_HOME")
+    assert_fault(finding, "cannot be used (No such file or directory)", "LLMOPS_HOME")
+
+
+def test_a_home_that_cannot_be_written_is_a_fault_and_nothing_stays_of_the_try(monkeypatch, tmp_path):
+    assert check_disk(load_settings(home=tmp_path / "not" / "yet")).state == "ok"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        assert_fault(check_disk(load_settings(home=home)), "cannot be used (", "LLMOPS_HOME")
+
+    def refuse(**options):
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert_fault(check_disk(load_settings(home=tmp_path)), "cannot be used (Read-only file system)", "LLMOPS_HOME")
 
 
 def test_little_memory_is_a_note_with_a_step(monkeypatch):
@@ -347,7 +461,8 @@ def test_jupyterlab_with_widgets_is_ok_and_a_missing_part_is_a_fault_that_names_
 
 
 def test_a_diagnosis_holds_every_check_and_leaves_out_what_depends_on_faulty_settings(monkeypatch):
-    everything = ["Python", "Packages", "Settings", "Model files", "Disk", "Memory", "Loopback", "Clock", "JupyterLab"]
+    everything = ["Python", "Packages", "Imports", "Settings", "Model files", "Disk"]
+    everything += ["Memory", "Loopback", "Certificates", "Clock", "JupyterLab"]
     assert [finding.name for finding in diagnose().findings] == everything
     monkeypatch.setenv("LLMOPS_MDOE", "replay")
     diagnosis = diagnose()

@@ -1,19 +1,25 @@
 """Claims about the grade: each line is computed from the answers, and nothing that was altered is believed."""
 
+import copy
 import csv
 import json
 import math
+import os
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_release, make_report, make_run, make_runs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.course import grading
+from llmops_utils.core import WorkbookError
+from llmops_utils.course import grading, scoring
 from llmops_utils.course.capstone import BRIEF, Watch, load_plain
-from llmops_utils.course.grading import compute_grade, rescore
+from llmops_utils.course.grading import compute_grade, grade_submission, tabulate_grades
+from llmops_utils.course.scoring import rescore
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
@@ -67,7 +73,7 @@ def grade(release):
 
 def test_a_complete_release_gets_all_points_and_each_answer_is_scored_once(grade, monkeypatch):
     scored = []
-    monkeypatch.setattr(grading, "rescore", lambda report: scored.append(report.name) or rescore(report))
+    monkeypatch.setattr(scoring, "rescore", lambda *told: scored.append(told[0].name) or rescore(*told))
     found = grade()
     assert {row.name: row.points for row in found.rows if row.of} == ALL
     assert (found.total, found.total_of, found.warnings) == (100, 100, ())
@@ -137,14 +143,66 @@ def test_the_held_back_score_needs_enough_messages_of_its_part(grade, runs, monk
         assert get_row(grade(runs), "held-back score").points == points
     part = replace(runs[4].report, rows=runs[4].report.rows[:4])
     smaller = make_run("a try", "held", part, CANDIDATE, SHOTS, 4)
-    assert get_row(grade([*runs, smaller]), "held-back score").points == 20  # of several runs the largest counts
+    assert get_row(grade([*runs, smaller]), "held-back score").points == 20  # of several runs a whole one counts
     runs[4].report = make_report("mine, held", "dev", 40)
-    row = get_row(grade(runs), "held-back score")
-    assert (row.points, row.found) == (0, "n is too small: 40 messages, 0 of them held back")
+    found = grade(runs)
+    assert (get_row(found, "held-back score").points, get_row(found, "held-back score").found) == (0, "not measured")
+    assert "“mine, held” decides nothing: 48 of the 48 messages of held are missing" in found.warnings[0]
     monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
-    row = get_row(grade(make_runs()), "held-back score")
-    assert (row.points, row.found.partition(",")[0]) == (0, "n is too small: 4 messages")
-    assert "LLMOPS_EXAMPLES" in row.next_step
+    found = grade(make_runs())
+    assert get_row(found, "held-back score").points == 0
+    assert "messages of held are missing" in found.warnings[2]
+    assert "unset LLMOPS_EXAMPLES" in found.warnings[0]
+
+
+def test_who_leaves_out_wrong_answers_gains_nothing(grade, runs):
+    """Of 48 held-back messages 24 are right, 50 %; without eight of the wrong ones it would be 60 %."""
+    runs[4].report = make_report("mine, held", "held", 24)
+    runs[4].report = replace(runs[4].report, rows=runs[4].report.rows[:40])
+    found = grade(runs)
+    assert get_row(found, "held-back score").points == 0
+    assert found.warnings[0].startswith("“mine, held” decides nothing: 8 of the 48 messages of held are missing")
+    for left_out, missing in (
+        ((0,), {"baseline", "candidate"}),
+        ((1,), {"candidate", "order"}),
+        ((2, 3), {"gate", "gain", "release", "watch"}),
+        ((4,), {"held-back score"}),
+        ((3, 5), {"gate", "gain", "release", "watch"}),
+    ):
+        runs = make_runs()
+        for place in left_out:
+            runs[place].report = replace(runs[place].report, rows=runs[place].report.rows[:36])
+        found = grade(runs)
+        assert (set(list_missing(found)), len(found.warnings)) == (missing, len(left_out)), left_out
+    # Rows of another part add nothing, and whoever looked at test with a few messages has looked.
+    runs = make_runs()
+    runs[4].report = replace(runs[4].report, rows=(*runs[4].report.rows, *make_report("x", "dev", 40).rows))
+    assert get_row(grade(runs), "held-back score").found.endswith("(n = 48)")
+    glimpse = replace(make_report("a look", "gate", 36), rows=make_report("a look", "gate", 36).rows[:4])
+    assert "order" in list_missing(grade([*make_runs(), make_run("a look", "gate", glimpse, CANDIDATE, SHOTS, 0)]))
+
+
+def test_no_prompt_takes_fewer_tokens_than_it_has_words(grade, runs):
+    """The words alone make the candidate too dear here, whatever the rows say."""
+    long = CANDIDATE.replace(instruction="Name the desk. " * 400)
+    for place, part in ((1, "dev"), (3, "gate"), (4, "held")):
+        runs[place].prompt = long
+        runs[place].report = make_report("mine", part, 36, tokens=3)
+    found = grade(runs, prompt=long)
+    row = get_row(found, "price")
+    assert (row.points, row.found.partition(" at ")[0]) == (0, "$0.133")
+    assert "“mine, held” tells fewer tokens than its prompt has words: the words were counted" in found.warnings
+    assert get_row(found, "gate").found.startswith("price")
+    # What a template leaves out or repeats is not counted, nor a call that failed before it took any.
+    many = "word " * 900
+    asks = CANDIDATE.replace(instruction=f"{{% if false %}}{many}{{% endif %}}{{# {many} #}}Name.")
+    runs = make_runs()
+    for place in (1, 3, 4):
+        runs[place].prompt = asks
+    report = runs[4].report
+    failed = replace(report.rows[0], error="RateLimited", prediction=None, score=0.0, prompt_tokens=0)
+    runs[4].report = replace(report, rows=(failed, *report.rows[1:]))
+    assert get_row(grade(runs, prompt=asks), "price").found.startswith("$0.03")
 
 
 def test_test_before_dev_costs_the_order(grade, runs):
@@ -242,9 +300,8 @@ def test_runs_on_messages_of_another_data_set_are_graded_with_nothing(grade, run
     for run in runs:
         run.report = replace(run.report, rows=tuple(replace(row, id=f"x-{row.id}") for row in run.report.rows))
     found = grade(runs)
-    missing = {"evidence", "baseline", "candidate", "gate", "gain", "held-back score", "release", "watch"}
-    assert missing <= set(list_missing(found))
-    assert get_row(found, "baseline").found == "“plain”: no message of the data"
+    assert set(ALL) - {"roll back"} == set(list_missing(found))
+    assert found.warnings[0].startswith("“plain” decides nothing: 40 of the 40 messages of dev are missing")
 
 
 def test_a_failed_call_is_told_and_decides_nothing(grade, runs):
@@ -297,7 +354,119 @@ def test_a_class_becomes_a_table(files, monkeypatch, tmp_path):
     told = [(row["learner"], row["total"], row["held-back score"]) for row in rows]
     assert told == [("ada", "100", "20"), ("bob", "15", "0")]
     assert list(rows[0]) == ["learner", "total", *ALL, "warnings"]
-    assert "class.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", tmp_path / "no" / "class.csv")
+    assert "x.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", files[0] / "x.csv")
+
+
+def test_a_table_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path, capsys):
+    table = tmp_path / "class.csv"
+    table.write_text("the old one", encoding="utf-8")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    for name, call in (("llmops_utils.course.grading.tabulate_grades", interrupt), ("os.replace", interrupt)):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, call)
+            assert run_command(patch, *files[:2], "--csv", table) in (1, 130)
+        assert table.read_text(encoding="utf-8") == "the old one"
+        assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["class.csv"]
+
+
+def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, monkeypatch, tmp_path, capsys):
+    content = json.loads(files[0].read_text(encoding="utf-8"))
+    content["learner"] = "-eve"
+    starts = ("=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1", "\t=1", "\r=1", "＝1", " =1")
+    content["unread"] = ["\x1b[2Jm\u202eine\nmallory: 100 of 100"]
+    files[0].write_text(json.dumps(content), encoding="utf-8")
+    assert run_command(monkeypatch, *files[:2], "--csv", tmp_path / "class.csv") == 0
+    told = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in told.splitlines()] == ["-eve", "bob"]
+    rows = list(csv.DictReader((tmp_path / "class.csv").open(encoding="utf-8", newline="")))
+    assert [row["learner"] for row in rows] == ["'-eve", "bob"]
+    assert rows[0]["warnings"] == "not in the evidence:  [2Jm ine mallory: 100 of 100"
+    for start in starts:
+        grading.write_table([grading.Grade(start, (), (start,))], tmp_path / "class.csv")
+        (row,) = csv.DictReader((tmp_path / "class.csv").open(encoding="utf-8", newline=""))
+        assert (row["learner"][0], row["warnings"][0]) == ("'", "'"), start
+
+
+ODD = (
+    *(10**4000, 10**300, -(10**300), 1e308, 2**63, float("nan"), float("inf"), -1, 0, 0.5),
+    *("x\ud800", "\x1b[2J\x1b]0;owned\x07", "a\nb: 100 of 100", "\u202eevil", "\0", "\x85", "x" * 50_000, "{{ 1/0 }}"),
+    *(None, True, [], {}, {"a": {"b": [None]}}, {"\ud800": 1}, {"\x1b[2J": 1}, [None] * 50),
+    *([json.loads("[" * depth + "0" + "]" * depth) for depth in (50, 150, 900)]),
+)
+
+
+def list_places(value, place=()):
+    """Return the place of each part of a JSON value: the names and positions that lead there."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place, *(found for name, part in parts for found in list_places(part, (*place, name)))]
+
+
+@pytest.fixture(scope="module")
+def sound(release):
+    """A short submission as JSON, and the places of all its parts."""
+    content = make_evidence(None, runs=make_runs()[3:], release=release, watch=None).model_dump(mode="json")
+    for run in content["runs"]:
+        del run["report"]["rows"][2:]
+    return content, list_places(content)[1:]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_stands_in_a_submission_is_one_grade_or_one_error_in_plain_text(sound, tmp_path, data):
+    content, places = copy.deepcopy(sound[0]), sound[1]
+    *way, last = data.draw(st.sampled_from(places))
+    part = content
+    for name in way:
+        part = part[name]
+    part[last] = data.draw(st.sampled_from(ODD) | st.text(max_size=20))
+    path = tmp_path / "ada.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    try:
+        grade = grade_submission(path)
+    except WorkbookError as error:
+        told = error.problem
+        grade = None
+    if grade is None:
+        assert told.isprintable()
+        return
+    assert grade.line.isprintable()
+    assert str(grade).replace("\n", "").isprintable()
+    assert len(str(grade).splitlines()) == 1 + len(grade.rows) + len(grade.warnings)
+    assert all(len(str(value)) < 3000 for value in tabulate_grades([grade]).to_dict("records")[0].values())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys):
+    content = json.loads(files[1].read_text(encoding="utf-8"))
+    bad = {
+        "number.json": files[1].read_text(encoding="utf-8").replace('"score": 1.0', f'"score": {"1" * 5000}', 1),
+        "deep.json": '{"format": "llmops capstone", "edition": 2, "runs": ' + "[" * 90_000,
+        "surrogate.json": json.dumps(content | {"learner": "x\ud800"}),
+        "name.json": json.dumps(content | {"learner": "eve: 100 of 100\nmallory"}),
+        "large.json": " " * 21_000_000,
+        "esc\x1b[2J.json": "{",
+    }
+    for name, text in bad.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.json").symlink_to(tmp_path / "gone")
+    (tmp_path / "folder.json").mkdir()
+    odd = [tmp_path / name for name in (*bad, "pipe.json", "endless.json", "nowhere.json", "folder.json")]
+    table = tmp_path / "class.csv"
+    assert run_command(monkeypatch, files[0], *odd, files[1], "--csv", table) == 2
+    told = capsys.readouterr()
+    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 15 of 100"]
+    assert len(told.err.splitlines()) == 2 * len(odd)
+    assert told.err.replace("\n", "").isprintable()
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 3
+    # Also what nobody has thought of: it is told with its kind.
+    monkeypatch.setattr(grading, "load_submission", lambda path: 1 // 0)
+    assert run_command(monkeypatch, files[0], files[1]) == 2
+    assert capsys.readouterr().err.count("cannot be graded (ZeroDivisionError)") == 2
 
 
 def test_the_version_of_a_prompt_is_computed_from_its_text_and_a_grade_can_be_repeated(files):

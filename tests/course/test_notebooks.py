@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from llmops_utils.core import DATA, ROOT, DataError
-from llmops_utils.course import notebooks
+from llmops_utils.course import cli, notebooks
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.notebooks import SEAL, compute_seal, list_notebooks, solve_notebook
 from llmops_utils.models import Recordings
@@ -247,6 +247,71 @@ def test_cleaning_keeps_outputs_and_ids():
     assert "collapsed" not in notebook.cells[0].metadata
     assert [cell.id for cell in notebook.cells] == [cell.id for cell in before.cells]
     assert [c.get("outputs") for c in notebook.cells] == [c.get("outputs") for c in before.cells]
+
+
+def strip_ids(notebook):
+    """Return a notebook as old programs save it: without ids, and under the name of another kernel."""
+    cells = [{name: value for name, value in cell.items() if name != "id"} for cell in notebook["cells"]]
+    kernel = {"display_name": "Conda (other)", "language": "python", "name": "conda-env-other-py"}
+    return notebook | {"cells": cells, "nbformat_minor": 4, "metadata": {"kernelspec": kernel}}
+
+
+def test_cells_without_an_id_or_with_that_of_another_get_one_and_others_keep_theirs(tmp_path):
+    path, notebook = tmp_path / "00_start_here.ipynb", read(PATHS[0])
+    kept = [cell["id"] for cell in notebook["cells"]]
+    path.write_text(json.dumps(strip_ids(notebook)), encoding="utf-8")
+    assert compute_seal(read(path), tmp_path / "none.jsonl")["code"] != notebook["metadata"][SEAL]["code"]
+    given = [cell.id for cell in notebooks.read_notebook(path).cells]
+    assert given == [cell.id for cell in notebooks.read_notebook(path).cells]
+    assert len(set(given)) == len(given) == len(kept)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]+", name) for name in given)
+    notebook["cells"][2]["id"], notebook["cells"][5]["id"] = "cell-8", kept[3]
+    del notebook["cells"][7]["id"]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    given = [cell.id for cell in notebooks.read_notebook(path).cells]
+    changed = {place: name for place, name in enumerate(given) if name != kept[place]}
+    assert changed == {2: "cell-8", 5: f"{kept[3]}-again", 7: "cell-8-again"}
+    written = nbformat.writes(notebooks.read_notebook(path), version=4)
+    nbformat.validate(nbformat.reads(written, as_version=4))
+
+
+def test_a_notebook_saved_under_another_kernels_name_runs_in_this_environment(tmp_path):
+    path = tmp_path / "one.ipynb"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys\nprint(sys.executable)")])
+    path.write_text(json.dumps(strip_ids(notebook)), encoding="utf-8")
+    ran = notebooks.run_notebook(notebooks.read_notebook(path), tmp_path, "replay")
+    assert ran.cells[0].outputs[0].text.strip() == sys.executable
+    ran.cells[0].outputs[0].text = f"{sys.executable}\n"
+    nbformat.write(ran, path)
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli.subprocess, "call", lambda command, **options: steps.append(command) or 0)
+        cli.run_tests([])
+    (options,) = [step[4:] for step in steps if "--nbval" in step]  # without -n 2 and what belongs to it
+    options = [option for option in options if option.startswith("--nbval")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_what_is_no_notebook_is_named_and_left_as_it_is(tmp_path):
+    path, start = tmp_path / "00_start_here.ipynb", b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": '
+    odd = (
+        b"",
+        b"[]",
+        b'{"cells": 7}',
+        b"<<<<<<< HEAD\n{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        start + b"[7]}",
+        start + b"[{}]}",
+    )
+    for content in (*odd, b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}'):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"00_start_here\.ipynb"):
+            notebooks.store_outputs(path)
+        assert path.read_bytes() == content
 
 
 def test_a_cell_that_raises_leaves_the_notebook_on_disk_alone(tmp_path, monkeypatch):

@@ -41,11 +41,10 @@ def list_names(path):
     return sorted(entry.name for entry in path.parent.iterdir() if not entry.name.endswith(".lock"))
 
 
-def test_the_file_is_in_the_learners_folder_unless_a_setting_or_an_argument_names_another(path, tmp_path, monkeypatch):
+def test_the_file_is_in_the_learners_folder_unless_a_setting_names_another(path, tmp_path, monkeypatch):
     assert Progress().path == path
     monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "else.json"))
     assert Progress().path == tmp_path / "else.json"
-    assert Progress(tmp_path / "mine.json").path == tmp_path / "mine.json"
 
 
 def test_without_a_file_nothing_is_solved_and_none_is_made(path):
@@ -82,6 +81,9 @@ DAMAGED = [
     b'{"done": ["01.1"]}',
     b'{"done": null}',
     b"\xff\xfe\x00",
+    b'{"done": ' + b"[" * 100_000,
+    b'{"done": {"01.1": ' + b"7" * 5000 + b"}}",
+    b'{"done": {"01.1": "\\ud800"}} and more',
 ]
 
 
@@ -95,6 +97,17 @@ def test_damaged_files_are_put_aside_as_they_are_and_none_is_overwritten(path):
     assert Progress().read() == {"01.1": TODAY}
     kept = [entry.read_bytes() for entry in path.parent.glob("progress.damaged*.json")]
     assert sorted(kept) == sorted([*DAMAGED, b"{broken"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+def test_a_pipe_and_an_endless_device_in_its_place_are_put_aside_too(path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert Progress().read() == {}
+    path.symlink_to("/dev/zero")
+    Progress().mark_done("01.1")
+    assert Progress().read() == {"01.1": TODAY}
+    assert len(list_names(path)) == 3
 
 
 def test_a_file_that_cannot_be_read_just_now_is_not_taken_for_damaged(solved, path, monkeypatch):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, get_args
 
+from ...core import clean_text
+
 MOST_SHOWN = 300  # characters of a value in a message
 
 
@@ -18,18 +20,27 @@ class LearnerCodeRaised(Exception):
     """The learner's function raised; `cause` is what it raised."""
 
     def __init__(self, cause: BaseException, arguments: tuple) -> None:
-        super().__init__(str(cause))
+        super().__init__(tell_error(cause))
         self.cause = cause
         self.arguments = arguments
 
 
+def tell_error(error: BaseException) -> str:
+    """Return an error of the learner's code in words: its kind and what it says, long ones cut."""
+    ends = "" if isinstance(error, Exception) else "Your code ended: "  # by sys.exit(), say
+    try:
+        return clean_text(f"{ends}{type(error).__name__}: {error}")[: 10 * MOST_SHOWN]
+    except Exception:  # of an error of the learner's own making
+        return f"{ends}{type(error).__name__}"
+
+
 def call_learner(function: Callable, *arguments: Any) -> Any:
-    """Return what the learner's function returns; what it raises becomes `LearnerCodeRaised`."""
+    """Return what the learner's function returns; what it raises, `sys.exit()` too, becomes `LearnerCodeRaised`."""
     try:
         return function(*arguments)
-    except (Wrong, LearnerCodeRaised):  # of a grader that stands around the learner's function
+    except (Wrong, LearnerCodeRaised, KeyboardInterrupt):  # of a grader around it; of who stops an endless loop
         raise
-    except Exception as error:
+    except BaseException as error:
         raise LearnerCodeRaised(error, arguments) from error
 
 

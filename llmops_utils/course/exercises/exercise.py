@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from ...core import WorkbookError
 from ..graders import find_grader
 from ..progress import Progress
-from .checks import LearnerCodeRaised, Wrong, find_variable
+from .checks import LearnerCodeRaised, Wrong, find_variable, tell_error
 
 _UNSET = object()
 TITLES = {
@@ -103,13 +104,15 @@ class Exercise(BaseModel):
             given = ", ".join(repr(argument)[:80] for argument in raised.arguments)
             return Outcome(
                 "raised",
-                f"{type(raised.cause).__name__}: {raised.cause}\nIt was called with ({given}). "
+                f"{raised}\nIt was called with ({given}). "
                 "Run it with these arguments in a cell of its own to see where.",
             )
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        except WorkbookError:  # of the model, say: it tells what to do
+            raise
+        except (Exception, SystemExit) as error:
             return Outcome(
                 "wrong",
-                f"The answer has not the form that was asked for ({type(error).__name__}: {error}). "
+                f"The answer has not the form that was asked for ({tell_error(error)}). "
                 "Read the task again, or ask for a hint.",
             )
         Progress().mark_done(self.id)

@@ -3,9 +3,12 @@
 `answers/` holds for each exercise wrong answers with a part of what they are told, other right ones, and some that raise.
 """
 
+import asyncio
 import json
 import re
 import tomllib
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,6 +124,52 @@ def test_a_nan_is_wrong_wherever_a_number_is_asked_for():
             ]
             taken += [(id, outcome) for outcome in outcomes if outcome.state != "wrong"]
     assert taken == []
+
+
+def test_whatever_an_answer_returns_is_an_outcome_and_never_right_nor_an_exception():
+    class Odd:
+        def __repr__(self):
+            raise ZeroDivisionError
+
+        __eq__ = __len__ = __iter__ = __getitem__ = __float__ = __str__ = __repr__
+        __hash__ = None
+
+    endless = []
+    endless.append(endless)
+    numbers = (np.nan, -np.nan, np.float32("nan"), complex("nan"), Decimal("nan"), np.inf, 10**400, 10**5000, 1e308)
+    values = [
+        Odd(),
+        endless,
+        {"a": endless},
+        np.array([[np.nan]]),
+        np.datetime64("NaT"),
+        Fraction(10**400, 3),
+        "\ud800",
+    ]
+    values += [form for number in numbers for form in (number, [number] * 3, (number, number), {"tea": number})]
+    offenders = []
+    for id, exercise in EXERCISES.items():
+        if re.search(r"^def ", exercise.solution_code, re.MULTILINE):
+            for value in values:
+                outcome = exercise.check(lambda *_, value=value: value)
+                if outcome.state not in ("wrong", "raised"):
+                    offenders.append((id, outcome))
+    assert offenders == []
+
+
+def test_an_answer_that_ends_python_is_told_so_and_the_notebook_goes_on(progress_file):
+    def stop(kind):
+        raise kind("bye")
+
+    for id, exercise in EXERCISES.items():
+        if re.search(r"^def ", exercise.solution_code, re.MULTILINE):
+            for kind in (SystemExit, asyncio.CancelledError, GeneratorExit):
+                outcome = exercise.check(lambda *_, kind=kind: stop(kind))
+                assert outcome.state == "raised", (id, outcome)
+                assert f"Your code ended: {kind.__name__}: bye\nIt was called with (" in outcome.message
+            with pytest.raises(KeyboardInterrupt):  # the learner wants an endless loop to stop
+                exercise.check(lambda *_: stop(KeyboardInterrupt))
+    assert not progress_file.exists()
 
 
 @pytest.mark.parametrize("shell", [None, SimpleNamespace(user_ns={}), SimpleNamespace(user_ns={"reply": "Berlin."})])
