@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..core import DataError, PromptError, load_settings, read_json, write_whole
+from ..core import DataError, PromptError, clean_values, load_settings, read_json, redact_values, write_whole
 from ..evaluation import Report
 from ..operations import Release
 from ..prompts import Prompt
-from ..tracking import Runs, hide_secrets
+from ..tracking import Runs
 from .capstone import PARTS, Watch
 
 EDITION = 2
@@ -130,10 +130,10 @@ def _strip_report(report: Report) -> Report:
 
 
 def save_submission(submission: Submission) -> Path:
-    """Write a submission into the folder `capstone` of LLMOPS_HOME, without any key that is set here; return its path."""
+    """Write a submission into the folder `capstone` of LLMOPS_HOME, without any secret; return its path."""
     path = load_settings().home / "capstone" / f"{submission.learner}.json"
-    text = json.dumps(submission.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    write_whole(path, hide_secrets(text) + "\n")
+    content = redact_values(clean_values(submission.model_dump()))
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -207,7 +207,7 @@ def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(
     damaged.write_bytes(b"PK\x03\x04 not a zip at all, but longer than an empty one")
     unsent = list_runs()
     (fault,) = upload_runs()
-    assert (fault.where, fault.problem) == ("0000.zip", "BadZipFile: File is not a zip file")
+    assert (fault.where, fault.problem) == ("0000.zip", "0000.zip is damaged.")
     for run in unsent:
         stored = comet.runs[run.key]
         assert stored.others["Name"] == run.name
