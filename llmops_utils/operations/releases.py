@@ -10,14 +10,15 @@ import contextlib
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
 
 FILE = "release.json"
+Text = Annotated[str, AfterValidator(clean_text)]
 
 
 class Entry(BaseModel):
@@ -28,8 +29,8 @@ class Entry(BaseModel):
     action: Literal["promote", "roll back"]
     revision: int = Field(ge=1, le=10**6)
     version: str = Field(pattern="^[0-9a-f]{8}$")
-    when: str
-    note: str = ""
+    when: Text
+    note: Text = ""
 
 
 class Release(BaseModel):
@@ -48,7 +49,7 @@ class Release(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    task: str
+    task: Text
     num_examples: int | None = Field(None, ge=2)
     num_shots: int = Field(0, ge=0, le=64)
     margin: float = Field(0.1, gt=0, lt=1)
@@ -204,8 +205,8 @@ def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
 
 def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    note = redact(clean_text(str(note)))
-    release.history.append(Entry(action=action, revision=what.revision, version=what.version, when=now, note=note))
+    entry = Entry(action=action, revision=what.revision, version=what.version, when=now, note=redact(note))
+    release.history.append(entry)
 
 
 @contextlib.contextmanager
