@@ -144,7 +144,7 @@ def test_auc_matches_the_mann_whitney_statistic_of_scipy_and_narrows_with_more_e
 
 def test_auc_without_a_pair_to_compare_raises():
     for num, is_right in [(2, [True, True]), (2, [False, False]), (2, [True]), (1, [True, False]), (0, [])]:
-        with pytest.raises(DataError, match="no right example to compare with a wrong one|nothing to measure"):
+        with pytest.raises(DataError, match=r"no right example to compare with a wrong one|nothing to measure"):
             estimate_auc([0.1] * num, is_right)
 
 
