@@ -35,13 +35,13 @@ def explain_os_errors(path: Path, doing: str = "written") -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> None:
     """Write a file in one step: a crash, a full disk or an interrupt leaves the old one whole, and no half file.
 
-    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed, half a
-    character as U+FFFD.
+    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed.
 
     Raises:
         DataError: the system does not let it be written.
+        UnicodeEncodeError: it holds half a character, which its owner has to clean or to refuse.
     """
-    encoded = clean_text(content).encode("utf-8") if isinstance(content, str) else content
+    encoded = content.encode("utf-8") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,4 +129,4 @@ def change_json(path: Path, default: Content) -> Iterator[Content]:
         if not isinstance(content, type(default)):
             raise DataError(f"{path} does not hold what belongs there.", "Move it away; then it is made anew.")
         yield content
-        write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_whole(path, clean_text(json.dumps(content, indent=1, ensure_ascii=False)) + "\n")

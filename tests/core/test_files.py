@@ -102,9 +102,10 @@ def test_a_change_that_fails_or_meets_another_kind_of_value_writes_nothing(tmp_p
 
 def test_what_utf_8_cannot_hold_is_written_as_a_mark_and_a_folder_that_is_none_is_named(tmp_path):
     append_line(tmp_path / "lines", "half \ud83d")
-    write_whole(tmp_path / "whole", "half \ud83d")
+    with change_json(tmp_path / "whole", []) as state:
+        state.append("half \ud83d")
     assert (tmp_path / "lines").read_text(encoding="utf-8") == "half \ufffd\n"
-    assert (tmp_path / "whole").read_text(encoding="utf-8") == "half \ufffd"
+    assert read_json(tmp_path / "whole") == ["half \ufffd"]
     below = tmp_path / "whole" / "state.json"
     for write in (lambda: append_line(below, "x"), lambda: write_whole(below, "x"), lambda: read_json(below)):
         with pytest.raises(DataError, match=r"state\.json cannot be"):
