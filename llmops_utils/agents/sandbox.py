@@ -1,17 +1,18 @@
 """Model-written Python, run in the interpreter of pydantic-monty with limits; never by exec or eval in this process.
 
 Monty is a Python interpreter in Rust without files, network, processes and environment, unless the host grants them;
-this module grants nothing. It runs in worker processes with an empty environment: one pool, made at the first run,
-shared by threads and closed at exit. A run takes about 1 ms. What this does not promise:
+this module grants nothing. Each run has a worker process of its own with an empty environment; a pool, made at the
+first run and shared by threads, holds how many there are at once. A run takes about 10 ms. What this does not promise:
 
 - Right results. Limits say how long code runs, never whether it computes what was asked.
 - Python. It is a subset: some modules of the standard library, no inheritance, no `yield`, no packages. Source nested
   deeper than about 200 levels is refused, which a sum of 200 terms already is. The clock is the host's, in UTC.
 - Exact limits. Time is checked between operations, so one on huge integers may pass `duration_s` by tenths of a
   second; a worker that does not answer is killed one second after it. To pack the value may take as long again.
+  Where this process is killed, so is the worker on Linux; elsewhere it ends after `MAX_CPU_S` of the processor.
   Memory is the heap of the interpreter; a process that meets the hard ceiling ends with a line on stderr here.
 - A barrier below the interpreter: no container, no other user. A bug in Monty's native code would act with the rights
-  of this process, and a worker serves several runs. For code of attackers, add a virtual machine.
+  of this process. For code of attackers, add a virtual machine.
 - A harmless value. It is plain data of bounded size, but its text is model output: an instruction in it can reach the
   next prompt, and markup in it must be escaped.
 """
@@ -25,22 +26,28 @@ import html
 import json
 import os
 import re
+import shlex
+import shutil
+import subprocess
+import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..core import CapabilityMissing, DataError
+from ..core import CapabilityMissing, DataError, clean_values
 
 MAX_WORKERS = 4
 MAX_DURATION_S = 60
+MAX_CPU_S = 2 * MAX_DURATION_S + 10  # of a worker: to run, to pack the value, and the seconds until it is killed
 MAX_DEPTH = 50  # of values
 MAX_EXPRESSION_CHARS = 1000
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n`]*+\n(.*?)(?:^[ \t]*+\1|\Z)", re.DOTALL | re.MULTILINE)
 
 # Runs in the sandbox and makes text of the value there, where time and memory are limited. Monty would build the
 # objects in this process instead, and 60 nested pairs as the key of a dict then take years to hash, or shared lists
@@ -73,7 +80,7 @@ __value = None
 """
 
 _lock = threading.Lock()
-_pools: dict[int, object] = {}  # at most one, by the process that made it
+_pools: dict[int, tuple[object, Path]] = {}  # at most one and its starter, by the process that made it
 
 
 @dataclass(frozen=True)
@@ -205,9 +212,10 @@ def extract_code(text: str) -> str:
 def close_pool() -> None:
     """End the workers of this process; the next run starts new ones."""
     with _lock:
-        pool = _pools.pop(os.getpid(), None)
+        pool, starter = _pools.pop(os.getpid(), (None, None))
     if pool is not None:
         pool.__exit__(None, None, None)
+        shutil.rmtree(starter.parent, ignore_errors=True)
 
 
 def _get_pool():
@@ -215,20 +223,40 @@ def _get_pool():
         if not _pools:
             from pydantic_monty import Monty
 
-            _pools[os.getpid()] = Monty(min_processes=1, max_processes=MAX_WORKERS).__enter__()
+            # None waits idle: each is started by the thread that uses it, since it ends with that thread.
+            options = {"min_processes": 0, "max_processes": MAX_WORKERS, "max_checkouts_per_worker": 1}
+            starter = _write_starter()
+            can_run = os.name == "posix" and os.access(starter, os.X_OK)  # not on Windows, nor on a disk with noexec
+            pool = Monty(binary_path=starter if can_run else None, **options).__enter__()
+            _pools[os.getpid()] = pool, starter
             atexit.register(close_pool)
         if os.getpid() not in _pools:  # Monty does not return there
             raise CapabilityMissing(
                 "The sandbox does not work in a fork of a process that used it.", "Use threads, or start by “spawn”."
             )
-        return _pools[os.getpid()]
+        return _pools[os.getpid()][0]
+
+
+def _write_starter() -> Path:
+    """Return a new program that starts a worker which ends with its host.
+
+    Code that never looks at the clock also never sees that the host, which would kill it, is gone.
+    """
+    from pydantic_monty._binary import find_monty_binary
+
+    monty, starter = shlex.quote(find_monty_binary()), Path(tempfile.mkdtemp(prefix="sandbox-")) / "start"
+    tied = [shutil.which("setpriv") or "setpriv", "--pdeathsig", "KILL"]  # of util-linux
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):  # there is none, or one that cannot do it
+        subprocess.run([*tied, "true"], capture_output=True, check=True)
+        monty = f"{shlex.join(tied)} {monty}"
+    starter.write_text(f'#!/bin/sh\nulimit -t {MAX_CPU_S}\nexec {monty} "$@"\n')
+    starter.chmod(0o700)
+    return starter
 
 
 @contextlib.contextmanager
 def _open_session(pool, limits: Limits):
-    """Lend a worker that lives: one that was killed while it waited is noticed at its first step only."""
-    from pydantic_monty import MontyCrashedError
-
+    """Lend a worker with the limits."""
     options = {
         "max_feed_duration_secs": float(limits.duration_s),
         "max_turn_duration_secs": float(limits.duration_s),
@@ -237,17 +265,9 @@ def _open_session(pool, limits: Limits):
         "max_suspensions": limits.host_calls + 1,  # one to see whether `answer` is set
         "max_total_sleep_secs": 0.0,
     }
-    for num_left in reversed(range(MAX_WORKERS + 1)):
-        with contextlib.ExitStack() as stack:
-            try:
-                session = stack.enter_context(pool.checkout(limits=options, os_policy={"random_start": {"seed": 0}}))
-                _run_steps(session, PACK)
-            except MontyCrashedError:
-                if num_left:
-                    continue
-                raise
-            yield session
-            return
+    with pool.checkout(limits=options, os_policy={"random_start": {"seed": 0}}) as session:
+        _run_steps(session, PACK)
+        yield session
 
 
 def _run_steps(session, code: str, **options) -> None:
@@ -287,7 +307,18 @@ def _read_value(session, size: int, keep_output: Callable[[str, str], None]) -> 
                 raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
     if len(text) > 16 * size:  # six characters of JSON per character, and the brackets
         raise ValueError("the value is too large")
-    return json.loads(text)
+    value, room, depth = json.loads(text), size, 0
+    level = [value]
+    while level:  # once more here: code that replaced `__pack` may have written any JSON
+        room, depth = room - len(level), depth + 1
+        if room < 0 or depth > MAX_DEPTH + 1:
+            raise ValueError("the value is too large or too deeply nested")
+        level = [part for one in level if isinstance(one, list | dict) for part in _list_parts(one)]
+    return clean_values(value)
+
+
+def _list_parts(value: list | dict) -> list:
+    return value if isinstance(value, list) else [*value, *value.values()]
 
 
 def _is_arithmetic(node: ast.AST) -> bool:

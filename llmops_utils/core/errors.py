@@ -61,11 +61,15 @@ class ServerError(WorkbookError):
 
 
 class ProviderError(WorkbookError):
-    """The model server answered with an error of this HTTP `status`, or not at all."""
+    """The model server answered with an error of this HTTP `status`, or not at all.
 
-    def __init__(self, problem: str, next_step: str, status: int | None = None) -> None:
+    `may_have_cost` is true where the request was sent and nobody knows what became of it.
+    """
+
+    def __init__(self, problem: str, next_step: str, status: int | None = None, may_have_cost: bool = False) -> None:
         super().__init__(problem, next_step)
         self.status = status
+        self.may_have_cost = may_have_cost
 
 
 class KeyRefused(ProviderError):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from .errors import DataError
+from .texts import clean_text, parse_json_values
 
 MOST_BYTES = 20_000_000  # of a JSON file that may come from somebody else
 Content = TypeVar("Content", dict, list)
@@ -34,12 +35,13 @@ def explain_os_errors(path: Path, doing: str = "written") -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> None:
     """Write a file in one step: a crash, a full disk or an interrupt leaves the old one whole, and no half file.
 
-    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed.
+    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed, half a
+    character as U+FFFD.
 
     Raises:
         DataError: the system does not let it be written.
     """
-    encoded = content.encode("utf-8") if isinstance(content, str) else content
+    encoded = clean_text(content).encode("utf-8") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,36 +57,60 @@ def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> N
 def append_line(path: Path, line: str, is_private: bool = False) -> None:
     """Append one line to a file. Where a crash left half a line at its end, the new one begins on a line of its own.
 
+    It is handed to the system in one piece, so that lines of several processes do not run into each other. Two that
+    meet half a line at once leave an empty one.
+
     Raises:
         DataError: the system does not let it be written.
     """
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600 if is_private else 0o666)
-        with open(descriptor, "rb+") as file:
+        with open(descriptor, "rb+", buffering=0) as file:
             start = b""
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 start = b"" if file.read(1) == b"\n" else b"\n"
-            file.write(start + line.encode("utf-8") + b"\n")
+            left = start + clean_text(line).encode("utf-8") + b"\n"
+            while left:  # a disk that fills up takes a part, and says so at the next try
+                left = left[file.write(left) :]
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Let one process at a time, and one thread, change a file; the lock is a hidden file beside it.
+
+    Raises:
+        DataError: the system does not let the lock be made.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds, whoever wrote it.
+    """Return what a JSON file holds, whoever wrote it, with its texts cleaned.
 
     Raises:
-        DataError: it is missing, no regular file, too large, no UTF-8, or no JSON.
+        DataError: it is missing, no regular file, too large, no UTF-8, no JSON, or nested too deep.
     """
     with explain_os_errors(path, "read"):
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
             raise DataError(f"{path} is no file.", "Name a file in JSON.")
-        if path.stat().st_size > MOST_BYTES:
-            raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes.", "Is it the right file?")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes.", "Is it the right file?")
     try:
-        return json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON ({type(error).__name__}).", "Restore it, or make it anew.") from error
+        return parse_json_values(content.decode("utf-8-sig"))
+    except ValueError as error:
+        why = "not in UTF-8" if isinstance(error, UnicodeDecodeError) else error  # json names line and column
+        raise DataError(f"{path} is not JSON ({why}).", "Restore it, or make it anew.") from error
 
 
 @contextlib.contextmanager
@@ -96,15 +122,11 @@ def change_json(path: Path, default: Content) -> Iterator[Content]:
     Raises:
         DataError: the file cannot be read or written, or holds another kind of value than `default`.
     """
-    with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire()
-    try:
-        content = read_json(path) if path.exists() else default
+    with hold_lock(path):
+        with explain_os_errors(path):
+            is_there = path.exists()
+        content = read_json(path) if is_there else default
         if not isinstance(content, type(default)):
             raise DataError(f"{path} does not hold what belongs there.", "Move it away; then it is made anew.")
         yield content
         write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    finally:
-        lock.release()

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from .settings import read_environment
-
 HIDDEN = "[key]"
 LEAST_LENGTH = 6  # a shorter value, such as "none" or "1234", stands in honest texts too
 
@@ -33,6 +31,7 @@ SHAPES = (
 )
 BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"']{0,200}[0-9A-Z=._\-])[^\s\"',;]{8,}")
 USER_IN_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@\"'<>]{1,300}@")
+RUN = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}")  # no name of a model has one
 KEY_IN_ADDRESS = re.compile(
     r"(?i)([?&](?:api[-_]?key|key|token|access[-_]?token|secret|password|pwd|sig|signature|code)=)[^&\s\"'<>#]{4,}"
 )
@@ -49,6 +48,8 @@ def list_secrets() -> list[str]:
 
     Passwords and keys inside addresses count, whatever the variable is called.
     """
+    from .settings import read_environment  # which checks names with this module
+
     found = set()
     for name, value in read_environment().items():
         if is_secret_name(name):
@@ -60,24 +61,38 @@ def list_secrets() -> list[str]:
     return sorted((value for value in found if len(value) >= LEAST_LENGTH), key=len, reverse=True)
 
 
+def is_key_shaped(name: str) -> bool:
+    """Return whether what should be a name, of a model or a provider say, looks like a key that was pasted there."""
+    long = [secret for secret in list_secrets() if len(secret) >= 16]  # a server here may take its own name as key
+    return _hide(name, long) != name or RUN.search(name) is not None
+
+
 def redact(text: str, *secrets: str) -> str:
     """Return a text without secrets: the given ones, those of the environment, and all that is shaped like a key."""
-    given = [secret for secret in secrets if len(secret) >= LEAST_LENGTH]
-    for secret in [*sorted(given, key=len, reverse=True), *list_secrets()]:
-        text = text.replace(secret, HIDDEN)
-    for shape in SHAPES:
-        text = shape.sub(HIDDEN, text)
-    text = BEARER.sub(rf"\1\2{HIDDEN}", text)
-    text = USER_IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
-    return KEY_IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
+    return _hide(text, _order(secrets))
 
 
 def redact_values(value: Any, *secrets: str) -> Any:
     """Return a value that JSON can hold, with each text in it, names of fields too, passed through `redact`."""
-    if isinstance(value, str):
-        return redact(value, *secrets)
+    return _hide(value, _order(secrets))
+
+
+def _order(secrets: tuple[str, ...]) -> list[str]:
+    given = [secret for secret in secrets if len(secret) >= LEAST_LENGTH]
+    return [*sorted(given, key=len, reverse=True), *list_secrets()]
+
+
+def _hide(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, Mapping):
-        return {redact_values(name, *secrets): redact_values(part, *secrets) for name, part in value.items()}
+        return {_hide(name, secrets): _hide(part, secrets) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [redact_values(part, *secrets) for part in value]
-    return value
+        return [_hide(part, secrets) for part in value]
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        value = value.replace(secret, HIDDEN)
+    for shape in SHAPES:
+        value = shape.sub(HIDDEN, value)
+    value = BEARER.sub(rf"\1\2{HIDDEN}", value)
+    value = USER_IN_ADDRESS.sub(rf"\1{HIDDEN}@", value)
+    return KEY_IN_ADDRESS.sub(rf"\1{HIDDEN}", value)

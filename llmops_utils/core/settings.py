@@ -11,12 +11,14 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import KeyMalformed, SettingsError
+from .secrets import is_key_shaped
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
@@ -25,13 +27,22 @@ PREFIX = "LLMOPS_"
 LIVE_EXAMPLES = 8  # of each test split, so that a chapter takes at most three minutes on two cores
 
 Mode = Literal["live", "record", "replay", "auto", "fill"]
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]  # may begin with ~
+
+
+def _expand(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} names no user of this machine") from None
+
+
+UserPath = Annotated[Path, AfterValidator(_expand)]  # may begin with ~
 
 
 class Settings(BaseModel):
     """All settings of the course. `load_settings` reads them and turns faults into clear errors."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
     mode: Mode = Field(
         "live",
@@ -41,7 +52,7 @@ class Settings(BaseModel):
     )
     provider: str | None = Field(None, description="embedded (default), openai, anthropic, … or custom")
     model: str | None = Field(None, description="model name; default: the provider's in the catalog")
-    base_url: str | None = Field(None, description="address of an OpenAI-compatible server")
+    base_url: str | None = Field(None, repr=False, description="address of an OpenAI-compatible server")
     api_key: SecretStr | None = Field(None, description="key for the provider, instead of its own variable")
     embedding_model: str | None = Field(None, description="embedding model of the provider; default: MiniLM here")
     budget_usd: float | None = Field(None, ge=0, description="most dollars that one notebook may spend")
@@ -112,9 +123,28 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
-        if url is not None and not re.match(r"https?://[^\s/]+", url):
-            raise ValueError("must begin with http:// or https:// and name a host")
-        return url.rstrip("/") if url else url
+        if url is None:
+            return url
+        try:  # whose own message would show a password
+            parts = urlsplit(url)
+            is_usable = re.fullmatch(r"https?://\S+", url) and parts.hostname and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            raise ValueError("must begin with http:// or https:// and name a host, and a port only if it is a number")
+        if "?" in url or "#" in url:
+            raise ValueError(
+                "ends in a query, which no path can follow. Azure takes requests without one at "
+                "https://NAME.openai.azure.com/openai/v1; a key belongs into LLMOPS_API_KEY"
+            )
+        return url.rstrip("/")
+
+    @field_validator("provider", "model", "embedding_model")
+    @classmethod
+    def _check_name(cls, name: str | None) -> str | None:
+        if name is not None and is_key_shaped(name):
+            raise ValueError("looks like a key; a key belongs into LLMOPS_API_KEY")
+        return name
 
 
 def read_environment() -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from typing import Any
 
+MOST_LEVELS = 100  # of values in values: more would overrun whatever walks through them
 SURROGATES = re.compile("[\ud800-\udfff]")
 REPLACED = "\ufffd"
 
@@ -21,15 +23,33 @@ def clean_text(text: str) -> str:
     return SURROGATES.sub(REPLACED, text).replace("\0", "")
 
 
-def clean_values(value: Any) -> Any:
-    """Return a value that JSON can hold with all its texts, names of fields too, cleaned."""
+def clean_values(value: Any, levels: int = MOST_LEVELS) -> Any:
+    """Return a value that JSON can hold with all its texts, names of fields too, cleaned.
+
+    Raises:
+        ValueError: it is nested deeper than `levels`.
+    """
     if isinstance(value, str):
         return clean_text(value)
+    if isinstance(value, dict | list | tuple) and levels == 0:
+        raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
     if isinstance(value, dict):
-        return {clean_values(name): clean_values(part) for name, part in value.items()}
+        return {clean_values(name, levels): clean_values(part, levels - 1) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [clean_values(part) for part in value]
+        return [clean_values(part, levels - 1) for part in value]
     return value
+
+
+def parse_json_values(content: str | bytes) -> Any:
+    """Return what JSON from somebody else spells, cleaned; a byte order mark before it is no fault.
+
+    Raises:
+        ValueError: it is no JSON, no text, nested too deep, or holds a number of thousands of digits.
+    """
+    try:
+        return clean_values(json.loads(content.removeprefix("\ufeff") if isinstance(content, str) else content))
+    except RecursionError as error:
+        raise ValueError(f"nested deeper than {MOST_LEVELS} levels") from error
 
 
 def unify_text(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -29,11 +31,12 @@ Kind = TypeVar("Kind", bound=Record)
 def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -> list[Kind]:
     """Return the rows of a CSV file in `data/` as records: those of a split, or all for `None`.
 
-    It is UTF-8 with a header; ids stand in the first column. Of the split `test` there are at most
+    It is UTF-8, or UTF-16 with its mark, with a header that tells commas, semicolons or tabs; ids stand in the first
+    column. A quote that is never closed is an error: it would swallow the rows after it. Of the split `test` there are at most
     `Settings.most_examples`.
 
     Raises:
-        DataError: the file is missing, empty or not UTF-8; a row, named by its line, has too many, too few or empty
+        DataError: the file is missing, empty, in another encoding, or has a column twice; a row, named by its line, has too many, too few or empty
             fields, does not fit the types of the record, or has the id of another; or there is no such split.
     """
     records = _read_rows(kind, DATA / file)
@@ -51,28 +54,49 @@ def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
     build = TypeAdapter(kind).validate_python
     optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
     records: dict[str, Kind] = {}
+    line = 1
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            for row in rows:
-                key = next(iter(row.values()))
-                needed = [value for name, value in row.items() if name not in optional]
-                try:
-                    if None in row or None in row.values() or not all(value.strip() for value in needed):
-                        raise ValueError("too many, too few or empty fields")
-                    if key in records:
-                        raise ValueError(f"the id {key} stands twice")
-                    records[key] = build(row)
-                except ValueError as error:
-                    raise DataError(
-                        f"{path.name}, line {rows.line_num}: {_explain(error)}.",
-                        "Mend the row, or restore the file.",
-                    ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = _read_text(path)
+        mark = max(",;\t", key=text.partition("\n")[0].count)
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+        header = rows.fieldnames or []
+        if doubled := [name for name in header if header.count(name) > 1]:
+            raise DataError(f"{path.name}, line 1: the column {doubled[0]} stands twice.", "Name each column once.")
+        line = rows.line_num + 1
+        for row in rows:
+            key = next(iter(row.values()))
+            needed = [value for name, value in row.items() if name not in optional]
+            try:
+                if None in row or None in row.values() or not all(value.strip() for value in needed):
+                    raise ValueError("too many, too few or empty fields")
+                if key in records:
+                    raise ValueError(f"the id {key} stands twice")
+                records[key] = build(row)
+            except ValueError as error:
+                raise DataError(
+                    f"{path.name}, line {rows.line_num}: {_explain(error)}.",
+                    "Mend the row, or restore the file.",
+                ) from error
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path.name}, line {line}: a quote is never closed, or stands inside a field ({error}).",
+            "Close it; a quote inside a field in quotes is written twice.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} cannot be read ({error}).", "Restore it: `git checkout data`.") from error
     if not records:
         raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
     return list(records.values())
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_wide else "utf-8-sig")
+    if "\0" in text:
+        raise DataError(f"{path.name} holds the character NUL: it is no UTF-8.", "Save it as CSV in UTF-8.")
+    return text
 
 
 def _explain(error: ValueError) -> str:

@@ -90,13 +90,22 @@ def compare(baseline: Report, candidate: Report) -> Comparison:
     """Return how the candidate differs from the baseline, paired by example.
 
     Raises:
-        DataError: the reports hold other examples, other inputs or expected values, another order, or fewer than two.
+        DataError: the reports hold other examples, other inputs or expected values, another order, or fewer than two; or a
+            system failed with an error: an answer that never came says nothing about the system.
     """
     if _list_asked(baseline) != _list_asked(candidate):
         raise DataError(
             f"“{baseline.name}” and “{candidate.name}” were not run on the same examples.",
             "Evaluate both on the same list, then compare.",
         )
+    for report in (baseline, candidate):
+        if report.num_failed:
+            error = next(row.error for row in report.rows if row.error)
+            raise DataError(
+                f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples, so nothing is "
+                f"compared. The first error: {error}",
+                "Mend the cause, evaluate it again, then compare.",
+            )
     before, after = baseline.scores, candidate.scores
     difference = estimate_difference(before, after)
     if baseline.is_binary and candidate.is_binary:

@@ -45,8 +45,14 @@ def estimate_proportion(num: int, total: int) -> Proportion:
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
     z = find_z(CONFIDENCE)
-    if total < 1 or not 0 <= num <= total:
+    try:
+        whole = int(num), int(total)  # a numpy.uint8 would overflow
+        is_share = whole == (num, total) and 0 <= num <= total >= 1
+    except (TypeError, ValueError, OverflowError):
+        is_share = False
+    if not is_share:
         raise DataError(f"{num} of {total} is not a share.", "Count at least one, and no more hits than examples.")
+    num, total = whole
     share = num / total
     scale = 2 * (total + z**2)
     centre = (2 * num + z**2) / scale
@@ -79,7 +85,7 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
             f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins.",
             "Give one confidence per result, and at least one example per bin.",
         )
-    stated, truth = np.asarray(confidences, dtype=float), np.asarray(is_right, dtype=bool)
+    stated, truth = _check_numbers(confidences), _check_right(is_right)
     groups = np.array_split(np.argsort(stated, kind="stable"), num_bins)
     return [
         Bin(float(stated[group].mean()), estimate_proportion(int(truth[group].sum()), len(group))) for group in groups
@@ -107,7 +113,7 @@ def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
-    values, truth = np.asarray(scores, dtype=float), np.asarray(is_right, dtype=bool)
+    values, truth = _check_numbers(scores), _check_right(is_right)
     if len(values) != len(truth) or truth.all() or not truth.any():
         raise DataError("There is no right example to compare with a wrong one.", "Measure more examples.")
 
@@ -217,6 +223,14 @@ def _check_numbers(values: ArrayLike) -> np.ndarray:
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
         raise DataError("The scores are not one finite number per example.", "Give numbers, without None and nan.")
     return numbers
+
+
+def _check_right(values: ArrayLike) -> np.ndarray:
+    """Return results as booleans of shape (n,); a text such as "False" is none."""
+    numbers = _check_numbers(values)
+    if not np.isin(numbers, [0, 1]).all():
+        raise DataError("A result is neither right nor wrong.", "Give True or False, or 1 or 0, for each example.")
+    return numbers.astype(bool)
 
 
 def _check_pairs(baseline: ArrayLike, candidate: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

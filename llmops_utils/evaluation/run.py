@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -111,7 +111,8 @@ def evaluate(
             if num_failed == len(done) >= min(HOPELESS, len(examples)) and not sources:
                 raise DataError(
                     f"“{name}” failed on each of the first {num_failed} examples. The last error: {row.error}",
-                    "Run the system on one example by hand: system(examples[0].input).",
+                    "Run the system on one example by hand: system(examples[0].input). An async one needs a plain "
+                    "function around it: lambda text: asyncio.run(system(text)).",
                 )
     except (KeyboardInterrupt, RuntimeError) as error:
         # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
@@ -151,6 +152,11 @@ def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) 
     """Return the row of one example, and where its replies came from."""
     try:
         result = system(example.input)
+        if isinstance(result, Awaitable | AsyncIterator):
+            if hasattr(result, "close"):
+                result.close()  # else Python warns of it
+            given = type(result).__name__
+            raise DataError(f"it gives a {given}, not an answer", "Wait for it in a plain function.")
         if isinstance(result, Reply):
             parsed = result.parsed
             answer = Answer(result.text if parsed is None else parsed, (result,))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import string
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,8 +18,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from ..core import DataError
-from ..models import Reply, find_choice
+from ..models import Reply, fold_text, list_named
 from .answers import ISO, parse_number, read_date, read_number, to_date, to_float
 
 TOLERANCE = 0.005  # half a cent: the largest distance of two numbers that counts as equal
@@ -75,7 +76,7 @@ class Match(ABC, Generic[Wanted]):
 
 @dataclass(frozen=True)
 class ExactMatch(Match[str]):
-    """1 where prediction and expected text are the same but for case, spacing, accents and punctuation at the end.
+    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and punctuation at the end.
 
     An int, a float or a bool is read as JSON spells it.
     """
@@ -95,16 +96,15 @@ class ExactMatch(Match[str]):
 
 def normalise_text(text: str) -> str:
     """Return the text in lower case, with single spaces, without accents and without punctuation at its end."""
-    plain = _fold("".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f"))
+    plain = fold_text("".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f"))
     return plain.rstrip(" .,;:!?…") or plain
 
 
 @dataclass(frozen=True)
 class ChoiceMatch(Match[str]):
-    """1 where the prediction names the expected one of the choices as whole words, and no other.
+    """1 where the prediction names the expected one of the choices, and no other, as `list_named` reads it.
 
-    Case does not matter. A reply that is one of the choices counts as that choice, also where a shorter choice is
-    a part of it. Negation is not seen: "not a refund" names refund. There is at least one choice, and each once.
+    Negation is not seen: "not a refund" names refund. There is at least one choice, and each once.
     """
 
     choices: Sequence[str]
@@ -123,23 +123,12 @@ class ChoiceMatch(Match[str]):
     def _compare(self, prediction: object, wanted: str) -> Score:
         if not isinstance(prediction, str) or not prediction.strip():
             return Score(0.0, _describe_miss(prediction))
-        named = self._list_named(prediction)
+        named = list_named(prediction, self.choices)
         if not named:
             return Score(0.0, f"label outside the set: {_shorten(prediction)}")
         if len(named) > 1:
             return Score(0.0, f"more than one label: {', '.join(named)}")
         return Score(1.0) if named == [wanted] else Score(0.0, f"{named[0]} instead of {wanted}")
-
-    def _list_named(self, text: str) -> list[str]:
-        bare = (text.strip().casefold(), text.strip(string.whitespace + string.punctuation).casefold())
-        alone = [choice for choice in self.choices if choice.casefold() in bare]
-        if alone:
-            return alone[:1]
-        try:
-            only = find_choice(text, list(self.choices))
-            return [only] if only else [choice for choice in self.choices if find_choice(text, [choice])]
-        except RecursionError:  # thousands of brackets, which json cannot read
-            return []
 
 
 NEGATION = "the words are there; whether they are negated is not seen"
@@ -173,9 +162,9 @@ class Contains(Match[Sequence[str]]):
     def _compare(self, prediction: object, wanted: Sequence[str]) -> Score:
         if not isinstance(prediction, str) or not prediction.strip():
             return Score(0.0, _describe_miss(prediction))
-        text = _fold(prediction)
+        text = fold_text(prediction)
         for one in wanted:
-            inner = re.escape(_fold(one))
+            inner = re.escape(fold_text(one))
             pattern = rf"(?<!\w)(?<![0-9][.,]){inner}(?!\w)(?![.,][0-9])" if self.whole_words else inner
             if re.search(pattern, text):
                 return Score(1.0, NEGATION)
@@ -238,7 +227,9 @@ class ValueMatch:
 
 
 def spell(value: object) -> str | None:
-    """Return a text, or how JSON spells a number or a bool; None for all else."""
+    """Return a text, or how JSON spells a number or a bool, those of numpy too; None for all else."""
+    if isinstance(value, np.generic) and not isinstance(value, str):
+        value = float(str(value)) if isinstance(value, np.floating) else value.item()
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -254,10 +245,6 @@ def spell(value: object) -> str | None:
 def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
-
-
-def _fold(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def _describe_miss(prediction: object, unread: str = "") -> str:

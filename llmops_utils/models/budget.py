@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
-from ..core import BudgetExceeded
+from ..core import BudgetExceeded, DataError
 from .catalog import Provider
 
 
@@ -47,7 +48,7 @@ def bound_tokens(*texts: str, num_messages: int = 1) -> int:
 
     Byte-level tokenizers make at most one token per byte of UTF-8; a chat template adds a few per message.
     """
-    return sum(len(text.encode()) for text in texts) + 16 * num_messages + 32
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + 16 * num_messages + 32
 
 
 class Budget:
@@ -57,6 +58,8 @@ class Budget:
     """
 
     def __init__(self, max_usd: float | None = None, max_tokens: int | None = None) -> None:
+        if not all(limit is None or limit >= 0 for limit in (max_usd, max_tokens)):  # nan is no limit at all
+            raise DataError("A limit of the budget is not a number from 0 on.", "Give one, or None for no limit.")
         self.max_usd = max_usd
         self.max_tokens = max_tokens
         self.spent_usd = 0.0
@@ -64,44 +67,57 @@ class Budget:
         self.num_calls = 0
         self._reserved_usd = 0.0
         self._reserved_tokens = 0
-        self._lock = threading.Lock()
+        self._num_reserved = 0
+        self._change = threading.Condition()
 
     def reserve(self, tokens: int, usd: float | None) -> None:
         """Set aside the worst case of a call that is about to be sent.
 
+        Where only the worst cases of calls under way stand in its way, it waits: most of them take far less.
+
         Raises:
             BudgetExceeded: it would pass a limit, or there is a limit in dollars and no price is known.
         """
-        with self._lock:
-            if self.max_tokens is not None and self.spent_tokens + self._reserved_tokens + tokens > self.max_tokens:
-                raise BudgetExceeded(
-                    f"This call may take {tokens} tokens; {self.spent_tokens + self._reserved_tokens} of "
-                    f"{self.max_tokens} are spent or set aside. It was not sent.",
-                    "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_TOKENS).",
-                )
-            if self.max_usd is not None:
-                if usd is None:
+        if self.max_usd is not None and usd is None:
+            raise BudgetExceeded(
+                "There is a budget in dollars, but no price is known for this model. The call was not sent.",
+                "Use a budget in tokens instead (LLMOPS_BUDGET_TOKENS).",
+            )
+        most_tokens = math.inf if self.max_tokens is None else self.max_tokens
+        most_usd, usd = math.inf if self.max_usd is None else self.max_usd, usd or 0.0
+        with self._change:
+            while (
+                self.spent_tokens + self._reserved_tokens + tokens > most_tokens
+                or self.spent_usd + self._reserved_usd + usd > most_usd
+            ):
+                if self.spent_tokens + tokens > most_tokens:
                     raise BudgetExceeded(
-                        "There is a budget in dollars, but no price is known for this model. The call was not sent.",
-                        "Use a budget in tokens instead (LLMOPS_BUDGET_TOKENS).",
+                        f"This call may take {tokens} tokens; {self.spent_tokens} of {self.max_tokens} are spent or "
+                        "set aside. It was not sent.",
+                        "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_TOKENS).",
                     )
-                if self.spent_usd + self._reserved_usd + usd > self.max_usd:
+                if self.spent_usd + usd > most_usd:
                     raise BudgetExceeded(
-                        f"This call may cost {usd:.6f} dollars; {self.spent_usd + self._reserved_usd:.6f} of "
-                        f"{self.max_usd:.6f} are spent or set aside. It was not sent.",
+                        f"This call may cost {usd:.6f} dollars; {self.spent_usd:.6f} of {self.max_usd:.6f} are "
+                        "spent or set aside. It was not sent.",
                         "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_USD).",
                     )
+                self._change.wait()
+            self._num_reserved += 1
             self._reserved_tokens += tokens
-            self._reserved_usd += usd or 0.0
+            self._reserved_usd += usd
 
     def settle(self, reserved_tokens: int, reserved_usd: float | None, tokens: int, usd: float | None) -> None:
-        """Replace a reservation by what the call really took (0 for a call that failed)."""
-        with self._lock:
+        """Replace a reservation by what the call took: 0 where nothing was done, the worst case where nobody knows."""
+        with self._change:
             self._reserved_tokens -= reserved_tokens
-            self._reserved_usd -= reserved_usd or 0.0
+            self._num_reserved -= 1
+            # Sums of fractions leave a rest, for which a call would wait for ever.
+            self._reserved_usd = self._reserved_usd - (reserved_usd or 0.0) if self._num_reserved else 0.0
             self.spent_tokens += tokens
             self.spent_usd += usd or 0.0
             self.num_calls += 1
+            self._change.notify_all()
 
     def __repr__(self) -> str:
         tokens = f"{self.spent_tokens:,} tokens" + (f" of {self.max_tokens:,}" if self.max_tokens is not None else "")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import json
+import math
+import ssl
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpx2
 
 from ..core import (
     ContextExceeded,
+    DataError,
     KeyRefused,
     ModelNotServed,
     ProviderDown,
@@ -18,67 +22,140 @@ from ..core import (
     RateLimited,
     RecordingMissing,
     RequestRefused,
+    SettingsError,
     Unreachable,
     WorkbookError,
+    clean_values,
+    parse_json_values,
     redact,
 )
 from .connection import Connection
+from .reply import MOST_SAID, TOO_LONG, Usage, read_usage
 from .transport import DATE_HEADER, LATENCY_HEADER, MISSING, SOURCE_HEADER
 
 if TYPE_CHECKING:
     import openai
 
-MOST_SAID = 400  # characters of a server's own message that are passed on
 CONTEXT_KINDS = {"context_length_exceeded", "exceed_context_size_error"}
-CONTEXT_WORDS = r"(?i)context.(length|size|window)|(prompt|input) is too long|token count.*exceed"
+Content = TypeVar("Content")
+Messages = str | Sequence[dict]
+
+
+def check_numbers(temperature: float, max_tokens: int) -> None:
+    """Raise `DataError` where the options of a chat are no numbers that a request can hold."""
+    if type(max_tokens) is not int or max_tokens < 1:
+        raise DataError(f"max_tokens is {max_tokens!r}, not a number from 1 on.", "Give a whole number.")
+    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
+        raise DataError(f"The temperature is {temperature!r}, not a number from 0 on.", "Give 0 to 2.")
+
+
+def check_messages(messages: Messages, system: str | None) -> list[dict]:
+    """Return messages as a list, the system message first. Raises `DataError` where they are none."""
+    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+    is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
+    if not is_list or not all(isinstance(message.get(key), str) for message in listed for key in ("role", "content")):
+        raise DataError(
+            "The messages are not a text or a list of dicts with the texts `role` and `content`.",
+            "Write [{'role': 'user', 'content': '…'}].",
+        )
+    if not isinstance(system, str | None):
+        raise DataError("The system message is no text.", "Write system='…'.")
+    if not listed or not listed[-1]["content"].strip():
+        raise DataError("The prompt is empty.", "Write what the model shall do.")
+    return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The JSON that a server sent, who sent it, how long it took and, where it is a recording, of which day."""
+class Answer(Generic[Content]):
+    """What was read from a server's answer, what it took, who sent it, how long it took, and of which day it is."""
 
-    data: dict[str, Any]
+    content: Content
+    usage: Usage
     source: str
     latency_s: float
     recorded: str
 
 
-def send(client: openai.OpenAI, connection: Connection, path: str, body: dict, needed: str) -> Answer:
-    """Return the server's answer to a request; `needed` is the field without which an answer is none.
+def send(
+    client: openai.OpenAI, connection: Connection, path: str, body: dict, read: Callable[[object], Content]
+) -> Answer[Content]:
+    """Return the server's answer to a request, as `read` understands it.
 
     Raises:
-        ProviderError: the server refused, failed or sent something else; its kinds are in `errors`.
+        ProviderError: the server refused, failed or sent what cannot be used; its kinds are in `errors`.
         RecordingMissing: in replay, there is no recording.
+        DataError: the request holds what JSON cannot hold.
+        SettingsError: the key or another header cannot be sent.
     """
     import openai
 
+    try:
+        body = clean_values(body)
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The request is none in JSON ({error}).", "Give plain texts, numbers and lists.") from error
     started = time.perf_counter()
     try:
         response = client.post(path, cast_to=httpx2.Response, body=body)
     except openai.APIStatusError as error:
         raise explain_status(error, connection) from None
     except openai.APIConnectionError as error:
-        if isinstance(error.__cause__, WorkbookError):
-            raise error.__cause__ from None
-        if isinstance(error, openai.APITimeoutError):
-            raise Unreachable(
-                f"{connection.base_url} did not answer in time.", "Raise LLMOPS_TIMEOUT_S, or shorten the request."
-            ) from None
-        raise Unreachable(
-            f"{connection.base_url} cannot be reached.",
-            "Check LLMOPS_BASE_URL and your network, and that the server runs; or set LLMOPS_MODE=replay.",
-        ) from None
+        raise explain_connection(error, connection) from None
+    except UnicodeEncodeError:
+        raise _refuse_header() from None
     try:
-        data = response.json()
+        data = parse_json_values(response.content)
     except ValueError:
         data = None  # a web page, say
-    if not isinstance(data, dict) or not data.get(needed):
-        raise ProviderError(
-            f"{connection.source} gave no usable answer to {path}.", "Check LLMOPS_BASE_URL; it usually ends in /v1."
-        )
     headers = response.headers
+    try:
+        content = read(data)
+    except ValueError as error:
+        raise ProviderError(
+            f"{connection.source} gave no usable answer to {path}: {error}.",
+            "Check LLMOPS_BASE_URL; it usually ends in /v1.",
+            may_have_cost=True,
+        ) from None
     latency_s = float(headers.get(LATENCY_HEADER) or time.perf_counter() - started)
-    return Answer(data, headers.get(SOURCE_HEADER) or connection.source, latency_s, headers.get(DATE_HEADER, ""))
+    source = headers.get(SOURCE_HEADER) or connection.source
+    return Answer(content, read_usage(data), source, latency_s, headers.get(DATE_HEADER, ""))
+
+
+def explain_connection(error: openai.APIConnectionError, connection: Connection) -> WorkbookError:
+    """Return our error for a connection that failed, with its cause, but without a password in the address."""
+    import openai
+
+    where, cause = redact(connection.base_url), error.__cause__
+    if isinstance(error, openai.APITimeoutError):
+        is_sent = not isinstance(cause, httpx2.ConnectTimeout)
+        step = "Raise LLMOPS_TIMEOUT_S, or shorten the request."
+        return Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
+    causes: list[BaseException] = []
+    while cause is not None:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for one in causes:
+        if isinstance(one, httpx2.LocalProtocolError | UnicodeEncodeError):
+            return _refuse_header()
+        if isinstance(one, ssl.SSLCertVerificationError):
+            step = "Where your network or server has a certificate of its own, name its file in SSL_CERT_FILE."
+            return Unreachable(f"The certificate of {where} is not trusted.", step)
+        if isinstance(one, ssl.SSLError):
+            step = "Write http:// in LLMOPS_BASE_URL where the server speaks no https."
+            return Unreachable(f"{where} cannot be reached: what answers there does not speak https.", step)
+    why = f" ({redact(str(causes[-1]))[:MOST_SAID]})" if causes else ""
+    return Unreachable(
+        f"{where} cannot be reached{why}.",
+        "Check LLMOPS_BASE_URL, a proxy and your network, and that the server runs; or set LLMOPS_MODE=replay.",
+        may_have_cost=not any(isinstance(one, httpx2.ConnectError) for one in causes),
+    )
+
+
+def _refuse_header() -> SettingsError:
+    return SettingsError(
+        "A header of the request cannot be sent: it holds a line break or a letter that no header can.",
+        "Check the key, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
+    )
 
 
 def explain_status(error: openai.APIStatusError, connection: Connection) -> WorkbookError:
@@ -87,7 +164,7 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     if own is not None:
         return own
     body = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
-    kinds = {body.get("type"), body.get("code")}
+    kinds = {kind for kind in (body.get("type"), body.get("code")) if isinstance(kind, str)}
     said = redact(" ".join(str(body.get("message") or body.get("detail") or "").split()), connection.api_key)[
         :MOST_SAID
     ]
@@ -103,7 +180,7 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     if status == 404:
         kind, problem = ModelNotServed, f"{where} does not serve {connection.model} (404)."
         step = "Check LLMOPS_MODEL and LLMOPS_BASE_URL (it usually ends in /v1)."
-    elif status in (400, 413, 422) and (kinds & CONTEXT_KINDS or re.search(CONTEXT_WORDS, said)):
+    elif status in (400, 413, 422) and (kinds & CONTEXT_KINDS or TOO_LONG.search(said)):
         kind, problem = ContextExceeded, "The prompt does not fit the model's context window."
         step = "Shorten the prompt, or choose a model with a longer context."
     elif status in (400, 413, 422):

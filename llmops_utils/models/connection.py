@@ -15,7 +15,6 @@ from ..core import (
     KeyMissing,
     Settings,
     SettingsError,
-    WorkbookError,
     check_key,
     load_settings,
     read_environment,
@@ -38,7 +37,7 @@ class Connection:
     provider: Provider
     model: str
     embedding_model: str
-    base_url: str
+    base_url: str = field(repr=False)  # may hold a password
     source: str
     settings: Settings
     transport: RecordingTransport = field(repr=False)
@@ -82,7 +81,7 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
         base_url = settings.base_url or provider.base_url
         source = urlsplit(base_url).hostname or base_url
         key = find_key(provider, settings)
-        live = httpx2.HTTPTransport() if key or not provider.key_variable else None
+        live = DirectTransport() if key or not provider.key_variable else None
         if live is None and settings.asks and settings.mode != "auto":
             raise KeyMissing(
                 f"{provider.title} needs a key, and none is set.",
@@ -118,15 +117,47 @@ def find_key(provider: Provider, settings: Settings) -> str:
         key = settings.api_key.get_secret_value()
         check_key(key, "LLMOPS_API_KEY")
         return key
-    key = read_environment().get(provider.key_variable, "") if provider.key_variable else ""
+    variable, pattern = provider.key_variable, provider.key_pattern or None
+    if (urlsplit(settings.base_url or "").hostname or "").endswith(".azure.com"):
+        variable, pattern = "AZURE_OPENAI_API_KEY", None
+    key = read_environment().get(variable, "") if variable else ""
     if key:
-        check_key(key, provider.key_variable, provider.key_pattern or None)
+        check_key(key, variable, pattern)
     return key
 
 
 def name_source(model: LocalModel) -> str:
     """Return the checksum of a local model's weights, or its place on the hub."""
     return f"{model.hub.repo}/{model.hub.name}" if model.hub else f"weights sha256:{model.files[0].sha256[:12]}"
+
+
+class DirectTransport(httpx2.BaseTransport):
+    """Sends requests as the plain openai client does: by the proxies and certificates that the environment names.
+
+    A client with a transport of its own, such as ours, looks at no proxy; so this one holds a client without.
+    """
+
+    @cached_property
+    def _client(self) -> httpx2.Client:
+        try:
+            return httpx2.Client()
+        except (ValueError, ImportError, OSError, httpx2.InvalidURL) as error:
+            raise SettingsError(
+                f"A proxy or a certificate of the environment cannot be used ({type(error).__name__}).",
+                "Correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE or SSL_CERT_DIR, or unset them.",
+            ) from None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the server's answer."""
+        try:
+            return self._client.send(request, stream=True)
+        except UnicodeError as error:  # of a host that cannot be looked up
+            raise httpx2.ConnectError(str(error), request=request) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        if "_client" in vars(self):
+            self._client.close()
 
 
 class EmbeddedTransport(httpx2.BaseTransport):
@@ -144,12 +175,7 @@ class EmbeddedTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer of the server or of the encoder."""
-        try:
-            return self._embed(request) if request.url.path == EMBEDDINGS_PATH else self._forward(request)
-        except WorkbookError as error:
-            # openai would try again and then hide the reason behind "Connection error"; a status of its own does not.
-            body = {"error": {"type": type(error).__name__, "message": str(error)}}
-            return httpx2.Response(424, json=body, extensions={"workbook_error": error})
+        return self._embed(request) if request.url.path == EMBEDDINGS_PATH else self._forward(request)
 
     def _forward(self, request: httpx2.Request) -> httpx2.Response:
         from .server import share_server

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ..core import (
-    CapabilityMissing,
-    DataError,
-    KeyRefused,
-    ModelNotServed,
-    ProviderError,
-    RateLimited,
-    Settings,
-    Unreachable,
-)
+from ..core import CapabilityMissing, DataError, ModelNotServed, ProviderError, Settings, Unreachable, WorkbookError
 from .budget import Budget, bound_tokens, compute_cost
-from .calls import Answer, send
+from .calls import Answer, Content, Messages, check_messages, check_numbers, send
 from .catalog import CAPABILITIES
 from .connection import connect
-from .reply import Provenance, Reply, Token, TokenChance, read_chance, read_piece
+from .reply import (
+    LASTING,
+    Provenance,
+    Reply,
+    Said,
+    Token,
+    TokenChance,
+    read_chat,
+    read_field,
+    read_first,
+    read_next,
+    read_tokens,
+    read_vectors,
+)
 from .schemas import Schema, close_schema, find_choice, parse_json, to_json_schema
 
 if TYPE_CHECKING:
     import numpy as np
     import openai
 
-Messages = str | Sequence[dict]
+PROBE_TOKENS = 512  # a thinking model thinks before it answers
 OBJECT_TOKENS = 48  # what a server may write around a choice, white space included
 
 
@@ -53,7 +56,7 @@ class Model:
         self.budget = budget or Budget(settings.budget_usd, settings.budget_tokens)
         self.name = self.connection.model
         self.provider = self.connection.provider
-        self._probed: dict[str, bool] = {}
+        self._probed: dict[str, bool | None] = {}
         self._probing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -85,30 +88,35 @@ class Model:
         if known is not None:
             return known
         with self._probing:
-            if capability not in self._probed:
+            if self._probed.get(capability) is None:
                 self._probed[capability] = self._probe(capability)
-            return self._probed[capability]
+            return bool(self._probed[capability])
 
-    def _probe(self, capability: str) -> bool:
+    def _probe(self, capability: str) -> bool | None:
+        """Try a capability once; None, or a `ProviderError` of a failure that passes, says nothing about it."""
         try:
             if capability == "json_schema":
                 schema = {"type": "object", "properties": {"a": {"enum": ["yes"]}}, "required": ["a"]}
-                answer = self._post_chat([{"role": "user", "content": "Say no."}], 16, schema)
-                return json.loads(answer.data["choices"][0]["message"]["content"]) == {"a": "yes"}
+                answer = self._post_chat([{"role": "user", "content": "Say no."}], PROBE_TOKENS, schema)
+                says_yes = parse_json(answer.content.text, schema) is not None
+                return None if answer.content.finish_reason == "length" and not says_yes else says_yes
             if capability == "logprobs":
-                answer = self._post_chat([{"role": "user", "content": "Hi"}], 1, logprobs=1)
-                return bool(answer.data["choices"][0].get("logprobs"))
+                return bool(self._post_chat([{"role": "user", "content": "Hi"}], 1, logprobs=1).content.tokens)
             if capability == "completions":
-                self._post("/completions", {"model": self.name, "prompt": "Hi", "max_tokens": 1}, "choices")
+                self._post("/completions", {"model": self.name, "prompt": "Hi", "max_tokens": 1}, read_first)
             if capability == "embeddings":
                 self._post_texts(["Hi"])
             if capability == "tokenize":
                 self._post_tokenize("Hi")
             return True  # temperature and seed are widely accepted, and a refusal says so by itself
-        except (KeyRefused, RateLimited, Unreachable):
-            raise  # says nothing about what the provider can do
-        except (ProviderError, CapabilityMissing, ValueError, KeyError, TypeError):
+        except CapabilityMissing:
             return False
+        except ProviderError as error:
+            if error.status in (*LASTING, 501):
+                return False
+            if error.status == 500 or (error.status is None and not isinstance(error, Unreachable)):
+                return None
+            raise
 
     def _need(self, capability: str, purpose: str) -> None:
         if not self.can(capability):
@@ -149,7 +157,8 @@ class Model:
             RecordingMissing: in replay, there is no recording.
             CapabilityMissing: the provider cannot do what was asked.
         """
-        conversation = _check_messages(messages, system)
+        conversation = check_messages(messages, system)
+        check_numbers(temperature, max_tokens)
         if logprobs:
             self._need("logprobs", "return token probabilities")
         wanted = to_json_schema(schema)
@@ -159,31 +168,35 @@ class Model:
             max_tokens += OBJECT_TOKENS if wanted is not None and "grammar" not in wanted else 0
         elif wanted is not None:
             self._need("json_schema", "follow a JSON schema")
-        seed = seed if self.can("seed") else None
+        asked = (("temperature", temperature), ("seed", seed))
+        dropped = tuple(name for name, value in asked if value is not None and not self.can(name))
+        seed = None if "seed" in dropped else seed
         options: dict[str, Any] = {"stop": stop, self.provider.seed_name: seed}
-        if self.can("temperature"):
+        if "temperature" not in dropped:
             options["temperature"] = temperature
         answer = self._post_chat(conversation, max_tokens, wanted, logprobs, options)
-        choice = answer.data["choices"][0]
-        text = choice["message"].get("content") or ""
-        parsed = None
+        said = answer.content
+        text = said.text
+        parsed: object = None
         if choices is not None:
             text = find_choice(text, choices) or text
             parsed = text if text in choices else None
         elif schema is not None:
             parsed = parse_json(text, schema)
-        usage = answer.data.get("usage") or {}
-        num_read, num_written = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
+        prompts = [message["content"] for message in conversation]
+        num_read, num_written = answer.usage.complete(prompts, [said.thoughts, said.text])
         return Reply(
             text,
             num_read,
             num_written,
             answer.latency_s,
             compute_cost(self.provider, self.name, num_read, num_written),
-            Provenance(self.name, answer.source, self.connection.settings.mode, seed, answer.recorded),
-            choice.get("finish_reason") or "stop",
+            Provenance(self.name, answer.source, self.connection.settings.mode, seed, answer.recorded, dropped),
+            said.finish_reason,
             parsed,
-            tuple(read_chance(entry) for entry in (choice.get("logprobs") or {}).get("content") or []),
+            said.tokens,
+            said.thoughts,
+            None in answer.usage,
         )
 
     def chat_each(self, prompts: Iterable[Messages], *, label: str = "", **options: Any) -> list[Reply]:
@@ -225,7 +238,7 @@ class Model:
         schema: dict | None = None,
         logprobs: int = 0,
         options: dict | None = None,
-    ) -> Answer:
+    ) -> Answer[Said]:
         body: dict[str, Any] = {"model": self.name, "messages": conversation, self.provider.max_tokens_name: max_tokens}
         if self.name == self.provider.default_model:
             body |= self.provider.extra
@@ -239,7 +252,7 @@ class Model:
             body |= {"logprobs": True, "top_logprobs": logprobs}
         texts = [message["content"] for message in conversation] + ([json.dumps(schema)] if schema else [])
         prompt_bound = bound_tokens(*texts, num_messages=len(conversation))
-        return self._spend("/chat/completions", body, prompt_bound, max_tokens)
+        return self._spend("/chat/completions", body, prompt_bound, max_tokens, read_chat)
 
     # --- other calls ----------------------------------------------------------------------------------------
 
@@ -248,16 +261,12 @@ class Model:
         self._need("completions", "continue a bare text")
         self._need("logprobs", "return token probabilities")
         body = {"model": self.name, "prompt": prompt, "max_tokens": 1, "temperature": 0.0, "logprobs": num}
-        answer = self._spend("/completions", body, bound_tokens(prompt), 1)
-        logprobs = answer.data["choices"][0].get("logprobs") or {}
-        if logprobs.get("content"):  # llama.cpp answers in the form of chat completions
-            return list(read_chance(logprobs["content"][0]).alternatives)
-        if not logprobs.get("top_logprobs"):
+        chances = self._spend("/completions", body, bound_tokens(prompt), 1, read_next).content
+        if not chances:
             raise CapabilityMissing(
                 f"{self.name} returned no token probabilities.", "Use the embedded model for this part."
             )
-        likeliest = sorted(logprobs["top_logprobs"][0].items(), key=lambda pair: -pair[1])
-        return [TokenChance(text, math.exp(logprob)) for text, logprob in likeliest]
+        return chances
 
     def tokenize(self, text: str) -> list[Token]:
         """Return the tokens of a text, with their numbers in the vocabulary."""
@@ -268,23 +277,18 @@ class Model:
         body: dict[str, Any] = {"model": self.name, "content": text, "with_pieces": True}
         if self.provider.id != "embedded":  # as vLLM wants it, too
             body |= {"prompt": text, "return_token_strs": True}
-        data = self._post(f"{self._root}/tokenize", body, "tokens").data
-        if isinstance(data["tokens"][0], dict):  # llama.cpp
-            return [Token(entry["id"], read_piece(entry["piece"])) for entry in data["tokens"]]
-        if data.get("token_strs"):  # vLLM
-            return [Token(number, piece) for number, piece in zip(data["tokens"], data["token_strs"], strict=True)]
-        raise CapabilityMissing(f"{self.name} does not show its tokens.", "Use the embedded model for this part.")
+        return self._post(f"{self._root}/tokenize", body, read_tokens).content
 
     def count_tokens(self, messages: Messages) -> int:
         """Return how many tokens a text has, or a list of messages with the chat template around it."""
         if isinstance(messages, str):
             return len(self.tokenize(messages))
         self._need("tokenize", "count tokens before a call")
-        body = {"model": self.name, "messages": _check_messages(messages, None)}
+        body = {"model": self.name, "messages": check_messages(messages, None)}
         try:
-            prompt = self._post(f"{self._root}/apply-template", body, "prompt").data["prompt"]
+            prompt = self._post(f"{self._root}/apply-template", body, read_field("prompt", str)).content
         except ModelNotServed:  # vLLM counts a conversation itself
-            return int(self._post(f"{self._root}/tokenize", body, "count").data["count"])
+            return self._post(f"{self._root}/tokenize", body, read_field("count", int)).content
         return len(self.tokenize(prompt))
 
     @property
@@ -300,51 +304,42 @@ class Model:
         many = [texts] if isinstance(texts, str) else list(texts)
         if not many or not all(isinstance(text, str) and text.strip() for text in many):
             raise DataError("There is an empty text among those to embed, or none at all.", "Leave empty texts out.")
-        rows = sorted(self._post_texts(many).data["data"], key=lambda row: row["index"])
-        vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
+        vectors = np.array(self._post_texts(many).content, dtype=np.float32)
         return vectors[0] if isinstance(texts, str) else vectors
 
-    def _post_texts(self, texts: list[str]) -> Answer:
+    def _post_texts(self, texts: list[str]) -> Answer[list[list[float]]]:
         model = self.connection.embedding_model
         if not model:
             raise CapabilityMissing(
                 f"No embedding model is named for {self.provider.title}.", "Set LLMOPS_EMBEDDING_MODEL."
             )
-        return self._spend("/embeddings", {"model": model, "input": texts}, bound_tokens(*texts), 0)
+
+        body, read = {"model": model, "input": texts}, partial(read_vectors, num=len(texts))
+        return self._spend("/embeddings", body, bound_tokens(*texts), 0, read)
 
     # --- shared ---------------------------------------------------------------------------------------------
 
-    def _spend(self, path: str, body: dict, prompt_bound: int, max_tokens: int) -> Answer:
-        """Send a request within the budget: its worst case is set aside before, what it took is counted after."""
+    def _spend(
+        self, path: str, body: dict, prompt_bound: int, max_tokens: int, read: Callable[[object], Content]
+    ) -> Answer[Content]:
+        """Send a request within the budget: what it took is counted, or the worst case where nobody knows."""
         model = body["model"]
         worst_tokens = prompt_bound + max_tokens
         worst_usd = compute_cost(self.provider, model, prompt_bound, max_tokens)
         self.budget.reserve(worst_tokens, worst_usd)
-        tokens: int = 0  # nothing, as long as there is no answer
-        usd: float | None = 0.0
+        tokens, usd = worst_tokens, worst_usd
         try:
-            answer = self._post(path, body, "data" if path == "/embeddings" else "choices")
-            usage = answer.data.get("usage") or {}
-            tokens, usd = worst_tokens, worst_usd  # counts where an answer does not say what it took
-            if "prompt_tokens" in usage:
-                num_read, num_written = usage["prompt_tokens"], usage.get("completion_tokens", 0)
-                tokens, usd = num_read + num_written, compute_cost(self.provider, model, num_read, num_written)
+            answer = self._post(path, body, read)
+            num_read = prompt_bound if answer.usage.read is None else answer.usage.read
+            num_written = max_tokens if answer.usage.written is None else answer.usage.written
+            tokens, usd = num_read + num_written, compute_cost(self.provider, model, num_read, num_written)
             return answer
+        except WorkbookError as error:
+            if not getattr(error, "may_have_cost", False):
+                tokens, usd = 0, 0.0
+            raise
         finally:
             self.budget.settle(worst_tokens, worst_usd, tokens, usd)
 
-    def _post(self, path: str, body: dict, needed: str) -> Answer:
-        return send(self.client, self.connection, path, body, needed)
-
-
-def _check_messages(messages: Messages, system: str | None) -> list[dict]:
-    listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
-    if not is_list or not all(isinstance(message.get(key), str) for message in listed for key in ("role", "content")):
-        raise DataError(
-            "The messages are not a text or a list of dicts with the texts `role` and `content`.",
-            "Write [{'role': 'user', 'content': '…'}].",
-        )
-    if not listed or not listed[-1]["content"].strip():
-        raise DataError("The prompt is empty.", "Write what the model shall do.")
-    return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
+    def _post(self, path: str, body: dict, read: Callable[[object], Content]) -> Answer[Content]:
+        return send(self.client, self.connection, path, body, read)

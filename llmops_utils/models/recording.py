@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core import DataError, Settings, append_line, write_whole
+from ..core import (
+    DataError,
+    Settings,
+    append_line,
+    clean_values,
+    explain_os_errors,
+    hold_lock,
+    parse_json_values,
+    write_whole,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,9 @@ class Recording:
     @classmethod
     def from_line(cls, line: str) -> Recording:
         """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
-        recording = cls(**json.loads(line))
+        recording = cls(**parse_json_values(line))
+        if not all(isinstance(text, str) for text in (recording.source, recording.recorded)):
+            raise TypeError("no texts")
         if set(recording.response) not in ({"status", "body"}, {"status", "events"}):
             raise ValueError("no response")
         if not isinstance(recording.response["status"], int) or not isinstance(recording.latency_s, int | float):
@@ -81,7 +94,7 @@ class Recordings:
     """The recordings of one chapter, from one JSON-lines file. Looking one up is a dictionary access.
 
     A new answer is appended to the file at once, so an interrupted session loses nothing; `tidy` puts the
-    file into its stable order.
+    file into its stable order. Several processes may record into one file: each waits while another writes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,20 +104,32 @@ class Recordings:
 
     def _load(self) -> dict[str, Recording]:
         if self._by_key is None:
-            found = {}
-            if self.path.is_file():
-                with self.path.open("rb") as lines:
-                    for number, line in enumerate(lines, start=1):
-                        try:
-                            recording = Recording.from_line(line.decode("utf-8"))
-                            found[recording.key] = recording
-                        except (ValueError, KeyError, TypeError) as error:
-                            raise DataError(
-                                f"{self.path.name}, line {number}, is not a recording ({type(error).__name__}).",
-                                "Restore the file from the repository (git checkout), or record the chapter again.",
-                            ) from error
+            found: dict[str, Recording] = {}
+            with explain_os_errors(self.path, "read"):
+                lines = self.path.open("rb") if self.path.is_file() else io.BytesIO()
+            with lines:
+                for number, line in enumerate(lines, start=1):
+                    found |= self._read(line.strip(b"\0\r\n "), number)
             self._by_key = found
         return self._by_key
+
+    def _read(self, line: bytes, number: int) -> dict[str, Recording]:
+        """Return the recording of a line by its key, or nothing for an empty line and half a one, left by a crash."""
+        if not line:
+            return {}
+        try:
+            recording = Recording.from_line(line.decode("utf-8"))
+            return {recording.key: recording}
+        except (ValueError, KeyError, TypeError) as error:
+            where = f"{self.path.name}, line {number}, is"
+            is_cut = isinstance(error, json.JSONDecodeError) or "unexpected end of data" in str(error)
+            if line.startswith(b"{") and is_cut:
+                warnings.warn(f"{where} half a recording, left by a crash; it is passed over.", stacklevel=3)
+                return {}
+            raise DataError(
+                f"{where} not a recording ({type(error).__name__}).",
+                "Restore the file from the repository (git checkout), or record the chapter again.",
+            ) from error
 
     def __len__(self) -> int:
         return len(self._load())
@@ -118,14 +143,16 @@ class Recordings:
             return self._load().get(key)
 
     def add(self, recording: Recording) -> None:
-        """Keep an answer and append it to the file."""
-        with self._lock:
-            self._load()[recording.key] = recording
+        """Append an answer to the file and keep it."""
+        with self._lock, hold_lock(self.path):
+            before = self._load()
             append_line(self.path, recording.to_line())
+            before[recording.key] = recording
 
     def tidy(self, keep: Callable[[Recording], bool]) -> int:
         """Rewrite the file sorted, without what `keep` refuses; return how many were dropped."""
-        with self._lock:
+        with self._lock, hold_lock(self.path):
+            self._by_key = None  # another process may have recorded meanwhile
             before = self._load()
             kept = {key: recording for key, recording in before.items() if keep(recording)}
             lines = sorted(kept.values(), key=lambda recording: (recording.model, recording.key))
@@ -140,8 +167,8 @@ class Recorder:
     | mode | recording there | none there |
     |---|---|---|
     | replay | give it back | nobody is asked: the caller says how to record |
-    | auto | give it back | ask |
-    | fill | give it back | ask and store |
+    | auto | give it back, if it is of the same source | ask |
+    | fill | give it back, if it is of the same source | ask and store |
     | record | ask and store (once per session) | ask and store |
     | live | ask | ask |
 
@@ -163,6 +190,8 @@ class Recorder:
         if (mode == "live" and not in_live_too) or (mode == "record" and key not in self._fresh):
             return None
         found = self.recordings.find(key)
+        if found is not None and mode in ("auto", "fill") and not in_live_too and found.source != self.source:
+            return None  # another provider or other weights answered the same request
         if found is not None:
             self._note_use(key)
         return found
@@ -172,13 +201,14 @@ class Recorder:
 
         Where the same answer is there already, the old line stays, so that the file shows what changed.
         """
+        request, response = clean_values(request), clean_values(response)
         fresh = Recording(request, response, round(latency_s, 4), self.source, datetime.date.today().isoformat())
         if not self.settings.stores:
             return fresh
         self._note_use(fresh.key)
         self._fresh.add(fresh.key)
         before = self.recordings.find(fresh.key)
-        if before is not None and before.response == response:
+        if before is not None and (before.response, before.source) == (response, self.source):
             return before
         self.recordings.add(fresh)
         return fresh

@@ -13,18 +13,19 @@ import json
 import re
 import struct
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
-from ..core import redact
+from ..core import DataError, ProviderError, WorkbookError, parse_json_values, redact, redact_values
 from .recording import Recorder, Recording
+from .reply import MOST_SAID, find_error, may_be_kept, read_usage, read_vectors
 
 LATENCY_HEADER = "x-llmops-latency-s"
 DATE_HEADER = "x-llmops-recorded"
 SOURCE_HEADER = "x-llmops-source"
 MISSING = "recording_missing"
-PASSING = (401, 403, 408, 409, 424, 429)  # the fault of a moment or of a key is no answer of the model
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
 
 
@@ -40,24 +41,61 @@ class RecordingTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the response for `request`, recorded or live; the latency travels in a header."""
-        asked = {"method": request.method, "path": request.url.path, "body": _read_body(request)}
+        try:
+            return self._answer(request)
+        except WorkbookError as error:
+            # openai would try again and then hide the reason behind "Connection error"; a status of its own does not.
+            body = {"error": {"type": type(error).__name__, "message": str(error)}}
+            return httpx2.Response(424, json=body, extensions={"workbook_error": error})
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        path, body = request.url.path, _read_body(request)
+        asked = {"method": request.method, "path": path, "body": body}
         found = self.recorder.find(asked)
         if found is not None:
             return _respond(found)
-        texts = list_texts(asked["path"], asked["body"])
+        texts = list_texts(path, body)
         if texts and self.recorder.settings.mode != "live":
             return self._embed(request, asked, texts)
+        key = self.recorder.settings.api_key
+        secrets = [key.get_secret_value()] if key else []
+        hidden = redact_values(asked, *secrets)  # under which a request that holds a key is stored
+        found = self.recorder.find(hidden) if hidden != asked else None
+        if found is not None:
+            return _respond(found)
         if self.live is None or not self.recorder.settings.asks:
-            return self._report_missing(asked["path"], asked["body"])
+            return self._report_missing(path, body)
         started = time.perf_counter()
-        response = self.live.handle_request(request)
+        response = self._ask(self.live, request, body)
         if not self.recorder.settings.stores:
             response.headers[SOURCE_HEADER] = self.recorder.source
             return response
         response.read()
         latency_s = time.perf_counter() - started
         answer = _read_answer(response)
-        return response if answer is None else _respond(self.recorder.keep(asked, answer, latency_s))
+        if answer is None or not may_be_kept(path, answer):
+            return response
+        return _respond(self.recorder.keep(hidden, redact_values(answer, *secrets), latency_s))
+
+    def _ask(self, live: httpx2.BaseTransport, request: httpx2.Request, body: Any) -> httpx2.Response:
+        """Return the server's answer; an error inside one of status 200 comes with a status of its own."""
+        response = live.handle_request(request)
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        wants_stream = isinstance(body, dict) and body.get("stream") is True
+        wants_stream = wants_stream and request.url.path.endswith("/completions")
+        if response.status_code != 200 or (is_stream and not wants_stream):
+            return response
+        if is_stream:
+            headers = {"content-type": "text/event-stream"}
+            return httpx2.Response(200, headers=headers, stream=CheckedStream(response, self.recorder.source))
+        response.read()
+        found = find_error(_parse(response.content))
+        if found is None and wants_stream:
+            found = 502, "It sent no stream."
+        if found is None:
+            return response
+        headers = {name: value for name, value in response.headers.items() if name.startswith("retry-after")}
+        return httpx2.Response(found[0], headers=headers, json={"error": found[1]})
 
     def _embed(self, request: httpx2.Request, asked: dict[str, Any], texts: list[str]) -> httpx2.Response:
         """Return the embeddings of texts, each from its recording, those without one from the server."""
@@ -83,17 +121,21 @@ class RecordingTransport(httpx2.BaseTransport):
                 extensions=request.extensions,
             )
             started = time.perf_counter()
-            response = self.live.handle_request(fewer)
+            response = self._ask(self.live, fewer, body)
             response.read()
             latency_s = (time.perf_counter() - started) / len(missing)
             try:
-                parts = split_answer(json.loads(response.content), list(missing))
+                parts = split_answer(_parse(response.content), list(missing))
             except ValueError:
                 return response  # refused, or no embeddings: shown to the caller, never stored
             for (text, one), part in zip(missing.items(), parts, strict=True):
                 found[text] = self.recorder.keep(one, {"status": 200, "body": part}, latency_s)
         recordings = [found[text] for text in texts]
-        answer = join_answers(body, [one.response["body"] for one in recordings])
+        try:
+            answer = join_answers(body, [one.response["body"] for one in recordings])
+        except (ValueError, TypeError, KeyError, struct.error) as error:
+            name = self.recorder.recordings.path.name
+            raise DataError(f"A recording of a text in {name} holds no vector.", "Restore the file.") from error
         latency_s = round(sum(one.latency_s for one in found.values()), 3)
         last = max(one.recorded for one in recordings)
         return _respond(Recording(asked, {"status": 200, "body": answer}, latency_s, recordings[0].source, last))
@@ -114,11 +156,56 @@ class RecordingTransport(httpx2.BaseTransport):
             self.live.close()
 
 
+class CheckedStream(httpx2.SyncByteStream):
+    """The events of a stream, which raise `ProviderError` where one is an error or the last one is missing."""
+
+    def __init__(self, response: httpx2.Response, source: str) -> None:
+        self.response = response
+        self.source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes as they come, each after its lines were looked at."""
+        is_complete, rest = False, b""
+        for part in self.response.iter_bytes():
+            *lines, rest = (rest + part.replace(b"\r", b"\n")).split(b"\n")
+            for line in lines:
+                is_complete = self._ends(line) or is_complete
+            yield part
+        if not (self._ends(rest) or is_complete):
+            raise ProviderError(
+                f"{self.source} ended its stream before the answer was complete.", "Ask again; it was not recorded."
+            )
+
+    def _ends(self, line: bytes) -> bool:
+        """Return whether a line says that the answer is complete."""
+        content = line.strip().removeprefix(b"data:").strip()
+        event = _parse(content) if content.startswith(b"{") else None
+        found = find_error(event)
+        if found is not None:
+            said = redact(str(found[1].get("message") if isinstance(found[1], dict) else found[1]))[:MOST_SAID]
+            raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again later.", found[0])
+        choices = event.get("choices") if isinstance(event, dict) else None
+        listed = choices if isinstance(choices, list) else []
+        return content == b"[DONE]" or any(isinstance(one, dict) and one.get("finish_reason") for one in listed)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.response.close()
+
+
+def _parse(content: str | bytes) -> Any:
+    """Return what JSON spells, its texts cleaned, or None where it is none."""
+    try:
+        return parse_json_values(content)
+    except ValueError:
+        return None
+
+
 def _read_body(request: httpx2.Request) -> Any:
     content = request.read()
     try:
         return json.loads(content) if content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return content.decode("utf-8", "replace")
 
 
@@ -126,7 +213,8 @@ def summarize_request(path: str, body: object) -> str:
     """Return path, model and the beginning of the last message or prompt, for error messages."""
     if not isinstance(body, dict):
         return path
-    [*_, last] = body.get("messages") or [body]
+    messages = body.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages and isinstance(messages[-1], dict) else body
     text = next((last[name] for name in ("content", "prompt", "input") if last.get(name)), "")
     text = redact(" ".join(str(text).split()))
     shown = text if len(text) <= 80 else text[:77] + "…"
@@ -138,26 +226,31 @@ def _scrub(answer: Any) -> Any:
     if not isinstance(answer, dict):
         return answer
     kept = {name: value for name, value in answer.items() if name not in VOLATILE}
-    for choice in kept.get("choices") or []:
-        logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
-        for entry in (logprobs or {}).get("content") or []:
-            for token in (entry, *(entry.get("top_logprobs") or [])):
+    for choice in _list_dicts(kept.get("choices")):
+        logprobs = choice.get("logprobs")
+        for entry in _list_dicts(logprobs.get("content") if isinstance(logprobs, dict) else None):
+            for token in (entry, *_list_dicts(entry.get("top_logprobs"))):
                 token.pop("bytes", None)
     return kept
 
 
+def _list_dicts(value: Any) -> list[dict]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def _read_answer(response: httpx2.Response) -> dict[str, Any] | None:
-    """Return what is stored of a response, or None where it is no answer of the model."""
+    """Return what would be stored of a response, or None where it is not JSON, as a proxy's error page."""
     status = response.status_code
-    if status in PASSING or status >= 500:
-        return None
     try:
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            return {"status": status, "body": _scrub(json.loads(response.content))}
+            return {"status": status, "body": _scrub(parse_json_values(response.content))}
         data = [line[5:].strip() for line in re.split(r"\r\n|\r|\n", response.text) if line.startswith("data:")]
-        return {"status": status, "events": [one if one == "[DONE]" else _scrub(json.loads(one)) for one in data]}
+        return {
+            "status": status,
+            "events": [one if one == "[DONE]" else _scrub(parse_json_values(one)) for one in data],
+        }
     except ValueError:
-        return None  # not JSON, so a proxy's error page
+        return None
 
 
 def _respond(recording: Recording) -> httpx2.Response:
@@ -168,7 +261,8 @@ def _respond(recording: Recording) -> httpx2.Response:
     }
     status = recording.response["status"]
     if "events" not in recording.response:
-        return httpx2.Response(status, headers=headers, json=recording.response["body"])
+        content = json.dumps(recording.response["body"]).encode()
+        return httpx2.Response(status, headers=headers | {"content-type": "application/json"}, content=content)
     events = [one if one == "[DONE]" else json.dumps(one, ensure_ascii=False) for one in recording.response["events"]]
     text = "".join(f"data: {one}\n\n" for one in events)
     return httpx2.Response(status, headers=headers | {"content-type": "text/event-stream"}, content=text.encode())
@@ -197,13 +291,10 @@ def split_answer(answer: dict, texts: list[str]) -> list[dict]:
         ValueError: the answer does not hold one vector of finite numbers for each text.
     """
     try:
-        rows = sorted(answer["data"], key=lambda row: row["index"])
-        vectors = [pack_vector(row["embedding"]) for row in rows]
-        num_tokens = (answer.get("usage") or {}).get("prompt_tokens", 0)
-    except (KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
-        raise ValueError("no vectors") from error
-    if [row["index"] for row in rows] != list(range(len(texts))):
-        raise ValueError("not one vector for each text")
+        vectors = [pack_vector(vector) for vector in read_vectors(answer, len(texts))]
+    except (OverflowError, struct.error) as error:
+        raise ValueError("a vector holds a number above 65,504") from error
+    num_tokens = read_usage(answer).read or 0
     num_characters, num_before, taken, parts = sum(map(len, texts)), 0, 0, []
     for vector, text in zip(vectors, texts, strict=True):
         num_before += len(text)

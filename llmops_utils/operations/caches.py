@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,21 +21,23 @@ class ExactCache:
     """A system with a memory: the same text again gets the reply of the first time, and no call is made.
 
     Two texts are the same when they differ in whitespace only. Of several threads that ask the same at once, one asks.
-    A failure is not kept. When the cache is full, the entry that was not used for the longest time goes.
+    A failure is not kept. When the cache is full, the entry that was not used for the longest time goes. Each call
+    gets a copy of its own, so nobody changes another's reply.
 
     `version` is what a reply depends on besides the text: prompt and model. Set another with a release, or customers
-    keep getting the answers of the old prompt. `num_hits` counts answers from memory, `num_misses` the others.
+    keep getting the answers of the old prompt. Whose question it is comes with each call: without `user`, one customer
+    reads what was answered to another. `num_hits` counts answers from memory, `num_misses` the others.
     """
 
     def __init__(self, ask: Callable[[str], object], version: str = "") -> None:
         self.ask, self.version = ask, version
         self.num_hits = self.num_misses = 0
-        self._entries: OrderedDict[tuple[str, str], Future] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str, str], Future] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, text: str) -> object:
-        """Return the reply to a text, from memory where there is one."""
-        key = (self.version, " ".join(text.split()))
+    def __call__(self, text: str, user: str = "") -> object:
+        """Return the reply to a text, from memory where there is one for this user; leave `user` out for all alike."""
+        key = (self.version, user, " ".join(text.split()))
         with self._lock:
             is_new = key not in self._entries
             self.num_hits += not is_new
@@ -50,7 +53,7 @@ class ExactCache:
                 with self._lock:
                     self._entries.pop(key, None)
                 entry.set_exception(error)
-        return entry.result()  # waits where another thread is asking
+        return copy.deepcopy(entry.result())  # waits where another thread is asking
 
     @property
     def hit_rate(self) -> Proportion:
@@ -72,33 +75,38 @@ class MeaningCache:
         if not 0 < threshold <= 1:
             raise DataError(f"A threshold of {threshold} is no cosine.", "Give a number above 0, at most 1.")
         self.ask, self.embed, self.threshold = ask, embed, threshold
-        self._vectors: list[np.ndarray] = []
-        self._replies: list[object] = []
+        self._entries: list[tuple[str, np.ndarray, object]] = []  # user, vector, reply
         self._lock = threading.Lock()
 
-    def __call__(self, text: str) -> object:
-        """Return the reply to a text, or to an earlier one that is near enough."""
+    def __call__(self, text: str, user: str = "") -> object:
+        """Return a copy of the reply to a text, or to an earlier one of the same user that is near enough."""
         vector = _scale(self.embed(text))
         with self._lock:
-            if self._vectors:
-                cosines = np.array(self._vectors) @ vector
-                nearest = int(cosines.argmax())
-                if cosines[nearest] >= self.threshold:
-                    return self._replies[nearest]
+            own = [(known, reply) for owner, known, reply in self._entries if owner == user]
+        if own:
+            if vector.shape != own[0][0].shape:
+                raise DataError("The vector is of another shape than the one before.", "Embed all with one model.")
+            cosines = np.array([known for known, _ in own]) @ vector
+            nearest = int(cosines.argmax())
+            if cosines[nearest] >= self.threshold:
+                return copy.deepcopy(own[nearest][1])
         reply = self.ask(text)
         with self._lock:
-            self._vectors.append(vector)
-            self._replies.append(reply)
-            del self._vectors[:-MAX_ENTRIES], self._replies[:-MAX_ENTRIES]
-        return reply
+            self._entries.append((user, vector, reply))
+            del self._entries[:-MAX_ENTRIES]
+        return copy.deepcopy(reply)
 
 
 def _scale(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors of length 1. Raises `DataError` where one has no direction."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    if not (lengths > 0).all():
-        raise DataError("A vector is zero, so it has no direction.", "Leave empty texts out.")
-    return np.asarray(vectors) / lengths
+    """Return vectors of length 1. Raises `DataError` where one has no direction: zero, infinite or no numbers."""
+    try:
+        vectors = np.asarray(vectors, dtype=float)
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"This is no vector ({type(error).__name__}).", "Give numbers, all rows alike long.") from error
+    if not ((lengths > 0) & np.isfinite(lengths)).all():
+        raise DataError("A vector is zero or not finite, so it has no direction.", "Leave empty texts out.")
+    return vectors / lengths
 
 
 @dataclass(frozen=True)

@@ -96,15 +96,18 @@ def _mask(kind: str, is_one: Callable[[str], bool], match: re.Match) -> str:
 
 _LABEL_WORDS = r"(?:label|category|class|intent|answer|reply|output|case)"
 _OLD = r"(?:previous|prior|above|earlier|before|older|old|all|any|your|these|those|the|told|every)"
+# Each is searched in a text without runs of blanks, in a time that grows as the text does. Where a sign begins here
+# and ends anywhere later, `\A(?>.*?begin)` takes the first beginning and tries no other: if that finds no end, none does.
 INJECTION_SIGNS = {
     "override": rf"\b(?:ignore|disregard|forget|override|bypass)\b.{{0,40}}\b{_OLD}\b"
     rf"|\b(?:new|different)\s+(?:rule|task|instruction|role)s?\b|\bfrom (?:here|now) on\b",
     "role": r"(?:^|\n|\s)[\[(<#*]*\s*(?:system|developer|assistant|admin)\b\s*[\])>]?\s*(?:message|prompt|note)?[^.:\n]{0,40}:"
     r"|^\s*\[(?:system|developer)\]|\bfrom the developer\b|\byou are (?:now|a language model)\b",
-    "fake example": rf"(?:^|\s)(?:message|input|customer)\s*:.*\b{_LABEL_WORDS}\s*:|\b{_LABEL_WORDS}\s*:\s*\w+\s*$",
-    "template": r"\{\{.*?\}\}.*\{\{|\{%.*?%\}|\{#.*?#\}",
+    "fake example": rf"\A(?>.*?(?:^|\s)(?:message|input|customer)\s*:).*\b{_LABEL_WORDS}\s*:"
+    rf"|\b{_LABEL_WORDS}\s*:\s*\w+\s*$",
+    "template": r"\A(?>.*?\{\{)(?>.*?\}\}).*\{\{|\A(?>.*?\{%).*%\}|\A(?>.*?\{#).*#\}",
     "closing": r"</?\s*(?:message|instruction|system|prompt)s?\s*>|\bend of (?:the )?(?:message|customer text|prompt)\b"
-    r"|\bmessage (?:stops|ends) here\b|#{2,}\s*(?:instruction|answer|task)",
+    r"|\bmessage (?:stops|ends) here\b|##\s*(?:instruction|answer|task)",
     "order": r"\b(?:answer|reply|respond|print|write|output|say|return)\s+(?:with\s+)?(?:only\s+|just\s+)?\S{1,20}\s+"
     r"(?:only|and nothing else|whatever)\b|\b(?:label|file|classify|mark|route|count)\b.{0,30}\b(?:this|it|everything|each)\b"
     r".{0,25}\b(?:as|to|under)\b",
@@ -114,10 +117,14 @@ INJECTION_SIGNS = {
 def find_injection(text: str) -> tuple[str, ...]:
     """Return the signs of an injection that a text bears, none for an honest one. Who knows the signs avoids them.
 
-    Look-alike letters, invisible characters and HTML escapes are undone first.
+    Look-alike letters, invisible characters, HTML escapes and runs of blanks are undone first.
     """
-    plain = unicodedata.normalize("NFKC", html.unescape(text))
-    plain = "".join(character for character in plain if unicodedata.category(character) != "Cf")
+    # Python turns no number of more than 4,300 digits into an integer; no character has so many.
+    plain = html.unescape(re.sub(r"&#0*([0-9]{1,7})[0-9]*", r"&#\1", text))
+    # In blocks: to put thousands of accents on one letter into their order takes the square of their number.
+    blocks = (unicodedata.normalize("NFKC", plain[start : start + 1000]) for start in range(0, len(plain), 1000))
+    plain = "".join(character for block in blocks for character in block if unicodedata.category(character) != "Cf")
+    plain = re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", plain)
     flags = re.IGNORECASE | re.DOTALL
     return tuple(name for name, pattern in INJECTION_SIGNS.items() if re.search(pattern, plain, flags))
 

@@ -36,8 +36,8 @@ class RateLimit:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._per_minute = np.array([requests_per_minute, tokens_per_minute], dtype=float)
-        if (self._per_minute <= 0).any():
-            raise DataError("A rate of nothing lets nothing pass.", "Give a number per minute above 0.")
+        if not ((self._per_minute > 0) & np.isfinite(self._per_minute)).all():
+            raise DataError("A rate of nothing lets nothing pass.", "Give a finite number per minute above 0.")
         self._levels, self._filled_at = self._per_minute.copy(), clock()
         self._clock, self._sleep, self._lock = clock, sleep, threading.Lock()
 
@@ -49,9 +49,9 @@ class RateLimit:
         """
         amounts, waited_s = np.array([1, tokens], dtype=float), 0.0
         for amount, most in zip(amounts, self._per_minute, strict=True):
-            if amount > most:
+            if not 0 <= amount <= most:
                 raise DataError(
-                    f"{amount:g} at once is more than the limit of {most:g} ever allows.",
+                    f"{amount:g} at once is more than the limit of {most:g} ever allows, or no number of tokens.",
                     "Shorten the request, or raise the limit.",
                 )
         while (wait_s := self._take(amounts)) > 0:

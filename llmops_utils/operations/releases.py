@@ -10,14 +10,15 @@ import contextlib
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..core import PromptError, change_json, load_settings, read_json
+from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
 
 FILE = "release.json"
+Text = Annotated[str, AfterValidator(clean_text)]
 
 
 class Entry(BaseModel):
@@ -26,10 +27,10 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     action: Literal["promote", "roll back"]
-    revision: int = Field(ge=1)
+    revision: int = Field(ge=1, le=10**6)
     version: str = Field(pattern="^[0-9a-f]{8}$")
-    when: str
-    note: str = ""
+    when: Text
+    note: Text = ""
 
 
 class Release(BaseModel):
@@ -42,16 +43,23 @@ class Release(BaseModel):
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
         history: what was in production, the present last.
+
+    A field `split`, which older files hold, is read past; any other that is not named here is an error.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    task: str
+    task: Text
     num_examples: int | None = Field(None, ge=2)
     num_shots: int = Field(0, ge=0, le=64)
     margin: float = Field(0.1, gt=0, lt=1)
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: list[Entry] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_split(cls, content: object) -> object:
+        return {name: content[name] for name in content if name != "split"} if isinstance(content, dict) else content
 
     @field_validator("history")
     @classmethod
@@ -197,7 +205,8 @@ def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
 
 def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    release.history.append(Entry(action=action, revision=what.revision, version=what.version, when=now, note=note))
+    entry = Entry(action=action, revision=what.revision, version=what.version, when=now, note=redact(note))
+    release.history.append(entry)
 
 
 @contextlib.contextmanager

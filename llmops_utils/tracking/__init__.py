@@ -1,6 +1,6 @@
 """Runs with Comet, their archives, and traces."""
 
 from .experiment import start_run, upload_runs
-from .reports import hide_secrets, log_report
+from .reports import log_report
 from .runs import Run, Runs, get_folder, list_differing, list_runs, read_run, tabulate_runs
 from .traces import Span, log_trace, record_trace, span, trace_model

@@ -14,19 +14,23 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from ..core import (
     DataError,
     KeyMissing,
     KeyRefused,
+    SettingsError,
     Unreachable,
+    WorkbookError,
     check_key,
+    explain_os_errors,
     load_settings,
     read_environment,
     redact,
 )
-from .runs import Fault, get_folder, is_placeholder, list_archives, read_members, split_messages
+from .reports import clean
+from .runs import Fault, get_folder, is_placeholder, list_archives, read_members, read_run, split_messages
 
 KEY = "COMET_API_KEY"
 PROJECT = "llmops-workbook"
@@ -39,11 +43,25 @@ SWITCHES = {
 }
 
 
+@contextmanager
+def _explain_settings() -> Iterator[None]:
+    """Turn what comet_ml raises over its own settings into a `SettingsError`; its words may hold a key, so they go."""
+    try:
+        yield
+    except WorkbookError:
+        raise
+    except Exception as error:
+        raise SettingsError(
+            f"comet_ml does not start ({type(error).__name__}); most often one of its own settings is malformed.",
+            "Look at the variables that begin with COMET_, and at .comet.config in your home and beside the notebook.",
+        ) from None
+
+
 def _load_comet():
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
-    import comet_ml
-
+    with _explain_settings():
+        import comet_ml
     return comet_ml
 
 
@@ -70,15 +88,17 @@ def find_comet_key() -> str | None:
     return key
 
 
-def start_run(name: str, *, project: str = PROJECT, tags: Sequence[str] = ()):
+def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = ()):
     """Return a new Comet experiment, open until its `end()`; a run that is still open is ended first.
 
-    It is `comet_ml`'s own object. Its archive is written to `get_folder()`. Where there is a key, it also sends what is
+    It is `comet_ml`'s own object. One text as `tags` is one tag; empty tags are left out. Keys are taken out of name,
+    project and tags. Its archive is written to `get_folder()`. Where there is a key, it also sends what is
     logged, and once Comet has confirmed all of it, `end()` moves the archive to `sent`; where the connection was lost,
     the archive stays for `upload_runs`. In replay a run is always offline.
 
     Raises:
-        DataError: the name is empty.
+        DataError: the name is empty, or the folder cannot be written.
+        SettingsError: comet_ml's own settings are malformed, or switch it off.
         KeyRefused: Comet does not accept the key.
         Unreachable: there is no way to Comet, or it refuses the run; nothing was logged yet.
     """
@@ -90,7 +110,10 @@ def start_run(name: str, *, project: str = PROJECT, tags: Sequence[str] = ()):
     if running is not None and not running.ended:
         running.end()
     folder = get_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()  # where it cannot write, comet_ml takes another folder without a word
+    project, listed = clean(project), [tags] if isinstance(tags, str) else tags
     # Off: what comet_ml would gather by itself about machine, code and output. With these on even an offline run asks
     # a cloud's metadata address, and what is gathered may hold what must not leave the machine.
     config = comet_ml.ExperimentConfig(
@@ -106,18 +129,24 @@ def start_run(name: str, *, project: str = PROJECT, tags: Sequence[str] = ()):
         auto_log_co2=False,
         display_summary_level=0,
         offline_directory=str(folder),
-        name=name,
-        tags=list(tags),
+        name=clean(name),
+        tags=[clean(str(tag)) for tag in listed if str(tag).strip()],  # an empty one makes comet_ml drop all
     )
-    if key is not None and not load_settings().repeats:
-        run = _start_online(comet_ml, config, project, key)
-    else:
+    with _explain_settings():
+        if key is not None and not load_settings().repeats:
+            return _start_online(comet_ml, config, project, key)
         # A key of our own and this mode let `comet upload` go on with a run whose sending was cut off half-way.
         own = {"experiment_key": uuid.uuid4().hex, "mode": "get_or_create"}
         run = comet_ml.start(online=False, experiment_config=config, project_name=project, **own)
+        _check_enabled(run)
         # The writing thread waits this long for the next message, and `end` waits for the thread: by default 1 s.
         run.streamer.queue_timeout = 0.02
-    return run
+        return run
+
+
+def _check_enabled(run) -> None:
+    if run.disabled:
+        raise SettingsError("comet_ml is switched off, so nothing would be logged.", "Unset COMET_AUTO_LOG_DISABLE.")
 
 
 def _start_online(comet_ml, config, project: str, key: str):
@@ -127,6 +156,7 @@ def _start_online(comet_ml, config, project: str, key: str):
     with _catch_errors() as caught:
         try:
             run = comet_ml.start(online=True, mode="create", **own)
+            _check_enabled(run)
             if run.alive:
                 _settle_at_end(run)
                 return run
@@ -172,9 +202,10 @@ def _settle_at_end(run) -> None:
         with _catch_errors(), suppress(ExperimentCleaningException):
             end()
         for path in get_folder().glob(f"{run.get_key()}-*.zip"):
-            if _list_wanted(path) <= confirmed:
-                _move_to_sent(path)
-            else:
+            with suppress(DataError, ValueError):  # an archive too large to be read here, or cut off by a full disk
+                if _list_wanted(path) <= confirmed:
+                    _move_to_sent(path)
+            if path.exists():
                 name = run.get_name()
                 message = f"Comet did not get all of the run “{name}”. Its archive stays; upload_runs() sends it."
                 warnings.warn(message, stacklevel=2)
@@ -195,8 +226,9 @@ def _list_wanted(path: Path) -> set[int]:
 
 
 def _move_to_sent(path: Path) -> None:
-    (path.parent / "sent").mkdir(exist_ok=True)
-    os.replace(path, path.parent / "sent" / path.name)
+    with explain_os_errors(path):
+        (path.parent / "sent").mkdir(exist_ok=True)
+        os.replace(path, path.parent / "sent" / path.name)
 
 
 def upload_runs() -> list[Fault]:
@@ -221,6 +253,7 @@ def upload_runs() -> list[Fault]:
             continue
         with _catch_errors() as caught, TemporaryDirectory() as content:
             try:
+                read_run(path)  # whoever wrote it: nothing is unpacked or sent before it was checked
                 with zipfile.ZipFile(path) as archive:
                     archive.extractall(content)
                 sender = OfflineSender(key, content)
@@ -228,12 +261,14 @@ def upload_runs() -> list[Fault]:
                 sender.send()
                 sender.close()
                 problem = caught[-1].getMessage() if caught else ""  # a part that is refused is only told in the log
+                if not problem:
+                    _move_to_sent(path)
             except InvalidAPIKey:
                 raise _refuse_key() from None
+            except DataError as error:
+                problem = error.problem
             except Exception as error:  # whatever a damaged archive or a lost connection raises: the others go on
                 problem = f"{type(error).__name__}: {error}"
         if problem:
             faults.append(Fault(path.name, redact(problem, key), "Call upload_runs() again."))
-        else:
-            _move_to_sent(path)
     return faults

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 
-from ..core import DataError, read_environment
+from pydantic import TypeAdapter
+
+from ..core import DataError, clean_values, redact_values
 from ..evaluation import Comparison, Proportion, Report, Row
 from ..prompts import Prompt
 
@@ -16,18 +17,26 @@ REPORT, PROMPT, COMPARISON = "report.json", "prompt.json", "comparison.json"
 MAX_TEXTS = 20  # examples of a report that are logged as texts, too
 
 
-def hide_secrets(text: str) -> str:
-    """Return a text without the values of any variable of the environment or `.env` that is named as a key."""
-    for name, value in read_environment().items():
-        if re.search(r"API_KEY$|TOKEN$|SECRET$", name) and len(value) >= 8:
-            text = text.replace(value, "[key]")
-    return text
+def clean(value):
+    """Return a text, or a value that JSON can hold, as it may leave: without secrets, and writable as UTF-8.
+
+    All that goes from here to Comet or into an archive passes through it, names and tags of runs and spans too.
+    """
+    return redact_values(clean_values(value))
 
 
 def write_json(content: object) -> str:
-    """Return JSON without secrets; rows become objects, and what JSON has no form for becomes text."""
-    text = json.dumps(content, ensure_ascii=False, default=lambda one: vars(one) if isinstance(one, Row) else str(one))
-    return hide_secrets(text)
+    """Return JSON that was passed through `clean`; rows become objects, and what JSON has no form for becomes text.
+
+    Raises:
+        DataError: it is nested too deeply, holds itself, or has keys that are no text.
+    """
+    try:
+        text = json.dumps(content, default=lambda one: vars(one) if isinstance(one, Row) else str(one))
+        return json.dumps(clean(json.loads(text)), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"What is to be logged cannot be written as JSON ({type(error).__name__})."
+        raise DataError(problem, "Let the system return plain values: texts, numbers, lists, dicts by text.") from error
 
 
 def write_report(report: Report) -> str:
@@ -35,9 +44,9 @@ def write_report(report: Report) -> str:
     return write_json({field.name: getattr(report, field.name) for field in fields(report)})
 
 
-def restore_report(content: dict) -> Report:
-    """Return the report that `write_report` wrote. Raises `TypeError` or `KeyError` where it did not."""
-    return Report(**content | {"rows": tuple(Row(**row) for row in content["rows"])})
+def restore_report(content: str | bytes) -> Report:
+    """Return the report that `write_report` wrote. Raises `ValueError` where it did not."""
+    return TypeAdapter(Report).validate_json(content)
 
 
 def log_report(
@@ -56,26 +65,26 @@ def log_report(
     what is no number, text or bool is logged as text. Metrics: score with its interval, failures, tokens, seconds and
     dollars per example; with a comparison also the difference with its interval, and p. Texts: the prompt, and the
     first inputs with what was answered. Files: the whole report, the table of examples, the prompt, the comparison.
-    Keys that are set in the environment are taken out of everything.
+    Keys are taken out of everything (see `core.secrets`).
 
     Raises:
-        DataError: the run is ended, or the comparison, whose candidate is this report, is about another one.
+        DataError: the run is ended, the comparison, whose candidate is this report, is about another one, or a
+            prediction is no plain value.
     """
     if not run.alive:
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")
     if comparison is not None and comparison.candidate != report:
         raise DataError("The candidate of the comparison is not this report.", "Log compare(baseline, report).")
     content = write_report(report)
-    report = restore_report(json.loads(content))
+    report = restore_report(content)
     named = {name: value for name, value in (("data", data), ("split", split)) if value}
     found = _describe(report, prompt) | named | dict(parameters or {})
-    run.log_parameters(
-        {name: value if isinstance(value, int | float) else hide_secrets(str(value)) for name, value in found.items()}
-    )
+    plain = {str(name): value if isinstance(value, int | float) else str(value) for name, value in found.items()}
+    run.log_parameters(clean(plain))
     run.log_metrics(_measure(report))
     if prompt is not None:
         about = {"kind": "prompt", "prompt": prompt.name, "version": prompt.version}
-        run.log_text(hide_secrets(str(prompt.show())), metadata=about)
+        run.log_text(clean(str(prompt.show())), metadata=clean(about))
         run.log_asset_data(write_json(asdict(prompt)), name=PROMPT)
     for row in report.rows[:MAX_TEXTS]:
         about = {"kind": "reply", "example": row.id, "score": row.score}
@@ -92,7 +101,7 @@ def log_report(
             "p": float(comparison.p),
         }
         run.log_metrics(measured)
-        run.log_parameter("baseline", hide_secrets(comparison.baseline.name))
+        run.log_parameter("baseline", clean(comparison.baseline.name))
         told = {"baseline": comparison.baseline.name, "verdict": comparison.verdict, "told": str(comparison)} | measured
         told |= {"gained": list(comparison.gained), "lost": list(comparison.lost)}
         run.log_asset_data(write_json(told), name=COMPARISON)

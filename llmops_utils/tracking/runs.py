@@ -10,18 +10,73 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Annotated
 
-from ..core import DataError, load_settings
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
+
+from ..core import DataError, clean_values, load_settings
 from ..evaluation import Report
 from ..prompts import Prompt
 from .reports import COMPARISON, PROMPT, REPORT, restore_report
 
 # What comet_ml adds by itself, besides what was logged.
 AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
+# Of an archive, which may come from somebody else: bytes of all files as its list declares them, files, bytes of a line
+# of `messages.json`, bytes of a report, a prompt and the like.
+MOST_BYTES, MOST_FILES, MOST_LINE, MOST_JSON = 40_000_000, 10_000, 1_000_000, 10_000_000
+
+
+def _check_name(name: str) -> str:
+    """Return the name of a file; `ValueError` where it leads out of the folder into which it would be written."""
+    path = PureWindowsPath(name)  # which also reads / and, unlike the other, \\ and drives
+    if not name or path.anchor or ".." in path.parts or not name.isprintable():
+        raise ValueError(f"the name {name!r} is none for a file")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_check_name)]
+Line = Annotated[str, AfterValidator(lambda text: "".join(one if one.isprintable() else " " for one in text))]
+Milliseconds = Annotated[int, Field(ge=0, le=10**14)]
+
+
+class _About(BaseModel):
+    """What `experiment.json` says of a run."""
+
+    offline_id: str = Field(pattern="^[0-9A-Za-z_-]{1,64}$")
+    project_name: Line | None
+    start_time: Milliseconds
+    stop_time: Milliseconds
+    tags: list[Line]
+
+
+class _Parameter(BaseModel):
+    name: str = Field(alias="paramName")
+    value: object = Field(alias="paramValue")
+    source: str
+
+
+class _Metric(BaseModel):
+    name: str = Field(alias="metricName")
+    value: Annotated[int, Field(ge=-(2**63), lt=2**63)] | float = Field(alias="metricValue")
+    step: int | None
+
+
+class _Naming(BaseModel):
+    name: FileName = Field(alias="fileName")
+
+
+class _Upload(BaseModel):
+    """A logged file or text; `path` is its name in the archive."""
+
+    path: str = Field(alias="file_path")
+    kind: str = Field(alias="upload_type")
+    metadata: dict | None
+    naming: _Naming = Field(alias="additional_params")
 
 
 @dataclass(frozen=True)
@@ -68,19 +123,21 @@ class Run:
     @cached_property
     def prompt(self) -> Prompt | None:
         """The prompt that was logged, or None."""
-        return self._restore(PROMPT, lambda content: Prompt(**content))
+        return self._restore(PROMPT, lambda content: Prompt(**json.loads(content)))
 
     @property
     def comparison(self) -> dict | None:
         """What was logged of a comparison with a baseline, or None."""
-        return self._restore(COMPARISON, dict)
+        return self._restore(COMPARISON, TypeAdapter(dict).validate_json)
 
     def _restore(self, name: str, build: Callable):
         if name not in self.files:
             return None
         try:
-            return build(json.loads(self.files[name]))
-        except (ValueError, TypeError, KeyError) as error:
+            if len(self.files[name]) > MOST_JSON:
+                raise ValueError("it is too large")
+            return build(self.files[name])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(f"{name} of the run “{self.name}” cannot be read.", "Log the run again.") from error
 
     def __repr__(self) -> str:
@@ -153,7 +210,7 @@ def get_folder() -> Path:
 
 def is_placeholder(path: Path) -> bool:
     """Return whether a file is the empty zip that comet_ml puts down when an offline run begins."""
-    return path.stat().st_size == 22 and zipfile.is_zipfile(path)
+    return path.is_file() and path.stat().st_size == 22 and zipfile.is_zipfile(path)
 
 
 def list_archives() -> list[Path]:
@@ -183,10 +240,26 @@ def list_runs(project: str | None = None) -> Runs:
 
 
 def read_members(path: Path) -> dict[str, bytes]:
-    """Return the content of each file in an archive. Raises `DataError` where it is damaged or no run's."""
+    """Return the content of each file in an archive. Raises `DataError` where it is damaged, too large or no run's.
+
+    Sizes are checked before anything is unpacked, as the list of the archive tells them: no more than that is read.
+    """
+    large = DataError(
+        f"{path.name} holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files.",
+        "If the run is yours, `comet upload` sends the file; else delete it.",
+    )
     try:
+        # Counted before the list is read, which takes much memory for each file: an entry of it begins with these bytes.
+        if path.stat().st_size > MOST_BYTES or path.read_bytes().count(b"PK\x01\x02") > MOST_FILES:
+            raise large
         with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
+            if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+                raise large
+            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist()):
+                raise ValueError("others may take much more memory than they give bytes, and Comet uses none")
+            members = {name: archive.read(name) for name in set(archive.namelist())}
+    except DataError:
+        raise
     except Exception:  # zlib.error and the like, from whatever way of packing a foreign file has
         raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
     if "experiment.json" not in members or "messages.json" not in members:
@@ -194,9 +267,13 @@ def read_members(path: Path) -> dict[str, bytes]:
     return members
 
 
-def split_messages(members: dict[str, bytes]) -> list[dict]:
-    """Return the messages of an archive. Raises `ValueError` where a line is no JSON."""
-    return [json.loads(line) for line in members["messages.json"].decode("utf-8").splitlines() if line.strip()]
+def split_messages(members: dict[str, bytes]) -> Iterator[dict]:
+    """Give the messages of an archive one by one. Raises `ValueError` where a line is no JSON or too long."""
+    for line in members["messages.json"].split(b"\n"):
+        if len(line) > MOST_LINE:
+            raise ValueError("a message is too long")
+        if line.strip():
+            yield clean_values(json.loads(line))
 
 
 def read_run(path: Path) -> Run:
@@ -211,41 +288,52 @@ def read_run(path: Path) -> Run:
         raise DataError(f"The run in {path.name} was never ended.", "Call its end(), or delete the file.")
     members = read_members(path)
     try:
-        return _build_run(path, json.loads(members["experiment.json"]), split_messages(members), members)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if len(members["experiment.json"]) > MOST_LINE:
+            raise ValueError("experiment.json is too long")
+        return _build_run(path, _About.model_validate_json(members["experiment.json"]), members)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        told = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}: {error}).",
+            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}: {told}).",
             "It may be damaged, or of another version of comet_ml. Restore it, or delete it.",
         ) from error
 
 
-def _build_run(path: Path, about: dict, messages: list[dict], members: dict[str, bytes]) -> Run:
-    parameters, others, history, texts, files = {}, {}, {}, [], {}
-    for message in messages:
+def _build_run(path: Path, about: _About, members: dict[str, bytes]) -> Run:
+    name, parameters, history, texts, files = about.offline_id, {}, {}, [], {}
+    decoded: dict[str, str] = {}  # by path: thousands of messages may name one file
+    num_more: Counter[str] = Counter()
+    for message in split_messages(members):
         payload, kind = message["payload"], message["type"]
-        if kind == "parameter_msg" and payload["param"]["source"] != "auto-logged":
-            parameters[payload["param"]["paramName"]] = payload["param"]["paramValue"]
-        elif kind == "metric_msg" and payload["metric"]["metricName"] not in AUTOMATIC:
-            one = payload["metric"]
-            value = float(one["metricValue"]) if isinstance(one["metricValue"], str) else one["metricValue"]
-            history.setdefault(one["metricName"], []).append((one["step"], value))
-        elif kind == "log_other":
-            others[payload["key"]] = payload["value"]
+        if kind == "parameter_msg":
+            one = _Parameter.model_validate(payload["param"])
+            if one.source != "auto-logged":
+                parameters[one.name] = one.value if isinstance(one.value, str | int | float | None) else str(one.value)
+        elif kind == "metric_msg":
+            one = _Metric.model_validate(payload["metric"])
+            if one.name not in AUTOMATIC:
+                history.setdefault(one.name, []).append((one.step, one.value))
+        elif kind == "log_other" and payload["key"] == "Name":
+            name = TypeAdapter(Line).validate_python(payload["value"])
         elif kind == "file_upload":
-            content = members[payload["file_path"]]
-            if payload["upload_type"] == "text-sample":
-                texts.append(Text(content.decode("utf-8"), payload["metadata"] or {}))
+            one = _Upload.model_validate(payload)
+            if one.kind == "text-sample":
+                if one.path not in decoded:
+                    decoded[one.path] = members[one.path].decode("utf-8")
+                texts.append(Text(decoded[one.path], one.metadata or {}))
             else:
-                name = payload["additional_params"]["fileName"]
-                number = 1 + sum(one == name or one.startswith(f"{name} (") for one in files)
-                files[name if number == 1 else f"{name} ({number})"] = content
+                name_here = one.naming.name
+                while name_here in files:
+                    num_more[one.naming.name] += 1
+                    name_here = f"{one.naming.name} ({num_more[one.naming.name] + 1})"
+                files[name_here] = members[one.path]
     return Run(
-        about["offline_id"],
-        str(others.get("Name", about["offline_id"])),
-        about["project_name"] or "",
-        about["start_time"],
-        (about["stop_time"] - about["start_time"]) / 1000,
-        tuple(about["tags"]),
+        about.offline_id,
+        name,
+        about.project_name or "",
+        about.start_time,
+        (about.stop_time - about.start_time) / 1000,
+        tuple(about.tags),
         path.parent.name == "sent",
         parameters,
         {name: values[-1][1] for name, values in history.items()},

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ..core import DataError, load_settings
 from ..models import Model, Reply
-from .reports import hide_secrets, write_json
+from .reports import clean, write_json
 
 # Each kind of call with its name in OpenTelemetry's conventions for generative AI. The root's is “request”.
 KINDS = {"chain": "invoke_workflow", "model": "chat", "retrieval": "retrieval", "tool": "execute_tool"}
@@ -98,6 +98,7 @@ def record_trace(name: str) -> Iterator[Span]:
     The root is complete when the `with` ends, also where it ends with an error. A thread that is started inside is not
     followed, unless it runs in a copy of the context (`contextvars.copy_context().run`).
     """
+    name = clean(name)
     root, recorder = Span(name, "request"), _Recorder()
     token = _recorder.set(recorder)
     try:
@@ -205,8 +206,8 @@ def _tell(value: object) -> str:
 
 
 def _cut(text: str) -> str:
-    # Hidden first: half a key would not be known as one.
-    return text if len(text) <= MAX_DETAIL else hide_secrets(text)[: MAX_DETAIL - 1] + "…"
+    text = clean(text)  # before it is cut: half a key would not be known as one
+    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
 
 
 def log_trace(run, root: Span) -> None:
@@ -218,4 +219,4 @@ def log_trace(run, root: Span) -> None:
         failed = ", failed" if one.is_error else ""
         lines.append(f"{'  ' * depth}{one.name} ({one.kind}): {one.duration_s:.2f} s{tokens}{failed}")
     run.log_asset_data(write_json(recorded), name="spans.json")
-    run.log_text(hide_secrets("\n".join(lines)), metadata={"kind": "trace", "request": root.name})
+    run.log_text(clean("\n".join(lines)), metadata={"kind": "trace", "request": clean(root.name)})

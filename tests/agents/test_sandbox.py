@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -220,9 +221,11 @@ def test_harmless_calls_show_the_sandbox_and_not_the_host():
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "environ"), reason="the system shows no environment")
 def test_the_workers_do_not_inherit_the_environment(host):
-    run_code("1")
-    assert list_workers()
-    assert all(SECRET not in worker.environ().values() for worker in list_workers())
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_code, "while True:\n    pass")
+        while not list_workers():
+            assert not running.done()
+        assert all(SECRET not in worker.environ().values() for worker in list_workers())
 
 
 # --- values --------------------------------------------------------------------------------------------------
@@ -278,6 +281,11 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
         assert reason in outcome.error
     assert run_code("answer = '😀' * 100_000").value == "😀" * 100_000
     assert run_code("answer = {str(i): i for i in range(5000)}").value == {str(i): i for i in range(5000)}
+    forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 200_000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
+    for text in forged:  # by code that replaces what writes the value
+        outcome = run_code(f"__pack = lambda *given: {text}\nanswer = 1")
+        assert (outcome.value, outcome.error.partition(":")[0]) == (None, "Refused")
+    assert run_code(r"__pack = lambda *given: '\"half \\ud83d\"'").value == "half \ufffd"
     nested = run_code("a = 1\nfor i in range(50):\n    a = [a]\nanswer = a").value
     for _ in range(50):
         (nested,) = nested
@@ -381,6 +389,9 @@ def test_a_hostile_reply_is_searched_in_no_time():
     started = time.perf_counter()
     for text in ("`" * 50_000, "```\n" * 20_000, " " * 50_000 + "```", "~~~" + "`" * 50_000, "\n" * 50_000):
         extract_code(text)
+    for text in ("~", " ", "\t", "~`", " ~", "[", "1", "a", "~~~ ", "\r"):
+        extract_code(text * 100_000)
+        extract_code("~~~\n" + text * 100_000)
     assert time.perf_counter() - started < 2
 
 
@@ -430,7 +441,6 @@ def test_threads_share_the_pool_each_gets_its_own_value_and_endless_loops_end_to
     with ThreadPoolExecutor(8) as pool:
         values = list(pool.map(lambda n: run_code(f"print({n})\nanswer = {n} ** 2"), range(200)))
     assert [(outcome.value, outcome.output) for outcome in values] == [(n * n, f"{n}\n") for n in range(200)]
-    assert 1 <= len(list_workers()) <= sandbox.MAX_WORKERS
     started = time.perf_counter()
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(lambda _: run_code("while True:\n    pass", SHORT), range(4)))
@@ -455,13 +465,8 @@ def test_a_worker_killed_during_a_run_is_an_error_of_this_run_alone():
     assert run_code("answer = 1 + 1").value == 2
 
 
-def test_workers_killed_between_runs_are_replaced_and_a_closed_pool_leaves_none_and_opens_again():
-    run_code("1")
-    for worker in list_workers():
-        worker.kill()
-        worker.wait(5)
+def test_a_closed_pool_leaves_no_worker_and_opens_again():
     assert run_code("answer = 1 + 1").value == 2
-    assert list_workers()
     close_pool()
     close_pool()
     deadline = time.perf_counter() + 5
@@ -472,14 +477,13 @@ def test_workers_killed_between_runs_are_replaced_and_a_closed_pool_leaves_none_
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_process_loads_no_interpreter_before_it_needs_one_refuses_it_to_a_fork_and_leaves_none_behind():
+def test_a_process_loads_no_interpreter_before_it_needs_one_and_refuses_it_to_a_fork():
     code = (
-        "import json, os, psutil, sys, threading\n"
+        "import json, os, sys, threading\n"
         "from llmops_utils.agents.sandbox import close_pool, run_code\n"
         "from llmops_utils.core.errors import CapabilityMissing\n"
         "idle = ['pydantic_monty' in sys.modules, threading.active_count()]\n"
         "first = run_code('answer = 1').value\n"
-        "pids = [child.pid for child in psutil.Process().children()]\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    try:\n"
@@ -489,14 +493,33 @@ def test_a_process_loads_no_interpreter_before_it_needs_one_refuses_it_to_a_fork
         "        os._exit(42)\n"
         "    os._exit(1)\n"
         "code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
-        "print(json.dumps([idle, first, code, run_code('answer = 7').value, pids]))\n"
+        "print(json.dumps([idle, first, code, run_code('answer = 7').value]))\n"
     )
     done = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    *found, pids = json.loads(done.stdout.splitlines()[-1])
-    assert found == [[False, 1], 1, 42, 7]
-    assert pids
-    assert not any(psutil.pid_exists(pid) and psutil.Process(pid).name().startswith("monty") for pid in pids)
+    assert json.loads(done.stdout.splitlines()[-1]) == [[False, 1], 1, 42, 7]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="the system cannot tie a process to its parent")
+def test_code_that_never_looks_at_the_clock_ends_with_its_killed_host_and_has_a_limit_of_processor_time():
+    code = (
+        "from llmops_utils.agents import Limits, run_code\n"
+        "run_code('{(2**61 - 1) * i for i in range(200_000)}', Limits(duration_s=60, memory_bytes=2**30))\n"
+    )
+    host = subprocess.Popen([sys.executable, "-B", "-c", code], cwd=ROOT)
+    workers, deadline = [], time.monotonic() + 60
+    while not workers and time.monotonic() < deadline:
+        workers = [child for child in psutil.Process(host.pid).children() if child.name().startswith("monty")]
+    time.sleep(0.5)
+    (worker,) = workers
+    assert worker.is_running()
+    assert worker.rlimit(psutil.RLIMIT_CPU) == (sandbox.MAX_CPU_S, sandbox.MAX_CPU_S)
+    host.kill()
+    host.wait()
+    gone, left = psutil.wait_procs(workers, timeout=5)
+    for one in left:
+        one.kill()
+    assert (len(gone), left) == (1, [])
 
 
 # --- display -------------------------------------------------------------------------------------------------

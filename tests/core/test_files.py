@@ -62,6 +62,15 @@ def test_what_is_no_json_is_refused_with_its_name(tmp_path, monkeypatch):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"odd\.json is not JSON"):
             read_json(path)
+    path.write_bytes(b'{"a": 1,\n "b": }')
+    with pytest.raises(DataError, match="line 2 column 7"):
+        read_json(path)
+    for content in (b'{"a":' * 500 + b"1" + b"}" * 500, b"9" * 5000):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="is not JSON"):
+            read_json(path)
+    path.write_bytes(b'["\\ud83d\\u0000"]')
+    assert read_json(path) == ["\ufffd"]
     path.write_bytes(b"\xef\xbb\xbf[1]")
     assert read_json(path) == [1]
     monkeypatch.setattr(files, "MOST_BYTES", 2)
@@ -74,8 +83,10 @@ def test_what_is_no_json_is_refused_with_its_name(tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="is no file"):
-        read_json(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("pipe", "link", "."):
+        with pytest.raises(DataError, match="is no file"):
+            read_json(tmp_path / name)
 
 
 def test_a_change_that_fails_or_meets_another_kind_of_value_writes_nothing(tmp_path):
@@ -87,6 +98,19 @@ def test_a_change_that_fails_or_meets_another_kind_of_value_writes_nothing(tmp_p
     with pytest.raises(DataError, match="does not hold what belongs there"), change_json(path, []):
         pass
     assert read_json(path) == {"a": 1}
+
+
+def test_what_utf_8_cannot_hold_is_written_as_a_mark_and_a_folder_that_is_none_is_named(tmp_path):
+    append_line(tmp_path / "lines", "half \ud83d")
+    write_whole(tmp_path / "whole", "half \ud83d")
+    assert (tmp_path / "lines").read_text(encoding="utf-8") == "half \ufffd\n"
+    assert (tmp_path / "whole").read_text(encoding="utf-8") == "half \ufffd"
+    below = tmp_path / "whole" / "state.json"
+    for write in (lambda: append_line(below, "x"), lambda: write_whole(below, "x"), lambda: read_json(below)):
+        with pytest.raises(DataError, match=r"state\.json cannot be"):
+            write()
+    with pytest.raises(DataError, match=r"state\.json cannot be"), change_json(below, {}):
+        pass
 
 
 def test_no_change_of_two_processes_is_lost(tmp_path):

@@ -158,6 +158,42 @@ def test_an_address_names_a_host_and_is_kept_without_its_last_slash():
         assert load_settings(base_url=url).base_url == url
 
 
+def test_an_address_that_cannot_be_used_is_refused_without_its_password_or_key():
+    for url in (
+        "https://host/v1?api-version=2024-10-21&key=secret-word",
+        "https://host/v1#secret-word",
+        "http://ann:secret-word",
+        "http://ann:secret-word@host:99999/v1",
+        "http://[::1/secret-word",
+        "http://host/v1 secret-word",
+    ):
+        with pytest.raises(SettingsError, match="LLMOPS_BASE_URL") as caught:
+            load_settings(base_url=url)
+        assert "secret-word" not in str(caught.value)
+    assert "secret-word" not in repr(load_settings(base_url="http://ann:secret-word@host/v1"))
+
+
+def test_a_key_pasted_where_a_name_belongs_is_refused_and_not_shown(monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", "battery-staple-777")
+    for key in (KEY, "0123456789abcdef0123456789abcdef", "hf_Q7wZt9PmKx2VbNc4RfJh", "battery-staple-777"):
+        for name in ("provider", "model", "embedding_model"):
+            with pytest.raises(SettingsError, match=f"LLMOPS_{name.upper()}.*looks like a key") as caught:
+                load_settings(**{name: key})
+            assert key not in str(caught.value)
+            with pytest.raises(ValueError, match="looks like a key") as caught:
+                settings_module.Settings(**{name: key})
+            assert key not in str(caught.value)
+    monkeypatch.setenv("LLMOPS_API_KEY", "ollama")
+    for name in ("smollm2-135m-instruct", "claude-haiku-4-5-20251001", "meta-llama/Llama-3.3-70B-Instruct", "ollama"):
+        assert load_settings(model=name).model == name
+
+
+def test_a_home_of_a_user_who_does_not_exist_is_named(monkeypatch):
+    for name in ("home", "results", "progress", "recordings", "used_log"):
+        with pytest.raises(SettingsError, match=f"LLMOPS_{name.upper()} .*~nosuchuser"):
+            load_settings(**{name: "~nosuchuser/x"})
+
+
 def test_provider_and_address_have_to_agree():
     with pytest.raises(SettingsError, match=r"LLMOPS_PROVIDER.*LLMOPS_BASE_URL contradict") as caught:
         load_settings(provider="embedded", base_url="http://127.0.0.1:8000/v1")

@@ -76,6 +76,30 @@ def test_a_missing_and_an_unknown_column_are_named(load):
         load("id,split,num,mood\nr1,dev,1,good\n")
 
 
+def test_a_mark_at_the_start_semicolons_and_utf_16_are_read(load):
+    semicolons = ROWS.replace(",", ";")
+    files = [
+        *("\ufeff" + ROWS, "\ufeff" + semicolons, semicolons, ROWS.replace(",", "\t"), ROWS.replace("\n", "\r\n")),
+        *(ROWS.encode("utf-16"), semicolons.encode("utf-16"), ("\ufeff" + ROWS).encode("utf-16-be")),
+    ]
+    assert [file for file in files if load(file) != load(ROWS)] == []
+
+
+def test_a_file_whose_rows_cannot_be_told_apart_is_named(load):
+    open_quote = 'r1,dev,1,"never closed\n' + "".join(f"r{num},dev,2,x\n" for num in range(2, 1000))
+    files = [
+        ("id,split,num,note\n" + open_quote, "line 2.*quote"),
+        ('id,split,num,note\nr1,dev,1,"one" two\n', "line 2"),
+        ("id,split,num,num\nr1,dev,1,2\n", "num stands twice"),
+        ("id,split,num,note\nr1,dev,1,caf\u00e9\n".encode("latin-1"), "utf-8"),
+        ("id,split,num,note\nr1,dev,1,\0\n".encode("utf-16-le"), "UTF-8"),
+        ("id,split,num,note\nr1,dev,1,a\0b\n", "NUL"),
+    ]
+    for content, said in files:
+        with pytest.raises(DataError, match=said):
+            load(content)
+
+
 def test_a_file_that_cannot_be_read_is_named(load, tmp_path):
     for text, said in [(b"", "holds no rows"), ("id,split,num,note\n", "holds no rows"), (b"id\n\xff\n", "utf-8")]:
         with pytest.raises(DataError, match=rf"rows\.csv .*{said}") as caught:

@@ -3,6 +3,9 @@
 import time
 from datetime import date
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from llmops_utils.evaluation import read_date, read_number
 
 NUMBERS = {
@@ -24,10 +27,83 @@ def test_numbers_are_read_in_every_form():
     assert {text: read_number(text) for text in NUMBERS} == NUMBERS
 
 
+WRITTEN = {
+    **{r"\boxed{$9{,}500}": 9500, r"1\,234": 1234, r"1\;234{.}5": 1234.5, r"$12{,}000\$": 12000, "1~234": 1234},
+    **{
+        "–5": -5,
+        "−5": -5,
+        "‑5": -5,
+        "－5": -5,
+        "It is –5 °C": -5,
+        "10–20": 20,
+        "–€5": -5,
+        "５００": 500,
+        "1，234．5": 1234.5,
+    },
+    **{
+        "2×10^3": 2000,
+        "2 x 10^{3}": 2000,
+        r"2 \times 10^{-3}": 0.002,
+        "2·10³": 2000,
+        "1.5 × 10⁻³": 0.0015,
+        "10^3": 1000,
+    },
+    **{"−2 × 10^3": -2000, "2 × 10**3": 2000, "2 × 10 = 20": 20, "5e-1": 0.5, "2 × 10^3 + 4 = 2004": 2004},
+    **{"2½": 2.5, "2 ½ hours": 2.5, "½": 0.5, "-2¾": -2.75, "2 1/2 cups": 2.5, r"2\frac{1}{2}": 2.5, "3⅓": 3 + 1 / 3},
+    **{"25m2": 25, "25 m²": 25, "25 m^2": 25, "25m3": 25, "3.5cm2": 3.5, "9.8m/s2": 9.8, "25km2 of land": 25},
+    **{"= $118 000": 118000, "118 000 EUR": 118000, "1 234 567.5": 1234567.5, "5 to 10": 10, "2026 100": 100},
+    **{"\u200b40": 40, "4\u200b0": 40, "٤٠": 40},
+}
+
+
+def test_numbers_in_the_styles_of_mathematics_are_read():
+    assert {text: read_number(text) for text in WRITTEN} == WRITTEN
+
+
+SIGNS = st.sampled_from(["-", "−", "–", "‑", "－"])
+STYLES = [
+    *(
+        "{:.2f}",
+        "{:,.2f}",
+        "${:,.2f}",
+        "{:,.2f} €",
+        "**{:.2f}**",
+        r"\boxed{{{:,.2f}}}",
+        "The answer is {:,.2f}.",
+        "= {:.2f} kg",
+    ),
+    *("{:.2f}e0", "{:.2f} × 10^0", r"{:.2f} \times 10^{{0}}", "{:.2f}·10⁰", "{:.2f}m2", "### Sum\n#### {:,.2f}\n"),
+]
+GROUPS = [(",", "."), ("{,}", "."), (".", ","), (r"\,", "."), (" ", "."), ("\u202f", ","), ("’", "."), ("'", ".")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(-(10**12), 10**12), SIGNS, st.sampled_from(STYLES), st.sampled_from(GROUPS))
+def test_what_is_written_in_any_style_reads_back(cents, sign, style, group):
+    value = cents / 100
+    assert read_number(style.format(value).replace("-", sign)) == value
+    grouped = f"{value:,.2f}".replace(",", "_").replace(".", group[1]).replace("_", group[0]).replace("-", sign)
+    assert read_number(f"Sum: {grouped}") == value
+    assert read_number(f"{abs(cents)}½".replace("-", sign)) == abs(cents) + 0.5
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.text(max_size=5)
+        | st.sampled_from([*"0159,.'-–^{}½⅓$/ ", "\\frac{1}{0}", "10^", "#### ", "\\boxed{", "May "])
+    )
+)
+def test_no_text_raises(parts):
+    assert isinstance(read_number("".join(parts)), float | None)
+    assert isinstance(read_date("".join(parts)), date | None)
+
+
 def test_what_is_no_number_is_none():
     texts = [
         *("", "forty", "1/2", "24/7", "14:30", "2026-03-14", "14.03.2026", "14 March 2026", "3rd", "GPT-4", "P-1002"),
         *("B2B", "1,2,3", "v1.2.3", "192.168.0.1", "1e999", "9" * 400, "1_000", "x²", "nan", "inf", "."),
+        *(r"\frac{1}{2}", "1⁄2", "2^10", "10^999", "P‑1002", "GPT–4"),
     ]
     assert [text for text in texts if read_number(text) is not None] == []
 
@@ -54,6 +130,14 @@ AFTER_A_MARK = {
     "40 = the sum": 40,
     "Answer: forty, and there were 12": 12,
     "I saw 12. The answer is unknown.": None,
+    "1 + 1 = 2\n#### 3": 3,
+    "1 + 1 = 2\n#### $1,234 for 5 items": 1234,
+    "#### 3. Add\n1 + 1 = 2": 2,
+    r"The answer is \boxed{3}, as 1 + 1 = 2": 3,
+    r"So $\boxed{12 + 28 = 40}$, for 3 items": 40,
+    "So, the answer is 13.\n\nThe answer is": 13,
+    "So, the answer is 13, not 12 = 3 × 4. **Answer:** $": 13,
+    "12 items. The answer is": None,
 }
 
 
@@ -79,6 +163,23 @@ def test_dates_are_read_in_every_form():
         *("2026-03-14", "2026-3-14", "14 March 2026", "March 14, 2026", "14.03.2026", "14/03/2026", "14-03-2026"),
         *("14th March 2026", "14th of March, 2026", "March 14th, 2026", "March 14 2026", "14 Mar 2026", "14 Mar. 2026"),
         *("MARCH 14, 2026", "2026-03-14T10:00:00", "(2026-03-14)", "**14 March 2026**", "2026/03/14", "14.3.2026"),
+        *(
+            "14-Mar-2026",
+            "14-March-2026",
+            "March 14,2026",
+            "14. March 2026",
+            "14.March 2026",
+            "14 March,2026",
+            "14.Mar.2026",
+        ),
+        *("2026‑03‑14", "2026–03–14", "14‑Mar‑2026", "14/Mar/2026", "2026-Mar-14", "2026 March 14", "Mar-14-2026"),
+        *(
+            "14. 3. 2026",
+            "２０２６-０３-１４",
+            "14\u00a0March\u00a02026",
+            "1 day = 24 h\n#### 2026-03-14",
+            r"\boxed{14 March 2026}",
+        ),
         "It arrives on Saturday, 14 March 2026.",
         "Ordered on 2026-03-01, it arrives on 2026-03-14.",
         "The answer is 14 March 2026, not 15 March 2026.",
@@ -106,3 +207,12 @@ def test_impossible_and_missing_dates_are_none():
         *("2026-03.14", "Not 2026-03-01 but 2026-02-30", "It was 2026-03-01. The answer is unknown."),
     ]
     assert [text for text in texts if read_date(text) is not None] == []
+
+
+FORMS = ["%Y-%m-%d", "%d %B %Y", "%B %d, %Y", "%B %d,%Y", "%d. %B %Y", "%d-%b-%Y", "%b. %d, %Y", "%d.%m.%Y", "%d/%m/%Y"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dates(date(1000, 1, 1)), st.sampled_from(FORMS), st.sampled_from("-\u2010‑–−－"))
+def test_what_is_written_as_a_date_reads_back(day, form, dash):
+    assert read_date(f"It is {day.strftime(form).replace('-', dash)}.") == day

@@ -86,6 +86,18 @@ def test_reports_on_other_examples_and_on_one_example_are_not_compared():
         compare(make_report([1]), make_report([0]))
 
 
+def test_answers_that_never_came_are_no_wrong_answers_and_decide_nothing():
+    usual = make_report([1] * 20, "usual")
+    rows = [replace(row, score=0.0, prediction=None, error="Unreachable: no server") for row in usual.rows[:10]]
+    down = replace(usual, name="down", rows=(*rows, *usual.rows[10:]))
+    for pair in ((down, usual), (usual, down)):
+        with pytest.raises(
+            DataError, match="“down” failed with an error on 10 of 20 .* Unreachable: no server"
+        ) as caught:
+            compare(*pair)
+        assert "evaluate it again" in caught.value.next_step
+
+
 def test_the_price_of_a_change_is_the_ratio_of_its_tokens():
     plain, free = make_report([1, 0]), make_report([1, 0], "rule", 0, 0)
     assert compare(plain, make_report([1, 0], prompt_tokens=340)).price_ratio == pytest.approx(3.0)

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas
 import pytest
 from scipy.stats import binomtest, bootstrap, mannwhitneyu, norm, permutation_test
 
@@ -16,6 +17,7 @@ from llmops_utils.evaluation import (
     estimate_difference,
     estimate_mean,
     estimate_proportion,
+    measure_agreement,
     metrics,
 )
 
@@ -50,6 +52,35 @@ def test_counts_that_are_no_share_raise():
     for num, total in [(0, 0), (1, 0), (5, 4), (-1, 4), (0, -3), (-5, -3)]:
         with pytest.raises(DataError, match=f"{num} of {total} is not a share"):
             estimate_proportion(num, total)
+
+
+def test_counts_of_numpy_are_counts_of_any_size():
+    assert estimate_proportion(np.uint8(200), np.uint8(250)) == estimate_proportion(200, 250)
+    for num, total in [(np.nan, 5), ("2", 5), (1.5, 3), (None, 4), (2, np.inf)]:
+        with pytest.raises(DataError, match="is not a share"):
+            estimate_proportion(num, total)
+
+
+def test_scores_that_are_no_numbers_and_results_that_are_not_right_or_wrong_raise():
+    ask = [lambda scores, right: estimate_auc(scores, right), lambda scores, right: bin_by_confidence(scores, right, 2)]
+    wrong = [
+        *(([np.nan, np.nan], [True, False]), ([0.5, np.inf], [1, 0]), ([0.5, None], [1, 0]), (["a", "b"], [1, 0])),
+        *(([0.5, 0.7], ["False", "True"]), ([0.5, 0.7], [0, np.nan]), ([0.5, 0.7], [0, 2]), ([0.5, 0.7], [None, True])),
+    ]
+    for measure, (scores, right) in product(ask, wrong):
+        with pytest.raises(DataError):
+            measure(scores, right)
+
+
+def test_a_filtered_series_is_measured_like_its_list():
+    frame = pandas.DataFrame({"score": [0.1, 0.9, 0.4, 0.8, 0.3], "right": [False, True, True, True, False]})
+    kept = frame[frame.index != 1]
+    scores, right = kept.score.tolist(), kept.right.tolist()
+    assert estimate_auc(kept.score, kept.right) == estimate_auc(scores, right)
+    assert bin_by_confidence(kept.score, kept.right, 2) == bin_by_confidence(scores, right, 2)
+    assert estimate_difference(kept.score, kept.right) == estimate_difference(scores, right)
+    found = measure_agreement(kept.right, kept.right, groups=kept.score)
+    assert str(found) == str(measure_agreement(right, right, groups=scores))
 
 
 def test_bins_of_a_worked_example():
@@ -113,7 +144,7 @@ def test_auc_matches_the_mann_whitney_statistic_of_scipy_and_narrows_with_more_e
 
 def test_auc_without_a_pair_to_compare_raises():
     for num, is_right in [(2, [True, True]), (2, [False, False]), (2, [True]), (1, [True, False]), (0, [])]:
-        with pytest.raises(DataError, match="no right example to compare with a wrong one"):
+        with pytest.raises(DataError, match=r"no right example to compare with a wrong one|nothing to measure"):
             estimate_auc([0.1] * num, is_right)
 
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 from fake_provider import FakeProvider, refuse
@@ -288,6 +289,25 @@ def test_a_prediction_that_no_file_can_hold_is_scored_all_the_same():
     for make in (lambda text: (part for part in text), lambda text: threading.Lock(), lambda text: {(1, 2): text}):
         report = evaluate(make, make_examples(3), score_half, key="stated")
         assert list(report.scores) == [0.5, 0.5, 0.5]
+
+
+def test_an_async_system_is_refused_with_the_reason():
+    async def answer(text):
+        return text
+
+    class Answers:
+        async def __call__(self, text):
+            return text
+
+    def hand_on(text):
+        return answer(text)
+
+    async def stream(text):
+        yield text
+
+    for system in (answer, Answers(), partial(answer), hand_on, stream):
+        with pytest.raises(DataError, match=r"(?s)gives an? \w+, not an answer.*asyncio\.run"):
+            evaluate(system, make_examples(1), ExactMatch(), name="async")
 
 
 def test_eight_failures_without_a_success_end_the_run_with_the_last_error():

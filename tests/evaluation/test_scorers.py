@@ -63,6 +63,8 @@ def test_exact_match_ignores_form():
         *(("Berlin", "Berlin"), (" berlin.\n", "Berlin"), ("BERLIN!", "berlin"), ("New \u00a0 York", "new york")),
         *(("Sao Paulo", "São Paulo"), ("cafe\u0301", "Café"), ("STRASSE", "Straße"), ("?", "?")),
         *((4711, "4711"), ("4711", 4711), (7.0, "7"), (True, "true")),
+        *(("It’s non‑toxic", "it's non-toxic"), ("−5", "-5"), (np.int64(5), "5"), (np.float32(0.5), "0.5")),
+        *((np.bool_(True), "true"), (np.str_("Berlin"), "Berlin"), ("5", np.int64(5))),
     ]
     assert list_wrong(ExactMatch(), cases, 1) == []
 
@@ -86,6 +88,13 @@ def test_choice_match_finds_the_named_label():
     }
     cases = [(prediction, label) for label, predictions in named.items() for prediction in predictions]
     assert list_wrong(ChoiceMatch(LABELS), cases, 1) == []
+
+
+def test_choice_match_reads_labels_as_the_model_does():
+    for prediction, choices in (("C++", ["C", "C++"]), ("Not spam", ["spam", "not spam"]), ("−1", ["1", "-1"])):
+        assert ChoiceMatch(choices)(prediction, choices[1]) == Score(1.0)
+    scorer = ChoiceMatch(["toxic", "non-toxic"])
+    assert scorer("non\u2011toxic", "toxic") == Score(0.0, "non-toxic instead of toxic")
 
 
 def test_choice_match_says_why_it_fails():

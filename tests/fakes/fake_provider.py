@@ -65,7 +65,7 @@ class FakeProvider:
         choose_fault: asked where `faults` is empty.
         answer: makes the text of a reply from the body of the request.
         pieces: what a stream consists of.
-        stream_ending: done, or drop (the line breaks after the pieces).
+        stream_ending: done, drop (the line breaks after the pieces), or the text that follows the pieces.
         hold_until: answers wait until so many requests are there at once, or 0.3 s.
         most_at_once: the largest number of requests that were there at the same time.
         num_connections: connections that were opened.
@@ -306,11 +306,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for event in self.server.fake.make_events():
-            content = f"data: {event}\n\n".encode()
+        ending = self.server.fake.stream_ending
+        texts = [f"data: {event}\n\n" for event in self.server.fake.make_events()]
+        for text in texts + ([ending] if ending not in ("done", "drop", "") else []):
+            content = text.encode()
             self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
             self.wfile.flush()
-        if self.server.fake.stream_ending == "drop":
+        if ending == "drop":
             self._drop()
         else:
             self.wfile.write(b"0\r\n\r\n")

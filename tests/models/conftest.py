@@ -2,7 +2,6 @@
 
 import ssl
 
-import httpx2
 import pytest
 from fake_provider import FakeProvider
 
@@ -16,5 +15,5 @@ def fake():
 @pytest.fixture(autouse=True)
 def one_tls_context(monkeypatch):
     """Load no certificates: nothing here speaks TLS, and each model would read them anew."""
-    make_transport, context = httpx2.HTTPTransport, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    monkeypatch.setattr(httpx2, "HTTPTransport", lambda: make_transport(verify=context))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(ssl, "create_default_context", lambda *_, **__: context)

@@ -102,6 +102,13 @@ def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
     assert "another-one" not in str(caught.value)
 
 
+def test_the_key_of_azure_goes_to_its_addresses_alone(monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef")
+    for host, key in (("me.openai.azure.com", "0123456789abcdef0123456789abcdef"), ("azure.com.example", "")):
+        settings = load_settings(base_url=f"https://{host}/openai/v1")
+        assert find_key(CATALOG.providers["custom"], settings) == key
+
+
 def test_the_key_of_one_provider_goes_to_no_other(monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert find_key(CATALOG.providers["mistral"], load_settings()) == ""

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +13,7 @@ from llmops_utils.core import DataError, Settings
 from llmops_utils.models.recording import Recorder, Recording, Recordings, hash_key, make_key
 
 PATH = "/v1/chat/completions"
+SOURCE = "weights sha256:00"
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 BODY = {"model": "tiny", "messages": MESSAGES, "temperature": 0}
 REQUEST = {"method": "POST", "path": PATH, "body": BODY}
@@ -25,7 +28,7 @@ def path(tmp_path):
 
 def make_recording(text="Hello.", body=BODY, **changes):
     response = {"status": 200, "body": {"text": text}}
-    recording = Recording(REQUEST | {"body": body}, response, 0.25, "weights sha256:00", "2026-01-02")
+    recording = Recording(REQUEST | {"body": body}, response, 0.25, SOURCE, "2026-01-02")
     return dataclasses.replace(recording, **changes)
 
 
@@ -87,7 +90,7 @@ def test_the_table_of_modes(path, mode, is_there, answer, num_asked, stored):
     if is_there:
         Recordings(path).add(make_recording("old"))
     settings = Settings(mode=mode)
-    recorder, answers, asked = Recorder(Recordings(path), settings, "here"), [], 0
+    recorder, answers, asked = Recorder(Recordings(path), settings, SOURCE), [], 0
     for _ in range(3):
         found = recorder.find(REQUEST)
         if found is None and settings.asks:
@@ -114,7 +117,7 @@ def test_live_looks_into_no_file_but_for_what_takes_too_long_to_repeat(path):
 
 def test_the_same_answer_again_leaves_the_file_as_it_is(path):
     Recordings(path).add(make_recording("old"))
-    kept = Recorder(Recordings(path), Settings(mode="record"), "here").keep(REQUEST, make_recording("old").response, 9)
+    kept = Recorder(Recordings(path), Settings(mode="record"), SOURCE).keep(REQUEST, make_recording("old").response, 9)
     assert kept == make_recording("old")
     assert len(read_lines(path)) == 1
 
@@ -122,7 +125,7 @@ def test_the_same_answer_again_leaves_the_file_as_it_is(path):
 def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path, tmp_path):
     Recordings(path).add(make_recording())
     log = tmp_path / "used.log"
-    recorder = Recorder(Recordings(path), Settings(mode="fill", used_log=log), "here")
+    recorder = Recorder(Recordings(path), Settings(mode="fill", used_log=log), SOURCE)
     other = REQUEST | {"body": BODY | {"seed": 1}}
     recorder.find(REQUEST)
     recorder.find(other)
@@ -135,8 +138,7 @@ def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path,
 
 GOOD = make_recording().to_line()
 BAD_LINES = {
-    "cut off": GOOD[: len(GOOD) // 2].encode(),
-    "blank": b"",
+    "too deep": b'{"request": ' + b"[" * 5000,
     "merge conflict": b"<<<<<<< HEAD",
     "list": b"[]",
     "number": b"5",
@@ -161,6 +163,53 @@ def test_a_broken_line_is_a_data_error_that_names_file_and_line_and_nothing_is_a
             Recordings(path).add(make_recording())
         assert "git checkout" in caught.value.next_step, name
         assert path.read_bytes() == content
+
+
+@pytest.mark.filterwarnings("ignore:.*half a recording")
+def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
+    Recordings(path).add(make_recording("Grüße"))
+    whole = path.read_bytes()
+    for cut in (1, 9, len(whole) // 2, whole.index("ü".encode()) + 1, len(whole) - 2):
+        path.write_bytes(whole + whole[:cut] + b"\n\n" + whole[:cut])
+        with pytest.warns(UserWarning, match="line 2, is half a recording"):
+            assert len(Recordings(path)) == 1
+        recordings = Recordings(path)
+        recordings.add(make_recording("next", BODY | {"seed": 1}))
+        assert [read_text(one) for one in Recordings(path)] == ["Grüße", "next"], cut
+        assert recordings.tidy(keep_all) == 0
+        assert len(read_lines(path)) == 2
+
+
+def test_two_recorders_of_which_one_is_killed_and_one_tidies_lose_nothing(path):
+    code = """
+import sys
+from pathlib import Path
+from llmops_utils.models.recording import Recording, Recordings
+path, start = Path(sys.argv[1]), int(sys.argv[2])
+recordings = Recordings(path)
+for number in range(start, start + 16):
+    body = {"model": "m", "prompt": str(number) + "x" * 20_000}
+    request = {"method": "POST", "path": "/v1/completions", "body": body}
+    recordings.add(Recording(request, {"status": 200, "body": {}}, 0.1, "s", "2026-01-02"))
+    print(number, flush=True)
+    if number % 5 == 0:
+        recordings.tidy(lambda recording: True)
+"""
+    command = [sys.executable, "-c", code, str(path)]
+    processes = [subprocess.Popen([*command, str(start)], stdout=subprocess.PIPE) for start in (100, 200, 300)]
+    processes[2].stdout.readline()
+    processes[2].kill()
+    said = {int(line) for process in processes for line in process.communicate(timeout=60)[0].split()}
+    assert said >= {*range(100, 116), *range(200, 216)}
+    assert said <= {int(one.request["body"]["prompt"].rstrip("x")) for one in Recordings(path)}
+
+
+def test_another_source_gets_its_own_answer_in_auto_and_fill_but_not_in_replay(path):
+    Recordings(path).add(make_recording())
+    for mode, found in (("auto", None), ("fill", None), ("replay", make_recording())):
+        assert Recorder(Recordings(path), Settings(mode=mode), "api.example").find(REQUEST) == found
+    Recorder(Recordings(path), Settings(mode="fill"), "api.example").keep(REQUEST, make_recording().response, 1)
+    assert Recorder(Recordings(path), Settings(mode="fill"), "api.example").find(REQUEST).source == "api.example"
 
 
 def test_a_recording_survives_its_line(path):
@@ -235,7 +284,7 @@ def test_tidy_drops_what_keep_refuses_and_leaves_one_line_per_request_and_nothin
         assert len(found) == 4
         assert {recording.request["body"]["prompt"] for recording in found} == {"1", "3"}
     assert len(read_lines(path)) == 4
-    assert [found.name for found in path.parent.iterdir()] == ["01_basics.jsonl"]
+    assert {found.name for found in path.parent.iterdir()} == {"01_basics.jsonl", ".01_basics.jsonl.lock"}
     recordings.add(make_recording())
     assert len(Recordings(path)) == 5
 

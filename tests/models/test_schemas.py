@@ -1,7 +1,10 @@
 """JSON schemas, and what is read from replies."""
 
 import copy
+import json
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from llmops_utils.models.schemas import close_schema, find_choice, parse_json, to_json_schema
@@ -81,7 +84,7 @@ def test_find_choice_takes_the_only_choice_that_is_named():
 
 def test_find_choice_takes_choices_as_plain_text():
     for text, choices, expected in (
-        ("I would say C++.", ["C", "C++"], None),  # both stand in it as whole words
+        ("I would say C++.", ["C", "C++"], "C++"),  # the longest
         ("(b)", ["(a)", "(b)"], "(b)"),
         ("a.c", ["a.c", "abc"], "a.c"),
         ("abc", ["a.c", "x"], None),  # a dot is a dot
@@ -93,3 +96,62 @@ def test_find_choice_takes_choices_as_plain_text():
         ("15", ["4", "5"], None),
     ):
         assert find_choice(text, choices) == expected, text
+
+
+def test_labels_with_signs_dashes_and_parts_of_others_are_told_apart():
+    languages, spam, toxic = ["C", "C++", "C#"], ["spam", "not spam"], ["toxic", "non-toxic"]
+    cases = [
+        *(("C++", languages, "C++"), ("It is C++.", languages, "C++"), ("**C#**", languages, "C#")),
+        *(("The language is C.", languages, "C"), ("c++", languages, "C++"), ("C or C++", languages, None)),
+        *(("A+", ["A", "A+", "B"], "A+"), ("Grade: A.", ["A", "A+"], "A"), ("A+", ["A", "B"], None)),
+        *(("-1", ["1", "0", "-1"], "-1"), ("The score is −1.", ["-1", "1"], "-1"), ("-1", ["0", "1"], None)),
+        *(("<5", ["<5", "5", ">5"], "<5"), ("It is > 5", ["<5", "5"], "5"), (">5", ["<5", "5"], None)),
+        *(("Not spam", spam, "not spam"), ("Label: NOT SPAM", spam, "not spam"), ("not_spam", ["spam", "ham"], None)),
+        *(("_spam_", spam, "spam"), ('{"choice": "Not spam."}', spam, "not spam"), ("spam, not spam", spam, None)),
+        *(("non\u2011toxic", toxic, "non-toxic"), ("Non–toxic.", toxic, "non-toxic"), ("toxic", toxic, "toxic")),
+        *(
+            ("non-toxic", ["toxic", "safe"], None),
+            ("no\u00adn-toxic", toxic, "non-toxic"),
+            ("ｔｏｘｉｃ", toxic, "toxic"),
+        ),
+        *(("partly correct", ["partly correct.", "correct."], "partly correct."), ("(b)", ["(A)", "(B)"], "(B)")),
+        *(("I dont know", ["I don't know"], None), ("i don’t know.", ["I don't know", "know"], "I don't know")),
+        *(("US", ["US", "us"], "US"), ("It is us.", ["US", "us"], "us"), ('{"choice": "none"}', ["choice"], None)),
+    ]
+    for one in (lambda choices: choices, lambda choices: choices[::-1]):
+        assert [case for case in cases if find_choice(case[0], one(case[1])) != case[2]] == []
+
+
+PIECES = [
+    "C",
+    "c",
+    "+",
+    "#",
+    "-",
+    "\u2011",
+    "–",
+    "'",
+    "’",
+    "spam",
+    "Not ",
+    "non",
+    " ",
+    "_",
+    ".",
+    "1",
+    "<",
+    "(",
+    "ß",
+    "\ud800",
+]
+labels = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join).filter(str.strip)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(labels, min_size=1, max_size=5, unique=True), st.lists(st.sampled_from(PIECES) | st.text(), max_size=6))
+def test_a_label_is_read_the_same_whatever_the_order_of_the_choices(choices, parts):
+    for text in ("".join(parts), choices[0], json.dumps({"choice": choices[-1]})):
+        found = find_choice(text, choices)
+        assert found in (None, *choices)
+        assert [find_choice(text, order) for order in (choices[::-1], sorted(choices))] == [found, found]
+    assert [find_choice(choice, choices) for choice in choices] == choices

@@ -1,6 +1,7 @@
 """Claims about the transport that records and replays, through real HTTP to a server of this process on loopback."""
 
 import gzip
+import itertools
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import openai
 import pytest
 from fake_provider import CUT, HTML, Fault, refuse
 
-from llmops_utils.core import Settings
+from llmops_utils.core import ProviderError, Settings
 from llmops_utils.models.recording import Recorder, Recording, Recordings, make_key
 from llmops_utils.models.transport import (
     DATE_HEADER,
@@ -211,7 +212,7 @@ def test_volatile_fields_are_dropped_so_that_the_same_answer_leaves_the_file_as_
 def test_tokens_are_stored_without_their_bytes(fake, path, ask):
     token = {"token": "a", "bytes": [97], "logprob": -0.5}
     logprobs = {"content": [token | {"top_logprobs": [token]}]}
-    fake.faults.append(Fault(200, {"choices": [{"index": 0, "logprobs": logprobs}]}))
+    fake.faults.append(Fault(200, {"choices": [{"index": 0, "message": {"content": "a"}, "logprobs": logprobs}]}))
     ask("record")
     [stored] = [one.response["body"]["choices"][0]["logprobs"]["content"] for one in Recordings(path)]
     assert stored == [{"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -0.5}]}]
@@ -257,6 +258,49 @@ def test_concurrent_requests_are_all_recorded(fake, path, open_client):
         list(pool.map(lambda seed: client.chat.completions.create(**BODY, seed=seed), range(40)))
     assert sorted(recording.request["body"]["seed"] for recording in Recordings(path)) == list(range(40))
     assert len(fake.requests) == 40
+
+
+def test_an_answer_that_no_reader_could_use_is_never_stored(fake, path, ask):
+    ended = {"choices": [{"message": {"content": "Hel"}, "finish_reason": "error"}]}
+    faults = [refuse(402), refuse(425), Fault(200, {"error": {"message": "no credit"}}), Fault(200, ended)]
+    faults += [Fault(200, {"choices": [{"message": None}]}), Fault(200, {"object": "something"}), Fault(200, [])]
+    for mode, fault in itertools.product(("record", "fill"), faults):
+        fake.faults.append(fault)
+        ask(mode)
+    fake.faults.append(Fault(200, {"error": "no stream here"}))
+    assert ask("record", STREAM).status_code == 502
+    for ending in ("", 'data: {"error": {"message": "gone"}}\n\n', 'data: {"choi'):
+        fake.stream_ending = ending
+        assert "workbook_error" in ask("record", STREAM).extensions
+    assert not path.exists()
+    fake.stream_ending = ": keep-alive\n\n\n\ndata: [DONE]\n\n"
+    assert ask("record", STREAM).status_code == 200
+    assert count_lines(path) == 1
+
+
+def test_a_live_stream_that_breaks_off_or_brings_an_error_raises(fake, open_client):
+    for ending, said in (("", "before the answer was complete"), ('data: {"error": "gone"}\n\n', "gone")):
+        fake.stream_ending = ending
+        with pytest.raises(ProviderError, match=said):
+            list(open_client("live").chat.completions.create(**STREAM))
+    fake.faults.append(Fault(200, {"error": {"message": "slow down", "code": 429}}))
+    with pytest.raises(openai.RateLimitError, match="slow down"):
+        list(open_client("live").chat.completions.create(**STREAM))
+
+
+def test_no_secret_of_prompt_answer_or_error_reaches_the_file_and_the_request_is_found_again(
+    fake, path, ask, monkeypatch
+):
+    monkeypatch.setenv("DB_PASSWORD", "hunter-two-words")
+    body = BODY | {"messages": [{"role": "user", "content": f"{KEY} hunter-two-words"}]}
+    fake.answer = lambda body: f"You said {KEY} \ud83d"
+    assert get_text(ask("record", body)) == get_text(ask("replay", body)) == "You said [key] \ufffd"
+    fake.faults.append(refuse(400, f"not with {KEY}"))
+    ask("record", body | {"seed": 1})
+    text = path.read_text(encoding="utf-8")
+    assert count_lines(path) == 2
+    assert KEY[3:] not in text
+    assert "hunter" not in text
 
 
 # A request without a recording

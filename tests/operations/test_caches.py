@@ -79,6 +79,23 @@ def test_of_many_threads_with_the_same_question_one_asks():
     assert (calls, cache.num_hits, cache.num_misses) == (["a"], 7, 1)
 
 
+def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_reply():
+    def ask(text):
+        asked.append(text)
+        return {"parts": [len(asked)]}
+
+    for make in (ExactCache, lambda ask: MeaningCache(ask, lambda text: np.array([1.0, 0.0]))):
+        asked = []
+        cache = make(ask)
+        for _ in range(2):
+            reply = cache("My order?", user="ann")
+            assert reply == {"parts": [1]}
+            reply["parts"].append("changed")
+        assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
+        assert cache("My order?", user="bob") == {"parts": [2]}
+        assert len(asked) == 3
+
+
 # --- by meaning ----------------------------------------------------------------------------------------------
 
 VECTORS = {
@@ -109,8 +126,20 @@ def test_a_threshold_that_is_no_cosine_and_a_vector_without_direction_are_refuse
     for threshold in (0, 1.1, -1):
         with pytest.raises(DataError, match="no cosine"):
             MeaningCache(ask, VECTORS.get, threshold)
-    with pytest.raises(DataError, match="no direction"):
-        MeaningCache(ask, lambda text: np.zeros(3))("a")
+    vectors = {
+        "a": [1.0, 0.0],
+        "zero": [0.0, 0.0],
+        "infinite": [np.inf, 1.0],
+        "nan": [np.nan, 1.0],
+        "long": [1.0, 0.0, 0.0],
+    }
+    vectors |= {"words": ["x", "y"], "ragged": [[1.0], [1.0, 2.0]]}
+    cache = MeaningCache(ask, vectors.get)
+    cache("a")
+    for text in (*list(vectors)[1:], "unknown"):
+        with pytest.raises(DataError, match=r"direction|shape|no vector"):
+            cache(text)
+    assert cache("a") == "1: a"  # and none of them stays in the way
 
 
 def test_thresholds_are_measured_on_labelled_pairs():

@@ -141,6 +141,25 @@ def test_errors_scores_between_right_and_wrong_and_a_margin_out_of_range_decide_
             decide(sound, sound, margin)
 
 
+def test_copies_of_one_example_uncounted_tokens_and_a_limit_that_is_none_decide_nothing():
+    sound, free = make_report("a", [1] * 100), make_report("b", [1] * 100, tokens=0)
+    one_id, one_input = ([replace(row, **{name: "1"}) for row in sound.rows[:40]] for name in ("id", "input"))
+    for rows in (one_id, one_input):
+        copied = replace(sound, rows=tuple(rows))
+        with pytest.raises(DataError, match="one example more than once"):
+            decide(copied, copied)
+    assert decide(sound, free).outcome == "pass"
+    negative = replace(sound, rows=(replace(sound.rows[0], prompt_tokens=-(10**9)), *sound.rows[1:]))
+    for uncounted in (free, negative):
+        with pytest.raises(DataError, match="were not counted"):
+            decide(sound, uncounted, max_usd_per_1000=0.05)
+    for limit in (math.nan, math.inf, 0, -1):
+        with pytest.raises(DataError, match="is no limit"):
+            decide(sound, sound, max_usd_per_1000=limit)
+    with pytest.raises(DataError, match="no margin"):
+        decide(sound, sound, math.nan)
+
+
 # --- the gate over a registry --------------------------------------------------------------------------------
 
 

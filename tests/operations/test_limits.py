@@ -53,7 +53,10 @@ def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_no
 def test_what_never_passes_is_an_error_and_no_endless_wait(clock):
     with pytest.raises(DataError, match="600 at once is more than the limit of 60"):
         RateLimit(60, tokens_per_minute=60, clock=clock).wait(600)
-    for rates in ((0, 60), (-1, 60), (60, 0)):
+    for tokens in (float("nan"), float("inf"), -1):
+        with pytest.raises(DataError, match="no number of tokens"):
+            RateLimit(60, tokens_per_minute=60, clock=clock).wait(tokens)
+    for rates in ((0, 60), (-1, 60), (60, 0), (float("nan"), 60), (60, float("inf"))):
         with pytest.raises(DataError, match="A rate of nothing"):
             RateLimit(*rates)
 

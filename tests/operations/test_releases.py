@@ -1,11 +1,17 @@
 """Claims about releases: one call each way, a history that cannot contradict itself, and nothing lost by a slip."""
 
+import itertools
 import json
+import os
+import subprocess
+import sys
 import threading
+import time
+from random import Random
 
 import pytest
 
-from llmops_utils.core import DataError, PromptError
+from llmops_utils.core import ROOT, DataError, PromptError
 from llmops_utils.operations import choose_folder, load_production, load_release, open_release, promote, roll_back
 from llmops_utils.operations.releases import FILE
 from llmops_utils.prompts import PROMPTS, Prompt, save_prompt
@@ -148,3 +154,81 @@ def test_every_release_of_the_course_is_sound():
     assert "route_message" in names
     for name in names:
         assert load_production(name).revision >= 1
+
+
+# --- files from others, and from older versions -------------------------------------------------------------
+
+
+def test_a_field_of_an_older_version_is_read_past_and_an_unknown_one_is_told(folder):
+    path = folder / "sort" / FILE
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | {"split": "test"}), encoding="utf-8")
+    assert promote("sort", 1, folder) == load_release("sort", folder)
+    path.write_text(json.dumps(content | {"splits": "test"}), encoding="utf-8")
+    with pytest.raises(PromptError, match="splits: Extra inputs"):
+        load_release("sort", folder)
+
+
+def test_a_bad_file_is_a_clear_error_and_stays_as_it_is(folder):
+    promote("sort", 1, folder)
+    path = folder / "sort" / FILE
+    sound = path.read_text(encoding="utf-8")
+    bad = ["[" * 100_000, "9" * 5000, sound[:-20], "null", " " * 21_000_000, '"\\ud800"']
+    bad += [sound.replace('"revision": 1', '"revision": ' + "9" * 400)]
+    bad += [
+        sound.replace('"max_usd_per_1000": null', f'"max_usd_per_1000": {limit}') for limit in ("NaN", "Infinity", "-1")
+    ]
+    for text in bad:
+        path.write_text(text, encoding="utf-8")
+        for call in (load_release, load_production, roll_back, lambda name, folder: promote(name, 2, folder)):
+            with pytest.raises((PromptError, DataError)):
+                call("sort", folder)
+        assert path.read_text(encoding="utf-8") == text
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is no file"):
+        load_release("sort", folder)
+
+
+def test_a_note_holds_no_key_and_can_be_written(folder, monkeypatch):
+    monkeypatch.setenv("DB_PASSWORD", 'pass "word"')
+    assert promote("sort", 1, folder, note='by pass "word" \ud800').production.note == "by [key] \ufffd"
+    path = folder / "sort" / FILE
+    path.write_text(path.read_text(encoding="utf-8").replace("by [key]", "\\ud83d"), encoding="utf-8")
+    assert load_release("sort", folder).production.note == "\ufffd \ufffd"
+
+
+PROMOTER = """
+import sys
+from pathlib import Path
+from llmops_utils.operations import promote
+folder, first = Path(sys.argv[1]), int(sys.argv[2])
+for number in range(1000):
+    try:
+        promote("sort", first + number % 2, folder, note=f"{first} {number}")
+    except Exception as error:
+        assert "in production already" in str(error), error
+    else:
+        print(number, flush=True)
+"""
+
+
+def test_two_processes_that_are_killed_lose_and_double_nothing_that_they_said_was_done(folder):
+    save_prompt(Prompt("sort", instruction="Sort, take 4.", input="{{ message }}"), folder)
+    random, said = Random(3), []
+    for _ in range(2):
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROMOTER, folder, first], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+            for first in ("1", "3")
+        ]
+        for process in started:
+            said.append(process.stdout.readline())  # it has begun
+        time.sleep(random.uniform(0, 0.3))
+        for process in started:
+            process.kill()
+            said += process.communicate()[0].splitlines()
+    history = load_release("sort", folder).history
+    assert len(said) <= len(history) <= len(said) + 4  # of each killed process one may be done and not said
+    assert all(before.version != after.version for before, after in itertools.pairwise(history))

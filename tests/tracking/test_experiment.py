@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 
 import pytest
 from fake_comet import GOOD_KEY, FakeComet
 
-from llmops_utils.core import ROOT, DataError, KeyMissing, KeyRefused, Unreachable
+from llmops_utils.core import ROOT, DataError, KeyMissing, KeyRefused, SettingsError, Unreachable
 from llmops_utils.core.errors import KeyMalformed
 from llmops_utils.evaluation import Report, Row
 from llmops_utils.prompts import load_prompt
@@ -62,6 +63,58 @@ def test_a_run_without_a_name_is_refused():
     for name in ("", "   ", None):
         with pytest.raises(DataError, match="needs a name"):
             start_run(name)
+
+
+def test_tags_are_what_people_mean_and_hold_no_key_as_name_and_project_do(monkeypatch):
+    key = "abc'def\"ghi\\jkl 0"
+    monkeypatch.setenv("AZURE_OPENAI_KEY", f"  {key} ")
+    for given, wanted in (("shots", ("shots",)), (["a", "", "  ", "b"], ("a", "b")), ((8, key), ("8", "[key]"))):
+        run = start_run(f"with {key} and half \ud83d", project=f"p {key}", tags=given)
+        run.end()
+        (read,) = (one for one in list_runs() if one.key == run.get_key())
+        assert sorted(read.tags) == sorted(wanted)
+        assert (read.name, read.project) == ("with [key] and half \ufffd", "p [key]")
+        assert key.encode() not in b"".join(
+            zipfile.ZipFile(read.path).read(name) for name in zipfile.ZipFile(read.path).namelist()
+        )
+
+
+STARTED = """
+from llmops_utils.core import SettingsError
+from llmops_utils.tracking import start_run
+try:
+    start_run("x").end()
+except SettingsError as error:
+    print(error)
+"""
+
+
+def test_settings_of_comet_that_stop_it_are_named_without_what_they_hold(home, monkeypatch):
+    monkeypatch.setenv("COMET_AUTO_LOG_DISABLE", "1")
+    with pytest.raises(SettingsError, match="switched off") as caught:
+        start_run("x")
+    assert caught.value.next_step == "Unset COMET_AUTO_LOG_DISABLE."
+    monkeypatch.delenv("COMET_AUTO_LOG_DISABLE")
+    (home / ".comet.config").write_text("[comet\napi_key=verysecretvalue123")
+    environment = {**os.environ, "HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.startswith("comet_ml does not start (ParseError)")
+    assert (done.returncode, "verysecretvalue123" in done.stdout + done.stderr) == (0, False)
+
+
+def test_a_folder_that_cannot_be_made_is_named(home, monkeypatch):
+    (home / "file").write_text("x")
+    monkeypatch.setenv("LLMOPS_HOME", str(home / "file"))
+    with pytest.raises(DataError, match="cannot be written"):
+        start_run("x")
 
 
 def test_in_replay_a_run_is_offline_even_with_a_key(monkeypatch):
@@ -205,9 +258,14 @@ def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(
     shutil.copytree(archives, get_folder())
     damaged = get_folder() / "0000.zip"
     damaged.write_bytes(b"PK\x03\x04 not a zip at all, but longer than an empty one")
+    os.mkfifo(get_folder() / "pipe.zip")
+    (get_folder() / "link.zip").symlink_to("nothing")
+    with zipfile.ZipFile(get_folder() / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("experiment.json", "0" * 100_000_000)
     unsent = list_runs()
-    (fault,) = upload_runs()
-    assert (fault.where, fault.problem) == ("0000.zip", "BadZipFile: File is not a zip file")
+    told = {fault.where: fault.problem for fault in upload_runs()}
+    assert told["0000.zip"] == "0000.zip is damaged."
+    assert list(told) == ["0000.zip", "bomb.zip", "link.zip", "pipe.zip"]
     for run in unsent:
         stored = comet.runs[run.key]
         assert stored.others["Name"] == run.name
@@ -217,7 +275,7 @@ def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(
         assert sorted(stored.texts) == sorted(text.text for text in run.texts)
     assert [run.is_sent for run in list_runs()] == [True, True]
     num_requests = len(comet.paths)
-    assert len(upload_runs()) == 1
+    assert len(upload_runs()) == 4
     assert len(comet.paths) == num_requests
 
 

@@ -2,18 +2,30 @@
 
 import csv
 import json
+import zipfile
 
 import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.evaluation import Report, Row, compare
 from llmops_utils.prompts import load_prompt
-from llmops_utils.tracking import list_runs, log_report, start_run
+from llmops_utils.tracking import list_runs, log_report, log_trace, record_trace, span, start_run
 from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_report
 
 ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
 SECRET = "sk-verysecret0123456789"
+# Keys as they really are set, by the names of their variables; each stands in every text of the run “leaky”.
+KEYS = {
+    "OPENAI_API_KEY": SECRET,
+    "AZURE_OPENAI_KEY": 'quoted"and\\slashed',
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG",
+    "DB_PASSWORD": "pässwörter – Übung",
+    "hf_token": "hugging face token",
+    "LLMOPS_BASE_URL": "https://ann:hunter2hunter@host.example/v1?api-key=queryqueryquery",
+}
+HIDDEN = [*list(KEYS.values())[:5], "hunter2hunter", "queryqueryquery"]
 SAID = f"Error: bad header {SECRET}"
+ALL_SAID = " | ".join([*HIDDEN, "half \ud83d"])
 
 
 def make_report(name, right, num=8, **fields):
@@ -68,12 +80,28 @@ def log_all():
     log_report(run, report, prompt=PROMPT.replace(context=SAID), parameters={"note": SAID}, comparison=comparison)
     run.end()
 
+    row = Row(ALL_SAID, ALL_SAID, ALL_SAID, {ALL_SAID: [ALL_SAID]}, 0.0, note=ALL_SAID, trace=[{ALL_SAID: ALL_SAID}])
+    report = Report(ALL_SAID, (row, Row("b", "", "", None, 0.0, error=ALL_SAID)), ALL_SAID, 1.0)
+    run = start_run(f"full of keys {ALL_SAID}", tags=[ALL_SAID])
+    prompt = PROMPT.replace(context=ALL_SAID)
+    log_report(
+        run, report, prompt=prompt, data=ALL_SAID, parameters={ALL_SAID: ALL_SAID}, comparison=compare(report, report)
+    )
+    with record_trace(ALL_SAID) as root:
+        span("tool")(lambda text: text)(ALL_SAID)
+    assert [key for key in HIDDEN if key in repr(root)] == []
+    log_trace(run, root)
+    with pytest.raises(DataError, match="cannot be written as JSON"):
+        log_report(run, Report("odd", (Row("a", "", "", {(1, 2): 3}, 0.0),), "", 1.0))
+    run.end()
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMOPS_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setenv("OPENAI_API_KEY", SECRET)
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
         log_all()
         yield list_runs()
 
@@ -162,10 +190,22 @@ def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
     assert read.texts[2].text == "x\n→ Error: bad header [key]\nexpected: repair"
 
 
+def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_nothing_is_lost(runs):
+    read = next(run for run in runs if run.name.startswith("full of keys"))
+    with zipfile.ZipFile(read.path) as archive:
+        everything = b"\n".join(archive.read(name) for name in archive.namelist()).decode()
+    told = {key for key in HIDDEN if key in everything or json.dumps(key)[1:-1] in everything}
+    assert told == set()
+    hidden = " | ".join(["[key]"] * 7 + ["half \ufffd"])
+    assert read.report.rows[0].input == hidden
+    assert (read.tags, read.parameters[hidden], read.prompt.context) == ((hidden,), hidden, hidden)
+    assert sorted(read.files) == ["comparison.json", "examples.csv", "prompt.json", "report.json", "spans.json"]
+
+
 def test_a_report_survives_json_and_odd_predictions_become_text():
     row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
     odd = Row("b", "in", "out", object, 0.0)
-    read = restore_report(json.loads(write_report(Report("r", (row, odd), "m (x), live", 1.5, 1))))
+    read = restore_report(write_report(Report("r", (row, odd), "m (x), live", 1.5, 1)))
     assert read.rows[0] == row
     assert read.rows[1].prediction == "<class 'object'>"
     assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)

@@ -1,6 +1,7 @@
 """Archives are read as Comet wrote them; a bad one is told and hides no other; a run never ended is told."""
 
 import json
+import os
 import zipfile
 
 import pytest
@@ -119,7 +120,48 @@ DAMAGES = {
     "a file that is not there": lambda path: write(path, files={"tmpone": "x"}),
     "messages that are no UTF-8": lambda path: write(path, messages=b"\xff\xfe{"),
     "never ended": lambda path: zipfile.ZipFile(path, "w").close(),
+    "no file": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a link to nothing": lambda path: (path.unlink(), path.symlink_to("gone")),
+    "a link without an end": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "deep about": lambda path: write(path, about="[" * 100_000),
+    "deep message": lambda path: write(path, messages='{"a":' * 5000),
+    "deep value": lambda path: write(path, messages=MESSAGES.replace('"few shots"', "[" * 900 + "]" * 900)),
+    "long message": lambda path: write(path, messages=MESSAGES.replace("few shots", "x" * 2_000_000)),
+    "long number": lambda path: write(path, messages=MESSAGES.replace("0.25", "9" * 5000)),
+    "long time": lambda path: write(path, about=ABOUT | {"start_time": 10**30}),
+    "huge when unpacked": lambda path: write(path, files=FILES | {"bomb": "0" * 100_000_000}),
+    "many entries": lambda path: write(path, files=FILES | {f"f{number}": "" for number in range(10_001)}),
+    "another packing": lambda path: zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA).writestr("x", "x" * 99),
 }
+DAMAGES |= {
+    f"{field} = {value!r}": lambda path, field=field, value=value: write(path, about=ABOUT | {field: value})
+    for field, values in {
+        "offline_id": ({"a": 1}, ["a"], None, 5, "", "../../evil", "a/b", "x" * 65),
+        "project_name": ({}, 5),
+        "start_time": (None, "soon", [1], float("nan"), 1e300),
+        "stop_time": ({}, -1),
+        "tags": (None, "intent", [["a"]], [1], {"a": 1}),
+    }.items()
+    for value in values
+}
+DAMAGES |= {
+    f"{old} → {new}": lambda path, old=old, new=new: write(path, messages=MESSAGES.replace(old, new))
+    for old, news in {
+        '"paramName":"shots"': ('"paramName":{}', '"paramName":null'),
+        '"metricName":"score"': ('"metricName":["a"]',),
+        '"metricValue":0.25': ('"metricValue":null', '"metricValue":"high"', '"metricValue":[1]'),
+        '"step":2': ('"step":"two"',),
+        '"value":"few shots"': ('"value":{"a":1}', '"value":null'),
+        '"fileName":"rows.csv"': (
+            '"fileName":"../../evil"', '"fileName":"/etc/evil"', r'"fileName":"a\\..\\evil"', '"fileName":"C:evil"',
+            '"fileName":["a"]', r'"fileName":"a\u001bb"',
+        ),
+        '"metadata":{"kind":"prompt"}': ('"metadata":[1]',),
+        '"file_path":"tmptwo"': ('"file_path":{}', '"file_path":"../../evil"'),
+    }.items()
+    for new in news
+}  # fmt: skip
 
 
 def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
@@ -128,6 +170,9 @@ def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
     write(folder / "later.zip", ABOUT | later)
     wrong = {}
     for name, damage in DAMAGES.items():
+        if (folder / "bad.zip").is_dir():
+            (folder / "bad.zip").rmdir()
+        (folder / "bad.zip").unlink(missing_ok=True)
         damage(write(folder / "bad.zip"))
         runs = list_runs(project="llmops-workbook")
         told = [(one.where, "bad.zip" in one.problem, one.next_step != "") for one in runs.problems]
@@ -138,15 +183,69 @@ def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
     assert wrong == {}
     with pytest.raises(DataError, match=r"There is no archive gone\.zip"):
         read_run(folder / "gone.zip")
-    assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(runs)
+    zipfile.ZipFile(folder / "bad.zip", "w").close()
+    assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(list_runs())
 
 
-def test_a_broken_report_in_a_good_archive_is_a_clear_error(folder):
-    messages = MESSAGES.replace("rows.csv", "report.json")
-    for content in ("{", '{"rows": []}', '{"rows": [{"no": 1}], "name": "x"}'):
-        run = read_run(write(folder / "a.zip", messages=messages, files={"tmpone": "x", "tmptwo": content}))
-        with pytest.raises(DataError, match="Log the run again"):
-            _ = run.report
+def test_one_file_under_twenty_thousand_messages_takes_no_time_and_no_memory(folder):
+    lines = MESSAGES.splitlines(keepends=True)
+    text, file = lines[8], lines[9]
+    run = read_run(
+        write(folder / "a.zip", messages="".join([text, file] * 20_000), files=FILES | {"tmpone": "x" * 100_000})
+    )
+    assert (len(run.texts), len(run.files)) == (20_000, 20_000)
+    assert len({id(one.text) for one in run.texts}) == 1
+    assert list(run.files)[1:3] == ["rows.csv (2)", "rows.csv (3)"]
+    lines = [file, file.replace("rows.csv", "rows.csv (2)"), file]
+    assert list(read_run(write(folder / "a.zip", messages="".join(lines))).files) == [
+        "rows.csv", "rows.csv (2)", "rows.csv (3)"
+    ]  # fmt: skip
+
+
+def test_what_others_wrote_stays_on_its_line_and_can_be_written(folder):
+    messages = MESSAGES.replace("few shots", r"good\n  another run\u001b[2J").replace(
+        '"paramValue":8', r'"paramValue":"\ud800"'
+    )
+    run = read_run(write(folder / "a.zip", about=ABOUT | {"tags": ["a\nb"]}, messages=messages))
+    assert (run.name, run.tags, run.parameters) == ("good   another run [2J", ("a b",), {"shots": "\ufffd"})
+
+
+def test_a_broken_report_prompt_or_comparison_in_a_good_archive_is_a_clear_error(folder):
+    row = '{"id": "a", "input": "b", "expected": "c", "prediction": 1, "score": 1}'
+    report = f'{{"name": "x", "rows": [{row}], "provenance": "m", "duration_s": 1}}'
+    bad = [
+        "{",
+        "[" * 100_000,
+        "[]",
+        "5",
+        "null",
+        '"x"',
+        "9" * 5000,
+        b"\xff",
+        '{"rows": []}',
+        '{"rows": [{"no": 1}], "name": "x"}',
+    ]
+    bad += [
+        report.replace(old, new) for old, new in (('"b"', "5"), ('"score": 1', '"score": "high"'), (f"[{row}]", "{}"))
+    ]
+    wrong = []
+    for name in ("report", "prompt", "comparison"):
+        messages = MESSAGES.replace("rows.csv", f"{name}.json")
+        for content in bad if name == "report" else bad[:7]:
+            run = read_run(write(folder / "a.zip", messages=messages, files={"tmpone": "x", "tmptwo": content}))
+            try:
+                wrong.append((name, content, getattr(run, name)))
+            except DataError as error:
+                if "Log the run again" not in error.next_step:
+                    wrong.append((name, content, error))
+    assert wrong == []
+    files = {"tmpone": "x", "tmptwo": report}
+    assert (
+        read_run(write(folder / "a.zip", messages=MESSAGES.replace("rows.csv", "report.json"), files=files))
+        .report.rows[0]
+        .id
+        == "a"
+    )
 
 
 def test_a_run_that_is_still_open_here_is_told_by_its_name(folder):

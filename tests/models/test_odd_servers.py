@@ -1,0 +1,283 @@
+"""Servers that answer oddly: what can be used is read, what is unknown stays unknown, all else is an error of ours."""
+
+import contextlib
+import json
+import math
+import ssl
+from itertools import product
+
+import httpx2
+import pytest
+from fake_provider import Fault, refuse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmops_utils.core import (
+    CapabilityMissing,
+    ContextExceeded,
+    DataError,
+    ModelNotServed,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    Settings,
+    SettingsError,
+    Unreachable,
+)
+from llmops_utils.models import Budget, Model, reply
+from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage, split_thoughts
+from llmops_utils.models.schemas import parse_json
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = ("choices", "message", "content", "logprobs", "top_logprobs", "token", "logprob", "usage", "error", "code")
+NAMES += ("data", "index", "embedding", "tokens", "id", "piece", "text", "finish_reason", "prompt_tokens", "type")
+ANSWERS = st.recursive(
+    JSON,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture
+def make_model(fake, tmp_path):
+    def make(budget=None, **changes):
+        defaults = {"mode": "live", "provider": "vllm", "base_url": fake.base_url, "model": "fake", "retries": 0}
+        defaults |= {"timeout_s": 5, "embedding_model": "fake", "recordings": tmp_path / "recordings"}
+        return Model("01_test", budget, Settings(**(defaults | changes)))
+
+    return make
+
+
+def chat(content, **fields):
+    return {"choices": [{"message": {"content": content}, "finish_reason": "stop"} | fields]}
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANSWERS)
+def test_whatever_a_server_sends_is_read_or_is_no_answer(data):
+    readers = (reply.read_chat, reply.read_next, reply.read_tokens, lambda one: reply.read_vectors(one, 1))
+    for read in readers:
+        with contextlib.suppress(NoAnswer):
+            read(data)
+    find_error(data)
+    for number in read_usage(data):
+        assert number is None or (isinstance(number, int) and number >= 0)
+
+
+def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(fake, make_model):
+    limit = {"message": "rate limit exceeded", "code": 429}
+    errors = (
+        ({"error": limit, "choices": None}, RateLimited, "rate limit exceeded"),
+        ({"error": "Too many requests, slow down"}, RateLimited, "slow down"),
+        ({"choices": [{"error": {"code": 502, "message": "upstream gone"}}]}, ProviderDown, "upstream gone"),
+        (chat("Hel", finish_reason="error"), ProviderDown, "finish_reason"),
+        ({"object": "error", "message": "still loading", "code": "503"}, ProviderDown, "still loading"),
+        ({"error": {"message": "too long", "code": "context_length_exceeded"}}, ContextExceeded, "too long"),
+        ({"error": {"message": "no such model", "code": 404}}, ModelNotServed, "no such model"),
+        ({"detail": "Not today", "choices": None}, ProviderDown, "Not today"),
+        ({"error": {"message": ["odd"], "code": {"a": 1}}}, ProviderDown, "odd"),
+    )
+    for body, kind, said in errors:
+        fake.faults.append(Fault(200, body))
+        with pytest.raises(kind, match=said):
+            make_model().chat("Hi")
+    fake.requests.clear()
+    fake.faults.append(Fault(200, {"error": limit}, {"retry-after-ms": "1"}))
+    assert (make_model(retries=1).chat("Hi").text, len(fake.requests)) == ("Hello there.", 2)
+    fake.faults.append(Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}))
+    with pytest.raises(ProviderError, match="odd"):
+        make_model().chat("Hi")
+
+
+def test_what_cannot_be_used_is_an_error_of_ours_in_all_calls(fake, make_model):
+    odd = [chat(5), chat("Hi", message=None), {"choices": {}}, {"choices": [None]}, {"choices": [{}]}, {"data": [None]}]
+    odd += [{"tokens": [None]}, {"tokens": [{"id": 1}]}, {"tokens": [{"id": 1, "piece": [300]}]}, {"tokens": 5}]
+    odd += [b"[" * 100_000, b'{"choices": ' + b"9" * 5000 + b"}", b"\xff", {"choices": [{"text": 5}]}]
+    model = make_model()
+    calls = (lambda: model.chat("Hi"), lambda: model.next_tokens("Hi"), lambda: model.tokenize("Hi"))
+    for body, call in product(odd, (*calls, lambda: model.embed("Hi"))):
+        fake.faults.append(Fault(200, body))
+        with pytest.raises((ProviderError, CapabilityMissing)):
+            call()
+
+
+def test_text_comes_in_parts_and_thoughts_stand_apart():
+    texts = {
+        "<think>17 + 25</think>\n\n42": ("42", "17 + 25"),
+        "<think>\n\n</think>\n\n42": ("42", ""),
+        " <think>a</think><think>b</think> 42 ": ("42 ", "a\nb"),
+        "so it is 17</think>42": ("42", "so it is 17"),
+        "<think>was cut": ("", "was cut"),
+        "Write <think>x</think>.": ("Write <think>x</think>.", ""),
+        " plain\n": (" plain\n", ""),
+    }
+    assert {text: split_thoughts(text) for text in texts} == texts
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "text", "text": "H"},
+        "i",
+        None,
+    ]
+    said = read_chat(chat(parts))
+    assert (said.text, said.thoughts) == ("Hi", "Hm.")
+    assert read_chat({"choices": [{"message": {"content": "4", "reasoning_content": "2 + 2"}}]}).thoughts == "2 + 2"
+    assert read_chat(chat("half \ud83d\0")).text == "half \ufffd"
+
+
+def test_a_choice_and_json_are_read_without_the_thoughts(fake, make_model):
+    fake.answer = lambda body: '<think>no {"a": 2}</think>\ufeff```json\n{"a": 1}\n```'
+    answer = make_model().chat("Hi", schema={"type": "object"})
+    assert (answer.parsed, answer.thoughts) == ({"a": 1}, 'no {"a": 2}')
+    fake.answer = lambda body: "<think>yes or no?</think>no"
+    assert make_model().chat("Hi", choices=["yes", "no"]).parsed == "no"
+
+
+def test_json_is_read_from_a_fence_and_what_breaks_its_schema_is_none():
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    for text in ('```json\n{"n": 1}\n```', '\ufeff{"n": 1}', 'Here:\n```\n{"n": 1}\n```\nDone.', '```json\n{"n": 1}'):
+        assert parse_json(text, schema) == {"n": 1}, text
+    for text in ('{"n": "1"}', "{}", "[1]", '{"n": NaN}', '{"n": ' + "9" * 5000 + "}", '{"n": {"a":' * 200):
+        assert parse_json(text, schema) is None, text
+    assert parse_json('{"a": "\\ud83d"}', {}) == {"a": "\ufffd"}
+    with pytest.raises(DataError, match="schema"):
+        parse_json("1", {"type": "nonsense"})
+    assert parse_json("1", {"$ref": "http://127.0.0.1:9/none"}) is None
+
+
+def test_probabilities_that_are_missing_stay_unknown():
+    entries = [
+        {"token": "a", "logprob": None, "top_logprobs": [None, {"token": "b", "logprob": 1e9}]},
+        None,
+        {"token": 5},
+    ]
+    [token] = read_chat(chat("a", logprobs={"content": entries})).tokens
+    assert (token.text, math.isnan(token.probability)) == ("a", True)
+    assert [(other.text, other.probability) for other in token.alternatives] == [("b", 1.0)]
+
+
+def test_tokens_that_the_parts_leave_out_count_and_missing_ones_are_estimated(fake, make_model):
+    for usage, counts in (
+        ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}, (20, 603)),
+        ({"prompt_tokens": 20, "completion_tokens": None, "total_tokens": 25}, (20, 5)),
+        ({"prompt_tokens": "12", "completion_tokens": 3.0}, (12, 3)),
+        ({"prompt_tokens": -1, "completion_tokens": True}, (None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 1}, (9, 5)),
+        ([], (None, None)),
+    ):
+        assert tuple(read_usage({"usage": usage})) == counts
+    for usage in (None, {}, {"prompt_tokens": None, "completion_tokens": -1}):
+        fake.usage, budget = usage, Budget(max_tokens=10_000)
+        answer = make_model(budget).chat("How many are there?", max_tokens=50)
+        assert 0 < answer.prompt_tokens < 30
+        assert 0 < answer.completion_tokens <= 50
+        assert "estimated" in answer.price
+        assert budget.spent_tokens > answer.prompt_tokens + 50 - 1  # unknown counts as the worst case
+
+
+def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_model):
+    def rows(*pairs):
+        return {"data": [{"index": index, "embedding": vector} for index, vector in pairs]}
+
+    one, bad = [1.0, 2.0], [[1.0, None], [[1.0], [2.0]], [1.0], [], [1.0, math.nan], "AAAA", [True, 1.0]]
+    answers = [rows((0, one)), rows((0, one), (2, one)), rows((0, one), (0, one)), rows(*enumerate([one] * 3))]
+    answers += [rows((0, one), (1, vector)) for vector in bad]
+    for answer in answers:
+        fake.faults.append(Fault(200, json.dumps(answer).encode()))
+        with pytest.raises(ProviderError, match="vector"):
+            make_model().embed(["a", "b"])
+    fake.faults.append(Fault(200, {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]}))  # in their order
+    assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
+
+
+def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_model):
+    for status in (402, 408, 425, 429, 503, 529):
+        custom = make_model(provider=None)
+        for capability in ("json_schema", "logprobs", "completions", "embeddings", "tokenize"):
+            fake.faults.append(refuse(status))
+            with pytest.raises(ProviderError):
+                custom.can(capability)
+            assert custom.can(capability), (status, capability)
+    custom = make_model(provider=None)
+    fake.follows_schemas, fake.finish_reason, fake.answer = False, "length", lambda body: "<think>Let me see"
+    assert not custom.can("json_schema")
+    fake.follows_schemas, fake.finish_reason = True, "stop"
+    assert custom.can("json_schema")
+    assert fake.bodies[-1]["max_tokens"] >= 256
+
+
+def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model, monkeypatch):
+    address = fake.base_url.replace("http://", "https://ann:secret-word@")
+    with pytest.raises(Unreachable, match="https") as caught:
+        make_model(base_url=address).chat("Hi")
+    assert "secret-word" not in str(caught.value) + repr(make_model(base_url=address).connection)
+
+    def distrust(*_):
+        raise httpx2.ConnectError("no") from ssl.SSLCertVerificationError(1, "self-signed certificate")
+
+    model = make_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(model.connection.transport.live, "handle_request", distrust)
+        with pytest.raises(Unreachable, match="certificate") as caught:
+            model.chat("Hi")
+    assert "SSL_CERT_FILE" in caught.value.next_step
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        for value in ("org-1\nX-Evil: 1", "örg-secret"):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                with pytest.raises(SettingsError, match="OPENAI_ORG_ID") as caught:
+                    make_model().chat("Hi")
+            assert "Evil" not in str(caught.value)
+
+
+def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", fake.base_url[:-3])
+    make_model(base_url="http://far.example/v1").chat("Hi")
+    assert fake.requests[0].headers["host"] == "far.example"
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert make_model().chat("Hi").text == "Hello there."
+    monkeypatch.delenv("NO_PROXY")
+    for proxy in ("ftp://ann:secret-word@h", "socks9://h"):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        with pytest.raises(SettingsError, match="proxy") as caught:
+            make_model().chat("Hi")
+        assert "secret-word" not in str(caught.value)
+
+
+def test_what_a_provider_does_not_take_is_said_with_the_reply(make_model):
+    openai = make_model(provider="openai", api_key="sk-for-tests-0001").chat("Hi", temperature=0.7)
+    anthropic = make_model(provider="anthropic", api_key="sk-ant-for-tests-0001").chat("Hi", seed=7)
+    assert openai.provenance.dropped == ("temperature",)
+    assert "seed" in anthropic.provenance.dropped
+    assert str(openai.provenance).endswith("without temperature")
+    assert "without temperature" in openai._repr_html_()
+    assert make_model().chat("Hi", seed=7).provenance.dropped == ()
+
+
+def test_what_no_request_can_hold_is_cleaned_or_a_data_error(fake, make_model):
+    model = make_model(Budget(max_tokens=10_000))
+    model.chat("half \ud83d\0")
+    model.embed("x\ud800")
+    assert fake.bodies[0]["messages"][0]["content"] == "half \ufffd"
+    for options in (
+        {"max_tokens": math.nan},
+        {"max_tokens": 0},
+        {"max_tokens": "9"},
+        {"temperature": math.inf},
+        {"system": 5},
+    ):
+        with pytest.raises(DataError):
+            model.chat("Hi", **options)
+    deep: dict = {}
+    for _ in range(3000):
+        deep = {"not": deep}
+    for schema in ({"const": math.nan}, {"const": {1}}, deep):
+        with pytest.raises(DataError):
+            model.chat("Hi", schema=schema)
+    for host in ("a..b", "a" * 300):
+        with pytest.raises(Unreachable, match="label"):
+            make_model(base_url=f"http://{host}/v1").chat("Hi")
