@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_just_now_is_not_taken_for_damaged(solved, pa
         raise PermissionError(13, "in use by another process", str(self))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(Path, "open", refuse)
         for call in (solved.read, lambda: solved.mark_done("01.3")):
             with pytest.raises(DataError, match="in use by another process"):
                 call()

@@ -21,8 +21,9 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 
 
 @pytest.fixture
-def progress(tmp_path):
-    return Progress(tmp_path / "progress.json")
+def progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "progress.json"))
+    return Progress()
 
 
 def test_every_notebook_stands_in_the_map_with_its_title_question_and_link(progress):
