@@ -254,9 +254,18 @@ def make_examples(records: Iterable[Record], input: str, expected: str) -> list[
     """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
 
     Raises:
-        DataError: the records have no such field.
+        DataError: the records have no such field, or one has no value there (None, NaN, `<NA>`).
     """
     try:
-        return [Example(r.id, str(getattr(r, input)), str(getattr(r, expected))) for r in records]
+        return [Example(record.id, _spell(record, input), _spell(record, expected)) for record in records]
     except AttributeError as error:
         raise DataError(f"A record has no such field ({error}).", "Name two fields of the record.") from error
+
+
+def _spell(record: Record, field: str) -> str:
+    """Return a field as text; a column with gaps makes 5 into 5.0, which stands for 5."""
+    value = getattr(record, field)
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if text in ("None", "nan", "<NA>", "NaT") and not isinstance(value, str):
+        raise DataError(f"The record {record.id} has no {field} ({text}).", "Fill the gap, or leave the record out.")
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,11 +110,20 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int)
 
 def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
     for model in {result.model for result in results}:
-        path = folder / f"{quote(model, safe='')}.json"  # a name that any disk takes
+        path = folder / _name_file(model, folder)
         new = {(one.technique, one.task): one for one in results if one.model == model}
         with change_json(path, {"model": model, "results": []}) as content:
             old = {(one.technique, one.task): one for one in _parse(content, path) if one.chapter != dropped_chapter}
             content["results"] = [asdict(one) for one in _sort((old | new).values())]
+
+
+def _name_file(model: str, folder: Path) -> str:
+    """Return a name that any disk takes, also one that does not tell Model-A from model-a."""
+    name = quote(model, safe="")
+    there = {path.stem for path in folder.glob("*.json")}
+    if name not in there and name.casefold() in {stem.casefold() for stem in there}:
+        name += f"~{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+    return f"{name}.json"
 
 
 def _sort(results: Iterable[Result]) -> list[Result]:

@@ -1,9 +1,4 @@
-"""Prompts as named, versioned templates of four elements.
-
-The templates are Jinja2 in its sandbox, which stops accidents (a huge range, an attribute with underscores) and does
-not make the template of an author who means harm safe. Values are inserted as text and never read as templates, but a
-template may call the public methods of an object that you pass: pass plain data.
-"""
+"""Prompts as named, versioned templates of four elements."""
 
 from __future__ import annotations
 
@@ -12,12 +7,12 @@ import difflib
 import hashlib
 import html
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from ..core import Html, PromptError, draw_table
+from .templates import list_template_variables, render_template
 
 ELEMENTS = ("instruction", "context", "input", "output")
 
@@ -33,41 +28,6 @@ def _check_elements(names: Iterable[object]) -> None:
     for name in names:
         if name not in ELEMENTS:
             raise PromptError(f"A prompt has no element “{name}”.", suggest(name, ELEMENTS))
-
-
-def _check_output(value: object) -> object:
-    """Refuse what would silently print as `None` or, different in each run, as `<function … at 0x7f…>`."""
-    from jinja2 import Undefined
-
-    if value is None:
-        raise TypeError("an expression gives None, not text")
-    if not isinstance(value, Undefined) and (callable(value) or isinstance(value, Iterator)):
-        raise TypeError(f"an expression gives a {type(value).__name__}, not text (call it with (), or add | join)")
-    return value
-
-
-@lru_cache(maxsize=1)
-def _build_sandbox():
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    sandbox = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_check_output
-    )
-    # Without `dict`, `lipsum` and the rest a variable of that name is missed like any other; without `random` the
-    # same values give the same text.
-    sandbox.globals = {name: sandbox.globals[name] for name in ("range", "namespace")}
-    del sandbox.filters["random"]
-    return sandbox
-
-
-@lru_cache(maxsize=512)
-def _compile_template(text: str):
-    """Return the compiled template and the names of its variables."""
-    from jinja2.meta import find_undeclared_variables
-
-    sandbox = _build_sandbox()
-    return sandbox.from_string(text), frozenset(find_undeclared_variables(sandbox.parse(text)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,7 +95,7 @@ class Prompt:
         object.__setattr__(self, "system", tuple(element for element in ELEMENTS if element in self.system))
         for element in ELEMENTS:
             try:
-                _compile_template(getattr(self, element))
+                list_template_variables(getattr(self, element))
             except Exception as error:  # besides jinja's own: too deep for Python's compiler, RecursionError
                 line, fault = 1, str(error)
                 if isinstance(error, TemplateSyntaxError):
@@ -163,7 +123,7 @@ class Prompt:
         return {name for element in ELEMENTS for name in self._list_variables(element)}
 
     def _list_variables(self, element: str) -> list[str]:
-        return sorted(_compile_template(getattr(self, element))[1])
+        return sorted(list_template_variables(getattr(self, element)))
 
     def render(self, /, **variables: object) -> list[dict[str, str]]:
         """Return the messages for a chat API: a system message, where there is one, then a user message.
@@ -201,7 +161,7 @@ class Prompt:
         texts = {}
         for element in ELEMENTS:
             try:
-                texts[element] = _compile_template(getattr(self, element))[0].render(variables)
+                texts[element] = render_template(getattr(self, element), variables)
             except Exception as error:  # whatever an expression of the template raises
                 own = " or ".join(self._list_variables(element))
                 raise PromptError(

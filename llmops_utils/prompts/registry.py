@@ -7,7 +7,9 @@ import re
 import tomllib
 from pathlib import Path
 
-from ..core import DATA, PromptError, write_whole
+from filelock import FileLock
+
+from ..core import DATA, PromptError, explain_os_errors, write_whole
 from .prompt import ELEMENTS, Prompt, suggest
 
 PROMPTS = DATA / "prompts"
@@ -61,17 +63,25 @@ def save_prompt(prompt: Prompt, folder: Path) -> Path:
             f"“{prompt.name}” cannot name a prompt.", "Use a-z, 0-9 and _, beginning with a letter: classify_intent."
         )
     _check_not_empty(prompt, f"The prompt {prompt.name}")
-    home = folder / prompt.name
-    revisions = _list_revisions(home)
-    for revision in reversed(revisions):
-        if _load_revision(folder, prompt.name, revision).version == prompt.version:
-            return home / f"{revision}.toml"
-    path = home / f"{max(revisions, default=0) + 1}.toml"
     try:
-        write_whole(path, _write_toml(prompt))
+        content = _write_toml(prompt).encode("utf-8")
     except UnicodeEncodeError as error:
         raise PromptError(f"The prompt {prompt.name} holds half a character.", "Remove the lone surrogate.") from error
-    return path
+    home = folder / prompt.name
+    with explain_os_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / ".lock")
+        lock.acquire()  # two processes would take the same number
+    try:
+        revisions = _list_revisions(home)
+        for revision in reversed(revisions):
+            if _load_revision(folder, prompt.name, revision).version == prompt.version:
+                return home / f"{revision}.toml"
+        path = home / f"{max(revisions, default=0) + 1}.toml"
+        write_whole(path, content)
+        return path
+    finally:
+        lock.release()
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -5,7 +5,10 @@ import csv
 import typing
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
+import numpy as np
+import pandas
 import pytest
 
 from llmops_utils.core import DATA, DataError
@@ -131,3 +134,18 @@ def test_examples_take_two_fields_of_each_record_as_texts_and_name_an_unknown_on
         with pytest.raises(DataError, match=r"question|mood") as caught:
             make_examples(records.load_messages("shots"), input, expected)
         assert caught.value.next_step == "Name two fields of the record."
+
+
+def test_a_gap_is_no_label_and_a_whole_number_beside_one_is_whole():
+    def make(value):
+        return SimpleNamespace(id="r7", text="hello", label=value)
+
+    for gap in (None, float("nan"), np.float32("nan"), pandas.NA, pandas.NaT):
+        for input, expected in (("text", "label"), ("label", "text")):
+            with pytest.raises(DataError, match="r7 has no label"):
+                make_examples([make(gap)], input, expected)
+    frame = pandas.DataFrame({"label": [5, None]})
+    spelled = [
+        make_examples([make(value)], "text", "label")[0].expected for value in (frame.label[0], 5, 5.5, "nan", True)
+    ]
+    assert spelled == ["5", "5", "5.5", "nan", "True"]

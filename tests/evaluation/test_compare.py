@@ -92,7 +92,7 @@ def test_answers_that_never_came_are_no_wrong_answers_and_decide_nothing():
     down = replace(usual, name="down", rows=(*rows, *usual.rows[10:]))
     for pair in ((down, usual), (usual, down)):
         with pytest.raises(
-            DataError, match="“down” failed with an error on 10 of 20 .* Unreachable: no server"
+            DataError, match=r"“down” failed with an error on 10 of 20 .* Unreachable: no server"
         ) as caught:
             compare(*pair)
         assert "evaluate it again" in caught.value.next_step

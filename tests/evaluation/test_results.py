@@ -167,6 +167,14 @@ def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home, 
     assert sorted(load_results()) == ["fake, yours", "org-model, yours", "org/model, yours"]
 
 
+def test_models_that_differ_in_case_alone_have_files_of_their_own_on_any_disk(home, start_session):
+    for model in ("Model-A", "model-a", "Model-A", "model-a"):
+        keep_result(make_comparison(model=model), "few-shot", "intent", 6)
+    assert len({name.casefold() for name in list_files(home)}) == len(list_files(home)) == 2
+    start_session()
+    assert sorted(load_results()) == ["Model-A, yours", "model-a, yours"]
+
+
 def test_results_kept_at_the_same_time_are_all_kept(start_session):
     comparison, errors = make_comparison(), []
 

@@ -3,7 +3,10 @@
 import hashlib
 import subprocess
 import sys
+import time
 
+import numpy as np
+import pandas
 import pytest
 
 from llmops_utils.core import PromptError
@@ -104,6 +107,38 @@ def test_a_value_none_raises_instead_of_printing_none():
     assert get_text(prompt, num=0, is_x=False) == "0False"
 
 
+def test_a_gap_in_the_data_raises_instead_of_printing_nan():
+    for gap in (float("nan"), np.float64("nan"), pandas.NA, pandas.NaT):
+        with pytest.raises(PromptError, match="the value of x"):
+            Prompt("p", input="{{ x }}").render(x=gap)
+    assert Prompt("p", input="{{ x }}").render(x="nan")[0]["content"] == "nan"
+
+
+BOMBS = [
+    *("{{ 'a'|center(1500000000) }}", "{{ '%1500000000d'|format(1) }}", "{{ 'a\\nb'|indent(1500000000) }}"),
+    *("{{ [1]|batch(1500000000, 0)|list }}", "{{ [1]|slice(1500000000)|list }}", "{{ 'a'.center(1500000000) }}"),
+    *("{{ 'aaaa'" + "|replace('a', 'aaaaaaaaaa')" * 9 + " }}", "{{ 'aaaa'" + ".replace('a', 'aaaaaaaaaa')" * 9 + " }}"),
+    *("{{ 'a' * 1500000000 }}", "{{ [1] * 150000000 }}", "{{ '%1500000000d' % 1 }}", "{{ 9 ** 9 ** 9 }}"),
+    *("{{ '{:1500000000}'.format(1) }}", "{{ 'a'.zfill(1500000000) }}", "{{ 'a\\tb'.expandtabs(1500000000) }}"),
+    "{% set n = namespace(s='aaaa') %}{% for i in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
+    "{% set n = namespace(s='aaaa') %}{% for i in range(40) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}",
+    "{% for i in range(9999) %}{% for j in range(9999) %}aaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
+    "{% for i in range(9999) %}{% for j in range(9999) %}{% set x = i %}{% endfor %}{% endfor %}",
+]
+
+
+def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time():
+    started = time.perf_counter()
+    for text in BOMBS:
+        with pytest.raises(PromptError):
+            Prompt("p", input=text).render()
+    assert time.perf_counter() - started < 10
+    useful = (
+        "{{ names | map('upper') | join(', ') }}{{ ' and ' ~ more | default('none') }}, {{ 2 * 3 }} {{ 'Ab'.lower() }}"
+    )
+    assert Prompt("p", input=useful).render(names=["a", "b"], more="c")[0]["content"] == "A, B and c, 6 ab"
+
+
 def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
     cases = [
         ("{{ a }", 1, "unexpected '}'"),
@@ -130,11 +165,11 @@ def test_the_sandbox_refuses_with_the_element_and_the_reason():
         ("{{ message['__class__'] }}", unsafe.format("__class__", "str")),
         ("{{ message | attr('__class__') }}", unsafe.format("__class__", "str")),
         ("{{ message[0].__init__.__globals__ }}", unsafe.format("__init__", "str")),
-        ("{{ '{0.__class__}'.format(message) }}", unsafe.format("__class__", "str")),
-        ("{{ '{m.__class__}'.format_map({'m': message}) }}", unsafe.format("__class__", "str")),
+        ("{{ '{0.__class__}'.format(message) }}", unsafe.format("format", "str")),
+        ("{{ '{m.__class__}'.format_map({'m': message}) }}", unsafe.format("format_map", "str")),
         ("{{ [message].append(1) }}", unsafe.format("append", "list")),
         ("{{ message.txet }}", "'str object' has no attribute 'txet'"),
-        ("{{ message.format_map }}", "an expression gives a function, not text"),
+        ("{{ message.format_map }}", unsafe.format("format_map", "str")),
         ("{{ message.upper }}", "an expression gives a builtin_function_or_method, not text"),
         ("{{ message | map('upper') }}", "an expression gives a generator, not text"),
         ("{{ range }}", "an expression gives a function, not text"),

@@ -1,5 +1,6 @@
 """Claims about the registry: revisions and versions are found, files round-trip, malformed ones are named."""
 
+import multiprocessing
 import os
 import random
 
@@ -168,6 +169,23 @@ def test_saving_writes_the_next_revision_and_the_same_content_only_once(registry
     assert load_prompt("hello", folder=registry).version == GREETING.version
 
 
+def _save_many(folder, letter):
+    for number in range(10):
+        save_prompt(Prompt("p", f"{letter} {number}"), folder)
+
+
+def test_prompts_saved_by_several_processes_are_all_kept(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_save_many, args=(tmp_path, letter)) for letter in "abcd"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    saved = list_prompts(tmp_path)
+    assert sorted(prompt.instruction for prompt in saved) == sorted(f"{a} {num}" for a in "abcd" for num in range(10))
+    assert [prompt.revision for prompt in saved] == list(range(1, 41))
+
+
 def test_what_cannot_be_a_file_is_not_saved(tmp_path):
     faults = [(GREETING.replace(name=name), "cannot name a prompt") for name in ("", "A", "2nd", "a b", "a-b", "../a")]
     faults += [(GREETING.replace(name=name), "cannot name a prompt") for name in ("grüße", "a\n", "_a")]
@@ -185,7 +203,7 @@ def test_a_save_that_fails_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(DataError, match="No space left"):
         save_prompt(GREETING, tmp_path)
-    assert list((tmp_path / "greeting").iterdir()) == []
+    assert list((tmp_path / "greeting").glob("[!.]*")) == list((tmp_path / "greeting").glob(".*.part")) == []
 
 
 def test_a_file_is_readable_toml(tmp_path):
