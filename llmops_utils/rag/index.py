@@ -25,6 +25,7 @@ from ..core import (
     explain_os_errors,
     load_settings,
     read_environment,
+    unify_text,
 )
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .embedding import ModelEmbedding
@@ -93,7 +94,7 @@ class Index:
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
         wanted = min(k, len(self.chunks))
-        vector = self.embedding([question])[0]
+        vector = self.embedding([unify_text(question)])[0]
         with _translate_faults():
             self._check_unchanged()
             found = self.collection.query(
