@@ -9,10 +9,15 @@ unfinished; the next one finishes it.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -22,6 +27,8 @@ from ..core import (
     Settings,
     SettingsError,
     WorkbookError,
+    clean_text,
+    clean_values,
     explain_os_errors,
     load_settings,
     read_environment,
@@ -34,6 +41,7 @@ from .pages import Page
 CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
 BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
 LOCK_TIMEOUT_S = 600
+NO_SERVER = "Name the host and port of a Chroma server (chroma run) that asks for no sign-in, or unset CHROMA_HOST."
 # So many new chunks, and Chroma writes its graph of neighbours to disk and forgets the log of what was added. A client
 # that was open before then lacks what is no longer in the log, and where it went on, it would write its own graph and
 # lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks whether
@@ -87,18 +95,20 @@ class Index:
             where: metadata that a chunk's page must have, such as {"status": "current"}.
 
         Raises:
-            DataError: the question is empty, or k below 1.
+            DataError: the question is empty, k below 1, or a filter or the question's vector cannot be used.
             IndexChanged: the collection holds other chunks by now.
             IndexUnreachable: the Chroma server is gone.
         """
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
         wanted = min(k, len(self.chunks))
+        condition = _write_filter(where)
         vector = self.embedding([unify_text(question)])[0]
+        _check_vector(vector, "the question")
         with _translate_faults():
             self._check_unchanged()
             found = self.collection.query(
-                query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
+                query_embeddings=[vector], n_results=wanted, where=condition, include=["distances"]
             )
             self._check_unchanged()  # or it was just then
         pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
@@ -129,7 +139,8 @@ def build_index(
         embedding: a `ModelEmbedding`, or what is called and describes itself like one.
 
     Raises:
-        DataError: there is no page, two share a name, the name of the index cannot be one, or the folder not used.
+        DataError: there is no page or no text in them, two share a name, the name of the index cannot be one, the
+            folder cannot be used, or a page has metadata or a vector that no index can hold.
         IndexMismatch: an index of that name was made with another embedding model or chunking.
         IndexUnreachable: the Chroma server does not answer, or another process has been indexing for ten minutes.
     """
@@ -137,7 +148,12 @@ def build_index(
     _check_name(name)
     if not pages or len({page.name for page in pages}) != len(pages):
         raise DataError("There is no page to index, or two pages share a name.", "Load them with load_pages.")
+    for page in pages:
+        for key, value in page.metadata.items():
+            _check_field(key, value, f"The page {page.name} has")
     chunks = {chunk.id: chunk for chunk in split_pages(pages, chunking)}
+    if not chunks:
+        raise DataError("The pages hold no text.", "Check what they were made from.")
     with _lock(settings), _translate_faults():
         client = open_client(settings)
         collection = _open_collection(client, name, embedding, chunking)
@@ -151,10 +167,13 @@ def build_index(
             collection.delete(ids=stale[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
             added = missing[start : start + BATCH]
+            vectors = embedding([chunk.searched for chunk in added])
+            for chunk, vector in zip(added, vectors, strict=True):
+                _check_vector(vector, f"a part of the page {chunk.page.name}")
             # An upsert, since on a server another process may have added the same chunk meanwhile.
             collection.upsert(
                 ids=[chunk.id for chunk in added],
-                embeddings=embedding([chunk.searched for chunk in added]),
+                embeddings=vectors,
                 documents=[chunk.text for chunk in added],
                 metadatas=[chunk.metadata for chunk in added],
             )
@@ -165,11 +184,9 @@ def build_index(
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
     """Delete an index; where there is none, nothing happens."""
-    from chromadb.errors import NotFoundError
-
     settings = settings or load_settings()
     _check_name(name)
-    with _lock(settings), _translate_faults(), suppress(NotFoundError):
+    with _lock(settings), _translate_faults(), suppress(_import_chroma().errors.NotFoundError):
         open_client(settings).delete_collection(name)
 
 
@@ -179,17 +196,14 @@ def open_client(settings: Settings):
     CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
     it, the collections lie in the folder `indexes` of LLMOPS_HOME.
     """
-    import chromadb
-    from chromadb.api.shared_system_client import SharedSystemClient
-    from chromadb.config import Settings as ChromaSettings
-
-    quiet = ChromaSettings(anonymized_telemetry=False)
+    chromadb = _import_chroma()
+    quiet = chromadb.Settings(anonymized_telemetry=False)
     host = "" if settings.mode == "replay" else read_environment().get("CHROMA_HOST", "").strip()
     if not host:
         folder = settings.home / "indexes"
         folder.mkdir(parents=True, exist_ok=True)
         # A client that is open sees only part of what another process added since; a new one reads everything.
-        SharedSystemClient.clear_system_cache()
+        chromadb.api.client.SharedSystemClient.clear_system_cache()
         return chromadb.PersistentClient(str(folder), settings=quiet)
     address = urlsplit(host if "//" in host else f"http://{host}")
     try:
@@ -198,14 +212,73 @@ def open_client(settings: Settings):
         port = None
     if address.scheme not in ("http", "https") or not address.hostname or port is None:
         raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
-    return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
+    name = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    secure = address.scheme == "https"
+    with _pass_proxy(address.hostname):
+        _check_server(f"{address.scheme}://{name}:{port}")
+        try:
+            return chromadb.HttpClient(f"{address.scheme}://{name}:{port}", port, ssl=secure, settings=quiet)
+        except ValueError as error:  # whatever the server said to the first question
+            raise IndexUnreachable(f"The Chroma server refuses ({str(error)[:120]}).", NO_SERVER) from error
+
+
+@cache
+def _import_chroma():
+    """Return chromadb; its settings are those that this module gives.
+
+    By itself it takes them from a file `.env` and from variables as common as MIGRATIONS, at its import already, and
+    what another project set there breaks it.
+    """
+    import pydantic
+
+    with patch("pydantic_settings.BaseSettings", pydantic.BaseModel):
+        import chromadb
+        import chromadb.api.client
+        import chromadb.errors
+    return chromadb
+
+
+@contextmanager
+def _pass_proxy(host: str) -> Iterator[None]:
+    """Let a client that is made now reach this machine itself where the variables name a proxy for everything."""
+    is_here = host in ("localhost", "::1") or host.startswith("127.")
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")} if is_here else {}
+    try:
+        os.environ.update({name: f"{value},{host}" if value else host for name, value in before.items()})
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_server(address: str) -> None:
+    """Raise `IndexUnreachable` where something else than Chroma answers at CHROMA_HOST. Chroma's heartbeat is open."""
+    import httpx
+
+    answer = httpx.get(f"{address}/api/v2/heartbeat", timeout=30)
+    try:
+        is_chroma = answer.status_code == 200 and "nanosecond heartbeat" in answer.json()
+    except (ValueError, TypeError):
+        is_chroma = False
+    if not is_chroma:
+        raise IndexUnreachable(
+            f"What answers at CHROMA_HOST ({address}) is no Chroma server that this notebook may use: "
+            f"status {answer.status_code}, {answer.headers.get('content-type', 'of no type')}.",
+            NO_SERVER,
+        )
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name):
+    is_name = re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name) and ".." not in name
+    with suppress(ValueError):
+        is_name = is_name and not ipaddress.ip_address(name)
+    if not is_name:
         raise DataError(
             f"“{name}” is no name for an index.",
-            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends.",
+            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends, no two dots in a row, and no IP address.",
         )
 
 
@@ -232,8 +305,30 @@ def _write_filter(where: Mapping | None) -> dict | None:
     """Return a filter in Chroma's form from fields with a value or a list of values."""
     if not where:
         return None
+    for key, value in where.items():
+        for one in list_values(value) or [None]:
+            _check_field(key, one, "The filter has")
     parts = [{key: {"$in": list_values(value)}} for key, value in where.items()]
     return parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def _check_field(key: object, value: object, where: str) -> None:
+    """Raise `DataError` unless Chroma can hold and find a field of metadata."""
+    is_key = isinstance(key, str) and key and key[0] not in "#$" and key != "chroma:document"
+    is_value = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+    if not is_key or not is_value or clean_values([key, value]) != [key, value]:
+        raise DataError(
+            clean_text(f"{where} a field that an index cannot hold: {key!r} with the value {value!r}."),
+            "Give a name that does not begin with # or $, and a text or a number; write a date as a text.",
+        )
+
+
+def _check_vector(vector: Sequence[float], what: str) -> None:
+    if len(vector) == 0 or not all(map(math.isfinite, vector)):
+        raise DataError(
+            f"The embedding model gave no vector of finite numbers for {what}.",
+            "Ask again; where it stays so, take another embedding model.",
+        )
 
 
 def list_values(value: object) -> list:
@@ -265,10 +360,14 @@ def _lock(settings: Settings) -> Iterator[None]:
 def _translate_faults() -> Iterator[None]:
     """Turn what Chroma raises where its server or its folder fails into a clear error."""
     import httpx
-    from chromadb import errors
 
+    errors = _import_chroma().errors
     try:
         yield
+    except (errors.InvalidArgumentError, errors.InvalidDimensionException) as error:
+        raise DataError(
+            f"The index does not take this ({str(error)[:120]}).", "Give the index another name, or delete it first."
+        ) from error
     except errors.NotFoundError as error:
         raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
     except (httpx.HTTPError, ValueError, OSError, errors.InternalError) as error:

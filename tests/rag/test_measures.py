@@ -54,7 +54,13 @@ def test_ndcg_of_one_relevant_item_falls_with_the_logarithm_of_its_rank():
 def test_nothing_to_find_is_an_error_and_no_zero():
     with pytest.raises(DataError):
         compute_reciprocal_rank(["a"], [])
-    for gains, k in [({"a": 0}, 5), ({"a": 1}, 0), ({"a": 1, "b": -1}, 5), ({"a": math.inf}, 5), ({"a": 1, "b": math.nan}, 5)]:
+    for gains, k in [
+        ({"a": 0}, 5),
+        ({"a": 1}, 0),
+        ({"a": 1, "b": -1}, 5),
+        ({"a": math.inf}, 5),
+        ({"a": 1, "b": math.nan}, 5),
+    ]:
         with pytest.raises(DataError):
             compute_ndcg(["a"], gains, k)
 
