@@ -5,31 +5,10 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from odd_pages import try_pages, write_pdf
 
 from llmops_utils.core import DATA, DataError
 from llmops_utils.rag.pages import Page, list_headings, load_pages, parse_page
-
-
-def write_pdf(path, lines, encryption=None):
-    """A PDF of one page per line, with a standard font; an empty line makes a page without text.
-
-    `encryption`: what `PdfWriter.encrypt` is called with.
-    """
-    writer = pypdf.PdfWriter()
-    for line in lines:
-        page = writer.add_blank_page(300, 200)
-        entries = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in entries.items()})
-        fonts = DictionaryObject({NameObject("/F1"): font})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        stream = DecodedStreamObject()
-        stream.set_data(f"BT /F1 12 Tf 20 100 Td ({line}) Tj ET".encode() if line else b"")
-        page[NameObject("/Contents")] = writer._add_object(stream)
-    if encryption:
-        writer.encrypt(**encryption)
-    with path.open("wb") as file:
-        writer.write(file)
 
 
 def test_the_handbook_is_read_whole_with_titles_and_metadata():
@@ -269,3 +248,7 @@ def test_a_missing_folder_an_empty_one_and_two_files_of_one_name_say_what_is_wan
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
     with pytest.raises(DataError, match=r"Two files of .* are called a"):
         load_pages(tmp_path)
+
+
+def test_of_sixty_odd_pages_none_raises_and_none_loses_text():
+    assert try_pages(48, 12, seed=4) == []
