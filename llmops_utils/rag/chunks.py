@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..core import DataError
+from ..core import DataError, unify_text
 from .pages import Page
 
 METHODS = ("heading", "recursive", "sentence")
@@ -57,7 +57,7 @@ class Chunk:
     Attributes:
         id: page, number and checksum; another text or chunking gives another id.
         heading: the headings that it stands under, joined by " > ".
-        searched: the text that is embedded and searched.
+        searched: the text that is embedded and searched, in the form of `unify_text`.
     """
 
     id: str
@@ -96,7 +96,7 @@ def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]
         searched = page.text[start:end]
         if chunking.adds_title:
             searched = f"{title}\n{searched}"
-        chunks.append(Chunk(f"{page.name}#{number}-{checksum}", page, heading, start, end, searched))
+        chunks.append(Chunk(f"{page.name}#{number}-{checksum}", page, heading, start, end, unify_text(searched)))
     return chunks
 
 

@@ -9,23 +9,25 @@ unfinished; the next one finishes it.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from ..core import (
     DataError,
     Settings,
-    SettingsError,
-    WorkbookError,
+    clean_text,
+    clean_values,
     explain_os_errors,
     load_settings,
-    read_environment,
+    unify_text,
 )
+from .chroma import IndexChanged, IndexMismatch, IndexUnreachable, import_chroma, open_client, translate_faults
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
 from .embedding import ModelEmbedding
 from .pages import Page
@@ -41,18 +43,6 @@ LOCK_TIMEOUT_S = 600
 SYNC_THRESHOLD = 10_000
 # The search among neighbours is wide enough to find what a search through all would find, up to tens of thousands.
 HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": SYNC_THRESHOLD}
-
-
-class IndexMismatch(WorkbookError):
-    """The collection was made with another embedding model or another chunking."""
-
-
-class IndexChanged(WorkbookError):
-    """Another process changed the collection since this index was built."""
-
-
-class IndexUnreachable(WorkbookError):
-    """The Chroma server or the folder does not answer, or another process does not finish."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +76,20 @@ class Index:
             where: metadata that a chunk's page must have, such as {"status": "current"}.
 
         Raises:
-            DataError: the question is empty, or k below 1.
+            DataError: the question is empty, k below 1, or a filter or the question's vector cannot be used.
             IndexChanged: the collection holds other chunks by now.
             IndexUnreachable: the Chroma server is gone.
         """
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
         wanted = min(k, len(self.chunks))
-        vector = self.embedding([question])[0]
-        with _translate_faults():
+        condition = _write_filter(where)
+        vector = self.embedding([unify_text(question)])[0]
+        _check_vector(vector, "the question")
+        with translate_faults():
             self._check_unchanged()
             found = self.collection.query(
-                query_embeddings=[vector], n_results=wanted, where=_write_filter(where), include=["distances"]
+                query_embeddings=[vector], n_results=wanted, where=condition, include=["distances"]
             )
             self._check_unchanged()  # or it was just then
         pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
@@ -128,7 +120,8 @@ def build_index(
         embedding: a `ModelEmbedding`, or what is called and describes itself like one.
 
     Raises:
-        DataError: there is no page, two share a name, the name of the index cannot be one, or the folder not used.
+        DataError: there is no page or no text in them, two share a name, the name of the index cannot be one, the
+            folder cannot be used, or a page has metadata or a vector that no index can hold.
         IndexMismatch: an index of that name was made with another embedding model or chunking.
         IndexUnreachable: the Chroma server does not answer, or another process has been indexing for ten minutes.
     """
@@ -136,8 +129,13 @@ def build_index(
     _check_name(name)
     if not pages or len({page.name for page in pages}) != len(pages):
         raise DataError("There is no page to index, or two pages share a name.", "Load them with load_pages.")
+    for page in pages:
+        for key, value in page.metadata.items():
+            _check_field(key, value, f"The page {page.name} has")
     chunks = {chunk.id: chunk for chunk in split_pages(pages, chunking)}
-    with _lock(settings), _translate_faults():
+    if not chunks:
+        raise DataError("The pages hold no text.", "Check what they were made from.")
+    with _lock(settings), translate_faults():
         client = open_client(settings)
         collection = _open_collection(client, name, embedding, chunking)
         present = set(collection.get(include=[])["ids"])
@@ -150,10 +148,13 @@ def build_index(
             collection.delete(ids=stale[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
             added = missing[start : start + BATCH]
+            vectors = embedding([chunk.searched for chunk in added])
+            for chunk, vector in zip(added, vectors, strict=True):
+                _check_vector(vector, f"a part of the page {chunk.page.name}")
             # An upsert, since on a server another process may have added the same chunk meanwhile.
             collection.upsert(
                 ids=[chunk.id for chunk in added],
-                embeddings=embedding([chunk.searched for chunk in added]),
+                embeddings=vectors,
                 documents=[chunk.text for chunk in added],
                 metadatas=[chunk.metadata for chunk in added],
             )
@@ -164,47 +165,20 @@ def build_index(
 
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
     """Delete an index; where there is none, nothing happens."""
-    from chromadb.errors import NotFoundError
-
     settings = settings or load_settings()
     _check_name(name)
-    with _lock(settings), _translate_faults(), suppress(NotFoundError):
+    with _lock(settings), translate_faults(), suppress(import_chroma().errors.NotFoundError):
         open_client(settings).delete_collection(name)
 
 
-def open_client(settings: Settings):
-    """Return the Chroma client that the settings ask for, its telemetry switched off.
-
-    CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
-    it, the collections lie in the folder `indexes` of LLMOPS_HOME.
-    """
-    import chromadb
-    from chromadb.api.shared_system_client import SharedSystemClient
-    from chromadb.config import Settings as ChromaSettings
-
-    quiet = ChromaSettings(anonymized_telemetry=False)
-    host = "" if settings.mode == "replay" else read_environment().get("CHROMA_HOST", "").strip()
-    if not host:
-        folder = settings.home / "indexes"
-        folder.mkdir(parents=True, exist_ok=True)
-        # A client that is open sees only part of what another process added since; a new one reads everything.
-        SharedSystemClient.clear_system_cache()
-        return chromadb.PersistentClient(str(folder), settings=quiet)
-    address = urlsplit(host if "//" in host else f"http://{host}")
-    try:
-        port = address.port or (443 if address.scheme == "https" else 8000)
-    except ValueError:
-        port = None
-    if address.scheme not in ("http", "https") or not address.hostname or port is None:
-        raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
-    return chromadb.HttpClient(address.hostname, port, ssl=address.scheme == "https", settings=quiet)
-
-
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name):
+    is_name = re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name) and ".." not in name
+    with suppress(ValueError):
+        is_name = is_name and not ipaddress.ip_address(name)
+    if not is_name:
         raise DataError(
             f"“{name}” is no name for an index.",
-            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends.",
+            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends, no two dots in a row, and no IP address.",
         )
 
 
@@ -231,8 +205,30 @@ def _write_filter(where: Mapping | None) -> dict | None:
     """Return a filter in Chroma's form from fields with a value or a list of values."""
     if not where:
         return None
+    for key, value in where.items():
+        for one in list_values(value) or [None]:
+            _check_field(key, one, "The filter has")
     parts = [{key: {"$in": list_values(value)}} for key, value in where.items()]
     return parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def _check_field(key: object, value: object, where: str) -> None:
+    """Raise `DataError` unless Chroma can hold and find a field of metadata."""
+    is_key = isinstance(key, str) and key and key[0] not in "#$" and key != "chroma:document"
+    is_value = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+    if not is_key or not is_value or clean_values([key, value]) != [key, value]:
+        raise DataError(
+            clean_text(f"{where} a field that an index cannot hold: {key!r} with the value {value!r}."),
+            "Give a name that does not begin with # or $, and a text or a number; write a date as a text.",
+        )
+
+
+def _check_vector(vector: Sequence[float], what: str) -> None:
+    if len(vector) == 0 or not all(map(math.isfinite, vector)):
+        raise DataError(
+            f"The embedding model gave no vector of finite numbers for {what}.",
+            "Ask again; where it stays so, take another embedding model.",
+        )
 
 
 def list_values(value: object) -> list:
@@ -258,23 +254,3 @@ def _lock(settings: Settings) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _translate_faults() -> Iterator[None]:
-    """Turn what Chroma raises where its server or its folder fails into a clear error."""
-    import httpx
-    from chromadb import errors
-
-    try:
-        yield
-    except errors.NotFoundError as error:
-        raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
-    except (httpx.HTTPError, ValueError, OSError, errors.InternalError) as error:
-        if isinstance(error, ValueError) and "Could not connect" not in str(error):
-            raise
-        raise IndexUnreachable(
-            f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",
-            "Where CHROMA_HOST is set: start the server (chroma run), or unset it. "
-            "Else check the disk and the folder LLMOPS_HOME.",
-        ) from error

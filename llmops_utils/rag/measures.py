@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core import DataError
+from ..core import DataError, unify_text
 from ..evaluation import Proportion, estimate_proportion
 from .chunks import Chunk
 from .pages import Page
+from .search import list_marks
 
 # --- rankings --------------------------------------------------------------------------------------------------
 
@@ -42,8 +43,8 @@ def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> 
     the discount from rank 1 on that is usual today.
     """
     _check_relevant((item for item, gain in gains.items() if gain > 0), k)
-    if any(gain < 0 for gain in gains.values()):
-        raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
+    if not all(0 <= gain < math.inf for gain in gains.values()):
+        raise DataError("A gain is below 0 or no finite number.", "Give 0 to what is not relevant.")
     found = [0.0 if item in ranking[:place] else gains.get(item, 0.0) for place, item in enumerate(ranking[:k])]
     best = sorted(gains.values(), reverse=True)[:k]
     return _discount(found) / _discount(best)
@@ -75,12 +76,12 @@ class Passage:
         """Return whether a chunk holds at least half of the passage's tokens."""
         if chunk.page.name != self.page.name or chunk.end <= self.start or self.end <= chunk.start:
             return False
-        passage = _list_tokens(self.page, self.start, self.end)
-        return 2 * len(passage & _list_tokens(chunk.page, chunk.start, chunk.end)) >= len(passage)
+        gold = _list_tokens([self])
+        return 2 * _count_held(gold, _list_tokens([chunk])) >= len(gold)
 
 
 def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Passage]:
-    """Return where each text stands, in the first of the named pages that holds it; spacing may differ.
+    """Return where each text stands, in the first of the named pages that holds it; spacing and Unicode form may differ.
 
     Raises:
         DataError: a page is not there, or a text stands in none of the pages.
@@ -91,9 +92,7 @@ def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[
         raise DataError(f"There is no page {missing[0]}.", "Check the gold page against the names of the pages.")
     passages = []
     for text in texts:
-        pattern = re.compile(r"\s+".join(map(re.escape, text.split())))
-        found = [(name, pattern.search(by_name[name].text)) for name in names if text.strip()]
-        matches = [Passage(by_name[name], match.start(), match.end()) for name, match in found if match]
+        matches = [found for name in names if (found := _find_passage(text, by_name[name]))]
         if not matches:
             raise DataError(
                 f"The passage “{text[:60]}” does not stand in {', '.join(names)}.", "Mend the passage or the page."
@@ -102,13 +101,29 @@ def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[
     return passages
 
 
+def _find_passage(text: str, page: Page) -> Passage | None:
+    words = unify_text(text).split()
+    unified, ends = page.text, range(1, len(page.text) + 1)
+    if unify_text(page.text) != page.text:
+        # A letter and the marks behind it are unified together; `ends` says where each letter of the result ended.
+        clusters = list(re.finditer(rf"(?s).[{list_marks()}]*", page.text))
+        parts = [unify_text(cluster[0]) for cluster in clusters]
+        unified = "".join(parts)
+        ends = [cluster.end() for cluster, part in zip(clusters, parts, strict=True) for _ in part]
+    match = re.search(r"\s+".join(map(re.escape, words)), unified) if words else None
+    if not match:
+        return None
+    start = ends[match.start() - 1] if match.start() else 0
+    return Passage(page, start, ends[match.end() - 1])
+
+
 @dataclass(frozen=True)
 class Overlap:
     """How retrieved chunks cover the gold passages, in tokens.
 
     Attributes:
-        recall: share of the passages' tokens that stand in a chunk, in [0, 1].
-        precision: share of the chunks' tokens that belong to a passage, in [0, 1]; 0.0 where no chunk was found.
+        recall: share of the passages' tokens of which at least half stands in a chunk, in [0, 1].
+        precision: share of the chunks' tokens that a passage has a character of, in [0, 1]; 0.0 without a chunk.
     """
 
     recall: float
@@ -124,15 +139,30 @@ def measure_overlap(chunks: Sequence[Chunk], passages: Sequence[Passage]) -> Ove
     """
     if not passages:
         raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
-    gold = set().union(*(_list_tokens(one.page, one.start, one.end) for one in passages))
-    found = set().union(*(_list_tokens(chunk.page, chunk.start, chunk.end) for chunk in chunks))
-    both = len(gold & found)
-    return Overlap(both / len(gold), both / len(found) if found else 0.0)
+    gold, found = _list_tokens(passages), _list_tokens(chunks)
+    num_right = sum(not characters.isdisjoint(gold.get(token, ())) for token, characters in found.items())
+    return Overlap(_count_held(gold, found) / len(gold), num_right / len(found) if found else 0.0)
 
 
-def _list_tokens(page: Page, start: int, end: int) -> set[tuple[str, int]]:
-    """Return the tokens of a part of a page, each by the page's name and the position where it begins."""
-    return {(page.name, start + match.start()) for match in re.finditer(r"\S+", page.text[start:end])}
+def _list_tokens(parts: Iterable[Passage | Chunk]) -> dict[tuple[str, int], set[int]]:
+    """Return the tokens of parts of pages: page and begin of each, with the positions of its characters in a part.
+
+    A part may begin inside a token: `Yes` in the token `(Yes)`.
+    """
+    tokens: dict[tuple[str, int], set[int]] = {}
+    for part in parts:
+        text = part.page.text
+        for match in re.finditer(r"\S+", text[part.start : part.end]):
+            first = begin = part.start + match.start()
+            while begin > 0 and not text[begin - 1].isspace():
+                begin -= 1
+            tokens.setdefault((part.page.name, begin), set()).update(range(first, part.start + match.end()))
+    return tokens
+
+
+def _count_held(gold: Mapping[tuple[str, int], set[int]], found: Mapping[tuple[str, int], set[int]]) -> int:
+    """Return how many gold tokens have at least half of their characters among those that were found."""
+    return sum(2 * len(found.get(token, set()) & characters) >= len(characters) for token, characters in gold.items())
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
@@ -141,11 +171,11 @@ ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
 def normalise_answer(text: str) -> str:
-    """Return a text in lower case, without punctuation and the articles a, an and the, with single spaces.
+    """Return a text in Unicode's form NFKC and lower case, without punctuation and the articles a, an and the, with single spaces.
 
     Source: P. Rajpurkar et al., SQuAD: 100,000+ questions for machine comprehension of text, EMNLP 2016.
     """
-    plain = "".join(char for char in text.lower() if char not in string.punctuation)
+    plain = "".join(char for char in unify_text(text).lower() if char not in string.punctuation)
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 

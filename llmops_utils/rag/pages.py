@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from ..core import DataError, explain_os_errors
+from ..core import DataError, clean_text, explain_os_errors
 
 SUFFIXES = (".md", ".txt", ".pdf")
-MOST_BYTES = 5_000_000  # of a file; a megabyte of text makes about 1,500 chunks and takes half a minute to embed
-FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---(?:\n|\Z)", re.DOTALL)
+MOST_BYTES = 5_000_000  # of a file; a megabyte makes about 1,500 chunks: 129 s to embed with one thread, 68 s with two
+FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+# Of metadata each line is a field, goes on with the one before (indented, a list, a bracket), or is a comment or empty.
+FIELD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s:"'#-][^:\n]*|[#$:-][^\s:]*):(?:\s.*)?""")
+GOES_ON = re.compile(r"(?:[ \t].*|-(?:\s.*)?|[\]}].*|#.*|)")
+MOST_NAMED = 10  # bad files that a message names
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Page:
 
     Attributes:
         name: by which it is cited: the file's path in its folder without the ending, such as `policies-returns`.
-        title: its first heading, or its name.
+        title: the field `title` before it, or its first heading, or its name.
         text: what is searched; line ends are single line feeds.
         metadata: the texts, and lists of texts joined by commas, before it in YAML between two lines of `---`.
         is_markdown: whether the text may have headings; that of a PDF has none.
@@ -65,6 +71,7 @@ def list_headings(text: str) -> list[Heading]:
     """Return the headings of a Markdown text in order; what stands in fences, lists, quotes or HTML is none."""
     from markdown_it import MarkdownIt
 
+    text = text.replace("\r\n", " \n").replace("\r", "\n")  # as the parser reads it, each character at its place
     lines = text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     tokens = MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(text)
@@ -86,49 +93,80 @@ def list_headings(text: str) -> list[Heading]:
 def load_pages(folder: Path | str, *, encoding: str = "utf-8") -> list[Page]:
     """Return the pages of all .md, .txt and .pdf files in a folder and in those inside it, in the order of their names.
 
-    Files and folders whose name begins with a dot are left out.
+    Files and folders whose name begins with a dot are left out. A link must stay inside the folder, since what it leads
+    to may be sent to a provider; a linked folder is read where it lies. What is no UTF-8 in a name becomes U+FFFD.
 
     `encoding` is that of texts without a byte-order mark.
 
     Raises:
-        DataError: there is no such folder or no page in it, or a file cannot be read: it is binary, in another
-            encoding, empty, too large or broken. The message names the file.
+        DataError: there is no such folder or no page in it, a link leads out of it, or files cannot be read: they are
+            binary, in another encoding, empty, too large, broken or no files. The message names each file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", "Check the path; it is relative to the notebook's folder.")
-    files = [path for path in _list_files(folder) if path.suffix.lower() in SUFFIXES]
+    with explain_os_errors(folder, "read"):
+        files = _list_files(folder)
     if not files:
         raise DataError(f"{folder} holds no page.", f"Put files there that end in {', '.join(SUFFIXES)}.")
     pages: dict[str, Page] = {}
+    faults: list[DataError] = []
     for path in files:
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in pages:
-            raise DataError(f"Two files of {folder} are called {name}.", "Rename one: answers cite a page by its name.")
-        pages[name] = _load_page(path, name, encoding)
+        name = clean_text(_name_page(folder, path))
+        try:
+            if name in pages:
+                raise DataError(
+                    f"Two files of {folder} are called {name}.", "Rename one: answers cite a page by its name."
+                )
+            pages[name] = _load_page(path, name, encoding)
+        except DataError as fault:
+            faults.append(fault)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        named = [fault.problem for fault in faults[:MOST_NAMED]] + ["…"] * (len(faults) > MOST_NAMED)
+        raise DataError(f"{len(faults)} files cannot be read. " + "\n".join(named), faults[0].next_step)
     return list(pages.values())
 
 
+def _name_page(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
 def _list_files(folder: Path) -> list[Path]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    root = os.path.realpath(folder)
     found = []
-    for base, folders, names in os.walk(folder):
+    for base, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(base) / name for name in names if not name.startswith(".")]
-    return sorted(found, key=lambda path: (path.relative_to(folder).with_suffix("").as_posix(), path.suffix))
+        files = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES]
+        found += [Path(base) / name for name in files]
+        for path in (Path(base) / name for name in folders + files):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                raise DataError(
+                    f"{clean_text(str(path))} is a link that leads out of {folder}.",
+                    "Copy what it leads to into the folder, or remove the link.",
+                )
+    return sorted(found, key=lambda path: (_name_page(folder, path), path.suffix))
 
 
 def _load_page(path: Path, name: str, encoding: str) -> Page:
-    with explain_os_errors(path, "read"):
-        num_bytes = path.stat().st_size
-        if num_bytes > MOST_BYTES:
+    where = clean_text(str(path))
+    with explain_os_errors(Path(where), "read"):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            raise DataError(f"{where} is no regular file.", "Remove it from the folder.")
+        if status.st_size > MOST_BYTES:
             raise DataError(
-                f"{path.name} has {num_bytes / 1e6:.1f} MB; the most is {MOST_BYTES / 1e6:.1f} MB.",
+                f"{where} has {status.st_size / 1e6:.1f} MB; the most is {MOST_BYTES / 1e6:.1f} MB.",
                 "Split it into several files.",
             )
         content = path.read_bytes()
     if path.suffix.lower() == ".pdf":
-        return Page(name, name, _read_pdf(path), is_markdown=False)
-    return parse_page(name, _decode(content, path, encoding), path.name)
+        return Page(name, name, clean_text(_read_pdf(content, where)), is_markdown=False)
+    return parse_page(name, _decode(content, where, encoding), where)
 
 
 def parse_page(name: str, text: str, where: str = "") -> Page:
@@ -137,66 +175,80 @@ def parse_page(name: str, text: str, where: str = "") -> Page:
     Raises:
         DataError: the metadata are no YAML, or nothing but white space is left.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = clean_text(text).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     metadata, text = _split_front_matter(text, where or name)
     text = text.strip("\n")
     if not text.strip():
         raise DataError(f"{where or name} holds no text.", "Remove it, or check what it should hold.")
     headings = list_headings(text)
-    return Page(name, headings[0].path[-1] if headings else name, text, metadata)
+    title = " ".join(metadata.get("title", "").split()) or (headings[0].path[-1] if headings else name)
+    return Page(name, title, text, metadata)
 
 
 def _split_front_matter(text: str, where: str) -> tuple[dict[str, str], str]:
-    """Return the metadata before a text, and the text. What stands between rules and is no mapping is text."""
+    """Return the metadata before a text, and the text.
+
+    Metadata begin in the line after the first dashes and hold fields alone; anything else between rulers is text.
+    """
     import yaml
 
     head = FRONT_MATTER.match(text)
-    if not head:
+    lines = head[1].splitlines() if head else ["no field"]
+    if any(lines) and not FIELD.fullmatch(next((line for line in lines if not line.startswith("#")), "")):
+        return {}, text
+    if not all(GOES_ON.fullmatch(line) or FIELD.fullmatch(line) for line in lines):
         return {}, text
     try:
         fields = yaml.load(head[1], Loader=yaml.BaseLoader)  # it makes nothing but texts: 3.10 stays 3.10, no stays no
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise DataError(
             f"What stands before the text of {where} is no YAML ({' '.join(str(error).split())}).",
             "Put a value that holds a colon into quotes, or leave the first line of three dashes out.",
         ) from error
-    if not isinstance(fields, dict):
+    if lines and not isinstance(fields, dict):
         return {}, text
     metadata = {}
-    for key, value in fields.items():
+    for key, value in (fields or {}).items():
         texts = value if isinstance(value, list) else [value]
         if value and all(isinstance(one, str) for one in texts):
             metadata[key] = ", ".join(texts)
     return metadata, text[head.end() :]
 
 
-def _decode(content: bytes, path: Path, encoding: str) -> str:
-    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    encoding = next((known for mark, known in marks.items() if content.startswith(mark)), encoding)
+def _decode(content: bytes, where: str, encoding: str) -> str:
+    marks = {"utf-8-sig": b"\xef\xbb\xbf", "utf-32": b"\xff\xfe\0\0", "utf-16": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+    encoding = next((known for known, mark in marks.items() if content.startswith(mark)), encoding)
     try:
         text = content.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(
-            f"{path.name} is no text in {encoding}{at}.",
+            f"{where} is no text in {encoding}{at}.",
             "Save it as UTF-8, or name its encoding: load_pages(folder, encoding='cp1252').",
         ) from error
     if "\0" in text:
-        raise DataError(f"{path.name} is a binary file.", f"Leave only texts and PDFs under {', '.join(SUFFIXES)}.")
+        raise DataError(f"{where} is a binary file.", f"Leave only texts and PDFs under {', '.join(SUFFIXES)}.")
     return text
 
 
-def _read_pdf(path: Path) -> str:
+def _read_pdf(content: bytes, where: str) -> str:
     """Return the text of a PDF, its pages separated by empty lines."""
     import pypdf
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)
     try:
-        texts = [page.extract_text() for page in pypdf.PdfReader(path).pages]
+        texts = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages]
+    except pypdf.errors.DependencyError as error:  # AES, also where the password is empty
+        raise DataError(
+            f"{where} is encrypted in a way that needs the package cryptography.",
+            "Print it into a new PDF without encryption, or install the package: %pip install cryptography.",
+        ) from error
+    except pypdf.errors.FileNotDecryptedError as error:
+        raise DataError(f"{where} needs a password.", "Save a copy without one, or remove it.") from error
     except Exception as error:  # broken files raise whatever the place where they break raises
         raise DataError(
-            f"{path.name} cannot be read as a PDF ({type(error).__name__}).", "Open and save it again, or remove it."
+            f"{where} cannot be read as a PDF ({type(error).__name__}).", "Open and save it again, or remove it."
         ) from error
     if not "".join(texts).strip():
-        raise DataError(f"{path.name} holds no text; it may be a scan.", "Run text recognition over it, or remove it.")
+        raise DataError(f"{where} holds no text; it may be a scan.", "Run text recognition over it, or remove it.")
     return "\n\n".join(text.strip() for text in texts)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
-from ..core import DataError
+from ..core import DataError, unify_text
 from ..models import Model
 from .chunks import Chunk
 from .index import Index, list_values
@@ -51,13 +53,23 @@ class Hit:
 Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 
 
+@cache
+def list_marks() -> str:
+    """Return Unicode's combining marks, for a class of a regular expression: of vowels in Hindi and Thai, say."""
+    scripts = map(chr, range(0x300, 0x20000))
+    return "".join(letter for letter in scripts if unicodedata.category(letter)[0] == "M")
+
+
 def split_words(text: str) -> list[str]:
     """Return the words that lexical search compares: lower case, without stop words and the plural's s.
 
-    A compound such as PW-8252 or 3.4 counts as a whole and in its parts.
+    A compound such as PW-8252 or 3.4 counts as a whole and in its parts. Words are compared as `unify_text` writes
+    them; a word keeps its combining marks. Thai and Chinese, which write no spaces, come out in whole phrases.
     """
     words: list[str] = []
-    for compound in re.findall(r"\w+(?:[-.]\w+)*", text.casefold()):
+    text = unify_text(text).casefold()
+    letter = r"\w" if text.isascii() else rf"[\w{list_marks()}]"
+    for compound in re.findall(rf"{letter}+(?:[-.]{letter}+)*", text):
         parts = re.split(r"[-.]", compound)
         words += [_strip_plural(word) for word in (parts if len(parts) == 1 else [compound, *parts])]
     return [word for word in words if word not in STOP_WORDS]

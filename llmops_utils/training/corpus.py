@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core import DATA, DataError
+from ..core import DATA, DataError, clean_text
 from ..rag import load_pages
 
 BANNER_SHARE = 0.5  # of the paragraphs of a dirty text, those that a banner follows
@@ -42,7 +42,7 @@ def cut_texts(texts: Sequence[str], num_bytes: int) -> list[str]:
     """Return the texts from the first on, the last one cut, so that they have `num_bytes` bytes or up to 3 less."""
     kept, left = [], num_bytes
     for text in texts:
-        content = text.encode("utf-8")[:left]
+        content = clean_text(text).encode("utf-8")[:left]
         kept.append(content.decode("utf-8", "ignore"))
         left -= len(content)
     if left > 0:

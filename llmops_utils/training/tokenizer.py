@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError
+from ..core.texts import REPLACED, SURROGATES
 
 END = "<|end|>"  # stands before each text, so that a model knows where one begins and the last one ended
 END_ID = 0
@@ -37,7 +38,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int):
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((SURROGATES.sub(REPLACED, text) for text in texts), trainer)
     return tokenizer
 
 
@@ -58,6 +59,7 @@ def encode_texts(tokenizer, texts: Sequence[str]) -> list[Encoded]:
     if not all(texts):
         raise DataError("An empty text has no tokens.", "Leave it out.")
     tokenizer.encode_special_tokens = True
+    texts = [SURROGATES.sub(REPLACED, text) for text in texts]  # half an emoji; no byte else is changed
     return [Encoded(np.array([END_ID, *tokenizer.encode(text).ids]), len(text.encode("utf-8"))) for text in texts]
 
 

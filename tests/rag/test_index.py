@@ -1,14 +1,18 @@
 """Claims about the index: in step with the pages, whole after a kill, safe for two processes, clear where it fails."""
 
 import json
+import math
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +152,30 @@ def test_an_empty_question_no_hits_and_impossible_pages_and_names_are_refused(bu
     for pages in ([], [OLD[0], OLD[0]]):
         with pytest.raises(DataError, match="no page to index, or two"):
             build(settings, pages)
-    for name in ("", "ab", "with space", "a/b", "-abc", "abc.", "ü" * 4, "a" * 101):
+    for name in ("", "ab", "with space", "a/b", "-abc", "abc.", "ü" * 4, "a" * 101, "a..b", "192.168.1.1"):
         with pytest.raises(DataError, match="no name for an index"):
             build(settings, OLD[:1], name=name)
+
+
+def test_what_an_index_cannot_hold_is_an_error_that_names_page_and_field_and_nothing_is_half_built(settings):
+    fields = [("# author", "x"), ("$and", "x"), ("", "x"), ("chroma:document", "x"), (3, "x"), ("a", None), ("a", [])]
+    fields += [("a", {}), ("a", date(2026, 3, 1)), ("a", math.nan), ("a", "\ud83d"), ("\ud83d", "a")]
+    index = build(settings, [Page("good", "T", "price", {":": "x", "n": 3, "rate": 0.5, "is_old": False, "e": ""})])
+    for key, value in fields:
+        with pytest.raises(DataError, match=r"The page bad has a field that an index cannot hold: .* with the value"):
+            build(settings, [OLD[0], Page("bad", "T", "price", {key: value})])
+        with pytest.raises(DataError, match="The filter has a field"):
+            index.find_similar("price", 3, {key: value})
+    assert (
+        index.find_similar("price", 3, {":": "x", "n": [3, 4], "rate": 0.5, "is_old": False})[0][0].page.name == "good"
+    )
+    with pytest.raises(DataError, match="hold no text"):
+        build(settings, [Page("empty", "T", " \n")])
+    with pytest.raises(DataError, match="no vector of finite numbers for a part of the page policies-"):
+        build(settings, OLD[:1], FakeEmbedding(bias=math.nan), name="vectors")
+    assert len(build(settings, OLD[:1], name="vectors")) > 0
+    with pytest.raises(DataError, match="expecting embedding with dimension of 64, got 32"):
+        build(settings, OLD[:2], FakeEmbedding(dimension=32), name="vectors")
 
 
 def test_another_embedding_model_and_another_chunking_are_refused_with_the_reason(settings):
@@ -387,6 +412,51 @@ def test_where_no_server_listens_or_can_the_error_says_what_to_do_and_in_replay_
         monkeypatch.setenv("CHROMA_HOST", host)
         with pytest.raises(SettingsError, match="CHROMA_HOST"):
             open_client(load_settings(home=tmp_path, mode="live"))
+
+
+def test_what_answers_at_chroma_host_and_is_no_chroma_is_named(monkeypatch, tmp_path):
+    answer = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            heartbeat = self.path.endswith("heartbeat") and answer["beats"]
+            self.send_response(200 if heartbeat else answer["status"])
+            self.send_header("Location", "http://127.0.0.1:9/sign-in")
+            self.end_headers()
+            self.wfile.write(b'{"nanosecond heartbeat": 1}' if heartbeat else answer["body"])
+
+        def log_message(self, *parts):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        monkeypatch.setenv("CHROMA_HOST", f"127.0.0.1:{other.server_port}")
+        for status, body, beats in [
+            *[(status, b"<html>", False) for status in (200, 302, 401, 404, 500)],
+            *[(200, body, False) for body in (b'{"a": 1}', b"3", b"\xff", b"")],
+            *[(status, b"{}", True) for status in (200, 401, 404)],
+        ]:
+            answer.update(status=status, body=body, beats=beats)
+            with pytest.raises(IndexUnreachable, match="refuses" if beats else f"is no Chroma.*: status {status}"):
+                open_client(load_settings(home=tmp_path, mode="live"))
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{other.server_port}")
+        for host in ("127.0.0.1:9", "[::1]:1", "http://localhost:9"):
+            monkeypatch.setenv("CHROMA_HOST", host)
+            with pytest.raises(IndexUnreachable, match="does not answer"):  # asked itself, not the proxy
+                build(load_settings(home=tmp_path, mode="live"), OLD[:1])
+        other.shutdown()
+
+
+def test_what_another_project_set_for_chroma_changes_nothing(tmp_path):
+    (tmp_path / ".env").write_bytes("MIGRATIONS=no".encode("utf-16"))
+    names = {"MIGRATIONS": "no", "ALLOW_RESET": "maybe", "CHROMA_DB_IMPL": "duckdb", "CHROMA_API_IMPL": "x.y"}
+    program = "from llmops_utils.core import load_settings; from llmops_utils.rag.index import open_client; "
+    program += "print(open_client(load_settings(home='home')).list_collections())"
+    environment = os.environ | names | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
 def test_a_server_that_is_gone_is_a_clear_error(server, on_server):

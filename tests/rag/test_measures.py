@@ -54,7 +54,13 @@ def test_ndcg_of_one_relevant_item_falls_with_the_logarithm_of_its_rank():
 def test_nothing_to_find_is_an_error_and_no_zero():
     with pytest.raises(DataError):
         compute_reciprocal_rank(["a"], [])
-    for gains, k in [({"a": 0}, 5), ({"a": 1}, 0), ({"a": 1, "b": -1}, 5)]:
+    for gains, k in [
+        ({"a": 0}, 5),
+        ({"a": 1}, 0),
+        ({"a": 1, "b": -1}, 5),
+        ({"a": math.inf}, 5),
+        ({"a": 1, "b": math.nan}, 5),
+    ]:
         with pytest.raises(DataError):
             compute_ndcg(["a"], gains, k)
 
@@ -104,6 +110,33 @@ def test_a_chunk_overlaps_a_passage_with_half_of_its_tokens():
     assert passage.overlaps(cut(PAGE, "three", "ten"))
     assert not passage.overlaps(cut(PAGE, "four", "ten"))
     assert not passage.overlaps(cut(OTHER, "alpha", "delta"))
+
+
+def test_a_passage_or_chunk_that_begins_or_ends_inside_a_token_counts_by_its_characters():
+    for text, passage, chunk, (recall, precision), is_right in [
+        ("(Yes)", "Yes", "(Yes)", (1, 1), True),
+        ("Within **30 days** or so", "30 days", "**30 days**", (1, 1), True),
+        ("Within **30 days** or so", "**30 days**", "30 days", (1, 1), True),
+        ("abcdefgh", "abcd", "efgh", (0, 0), False),
+        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "退货须在三十天内办理。", (0, 0), False),
+        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "运费由客户承担。", (1, 1), True),
+    ]:
+        page = parse_page("p", text)
+        start = page.text.index(chunk)
+        found = Chunk("p#0", page, "", start, start + len(chunk), chunk)
+        passages = locate_passages([passage], ["p"], [page])
+        measured = measure_overlap([found], passages)
+        assert (measured.recall, measured.precision) == (recall, precision), (passage, chunk)
+        assert is_supported([found], passages) == is_right, (passage, chunk)
+
+
+def test_what_reads_alike_is_the_same_answer_and_the_same_passage():
+    for one, other in [("cafe\u0301", "café"), ("so\u00adft", "soft"), ("a\u200bb", "ab"), ("ＡＢＣ　１", "abc 1")]:
+        assert compute_token_f1(one, other) == 1.0, one
+        for written, wanted in [(one, other.upper()), (other.upper(), one)]:
+            text = f"An \u00ad½ {written.upper()}  end, cafe\u0301."
+            passage = locate_passages([f"{wanted.upper()} end"], ["p"], [parse_page("p", text)])[0]
+            assert passage.page.text[passage.start : passage.end] == f"{written.upper()}  end"
 
 
 def test_token_f1_by_hand():

@@ -1,27 +1,14 @@
 """Claims about reading pages, with real files in every bad form."""
 
+import os
+from pathlib import Path
+
 import pypdf
 import pytest
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from odd_pages import try_pages, write_pdf
 
 from llmops_utils.core import DATA, DataError
 from llmops_utils.rag.pages import Page, list_headings, load_pages, parse_page
-
-
-def write_pdf(path, lines):
-    """A PDF of one page per line, with a standard font; an empty line makes a page without text."""
-    writer = pypdf.PdfWriter()
-    for line in lines:
-        page = writer.add_blank_page(300, 200)
-        entries = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in entries.items()})
-        fonts = DictionaryObject({NameObject("/F1"): font})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        stream = DecodedStreamObject()
-        stream.set_data(f"BT /F1 12 Tf 20 100 Td ({line}) Tj ET".encode() if line else b"")
-        page[NameObject("/Contents")] = writer._add_object(stream)
-    with path.open("wb") as file:
-        writer.write(file)
 
 
 def test_the_handbook_is_read_whole_with_titles_and_metadata():
@@ -105,6 +92,96 @@ def test_metadata_are_the_texts_at_the_very_beginning_as_they_are_written():
     assert parse_page("p", "---\nA text between rules.\n---\n\nMore.").text.startswith("---\nA text between rules.")
 
 
+def test_what_stands_between_rulers_is_text_unless_it_holds_fields_alone():
+    for text in (
+        "---\n\nFirst.\n\n---\nMore.",
+        "---\nNote: closed\n\nA paragraph.\n---\nMore.",
+        "---\nSee: this\nand that\n---\nMore.",
+        "---\n# Kettles\n---\nMore.",
+        "---\n- a: b\n---\nMore.",
+        "---\nkey: never ends\n",
+        "---\nhttp://example.org/a\n---\nMore.",
+    ):
+        page = parse_page("p", text)
+        assert (page.metadata, page.text) == ({}, text.strip("\n")), text
+    for head, metadata in [
+        ('status: "current"\n', {"status": "current"}),
+        ("status: current  # x\n", {"status": "current"}),
+        ("", {}),
+        ("# kept by hand\ntags:\n- a\n- b\n\nnote: >\n  long: one\n", {"tags": "a, b", "note": "long: one\n"}),
+        ("title:  Boiling\n", {"title": "Boiling"}),
+    ]:
+        for begin, end in [("---", "---"), ("--- ", "---\t"), ("---", "..."), ("\ufeff---", "---")]:
+            page = parse_page("p", f"{begin}\n{head}{end}\n# Kettles\nMore.")
+            assert (page.metadata, page.text) == (metadata, "# Kettles\nMore."), head
+            assert page.title == metadata.get("title", "Kettles")
+    with pytest.raises(DataError, match="no YAML"):
+        parse_page("p", "---\na: " + "[" * 5000 + "\n---\ntext")
+
+
+def test_a_pdf_with_an_empty_password_is_read_and_one_that_needs_a_password_says_so(tmp_path):
+    path = tmp_path / "a.pdf"
+    write_pdf(path, ["Scales weigh."], {"user_password": "", "owner_password": "x", "algorithm": "RC4-128"})
+    assert load_pages(tmp_path)[0].text == "Scales weigh."
+    write_pdf(path, ["Scales weigh."], {"user_password": "secret", "algorithm": "RC4-128"})
+    with pytest.raises(DataError, match=r"a\.pdf needs a password"):
+        load_pages(tmp_path)
+
+
+def test_an_aes_pdf_is_read_where_the_package_for_it_is_there_and_else_named(tmp_path, monkeypatch):
+    try:
+        write_pdf(tmp_path / "a.pdf", ["Scales weigh."], {"user_password": "", "algorithm": "AES-256"})
+    except pypdf.errors.DependencyError as error:
+        (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
+        monkeypatch.setattr(pypdf, "PdfReader", lambda file, fault=error: (_ for _ in ()).throw(fault))
+        with pytest.raises(DataError, match=r"a\.pdf is encrypted .* needs the package cryptography"):
+            load_pages(tmp_path)
+    else:
+        assert load_pages(tmp_path)[0].text == "Scales weigh."
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_links_out_of_the_folder_and_pipes_are_refused_and_links_inside_it_are_read(tmp_path):
+    folder, outside = tmp_path / "pages", tmp_path / "outside"
+    for one in (folder, outside):
+        (one / "sub").mkdir(parents=True)
+        (one / "sub" / "a.md").write_text("Kettles boil.", encoding="utf-8")
+    (folder / "b.md").symlink_to("sub/a.md")
+    (folder / "again").symlink_to(folder / "sub", target_is_directory=True)
+    (folder / ".hidden").symlink_to(outside)
+    (folder / "program").symlink_to("/usr/bin/env")  # no page, so it is left alone
+    (tmp_path / "linked").symlink_to(folder)
+    assert [page.name for page in load_pages(tmp_path / "linked")] == ["b", "sub/a"]
+    for name, target in [("c.md", outside / "sub" / "a.md"), ("c", outside), ("sub/c.md", "../../outside/sub/a.md")]:
+        (folder / name).symlink_to(target)
+        with pytest.raises(DataError, match=rf"/{name} is a link that leads out of"):
+            load_pages(folder)
+        (folder / name).unlink()
+    os.mkfifo(folder / "p.md")
+    with pytest.raises(DataError, match=r"/p\.md is no regular file"):
+        load_pages(folder)
+
+
+def test_all_bad_files_are_named_with_their_folders_and_a_name_that_is_no_utf_8_is_read(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for number in range(64):
+        (tmp_path / "sub" / f"{number:02}.md").write_bytes(b"\xff\xfe\xff" if number else b"")
+    with pytest.raises(DataError, match=r"64 files cannot be read.*sub.00\.md holds no text") as caught:
+        load_pages(tmp_path)
+    assert f"{tmp_path / 'sub' / '09.md'} is no text" in caught.value.problem
+    for path in (tmp_path / "sub").iterdir():
+        path.unlink()
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("Kettles \0boil.", encoding="utf-8")
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    with pytest.raises(DataError, match="caf\ufffd\\.md is a binary file") as caught:
+        load_pages(tmp_path)
+    str(caught.value).encode("utf-8")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("Kettles boil.", encoding="utf-8")
+    assert [page.name for page in load_pages(tmp_path)] == ["caf\ufffd"]
+
+
 def test_the_checksum_changes_with_anything_in_a_page_but_line_ends():
     page = parse_page("p", "# A\n\nb")
     assert page == parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb")
@@ -140,7 +217,7 @@ def test_a_bad_file_is_a_data_error_that_names_it(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError) as caught:
             load_pages(tmp_path)
-        assert caught.value.problem.startswith(problem)
+        assert caught.value.problem.startswith(problem.replace(name, str(path)))
         assert caught.value.next_step
         path.unlink()
 
@@ -171,3 +248,7 @@ def test_a_missing_folder_an_empty_one_and_two_files_of_one_name_say_what_is_wan
     (tmp_path / "a.txt").write_text("two", encoding="utf-8")
     with pytest.raises(DataError, match=r"Two files of .* are called a"):
         load_pages(tmp_path)
+
+
+def test_of_sixty_odd_pages_none_raises_and_none_loses_text():
+    assert try_pages(48, 12, seed=4) == []

@@ -47,3 +47,9 @@ def test_joined_ids_stand_in_order():
     assert join_ids(parts).tolist() == [0, 5, 0, 6, 7]
     with pytest.raises(DataError, match="no text to join"):
         join_ids([])
+
+
+def test_half_an_emoji_in_a_text_is_read_as_the_replacement_character():
+    tokenizer = train_tokenizer(["half \ud83d"], 300)
+    (encoded,) = encode_texts(tokenizer, ["half \ud83d"])
+    assert (tokenizer.decode(encoded.ids[1:].tolist()), encoded.num_bytes) == ("half \ufffd", 8)

@@ -1,0 +1,184 @@
+"""Markdown pages and PDFs in odd forms, drawn by a seed, and what is lost of them on the way into chunks.
+
+`python tests/fakes/odd_pages.py 300 60` makes so many pages and PDFs and says what they cost, what failed and what is
+lost.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pypdf
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from llmops_utils.core import WorkbookError
+from llmops_utils.rag.chunks import METHODS, Chunking, split_page
+from llmops_utils.rag.pages import load_pages
+
+WORDS = {
+    "utf-8": "kettle größe cafe\u0301 हिन्दी ภาษาไทย 退货须在三十天内 שלום مرحبا 👩\u200d🔬 so\u00adft ＡＢＣ x\u2028y x\x0cy \ufb01 ½ *a* `b` [c](d) &amp; <b>",
+    "utf-8-sig": "kettle größe Ελλάδα",
+    "utf-16": "kettle größe 退货 𝔘",
+    "utf-32": "kettle größe 退货 𝔘",
+    "utf-16-be": "kettle größe",
+}
+BLOCKS = """\
+```|# {0}|{1}|```
+````md|```|# {0}|````|{1}
+~~~|{0}|```|~~~~
+``` {0} ```
+```|{0} never closed
+---|{0}|---|{1}
+---
+***|{0}|___
+# {0}
+#\t{0} #
+   ## {0}#
+#{0}
+####### {0}
+# C# {0} \\#
+{0}|===
+{0}|{1}|---
+> # {0}|> {1}
+- # {0}|  - {1}
+1. {0}||   # {1}
+<!-- # {0}|{1} -->
+<div>|# {0}|</div>
+<script>|# {0}
+    # {0}
+| {0} | {1} ||---|---|
+[{0}]: http://example.org "{1}"
+[^1]: {0}
+$$|{0}|$$
+{0}  |{1}\\|{0}
+#
+#   {0}        #
+...|{0}|...
+""".splitlines()
+# What may stand before a page: metadata, and what only looks like them.
+METADATA = """\
+---|title: {0}|---
+--- |status: "{0}"  # x|...
+---|---
+---|a: {0}|b: [x, y]|c:|  d: {0}|---
+""".splitlines()
+NO_METADATA = """\
+---||{0}||---
+---|# {0}|---
+---|{0}|---
+---|Note: {0}|{1}|---
+---|Note: {0}||{1}||---
+---|- {0}|---
+----|{0}|----
++++|a = "{0}"|+++
+""".splitlines()
+
+
+def write_pdf(path, lines, encryption=None):
+    """A PDF of one page per line, with a standard font; an empty line makes a page without text.
+
+    `encryption`: what `PdfWriter.encrypt` is called with.
+    """
+    writer = pypdf.PdfWriter()
+    for line in lines:
+        page = writer.add_blank_page(300, 200)
+        entries = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in entries.items()})
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        stream = DecodedStreamObject()
+        stream.set_data(f"BT /F1 12 Tf 20 100 Td ({line}) Tj ET".encode() if line else b"")
+        page[NameObject("/Contents")] = writer._add_object(stream)
+    if encryption:
+        writer.encrypt(**encryption)
+    with path.open("wb") as file:
+        writer.write(file)
+
+
+def make_markdown(rng, path):
+    """Write a page; return what its text may be: with what stands before it or, where these are metadata, without."""
+    encoding = rng.choice(list(WORDS)) if rng.random() < 0.5 else "utf-8"
+    words = WORDS[encoding].split(" ")
+
+    def fill(form):
+        texts = [" ".join(rng.choices(words, k=rng.choice([1, 3, 30]))) for _ in range(2)]
+        return "\n".join(line.format(*texts) for line in form.split("|"))
+
+    form = rng.choice([*METADATA, *NO_METADATA, *[""] * 8])
+    head = fill(form) + "\n"
+    blocks = [fill(rng.choice([*BLOCKS, "{0}", "{0}"])) for _ in range(rng.choice([1, 4, 12, 40]))]
+    body = "word\n" + rng.choice(["\n", "\n\n", "\n\n\n"]).join(blocks)
+    text = head + body
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    path.write_bytes((mark + text.replace("\n", rng.choice(["\n", "\r\n", "\r"]))).encode(encoding))
+    return [head + body, body] if form in METADATA else [head + body]
+
+
+def make_pdf(rng, path):
+    """Write a PDF, sometimes encrypted, torn or without text; return its text, or nothing where it need not be read."""
+    count = rng.choice([1, 2, 5, 20])
+    lines = [
+        " ".join(rng.choices(["Scales", "weigh", "#", "---", "to", "the", "*gram*", "Err2", "0.5", "---", "~~~"], k=9))
+        for _ in range(count)
+    ]
+    lines = [line if rng.random() < 0.8 else "" for line in lines]
+    password = rng.choice([None, None, "", "secret"])
+    write_pdf(path, lines, None if password is None else {"user_password": password, "algorithm": "RC4-128"})
+    content = path.read_bytes()
+    damage = rng.choice(["", "", "", "head", "tail", "middle", "before"])
+    if damage == "before":
+        path.write_bytes(b"HTTP/1.1 200\r\n\r\n" + content)
+    elif damage:
+        cut = rng.randrange(len(content))
+        path.write_bytes(
+            {"head": content[cut:], "tail": content[:cut]}.get(damage, content[:cut] + b"\0" + content[cut + 9 :])
+        )
+    may_fail = password == "secret" or damage in ("head", "tail", "middle") or not any(lines)
+    return [] if may_fail else ["\n".join(lines)]
+
+
+def count_characters(text):
+    """The characters of a text that are no white space."""
+    return sorted("".join(text.split()).replace("\ufeff", ""))
+
+
+def try_pages(num_markdown, num_pdf, seed=0):
+    """What is wrong with so many pages of each kind: a line for each raw exception, each refusal and each loss."""
+    rng = random.Random(seed)
+    wrong = []
+    for number in range(num_markdown + num_pdf):
+        is_markdown = number < num_markdown
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{number}.{'md' if is_markdown else 'pdf'}"
+            texts = make_markdown(rng, path) if is_markdown else make_pdf(rng, path)
+            try:
+                (page,) = load_pages(folder)
+                chunks = [split_page(page, Chunking(method, rng.choice([60, 800]))) for method in METHODS]
+            except WorkbookError as error:
+                if len(texts) == 2 and "is no YAML" in str(error):  # a value may not begin with every character
+                    continue
+                if texts:
+                    wrong.append(f"{path.name}: refused: {error}")
+                continue
+            except Exception as error:
+                wrong.append(f"{path.name}: raw {error!r}")
+                continue
+        wanted = [count_characters(text) for text in texts]
+        for method, parts in zip(METHODS, chunks, strict=True):
+            covered = bytearray(len(page.text))
+            for part in parts:
+                covered[part.start : part.end] = b"\1" * (part.end - part.start)
+            kept = count_characters("".join(char for char, is_in in zip(page.text, covered, strict=True) if is_in))
+            if wanted and kept not in wanted:
+                wrong.append(f"{path.name}: by {method} {len(kept)} characters of {[len(one) for one in wanted]}")
+    return wrong
+
+
+if __name__ == "__main__":
+    for counts in ((int(sys.argv[1]), 0), (0, int(sys.argv[2]))):
+        started = time.perf_counter()
+        found = try_pages(*counts)
+        print(f"{(time.perf_counter() - started) / max(sum(counts), 1):.4f} s per page, {len(found)} wrong of {counts}")
+        print("\n".join(found))
