@@ -178,7 +178,7 @@ def run_tests(
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["mypy"],
-        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-current-env"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"],
     ]
     environment = dict(os.environ)
     if live:
@@ -187,7 +187,7 @@ def run_tests(
         chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
-            ["pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=400", "--durations=20", *chosen],
+            ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
         ]
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
