@@ -28,7 +28,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 import textwrap
 import threading
@@ -47,6 +46,13 @@ MAX_EXPRESSION_CHARS = 1000
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
+# Starts a worker that ends with its host: code that never looks at the clock does not see that the host is gone. The
+# command setpriv is of util-linux; elsewhere there is none, or one that cannot do it.
+STARTER = """#!/bin/sh
+ulimit -t {0}
+setpriv --pdeathsig KILL true 2>/dev/null && exec setpriv --pdeathsig KILL {1} "$@"
+exec {1} "$@"
+"""
 FENCE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n`]*+\n(.*?)(?:^[ \t]*+\1|\Z)", re.DOTALL | re.MULTILINE)
 
 # Runs in the sandbox and makes text of the value there, where time and memory are limited. Monty would build the
@@ -222,11 +228,14 @@ def _get_pool():
     with _lock:
         if not _pools:
             from pydantic_monty import Monty
+            from pydantic_monty._binary import find_monty_binary
 
+            starter = Path(tempfile.mkdtemp(prefix="sandbox-")) / "start"
+            starter.write_text(STARTER.format(MAX_CPU_S, shlex.quote(find_monty_binary())))
+            starter.chmod(0o700)
+            can_run = os.name == "posix" and os.access(starter, os.X_OK)  # not on Windows, nor on a disk with noexec
             # None waits idle: each is started by the thread that uses it, since it ends with that thread.
             options = {"min_processes": 0, "max_processes": MAX_WORKERS, "max_checkouts_per_worker": 1}
-            starter = _write_starter()
-            can_run = os.name == "posix" and os.access(starter, os.X_OK)  # not on Windows, nor on a disk with noexec
             pool = Monty(binary_path=starter if can_run else None, **options).__enter__()
             _pools[os.getpid()] = pool, starter
             atexit.register(close_pool)
@@ -235,23 +244,6 @@ def _get_pool():
                 "The sandbox does not work in a fork of a process that used it.", "Use threads, or start by “spawn”."
             )
         return _pools[os.getpid()][0]
-
-
-def _write_starter() -> Path:
-    """Return a new program that starts a worker which ends with its host.
-
-    Code that never looks at the clock also never sees that the host, which would kill it, is gone.
-    """
-    from pydantic_monty._binary import find_monty_binary
-
-    monty, starter = shlex.quote(find_monty_binary()), Path(tempfile.mkdtemp(prefix="sandbox-")) / "start"
-    tied = [shutil.which("setpriv") or "setpriv", "--pdeathsig", "KILL"]  # of util-linux
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):  # there is none, or one that cannot do it
-        subprocess.run([*tied, "true"], capture_output=True, check=True)
-        monty = f"{shlex.join(tied)} {monty}"
-    starter.write_text(f'#!/bin/sh\nulimit -t {MAX_CPU_S}\nexec {monty} "$@"\n')
-    starter.chmod(0o700)
-    return starter
 
 
 @contextlib.contextmanager
@@ -307,18 +299,15 @@ def _read_value(session, size: int, keep_output: Callable[[str, str], None]) -> 
                 raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
     if len(text) > 16 * size:  # six characters of JSON per character, and the brackets
         raise ValueError("the value is too large")
-    value, room, depth = json.loads(text), size, 0
-    level = [value]
-    while level:  # once more here: code that replaced `__pack` may have written any JSON
-        room, depth = room - len(level), depth + 1
-        if room < 0 or depth > MAX_DEPTH + 1:
-            raise ValueError("the value is too large or too deeply nested")
-        level = [part for one in level if isinstance(one, list | dict) for part in _list_parts(one)]
+    value = json.loads(text)
+    if not _is_flat(value, MAX_DEPTH):  # once more here: code that replaced `__pack` may have written any JSON
+        raise ValueError("the value is too deeply nested")
     return clean_values(value)
 
 
-def _list_parts(value: list | dict) -> list:
-    return value if isinstance(value, list) else [*value, *value.values()]
+def _is_flat(value: object, depth: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth >= 0 and all(_is_flat(part, depth - 1) for part in parts)
 
 
 def _is_arithmetic(node: ast.AST) -> bool:

@@ -98,15 +98,14 @@ class MeaningCache:
 
 
 def _scale(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors of length 1. Raises `DataError` where one has no direction: zero, infinite or no numbers."""
+    """Return vectors of length 1. Raises `DataError` where one has no direction."""
     try:
-        vectors = np.asarray(vectors, dtype=float)
-        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"This is no vector ({type(error).__name__}).", "Give numbers, all rows alike long.") from error
+        lengths = np.linalg.norm(np.asarray(vectors, dtype=float), axis=-1, keepdims=True)
+    except (TypeError, ValueError):  # no numbers, or rows of several lengths
+        lengths = np.zeros(1)
     if not ((lengths > 0) & np.isfinite(lengths)).all():
-        raise DataError("A vector is zero or not finite, so it has no direction.", "Leave empty texts out.")
-    return vectors / lengths
+        raise DataError("A vector is zero, not finite or none, so it has no direction.", "Leave empty texts out.")
+    return np.asarray(vectors) / lengths
 
 
 @dataclass(frozen=True)

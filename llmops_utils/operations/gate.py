@@ -179,21 +179,14 @@ def decide(
     """
     if not 0 < margin < 1:
         raise DataError(f"{margin} is no margin.", "Give a share between 0 and 1, such as 0.1 for 10 points.")
-    if max_usd_per_1000 is not None:
-        if not 0 < max_usd_per_1000 < math.inf:
-            raise DataError(f"{max_usd_per_1000} is no limit.", "Give dollars above 0, or None for any price.")
-        if not all(row.prompt_tokens > 0 and row.completion_tokens >= 0 for row in candidate.rows):
-            raise DataError(
-                f"Tokens of “{candidate.name}” were not counted, so what it costs is unknown.",
-                "Ask a provider that tells its usage, or leave the limit of the price out.",
-            )
+    if max_usd_per_1000 is not None and not 0 < max_usd_per_1000 < math.inf:
+        raise DataError(f"{max_usd_per_1000} is no limit.", "Give dollars above 0, or None for any price.")
+    if max_usd_per_1000 and not all(row.prompt_tokens > 0 and row.completion_tokens >= 0 for row in candidate.rows):
+        problem = f"Tokens of “{candidate.name}” were not counted, so what it costs is unknown."
+        raise DataError(problem, "Ask a provider that tells its usage, or leave the limit of the price out.")
     for report in (production, candidate):
-        for asked in ([row.id for row in report.rows], [row.input for row in report.rows]):
-            if len(set(asked)) < len(asked):
-                raise DataError(
-                    f"“{report.name}” holds one example more than once, which counts as many and tells no more.",
-                    "Leave each id and each input there once.",
-                )
+        if min(len({row.id for row in report.rows}), len({row.input for row in report.rows})) < len(report):
+            raise DataError(f"“{report.name}” holds one example more than once.", "Leave each id and each input once.")
         if report.num_failed:
             error = next(row.error for row in report.rows if row.error)
             raise DataError(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
@@ -43,8 +43,6 @@ class Release(BaseModel):
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
         history: what was in production, the present last.
-
-    A field `split`, which older files hold, is read past; any other that is not named here is an error.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -55,11 +53,7 @@ class Release(BaseModel):
     margin: float = Field(0.1, gt=0, lt=1)
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: list[Entry] = []
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_split(cls, content: object) -> object:
-        return {name: content[name] for name in content if name != "split"} if isinstance(content, dict) else content
+    split: object = Field(None, exclude=True, repr=False)  # stands in older files; any other field is an error
 
     @field_validator("history")
     @classmethod
@@ -205,8 +199,8 @@ def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
 
 def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    entry = Entry(action=action, revision=what.revision, version=what.version, when=now, note=redact(note))
-    release.history.append(entry)
+    told = {"when": now, "note": redact(note)}
+    release.history.append(Entry(action=action, revision=what.revision, version=what.version, **told))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from ..core import (
     KeyRefused,
     SettingsError,
     Unreachable,
-    WorkbookError,
     check_key,
     explain_os_errors,
     load_settings,
@@ -43,25 +42,16 @@ SWITCHES = {
 }
 
 
-@contextmanager
-def _explain_settings() -> Iterator[None]:
-    """Turn what comet_ml raises over its own settings into a `SettingsError`; its words may hold a key, so they go."""
-    try:
-        yield
-    except WorkbookError:
-        raise
-    except Exception as error:
-        raise SettingsError(
-            f"comet_ml does not start ({type(error).__name__}); most often one of its own settings is malformed.",
-            "Look at the variables that begin with COMET_, and at .comet.config in your home and beside the notebook.",
-        ) from None
-
-
 def _load_comet():
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
-    with _explain_settings():
+    where = "Look at the variables that begin with COMET_, and at .comet.config in your home and beside the notebook."
+    try:
         import comet_ml
+    except Exception as error:  # of whatever reads its settings; what it says may hold a key
+        raise SettingsError(f"comet_ml does not start ({type(error).__name__}).", where) from None
+    if comet_ml.get_config("comet.auto_log.disable"):
+        raise SettingsError("comet_ml is switched off by COMET_AUTO_LOG_DISABLE; nothing would be logged.", where)
     return comet_ml
 
 
@@ -132,21 +122,15 @@ def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = 
         name=clean(name),
         tags=[clean(str(tag)) for tag in listed if str(tag).strip()],  # an empty one makes comet_ml drop all
     )
-    with _explain_settings():
-        if key is not None and not load_settings().repeats:
-            return _start_online(comet_ml, config, project, key)
+    if key is not None and not load_settings().repeats:
+        run = _start_online(comet_ml, config, project, key)
+    else:
         # A key of our own and this mode let `comet upload` go on with a run whose sending was cut off half-way.
         own = {"experiment_key": uuid.uuid4().hex, "mode": "get_or_create"}
         run = comet_ml.start(online=False, experiment_config=config, project_name=project, **own)
-        _check_enabled(run)
         # The writing thread waits this long for the next message, and `end` waits for the thread: by default 1 s.
         run.streamer.queue_timeout = 0.02
-        return run
-
-
-def _check_enabled(run) -> None:
-    if run.disabled:
-        raise SettingsError("comet_ml is switched off, so nothing would be logged.", "Unset COMET_AUTO_LOG_DISABLE.")
+    return run
 
 
 def _start_online(comet_ml, config, project: str, key: str):
@@ -156,7 +140,6 @@ def _start_online(comet_ml, config, project: str, key: str):
     with _catch_errors() as caught:
         try:
             run = comet_ml.start(online=True, mode="create", **own)
-            _check_enabled(run)
             if run.alive:
                 _settle_at_end(run)
                 return run

@@ -45,8 +45,13 @@ def write_report(report: Report) -> str:
 
 
 def restore_report(content: str | bytes) -> Report:
-    """Return the report that `write_report` wrote. Raises `ValueError` where it did not."""
-    return TypeAdapter(Report).validate_json(content)
+    """Return the report that `write_report` wrote. Raises `DataError` where it did not, or the types were wrong then."""
+    try:
+        return TypeAdapter(Report).validate_json(content)
+    except ValueError as error:
+        raise DataError(
+            "The report does not hold texts and numbers where they belong.", "Log the run again."
+        ) from error
 
 
 def log_report(
@@ -68,8 +73,7 @@ def log_report(
     Keys are taken out of everything (see `core.secrets`).
 
     Raises:
-        DataError: the run is ended, the comparison, whose candidate is this report, is about another one, or a
-            prediction is no plain value.
+        DataError: the run is ended, the comparison is about another candidate, or a prediction is no plain value.
     """
     if not run.alive:
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")

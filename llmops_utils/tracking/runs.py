@@ -13,11 +13,11 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from ..core import DataError, clean_values, load_settings
 from ..evaluation import Report
@@ -39,44 +39,8 @@ def _check_name(name: str) -> str:
     return name
 
 
-FileName = Annotated[str, AfterValidator(_check_name)]
 Line = Annotated[str, AfterValidator(lambda text: "".join(one if one.isprintable() else " " for one in text))]
-Milliseconds = Annotated[int, Field(ge=0, le=10**14)]
-
-
-class _About(BaseModel):
-    """What `experiment.json` says of a run."""
-
-    offline_id: str = Field(pattern="^[0-9A-Za-z_-]{1,64}$")
-    project_name: Line | None
-    start_time: Milliseconds
-    stop_time: Milliseconds
-    tags: list[Line]
-
-
-class _Parameter(BaseModel):
-    name: str = Field(alias="paramName")
-    value: object = Field(alias="paramValue")
-    source: str
-
-
-class _Metric(BaseModel):
-    name: str = Field(alias="metricName")
-    value: Annotated[int, Field(ge=-(2**63), lt=2**63)] | float = Field(alias="metricValue")
-    step: int | None
-
-
-class _Naming(BaseModel):
-    name: FileName = Field(alias="fileName")
-
-
-class _Upload(BaseModel):
-    """A logged file or text; `path` is its name in the archive."""
-
-    path: str = Field(alias="file_path")
-    kind: str = Field(alias="upload_type")
-    metadata: dict | None
-    naming: _Naming = Field(alias="additional_params")
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)] | float
 
 
 @dataclass(frozen=True)
@@ -89,7 +53,7 @@ class Text:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """One tracked run, as it was logged.
+    """One tracked run, as it was logged; an archive that does not fit these types is not read.
 
     Attributes:
         started_ms: when it began, milliseconds since 1970.
@@ -101,18 +65,18 @@ class Run:
         path: the archive.
     """
 
-    key: str
-    name: str
-    project: str
-    started_ms: int
-    duration_s: float
-    tags: tuple[str, ...]
+    key: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
+    name: Line
+    project: Line
+    started_ms: Annotated[int, Field(ge=0, le=10**14)]
+    duration_s: Annotated[float, Field(ge=-1e11, le=1e11)]
+    tags: tuple[Line, ...]
     is_sent: bool
     parameters: dict[str, object]
-    metrics: dict[str, float]
-    history: dict[str, tuple[tuple[int | None, float], ...]]
+    metrics: dict[str, Number]
+    history: dict[str, tuple[tuple[int | None, Number], ...]]
     texts: tuple[Text, ...]
-    files: dict[str, bytes]
+    files: dict[Annotated[str, AfterValidator(_check_name)], bytes]
     path: Path
 
     @cached_property
@@ -244,36 +208,35 @@ def read_members(path: Path) -> dict[str, bytes]:
 
     Sizes are checked before anything is unpacked, as the list of the archive tells them: no more than that is read.
     """
-    large = DataError(
-        f"{path.name} holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files.",
-        "If the run is yours, `comet upload` sends the file; else delete it.",
-    )
     try:
         # Counted before the list is read, which takes much memory for each file: an entry of it begins with these bytes.
         if path.stat().st_size > MOST_BYTES or path.read_bytes().count(b"PK\x01\x02") > MOST_FILES:
-            raise large
+            raise ValueError
         with zipfile.ZipFile(path) as archive:
-            if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
-                raise large
-            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist()):
-                raise ValueError("others may take much more memory than they give bytes, and Comet uses none")
+            # Ways of packing that Comet does not use may take much more memory than they give bytes.
+            known = all(one.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist())
+            if not known or sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+                raise ValueError
             members = {name: archive.read(name) for name in set(archive.namelist())}
-    except DataError:
-        raise
     except Exception:  # zlib.error and the like, from whatever way of packing a foreign file has
-        raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
+        raise DataError(
+            f"{path.name} is damaged, or holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files.",
+            "Restore it from a copy, or delete it. `comet upload` sends a large one that is yours.",
+        ) from None
     if "experiment.json" not in members or "messages.json" not in members:
         raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
     return members
 
 
+def _parse(line: bytes) -> dict:
+    if len(line) > MOST_LINE:
+        raise ValueError("a line is too long")
+    return clean_values(json.loads(line))
+
+
 def split_messages(members: dict[str, bytes]) -> Iterator[dict]:
     """Give the messages of an archive one by one. Raises `ValueError` where a line is no JSON or too long."""
-    for line in members["messages.json"].split(b"\n"):
-        if len(line) > MOST_LINE:
-            raise ValueError("a message is too long")
-        if line.strip():
-            yield clean_values(json.loads(line))
+    return (_parse(line) for line in members["messages.json"].split(b"\n") if line.strip())
 
 
 def read_run(path: Path) -> Run:
@@ -288,52 +251,45 @@ def read_run(path: Path) -> Run:
         raise DataError(f"The run in {path.name} was never ended.", "Call its end(), or delete the file.")
     members = read_members(path)
     try:
-        if len(members["experiment.json"]) > MOST_LINE:
-            raise ValueError("experiment.json is too long")
-        return _build_run(path, _About.model_validate_json(members["experiment.json"]), members)
+        return _build_run(path, _parse(members["experiment.json"]), split_messages(members), members)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        told = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}: {told}).",
+            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}).",
             "It may be damaged, or of another version of comet_ml. Restore it, or delete it.",
         ) from error
 
 
-def _build_run(path: Path, about: _About, members: dict[str, bytes]) -> Run:
-    name, parameters, history, texts, files = about.offline_id, {}, {}, [], {}
-    decoded: dict[str, str] = {}  # by path: thousands of messages may name one file
-    num_more: Counter[str] = Counter()
-    for message in split_messages(members):
+def _build_run(path: Path, about: dict, messages: Iterator[dict], members: dict[str, bytes]) -> Run:
+    parameters, others, history, texts, files = {}, {}, {}, [], {}
+    decode = cache(lambda content: content.decode("utf-8"))  # thousands of messages may name one file
+    num_called: Counter[str] = Counter()
+    for message in messages:
         payload, kind = message["payload"], message["type"]
-        if kind == "parameter_msg":
-            one = _Parameter.model_validate(payload["param"])
-            if one.source != "auto-logged":
-                parameters[one.name] = one.value if isinstance(one.value, str | int | float | None) else str(one.value)
-        elif kind == "metric_msg":
-            one = _Metric.model_validate(payload["metric"])
-            if one.name not in AUTOMATIC:
-                history.setdefault(one.name, []).append((one.step, one.value))
-        elif kind == "log_other" and payload["key"] == "Name":
-            name = TypeAdapter(Line).validate_python(payload["value"])
+        if kind == "parameter_msg" and payload["param"]["source"] != "auto-logged":
+            value = payload["param"]["paramValue"]
+            parameters[payload["param"]["paramName"]] = str(value) if isinstance(value, list | dict) else value
+        elif kind == "metric_msg" and payload["metric"]["metricName"] not in AUTOMATIC:
+            one = payload["metric"]
+            history.setdefault(one["metricName"], []).append((one["step"], one["metricValue"]))
+        elif kind == "log_other":
+            others[payload["key"]] = payload["value"]
         elif kind == "file_upload":
-            one = _Upload.model_validate(payload)
-            if one.kind == "text-sample":
-                if one.path not in decoded:
-                    decoded[one.path] = members[one.path].decode("utf-8")
-                texts.append(Text(decoded[one.path], one.metadata or {}))
+            content = members[payload["file_path"]]
+            if payload["upload_type"] == "text-sample":
+                texts.append(Text(decode(content), dict(payload["metadata"] or {})))
             else:
-                name_here = one.naming.name
-                while name_here in files:
-                    num_more[one.naming.name] += 1
-                    name_here = f"{one.naming.name} ({num_more[one.naming.name] + 1})"
-                files[name_here] = members[one.path]
-    return Run(
-        about.offline_id,
-        name,
-        about.project_name or "",
-        about.start_time,
-        (about.stop_time - about.start_time) / 1000,
-        tuple(about.tags),
+                name = numbered = payload["additional_params"]["fileName"]
+                while numbered in files:
+                    num_called[name] += 1
+                    numbered = f"{name} ({num_called[name] + 1})"
+                files[numbered] = content
+    run = Run(
+        about["offline_id"],
+        str(others.get("Name", about["offline_id"])),
+        about["project_name"] or "",
+        about["start_time"],
+        (about["stop_time"] - about["start_time"]) / 1000,
+        about["tags"],
         path.parent.name == "sent",
         parameters,
         {name: values[-1][1] for name, values in history.items()},
@@ -342,3 +298,4 @@ def _build_run(path: Path, about: _About, members: dict[str, bytes]) -> Run:
         files,
         path,
     )
+    return TypeAdapter(Run).validate_python(vars(run))  # checks all types

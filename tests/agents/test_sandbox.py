@@ -281,7 +281,7 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
         assert reason in outcome.error
     assert run_code("answer = '😀' * 100_000").value == "😀" * 100_000
     assert run_code("answer = {str(i): i for i in range(5000)}").value == {str(i): i for i in range(5000)}
-    forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 200_000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
+    forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 900_000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
     for text in forged:  # by code that replaces what writes the value
         outcome = run_code(f"__pack = lambda *given: {text}\nanswer = 1")
         assert (outcome.value, outcome.error.partition(":")[0]) == (None, "Refused")

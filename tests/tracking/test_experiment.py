@@ -93,7 +93,7 @@ def test_settings_of_comet_that_stop_it_are_named_without_what_they_hold(home, m
     monkeypatch.setenv("COMET_AUTO_LOG_DISABLE", "1")
     with pytest.raises(SettingsError, match="switched off") as caught:
         start_run("x")
-    assert caught.value.next_step == "Unset COMET_AUTO_LOG_DISABLE."
+    assert "COMET_AUTO_LOG_DISABLE" in caught.value.problem
     monkeypatch.delenv("COMET_AUTO_LOG_DISABLE")
     (home / ".comet.config").write_text("[comet\napi_key=verysecretvalue123")
     environment = {**os.environ, "HOME": str(home)}
@@ -264,7 +264,7 @@ def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(
         archive.writestr("experiment.json", "0" * 100_000_000)
     unsent = list_runs()
     told = {fault.where: fault.problem for fault in upload_runs()}
-    assert told["0000.zip"] == "0000.zip is damaged."
+    assert told["0000.zip"].startswith("0000.zip is damaged")
     assert list(told) == ["0000.zip", "bomb.zip", "link.zip", "pipe.zip"]
     for run in unsent:
         stored = comet.runs[run.key]

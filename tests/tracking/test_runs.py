@@ -138,9 +138,9 @@ DAMAGES |= {
     f"{field} = {value!r}": lambda path, field=field, value=value: write(path, about=ABOUT | {field: value})
     for field, values in {
         "offline_id": ({"a": 1}, ["a"], None, 5, "", "../../evil", "a/b", "x" * 65),
-        "project_name": ({}, 5),
+        "project_name": ({"a": 1}, 5),
         "start_time": (None, "soon", [1], float("nan"), 1e300),
-        "stop_time": ({}, -1),
+        "stop_time": ({}, None),
         "tags": (None, "intent", [["a"]], [1], {"a": 1}),
     }.items()
     for value in values
@@ -152,7 +152,6 @@ DAMAGES |= {
         '"metricName":"score"': ('"metricName":["a"]',),
         '"metricValue":0.25': ('"metricValue":null', '"metricValue":"high"', '"metricValue":[1]'),
         '"step":2': ('"step":"two"',),
-        '"value":"few shots"': ('"value":{"a":1}', '"value":null'),
         '"fileName":"rows.csv"': (
             '"fileName":"../../evil"', '"fileName":"/etc/evil"', r'"fileName":"a\\..\\evil"', '"fileName":"C:evil"',
             '"fileName":["a"]', r'"fileName":"a\u001bb"',
