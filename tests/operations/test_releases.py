@@ -70,7 +70,7 @@ def test_a_prompt_without_a_file_says_how_to_begin_and_none_is_made(tmp_path):
         with pytest.raises(PromptError, match=r"has no release\.json") as caught:
             call("other", tmp_path)
         assert "open_release" in caught.value.next_step
-    assert [path.name for path in (tmp_path / "other").iterdir()] == ["1.toml"]
+    assert [path.name for path in (tmp_path / "other").glob("[!.]*")] == ["1.toml"]
 
 
 def test_limits_can_be_changed_while_the_history_stays_and_those_out_of_range_are_refused(folder):

@@ -21,7 +21,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG",
     "DB_PASSWORD": "pässwörter – Übung",
     "hf_token": "hugging face token",
-    "LLMOPS_BASE_URL": "https://ann:hunter2hunter@host.example/v1?api-key=queryqueryquery",
+    "SERVICE_URL": "https://ann:hunter2hunter@host.example/v1?api-key=queryqueryquery",
 }
 HIDDEN = [*list(KEYS.values())[:5], "hunter2hunter", "queryqueryquery"]
 SAID = f"Error: bad header {SECRET}"
@@ -73,15 +73,13 @@ def log_all():
         Row("m0", SAID, "repair", SAID, 0.0, trace=[{"said": SAID}]),
         Row("m1", "x", "repair", None, 0.0, error=SAID),
     )
-    right = tuple(Row(row.id, row.input, "repair", "repair", 1.0) for row in leaky)
     report = Report("leaky", leaky, "tiny (a), live", 1.0)
     run = start_run("leaky")
-    comparison = compare(Report(SAID, right, "", 1.0), report)
-    log_report(run, report, prompt=PROMPT.replace(context=SAID), parameters={"note": SAID}, comparison=comparison)
+    log_report(run, report, prompt=PROMPT.replace(context=SAID), parameters={"note": SAID})
     run.end()
 
     row = Row(ALL_SAID, ALL_SAID, ALL_SAID, {ALL_SAID: [ALL_SAID]}, 0.0, note=ALL_SAID, trace=[{ALL_SAID: ALL_SAID}])
-    report = Report(ALL_SAID, (row, Row("b", "", "", None, 0.0, error=ALL_SAID)), ALL_SAID, 1.0)
+    report = Report(ALL_SAID, (row, Row("b", "", "", None, 0.0)), ALL_SAID, 1.0)
     run = start_run(f"full of keys {ALL_SAID}", tags=[ALL_SAID])
     prompt = PROMPT.replace(context=ALL_SAID)
     log_report(
