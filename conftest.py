@@ -40,7 +40,6 @@ if not LIVE:
 
 def pytest_configure(config):
     """Skip what needs the model or the package index unless it was asked for."""
-    config.option.nbval_current_env = True  # whatever kernel a notebook was saved under
     runs_notebooks = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
     if not config.option.markexpr and not (LIVE and runs_notebooks):
         config.option.markexpr = "live" if LIVE else "not live and not network"
