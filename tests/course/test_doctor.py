@@ -3,7 +3,6 @@
 import datetime
 import importlib.metadata
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.core import ROOT, WorkbookError, load_settings
+from llmops_utils.core import WorkbookError, load_settings
 from llmops_utils.course import cli, diagnose, doctor
 from llmops_utils.course.doctor import (
     Diagnosis,
@@ -461,6 +460,7 @@ def test_jupyterlab_with_widgets_is_ok_and_a_missing_part_is_a_fault_that_names_
 
 
 def test_a_diagnosis_holds_every_check_and_leaves_out_what_depends_on_faulty_settings(monkeypatch):
+    monkeypatch.setattr(doctor, "list_damage", lambda name: [])
     everything = ["Python", "Packages", "Imports", "Settings", "Model files", "Disk"]
     everything += ["Memory", "Loopback", "Certificates", "Clock", "JupyterLab"]
     assert [finding.name for finding in diagnose().findings] == everything
@@ -473,6 +473,7 @@ def test_a_diagnosis_holds_every_check_and_leaves_out_what_depends_on_faulty_set
 
 
 def test_no_part_of_a_key_stands_in_a_diagnosis(monkeypatch):
+    monkeypatch.setattr(doctor, "list_damage", lambda name: [])  # a second each time, and no key is in it
     bare = KEY.removeprefix("sk-")
     parts = {bare[start : start + 4] for start in range(len(bare) - 3)}
     for name, value in (
@@ -502,17 +503,3 @@ def test_the_command_ends_with_0_on_a_healthy_machine_and_with_1_on_another(monk
         with pytest.raises(SystemExit) as ended:
             cli.doctor()
         assert (ended.value.code, capsys.readouterr().out) == (code, f"{Diagnosis(findings)}\n")
-
-
-def test_a_console_that_lacks_our_characters_reads_the_diagnosis_too():
-    done = subprocess.run(
-        [sys.executable, "-m", "llmops_utils", "doctor"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONIOENCODING": "cp1252", "LLMOPS_MDOE": "live"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
-    assert b"Settings: There is no setting LLMOPS_MDOE." in done.stdout
-    assert b"what to do: Did you mean LLMOPS_MODE?" in done.stdout

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from llmops_utils.core import DATA, ROOT, DataError
-from llmops_utils.course import cli, notebooks
+from llmops_utils.course import notebooks
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.notebooks import SEAL, compute_seal, list_notebooks, solve_notebook
 from llmops_utils.models import Recordings
@@ -218,8 +218,10 @@ def test_the_seal_does_not_depend_on_how_lines_are_stored():
     assert compute_seal(joined, get_recordings(path)) == compute_seal(notebook, get_recordings(path))
 
 
-def test_nbval_goes_red_for_a_changed_output_a_changed_answer_and_a_changed_line(tmp_path, monkeypatch):
+def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kernels_name(tmp_path, monkeypatch):
+    """All other cells pass, although no kernel of that name is here: it runs in the current environment."""
     notebook = read(PATHS[0])
+    notebook["metadata"]["kernelspec"] = {"display_name": "Mine", "language": "python", "name": "somebodys-own"}
     cells = {cell["id"]: cell for cell in notebook["cells"]}
     cells["budget-so-far"]["outputs"][0]["data"]["text/plain"] = ["changed"]
     cells["plain-usage"]["source"] = ["response.usage.prompt_tokens + 1, response.usage.completion_tokens"]
@@ -273,26 +275,6 @@ def test_cells_without_an_id_or_with_that_of_another_get_one_and_others_keep_the
     assert changed == {2: "cell-8", 5: f"{kept[3]}-again", 7: "cell-8-again"}
     written = nbformat.writes(notebooks.read_notebook(path), version=4)
     nbformat.validate(nbformat.reads(written, as_version=4))
-
-
-def test_a_notebook_saved_under_another_kernels_name_runs_in_this_environment(tmp_path):
-    path = tmp_path / "one.ipynb"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys\nprint(sys.executable)")])
-    path.write_text(json.dumps(strip_ids(notebook)), encoding="utf-8")
-    ran = notebooks.run_notebook(notebooks.read_notebook(path), tmp_path, "replay")
-    assert ran.cells[0].outputs[0].text.strip() == sys.executable
-    ran.cells[0].outputs[0].text = f"{sys.executable}\n"
-    nbformat.write(ran, path)
-    steps = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli.subprocess, "call", lambda command, **options: steps.append(command) or 0)
-        cli.run_tests([])
-    (options,) = [step[4:] for step in steps if "--nbval" in step]  # without -n 2 and what belongs to it
-    options = [option for option in options if option.startswith("--nbval")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_what_is_no_notebook_is_named_and_left_as_it_is(tmp_path):
