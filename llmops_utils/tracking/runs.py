@@ -208,21 +208,23 @@ def read_members(path: Path) -> dict[str, bytes]:
 
     Sizes are checked before anything is unpacked, as the list of the archive tells them: no more than that is read.
     """
+    told, next_step = "is damaged", "Restore it from a copy, or delete it."
+    large = f"holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files", "`comet upload` sends one that is yours."
     try:
         # Counted before the list is read, which takes much memory for each file: an entry of it begins with these bytes.
         if path.stat().st_size > MOST_BYTES or path.read_bytes().count(b"PK\x01\x02") > MOST_FILES:
+            told, next_step = large
             raise ValueError
         with zipfile.ZipFile(path) as archive:
-            # Ways of packing that Comet does not use may take much more memory than they give bytes.
-            known = all(one.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist())
-            if not known or sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+            if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+                told, next_step = large
+                raise ValueError
+            # Other ways of packing, which Comet does not use, may take much more memory than they give bytes.
+            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist()):
                 raise ValueError
             members = {name: archive.read(name) for name in set(archive.namelist())}
     except Exception:  # zlib.error and the like, from whatever way of packing a foreign file has
-        raise DataError(
-            f"{path.name} is damaged, or holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files.",
-            "Restore it from a copy, or delete it. `comet upload` sends a large one that is yours.",
-        ) from None
+        raise DataError(f"{path.name} {told}.", next_step) from None
     if "experiment.json" not in members or "messages.json" not in members:
         raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
     return members
