@@ -178,7 +178,7 @@ def run_tests(
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["mypy"],
-        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-cell-timeout=120"],
     ]
     environment = dict(os.environ)
     if live:
