@@ -39,7 +39,7 @@ def start_lab(folder, is_dark=False):
         "LLMOPS_MODE": "replay",
         "LLMOPS_NO_DOTENV": "1",
         "LLMOPS_HOME": str(folder / "home"),
-        "JUPYTER_CONFIG_PATH": str(ROOT / "llmops_utils" / "lab_config"),
+        "JUPYTER_CONFIG_PATH": str(ROOT / "llmops_utils" / "course" / "lab_config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
     }
