@@ -393,9 +393,9 @@ def test_a_second_set_up_waits_for_the_first_and_for_what_it_started(start, tmp_
 # The environment of pip and uv
 
 CONFIGURED = {
-    "global.index-url": "https://mirror.example/simple",
-    "global.extra-index-url": "\nhttps://second.example/simple\nfile:///nowhere/at/all",
-    "install.index-url": "https://nearer.example/simple",
+    "global.index-url": "https://mirror.example/packages",
+    "global.extra-index-url": "\nhttps://second.example/packages\nfile:///nowhere/at/all",
+    "install.index-url": "https://nearer.example/packages",
     ":env:.cert": "/certificates.pem",
     "global.trusted-host": "mirror.example",
     "global.proxy": "http://127.0.0.1:3128",
@@ -422,22 +422,22 @@ def test_of_the_users_configuration_only_the_way_to_packages_reaches_pip_and_uv(
     assert for_pip["HTTPS_PROXY"] == for_uv["HTTPS_PROXY"] == "http://127.0.0.1:9"
     assert {name: value for name, value in for_pip.items() if name.startswith("PIP_")} == {
         "PIP_CONFIG_FILE": os.devnull,
-        "PIP_INDEX_URL": "https://nearer.example/simple",
-        "PIP_EXTRA_INDEX_URL": "https://second.example/simple",
+        "PIP_INDEX_URL": "https://nearer.example/packages",
+        "PIP_EXTRA_INDEX_URL": "https://second.example/packages",
         "PIP_TRUSTED_HOST": "mirror.example",
         "PIP_CERT": "/certificates.pem",
         "PIP_PROXY": "http://127.0.0.1:3128",
     }
-    assert for_uv["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
-    assert for_uv["UV_INDEX"] == "https://second.example/simple"
+    assert for_uv["UV_DEFAULT_INDEX"] == "https://nearer.example/packages"
+    assert for_uv["UV_INDEX"] == "https://second.example/packages"
     assert (for_uv["UV_INSECURE_HOST"], for_uv["SSL_CERT_FILE"]) == ("mirror.example", "/certificates.pem")
     assert (for_uv["UV_NO_CONFIG"], for_uv["ALL_PROXY"]) == ("1", "http://127.0.0.1:3128")
 
 
 def test_settings_of_uv_that_say_how_to_reach_packages_win(start, monkeypatch):
-    start.subprocess.run = lambda *_, **__: SimpleNamespace(stdout=b"global.index-url='https://a.example/simple'\n")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://b.example/simple")
-    assert start.build_environments()[1]["UV_DEFAULT_INDEX"] == "https://b.example/simple"
+    start.subprocess.run = lambda *_, **__: SimpleNamespace(stdout=b"global.index-url='https://a.example/packages'\n")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://b.example/packages")
+    assert start.build_environments()[1]["UV_DEFAULT_INDEX"] == "https://b.example/packages"
 
 
 # Handing over
