@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from .secrets import redact
+
 
 class WorkbookError(Exception):
     """Base of all errors that this package raises.
 
     Args:
-        problem: what happened, in one sentence. Never holds a key.
+        problem: what happened, in one sentence. Where it quotes what holds a key, the key is taken out.
         next_step: the one thing to do now.
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(problem, next_step)
-        self.problem = problem
-        self.next_step = next_step
+        self.problem, self.next_step = redact(problem), redact(next_step)
+        super().__init__(self.problem, self.next_step)
 
     def __str__(self) -> str:
         return f"{self.problem}\nWhat to do: {self.next_step}"

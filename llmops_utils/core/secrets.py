@@ -7,6 +7,7 @@ written out, since a key with a quote in it looks different afterwards.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -48,10 +49,14 @@ def list_secrets() -> list[str]:
 
     Passwords and keys inside addresses count, whatever the variable is called.
     """
-    from .settings import read_environment  # which checks names with this module
+    from .settings import read_variables  # which checks names with this module
 
+    try:
+        environment = read_variables()
+    except UnicodeDecodeError:  # a `.env` that is no text is told where settings are read
+        environment = os.environ
     found = set()
-    for name, value in read_environment().items():
+    for name, value in environment.items():
         if is_secret_name(name):
             found |= {value, value.strip(), value.strip().strip("'\"`")}
         for login in re.findall(r"://([^\s/@]+)@", value):

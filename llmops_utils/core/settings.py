@@ -155,12 +155,17 @@ def read_environment() -> dict[str, str]:
     Raises:
         SettingsError: `.env` is not UTF-8 text.
     """
+    try:
+        return read_variables()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The file {ROOT / '.env'} is not UTF-8 text.", "Save it again as UTF-8.") from error
+
+
+def read_variables() -> dict[str, str]:
+    """Return what `read_environment` does. Raises `UnicodeDecodeError`: each error of ours asks here for secrets."""
     path, in_file = ROOT / ".env", {}
     if path.is_file() and not os.environ.get(PREFIX + "NO_DOTENV"):
-        try:
-            in_file = dotenv_values(path, encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"The file {path} is not UTF-8 text.", "Save it again as UTF-8.") from error
+        in_file = dotenv_values(path, encoding="utf-8-sig")
     return {name: value for name, value in [*in_file.items(), *os.environ.items()] if value}
 
 

@@ -24,6 +24,8 @@ from ..core import (
     SettingsError,
     append_line,
     load_settings,
+    redact,
+    redact_values,
 )
 from ..datasets import Example
 from ..models import Reply
@@ -104,7 +106,7 @@ def evaluate(
     pool = ThreadPoolExecutor(parallel or settings.calls_at_once, thread_name_prefix=threads)
     try:
         futures = [pool.submit(run, example) for example in examples if example.id not in done]
-        for future in tqdm(as_completed(futures), total=len(futures), desc=name, disable=settings.repeats):
+        for future in tqdm(as_completed(futures), total=len(futures), desc=redact(name), disable=settings.repeats):
             row = future.result()
             done[row.id] = row
             num_failed += bool(row.error)
@@ -230,10 +232,10 @@ def _keep_row(journal: Path | None, row: Row, source: str) -> None:
     if journal is None:
         return
     try:
-        line = json.dumps({"row": vars(row), "source": source}, default=str)
+        entry = json.loads(json.dumps({"row": vars(row), "source": source}, default=str))
     except (TypeError, ValueError, RecursionError):
         return
-    append_line(journal, line)
+    append_line(journal, json.dumps(redact_values(entry)))
 
 
 def _explain_interrupt(journal: Path | None, name: str, num_examples: int) -> EvaluationInterrupted:

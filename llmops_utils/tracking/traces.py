@@ -200,7 +200,8 @@ def _tell(value: object) -> str:
     if isinstance(value, Reply):
         return value.text
     if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
-        return repr(value)
+        safe = clean(value)  # before it is written out: there a key with a quote in it looks different
+        return repr(tuple(safe) if isinstance(value, tuple) else safe)
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
     return type(value).__name__ + shape
 

@@ -27,6 +27,13 @@ def test_every_error_says_what_happened_and_what_to_do_without_a_stack():
             kind("The file is gone.")
 
 
+def test_an_error_that_quotes_a_key_shows_none(monkeypatch):
+    monkeypatch.setenv("SHOP_PASSWORD", "correct horse battery")
+    error = WorkbookError("The run “correct horse battery” failed.", "Rename sk-verysecret0123456789.")
+    assert [error.problem, error.next_step] == ["The run “[key]” failed.", "Rename [key]."]
+    assert "horse" not in repr(error)
+
+
 def test_errors_of_a_provider_carry_the_status():
     kinds = [kind for kind in KINDS if issubclass(kind, ProviderError)]
     assert len(kinds) == 8

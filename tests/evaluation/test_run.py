@@ -432,6 +432,21 @@ def test_without_a_stated_key_nothing_is_kept_and_the_message_says_how_it_would_
     assert evaluate(stop.echo, make_examples(30), ExactMatch(), name="zero-shot").num_resumed == 0
 
 
+def test_what_an_interrupt_leaves_holds_no_key(home, monkeypatch):
+    key = "a'quoted\"and\\slashed"
+    monkeypatch.setenv("SHOP_API_KEY", key)
+
+    def system(text):
+        if text == "stop":
+            raise KeyboardInterrupt
+        return {key: [key]}
+
+    interrupt(system, [Example("a", key, "x"), Example("b", "stop", "x")], score_half, parallel=1)
+    (journal,) = (home / "evaluations").iterdir()
+    assert '"[key]": ["[key]"]' in journal.read_text(encoding="utf-8")
+    assert "quoted" not in journal.read_text(encoding="utf-8")
+
+
 def test_a_run_may_be_interrupted_twice_and_after_a_half_written_line(home):
     stop, examples = Stop(5), make_examples(60)
     interrupt(stop.echo, examples, parallel=2)
