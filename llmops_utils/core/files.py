@@ -16,7 +16,7 @@ from filelock import FileLock
 from .errors import DataError
 from .texts import clean_text, parse_json_values
 
-MOST_BYTES = 20_000_000  # of a JSON file that may come from somebody else
+MOST_BYTES = 20_000_000  # of a file that may come from somebody else
 Content = TypeVar("Content", dict, list)
 
 
@@ -93,19 +93,30 @@ def hold_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Return what a file holds, whoever put it there: a pipe, a device or one that is too large is not read.
+
+    Raises:
+        DataError: it is missing, cannot be read, is no regular file, or holds more than `most_bytes`.
+    """
+    where = clean_text(str(path))
+    with explain_os_errors(Path(where), "read"):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would never end
+            raise DataError(f"{where} is no regular file.", "Remove it, or name another file.")
+        if status.st_size > most_bytes:
+            problem = f"{where} has {status.st_size / 1e6:,.1f} MB; the most is {most_bytes / 1e6:,.1f} MB."
+            raise DataError(problem, "Split it into several files, if it is the right one.")
+        return path.read_bytes()
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds, whoever wrote it, with its texts cleaned.
 
     Raises:
-        DataError: it is missing, no regular file, too large, no UTF-8, no JSON, or nested too deep.
+        DataError: it cannot be read (see `read_bytes`), or is no UTF-8, no JSON, or nested too deep.
     """
-    with explain_os_errors(path, "read"):
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
-            raise DataError(f"{path} is no file.", "Name a file in JSON.")
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes.", "Is it the right file?")
+    content = read_bytes(path)
     try:
         return parse_json_values(content.decode("utf-8-sig"))
     except ValueError as error:

@@ -27,7 +27,7 @@ SHAPES = (
     re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|ghp|gho|github_pat|glpat|r8|nvapi|pplx|lsv2)[-_][A-Za-z0-9_*\-]{12,}"),
     re.compile(r"\b(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]*"),  # a JSON web token
+    re.compile(r"(?<![\w\-])eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]*"),  # a JSON web token
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )
 BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"']{0,200}[0-9A-Z=._\-])[^\s\"',;]{8,}")

@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 MOST_LEVELS = 100  # of values in values: more would overrun whatever walks through them
+MOST_MARKS = 30  # on one letter
 SURROGATES = re.compile("[\ud800-\udfff]")
 REPLACED = "\ufffd"
 
@@ -58,5 +59,21 @@ def unify_text(text: str) -> str:
     `cafe` with a combining accent is `café`, full-width letters are plain ones, soft hyphens and zero-width spaces go.
     Combining marks, which Hindi and Thai need, stay.
     """
-    unified = unicodedata.normalize("NFKC", clean_text(text))
+    text = clean_text(text)
+    if text.isascii():
+        return text
+    unified = unicodedata.normalize("NFKC", _cap_marks(text))
     return "".join(letter for letter in unified if unicodedata.category(letter) != "Cf")
+
+
+def _cap_marks(text: str) -> str:
+    """Return a text without the combining marks beyond 30 on one letter, which no language has.
+
+    To put marks into their order takes the square of their number. The limit is that of Unicode's stream-safe format.
+    """
+    kept, num_marks = [], 0
+    for letter in text:
+        num_marks = num_marks + 1 if unicodedata.combining(letter) else 0
+        if num_marks <= MOST_MARKS:
+            kept.append(letter)
+    return "".join(kept)

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from ..core import DATA, DataError, load_settings
+from ..core import DATA, DataError, load_settings, read_bytes
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
             f"{path.name}, line {line}: a quote is never closed, or stands inside a field ({error}).",
             "Close it; a quote inside a field in quotes is written twice.",
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise DataError(f"{path.name} cannot be read ({error}).", "Restore it: `git checkout data`.") from error
     if not records:
         raise DataError(f"{path.name} holds no rows.", "Restore it: `git checkout data`.")
@@ -91,7 +91,7 @@ def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
 
 
 def _read_text(path: Path) -> str:
-    content = path.read_bytes()
+    content = read_bytes(path)
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_wide else "utf-8-sig")
     if "\0" in text:

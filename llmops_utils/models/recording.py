@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import io
 import json
 import threading
 import warnings
@@ -23,11 +22,13 @@ from ..core import (
     Settings,
     append_line,
     clean_values,
-    explain_os_errors,
     hold_lock,
     parse_json_values,
+    read_bytes,
     write_whole,
 )
+
+MOST_BYTES = 60_000_000  # of a file; the largest of the course has 5.5 MB
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,9 @@ class Recordings:
     def _load(self) -> dict[str, Recording]:
         if self._by_key is None:
             found: dict[str, Recording] = {}
-            with explain_os_errors(self.path, "read"):
-                lines = self.path.open("rb") if self.path.is_file() else io.BytesIO()
-            with lines:
-                for number, line in enumerate(lines, start=1):
-                    found |= self._read(line.strip(b"\0\r\n "), number)
+            content = read_bytes(self.path, MOST_BYTES) if self.path.is_file() else b""
+            for number, line in enumerate(content.split(b"\n"), start=1):
+                found |= self._read(line.strip(b"\0\r "), number)
             self._by_key = found
         return self._by_key
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..core import DATA, PromptError, explain_os_errors, write_whole
+from ..core import DATA, PromptError, explain_os_errors, read_bytes, write_whole
 from .prompt import ELEMENTS, Prompt, suggest
 
 PROMPTS = DATA / "prompts"
 NAME = "[a-z][a-z0-9_]*"
+MOST_BYTES = 1_000_000  # of a file
 
 
 def load_prompt(name: str, version: int | str | None = None, folder: Path = PROMPTS) -> Prompt:
@@ -101,8 +102,8 @@ def _list_revisions(folder: Path) -> list[int]:
 def _load_revision(folder: Path, name: str, revision: int) -> Prompt:
     place = f"{name}/{revision}.toml"
     try:
-        content = tomllib.loads((folder / place).read_bytes().decode("utf-8-sig"))
-    except ValueError as error:  # no UTF-8, or no TOML
+        content = tomllib.loads(read_bytes(folder / place, MOST_BYTES).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # no UTF-8, or no TOML
         raise PromptError(f"{place} cannot be read: {error}.", "Mend it there, or restore the file.") from error
     known = {*ELEMENTS, "system", "description"}
     for key in content:

@@ -8,14 +8,13 @@ import json
 import logging
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from ..core import DataError, clean_text, explain_os_errors
+from ..core import DataError, clean_text, explain_os_errors, read_bytes
 
 SUFFIXES = (".md", ".txt", ".pdf")
 MOST_BYTES = 5_000_000  # of a file; a megabyte makes about 1,500 chunks: 129 s to embed with one thread, 68 s with two
@@ -154,16 +153,7 @@ def _list_files(folder: Path) -> list[Path]:
 
 def _load_page(path: Path, name: str, encoding: str) -> Page:
     where = clean_text(str(path))
-    with explain_os_errors(Path(where), "read"):
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
-            raise DataError(f"{where} is no regular file.", "Remove it from the folder.")
-        if status.st_size > MOST_BYTES:
-            raise DataError(
-                f"{where} has {status.st_size / 1e6:.1f} MB; the most is {MOST_BYTES / 1e6:.1f} MB.",
-                "Split it into several files.",
-            )
-        content = path.read_bytes()
+    content = read_bytes(path, MOST_BYTES)
     if path.suffix.lower() == ".pdf":
         return Page(name, name, clean_text(_read_pdf(content, where)), is_markdown=False)
     return parse_page(name, _decode(content, where, encoding), where)

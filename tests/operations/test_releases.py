@@ -186,7 +186,7 @@ def test_a_bad_file_is_a_clear_error_and_stays_as_it_is(folder):
         assert path.read_text(encoding="utf-8") == text
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="is no regular file"):
         load_release("sort", folder)
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from llmops_utils.core import DataError, PromptError
+from llmops_utils.core import DataError, PromptError, WorkbookError
 from llmops_utils.prompts import ELEMENTS, Prompt, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
@@ -33,6 +33,17 @@ def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry
     prompt = load_prompt("greeting", folder=registry)
     assert (prompt.revision, prompt.instruction) == (3, "Welcome {{ name }}.")
     assert load_prompt("greeting", 2, registry) == GREETING.replace(instruction="Greet {{ name }} warmly.", revision=2)
+
+
+def test_a_revision_that_is_nested_too_deep_too_large_or_a_pipe_is_refused(tmp_path):
+    for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
+        write(tmp_path, text)
+        with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
+            load_prompt("greeting", folder=tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "greeting" / "2.toml")
+        with pytest.raises(DataError, match=r"2\.toml is no regular file"):
+            load_prompt("greeting", folder=tmp_path)
 
 
 def test_revisions_count_as_numbers_not_as_text(tmp_path):
