@@ -156,19 +156,6 @@ def test_every_release_of_the_course_is_sound():
         assert load_production(name).revision >= 1
 
 
-# --- files from others, and from older versions -------------------------------------------------------------
-
-
-def test_a_field_of_an_older_version_is_read_past_and_an_unknown_one_is_told(folder):
-    path = folder / "sort" / FILE
-    content = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(content | {"split": "test"}), encoding="utf-8")
-    assert promote("sort", 1, folder) == load_release("sort", folder)
-    path.write_text(json.dumps(content | {"splits": "test"}), encoding="utf-8")
-    with pytest.raises(PromptError, match="splits: Extra inputs"):
-        load_release("sort", folder)
-
-
 def test_a_bad_file_is_a_clear_error_and_stays_as_it_is(folder):
     promote("sort", 1, folder)
     path = folder / "sort" / FILE

@@ -10,7 +10,7 @@ from llmops_utils.core import DataError
 from llmops_utils.evaluation import Report, Row, compare
 from llmops_utils.prompts import load_prompt
 from llmops_utils.tracking import list_runs, log_report, log_trace, record_trace, span, start_run
-from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_report
+from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_json
 
 ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
 SECRET = "sk-verysecret0123456789"
@@ -155,7 +155,7 @@ def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
     read = runs.find("by hand")
     assert read.parameters == {"temperature": 0.0, "model": "tiny"}  # comet_ml's own curr_step is none of ours
     assert [(text.text, text.metadata) for text in read.texts] == [("Ärger", {"kind": "note"})]
-    assert [json.loads(read.files[name])["a"] for name in ("same.json", "same.json (2)")] == [1, 2]
+    assert json.loads(read.files["same.json"]) == {"a": 2}
     assert read.history["accuracy"] == ((0, 0.25), (1, 0.5), (2, 0.375))
     assert read.metrics["accuracy"] == 0.375
     assert read.metrics["odd"] != read.metrics["odd"]
@@ -203,7 +203,7 @@ def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_noth
 def test_a_report_survives_json_and_odd_predictions_become_text():
     row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
     odd = Row("b", "in", "out", object, 0.0)
-    read = restore_report(write_report(Report("r", (row, odd), "m (x), live", 1.5, 1)))
+    read = restore_report(write_json(Report("r", (row, odd), "m (x), live", 1.5, 1)))
     assert read.rows[0] == row
     assert read.rows[1].prediction == "<class 'object'>"
     assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)

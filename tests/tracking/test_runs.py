@@ -186,19 +186,10 @@ def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
     assert "not readable: bad.zip: The run in bad.zip was never ended." in repr(list_runs())
 
 
-def test_one_file_under_twenty_thousand_messages_takes_no_time_and_no_memory(folder):
-    lines = MESSAGES.splitlines(keepends=True)
-    text, file = lines[8], lines[9]
-    run = read_run(
-        write(folder / "a.zip", messages="".join([text, file] * 20_000), files=FILES | {"tmpone": "x" * 100_000})
-    )
-    assert (len(run.texts), len(run.files)) == (20_000, 20_000)
-    assert len({id(one.text) for one in run.texts}) == 1
-    assert list(run.files)[1:3] == ["rows.csv (2)", "rows.csv (3)"]
-    lines = [file, file.replace("rows.csv", "rows.csv (2)"), file]
-    assert list(read_run(write(folder / "a.zip", messages="".join(lines))).files) == [
-        "rows.csv", "rows.csv (2)", "rows.csv (3)"
-    ]  # fmt: skip
+def test_thousands_of_messages_that_name_one_file_hold_one_text_in_memory(folder):
+    text = MESSAGES.splitlines(keepends=True)[8]
+    run = read_run(write(folder / "a.zip", messages=text * 2000, files=FILES | {"tmpone": "x" * 100_000}))
+    assert (len(run.texts), len({id(one.text) for one in run.texts})) == (2000, 1)
 
 
 def test_what_others_wrote_stays_on_its_line_and_can_be_written(folder):
