@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import DataError, PromptError, load_settings
-from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
+from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, load_messages, make_examples
 from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Estimate, Report, compare, evaluate, find_z, format_points
 from ..models import Model, Reply
 from ..prompts import PROMPTS, Prompt, load_prompt
@@ -41,20 +41,17 @@ class LabelTask:
 
     def load_examples(self, split: str, most: int | None = None) -> list[Example]:
         """Return the examples among the first `most` messages of a split; those that have none of the labels go."""
-        return make_examples(self._list_messages(split, most), "text", self.field)
+        messages = [one for one in load_messages() if one.split == split][:most]
+        labelled = [one for one in messages if getattr(one, self.field) in self.labels]
+        return make_examples(labelled, "text", self.field)
 
     def choose_shots(self, num: int) -> list[tuple[str, str]]:
         """Return `num` pairs of text and label from the split `shots`, going round the labels."""
-        queues: dict[str, list[Message]] = {}
-        for message in self._list_messages("shots"):
-            queues.setdefault(getattr(message, self.field), []).append(message)
+        queues: dict[str, list[tuple[str, str]]] = {}
+        for example in self.load_examples("shots"):
+            queues.setdefault(example.expected, []).append((example.input, example.expected))
         rounds = itertools.zip_longest(*queues.values())
-        shots = [message for listed in rounds for message in listed if message is not None]
-        return [(message.text, getattr(message, self.field)) for message in shots[:num]]
-
-    def _list_messages(self, split: str, most: int | None = None) -> list[Message]:
-        messages = [one for one in load_messages() if one.split == split][:most]
-        return [one for one in messages if getattr(one, self.field) in self.labels]
+        return [shot for listed in rounds for shot in listed if shot is not None][:num]
 
 
 TASKS = {
@@ -240,10 +237,6 @@ def run_gate(
         candidate: a revision or a version; default: the highest revision.
         num: at most so many examples; default: as many as `release.json` says.
         asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
-
-    Raises:
-        PromptError: nothing is in production, or the candidate is.
-        DataError: the task is unknown, or a call failed.
     """
     release = load_release(name, folder)
     present, new = load_production(name, folder), load_prompt(name, candidate, folder)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
@@ -41,7 +41,6 @@ class Release(BaseModel):
         num_shots: how many examples of the split `shots` stand before each message as earlier turns.
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
-        history: what was in production, the present last.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -52,12 +51,6 @@ class Release(BaseModel):
     margin: float = Field(0.1, gt=0, lt=1)
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: list[Entry] = []
-
-    @field_validator("history")
-    @classmethod
-    def _check_history(cls, history: list[Entry]) -> list[Entry]:
-        _list_places(history)
-        return history
 
     @property
     def production(self) -> Entry | None:
@@ -71,19 +64,6 @@ class Release(BaseModel):
 
         columns = ["action", "revision", "version", "note"]
         return pandas.DataFrame([entry.model_dump(include=set(columns)) for entry in self.history], columns=columns)
-
-
-def _list_places(history: list[Entry]) -> list[Entry]:
-    """Return what was promoted and not rolled back since; raises `ValueError` where an entry contradicts that."""
-    places: list[Entry] = []
-    for number, entry in enumerate(history, start=1):
-        if entry.action == "promote":
-            places.append(entry)
-            continue
-        del places[-1:]
-        if not places or places[-1].revision != entry.revision:
-            raise ValueError(f"entry {number} of the history goes back to what was not before it")
-    return places
 
 
 def choose_folder(name: str) -> Path:
@@ -101,22 +81,18 @@ def load_release(name: str, folder: Path = PROMPTS) -> Release:
             f"The prompt {name} has no {FILE}, so nothing of it is in production.",
             f'Begin one: open_release("{name}", task="intent"), then promote a revision.',
         )
-    return _read(name, read_json(path))
+    return _check(read_json(path), f"{name}/{FILE}")
 
 
-def _read(name: str, content: object) -> Release:
-    """Return the release that a file's content is. Raises `PromptError` with the place where it is none."""
-    next_step = "Mend that place, or restore the file from your version control; it was left as it is."
-    return _check(content, f"{name}/{FILE}, ", next_step)
-
-
-def _check(content: object, where: str, next_step: str) -> Release:
+def _check(content: object, where: str) -> Release:
+    """Return the release that a content is. Raises `PromptError` with the place where it is none."""
     try:
         return Release.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = " → ".join(map(str, first["loc"])) or "the whole"
-        raise PromptError(f"{where}{place}: {first['msg']}.", next_step) from error
+        next_step = "Mend that place, or restore the file from your version control; it was left as it is."
+        raise PromptError(f"{where}, {place}: {first['msg']}.", next_step) from error
 
 
 def load_production(name: str, folder: Path = PROMPTS) -> Prompt:
@@ -140,11 +116,11 @@ def open_release(name: str, task: str, folder: Path = PROMPTS, **limits: float |
 
     Limits are `num_examples`, `num_shots`, `margin` and `max_usd_per_1000`, as in `Release`. Raises `PromptError`.
     """
-    new = _check({"task": task, **limits}, "This is no release: ", "Correct that value.")
+    new = _check({"task": task, **limits}, "This is no release")
     load_prompt(name, folder=folder)
     with change_json(folder / name / FILE, {}) as content:
         if content:
-            new.history = _read(name, content).history
+            new.history = _check(content, f"{name}/{FILE}").history
         content.update(new.model_dump())
     return new
 
@@ -167,7 +143,12 @@ def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") ->
 def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
     """Put the revision back into production that was there before, and return the new state. Raises `PromptError`."""
     with _change(name, folder) as release:
-        places = _list_places(release.history)
+        places: list[Entry] = []  # what was promoted and not rolled back since
+        for entry in release.history:
+            if entry.action == "promote":
+                places.append(entry)
+            else:
+                del places[-1:]
         if len(places) < 2:
             raise PromptError(f"Before the present revision of {name} there was none.", "Promote a revision instead.")
         _append(release, "roll back", places[-2], note)
@@ -185,6 +166,6 @@ def _change(name: str, folder: Path) -> Iterator[Release]:
     """Give the state of a prompt to be changed in place, and write it."""
     load_release(name, folder)  # where there is no file, it says so and none is made
     with change_json(folder / name / FILE, {}) as content:
-        release = _read(name, content)
+        release = _check(content, f"{name}/{FILE}")
         yield release
         content.update(release.model_dump())

@@ -79,10 +79,9 @@ def _catch_errors() -> Iterator[list[logging.LogRecord]]:
 def find_comet_key() -> str | None:
     """Return the Comet key from the environment or `.env`, or None. Raises `KeyMalformed` where it cannot be one."""
     key = read_environment().get(KEY, "").strip()
-    if not key:
-        return None
-    check_key(key, KEY)
-    return key
+    if key:
+        check_key(key, KEY)
+    return key or None
 
 
 def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = ()):
@@ -94,7 +93,6 @@ def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = 
     replay a run is always offline.
 
     Raises:
-        DataError: the name is empty, or the folder cannot be written.
         SettingsError: comet_ml's own settings are malformed, or switch it off.
         KeyRefused: Comet does not accept the key.
         Unreachable: there is no way to Comet, or it refuses the run; nothing was logged yet.
@@ -181,9 +179,8 @@ def _settle_at_end(run) -> None:
                 if _list_wanted(path) <= confirmed:
                     _move_to_sent(path)
             if path.exists():
-                name = run.get_name()
-                message = f"Comet did not get all of the run “{name}”. Its archive stays; upload_runs() sends it."
-                warnings.warn(message, stacklevel=2)
+                problem = f"Comet did not get all of the run “{run.get_name()}”."
+                warnings.warn(f"{problem} Its archive stays; upload_runs() sends it.", stacklevel=2)
 
     streamer.online_streamer.register_message_sent_callback(watch(streamer._track_message))
     streamer.online_streamer.register_messages_batch_sent_callback(watch(streamer._track_messages_batch))

@@ -36,7 +36,8 @@ def test_the_same_text_is_asked_once_whatever_its_whitespace_until_the_version_c
 
 def test_in_a_full_cache_the_entry_unused_for_longest_goes_and_by_meaning_the_oldest(ask, monkeypatch):
     monkeypatch.setattr(caches, "MAX_ENTRIES", 2)
-    for cache, wanted in ((ExactCache(ask), "abcb"), (MeaningCache(ask, LETTERS.get), "abcab")):
+    vectors = dict(zip("abc", np.eye(3), strict=True))
+    for cache, wanted in ((ExactCache(ask), "abcb"), (MeaningCache(ask, vectors.get), "abcab")):
         ask.texts.clear()
         for text in "abacab":
             cache(text)
@@ -76,7 +77,6 @@ def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_re
 
 # --- by meaning ----------------------------------------------------------------------------------------------
 
-LETTERS = dict(zip("abc", np.eye(3), strict=True))
 VECTORS = {
     "postage to Spain": np.array([1.0, 0.1, 0.0]),
     "postage to Finland": np.array([1.0, 0.2, 0.0]),

@@ -111,7 +111,7 @@ def test_no_text_keeps_a_search_busy():
     # that a pattern takes which tries each beginning anew, and leaves room for a busy machine.
     slow = []
     for piece in PIECES:
-        for start in ("", "message:", "{{ a"):
+        for start in ("", "message: {{ a"):
             text, started = start + piece * (10_000 // (len(piece) or 1)) + "!", time.perf_counter()
             find_injection(text)
             redact_personal_data(text)
