@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from random import Random
 
@@ -127,22 +126,6 @@ def test_a_revision_changed_after_its_promotion_is_noticed(folder):
     path.write_text(path.read_text(encoding="utf-8").replace("take 1", "take one"), encoding="utf-8")
     with pytest.raises(PromptError, match=r"sort/1\.toml was changed after it was promoted"):
         load_production("sort", folder)
-
-
-def test_of_many_writers_none_undoes_another(folder):
-    promote("sort", 1, folder)
-
-    def go(number):
-        open_release("sort", "intent", folder, margin=0.01 * (number + 1))
-        if number < 2:
-            promote("sort", 2 + number, folder, note=str(number))
-
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(entry.note for entry in load_release("sort", folder).history) == ["", "0", "1"]
 
 
 def test_the_learners_own_registry_comes_before_that_of_the_course(tmp_path, monkeypatch):
