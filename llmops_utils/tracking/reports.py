@@ -15,6 +15,7 @@ from ..prompts import Prompt
 
 REPORT, PROMPT, COMPARISON = "report.json", "prompt.json", "comparison.json"
 MAX_TEXTS = 20  # examples of a report that are logged as texts, too
+ADAPTER = TypeAdapter(Report)
 
 
 def clean(value):
@@ -46,7 +47,7 @@ def _spell(one: object) -> dict | str:
 def restore_report(content: str | bytes) -> Report:
     """Return the report that `write_json` wrote. Raises `DataError` where it did not, or the types were wrong then."""
     try:
-        return TypeAdapter(Report).validate_json(content)
+        return ADAPTER.validate_json(content)
     except ValueError as error:
         problem = "The report does not hold texts and numbers where they belong."
         raise DataError(problem, "Log the run again.") from error

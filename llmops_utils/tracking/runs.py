@@ -102,6 +102,9 @@ class Run:
         return f"Run “{self.name}”: {len(self.parameters)} parameters, {len(self.metrics)} metrics, {len(self.files)} files"
 
 
+ADAPTER = TypeAdapter(Run)  # made once: to make it takes longer than to read an archive
+
+
 @dataclass(frozen=True)
 class Fault:
     """A run that could not be read or sent: its file or name, what is wrong, and what to do."""
@@ -137,7 +140,7 @@ class Runs(Sequence):
         return Runs(tuple(run for run in self.runs if latest[run.name] is run), self.problems)
 
     def __repr__(self) -> str:
-        lines = ["1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs", *(f"  {run.name}" for run in self.runs)]
+        lines = [f"Runs: {len(self.runs)}", *(f"  {run.name}" for run in self.runs)]
         lines += [f"not readable: {one.where}: {one.problem} {one.next_step}" for one in self.problems]
         return "\n".join(lines)
 
@@ -284,4 +287,4 @@ def _build_run(path: Path, about: dict, messages: Iterator[dict], members: dict[
         "files": files,
         "path": path,
     }
-    return TypeAdapter(Run).validate_python(found)  # checks all types
+    return ADAPTER.validate_python(found)

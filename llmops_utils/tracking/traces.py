@@ -34,9 +34,7 @@ class Span:
         kind: request for the root, else one of `KINDS`.
         start_s: seconds since the request began.
         duration_s: seconds, those of its children among them.
-        prompt_tokens: tokens read, where the call gave a `Reply`; `completion_tokens` written.
-        input: the beginning of the arguments as text.
-        output: the beginning of what came back, or of the error.
+        input: the beginning of the arguments as text; `output` that of what came back, or of the error.
         recorded: OpenTelemetry's own span.
     """
 
@@ -173,10 +171,8 @@ def trace_model(model: Model) -> Model:
 
 
 def _tell(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Reply):
-        return value.text
+    if isinstance(value, str | Reply):
+        return str(value)
     if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
         return repr(value)
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""

@@ -151,7 +151,7 @@ def test_every_incident_is_noticed_and_quiet_traffic_hardly_ever_raises_an_alarm
     specification.loader.exec_module(benchmark)
     traffic, rule = load_traffic(), AlertRule(0.995, 2)
     for incident in list(INCIDENTS)[1:]:
-        delays, _ = benchmark.measure_delays(traffic, incident, rule, 5)
+        delays, _ = benchmark.measure_delays(traffic, incident, rule, 3)
         assert None not in delays
         assert max(delays) <= (1000 if incident == "questions" else 100)
     ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300)

@@ -8,6 +8,7 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, start_run, tabulate_runs
+from llmops_utils.tracking import runs as archives
 from llmops_utils.tracking.runs import Text, is_placeholder
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -130,8 +131,8 @@ DAMAGES = {
     "long message": lambda path: write(path, messages=MESSAGES.replace("few shots", "x" * 2_000_000)),
     "long number": lambda path: write(path, messages=MESSAGES.replace("0.25", "9" * 5000)),
     "long time": lambda path: write(path, about=ABOUT | {"start_time": 10**30}),
-    "huge when unpacked": lambda path: write(path, files=FILES | {"bomb": "0" * 40_000_001}),
-    "many entries": lambda path: write(path, files=FILES | {f"f{number}": "" for number in range(10_001)}),
+    "huge when unpacked": lambda path: write(path, files=FILES | {"bomb": "0" * 3_000_001}),
+    "many entries": lambda path: write(path, files=FILES | {f"f{number}": "" for number in range(101)}),
     "another packing": lambda path: zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA).writestr("x", "x" * 99),
 }
 DAMAGES |= {
@@ -163,7 +164,9 @@ DAMAGES |= {
 }  # fmt: skip
 
 
-def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder):
+def test_a_bad_archive_is_told_and_does_not_hide_the_others(folder, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_BYTES", 3_000_000)
+    monkeypatch.setattr(archives, "MOST_FILES", 100)
     write(folder / "good one.zip")
     wrong = {}
     for name, damage in DAMAGES.items():
