@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
@@ -52,6 +52,12 @@ class Release(BaseModel):
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: list[Entry] = []
 
+    @field_validator("history")
+    @classmethod
+    def _check_history(cls, history: list[Entry]) -> list[Entry]:
+        _list_places(history)
+        return history
+
     @property
     def production(self) -> Entry | None:
         """What is in production, None where nothing was promoted yet."""
@@ -64,6 +70,19 @@ class Release(BaseModel):
 
         columns = ["action", "revision", "version", "note"]
         return pandas.DataFrame([entry.model_dump(include=set(columns)) for entry in self.history], columns=columns)
+
+
+def _list_places(history: list[Entry]) -> list[Entry]:
+    """Return what was promoted and not rolled back since; raises `ValueError` where an entry contradicts that."""
+    places: list[Entry] = []
+    for number, entry in enumerate(history, start=1):
+        if entry.action == "promote":
+            places.append(entry)
+            continue
+        del places[-1:]
+        if not places or places[-1].revision != entry.revision:
+            raise ValueError(f"entry {number} of the history goes back to what was not before it")
+    return places
 
 
 def choose_folder(name: str) -> Path:
@@ -143,12 +162,7 @@ def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") ->
 def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
     """Put the revision back into production that was there before, and return the new state. Raises `PromptError`."""
     with _change(name, folder) as release:
-        places: list[Entry] = []  # what was promoted and not rolled back since
-        for entry in release.history:
-            if entry.action == "promote":
-                places.append(entry)
-            else:
-                del places[-1:]
+        places = _list_places(release.history)
         if len(places) < 2:
             raise PromptError(f"Before the present revision of {name} there was none.", "Promote a revision instead.")
         _append(release, "roll back", places[-2], note)

@@ -88,6 +88,7 @@ DAMAGE = (
     (('"revision": 1', '"revision": "one"'), "history → 0 → revision: "),
     (('"revision": 1', '"revision": ' + "9" * 400), "history → 0 → revision: "),
     (("promote", "publish"), "history → 0 → action: "),
+    (('"promote"', '"roll back"'), "entry 1 of the history goes back to what was not"),
     (('"max_usd_per_1000": null', '"max_usd_per_1000": NaN'), "max_usd_per_1000: "),
     (('"max_usd_per_1000": null', '"max_usd_per_1000": -1'), "max_usd_per_1000: "),
     (('"task"', '"task'), "is not JSON"),
