@@ -83,7 +83,10 @@ def spoil(path: Path, form: str, good: str) -> None:
             ".toml": "input = 7\ninstruction = [1]\n",
             ".md": "---\ntitle: [1, {2: 3}]\n? [a]\n: b\n---\n\0\n",
             ".csv": good.replace("delivery", "7").replace("test", "[]") + "m2,test\n",
-        }.get(path.suffix, good.replace('"', "7", 2) + '\n{"done": 7, "task": [], "edition": {}, "request": 1}\n[1]\n"x"\n'),
+        }.get(
+            path.suffix,
+            good.replace('"', "7", 2) + '\n{"done": 7, "task": [], "edition": {}, "request": 1}\n[1]\n"x"\n',
+        ),
         "surrogates": good.replace("e", "\ud800e") + '\n{"a": "\\ud800"}\n',
     }
     if form == "pipe":
@@ -152,7 +155,9 @@ def main() -> None:
             is_fault = found["said"].startswith("FAULT") or found["mb"] > MOST_MB
             faults += is_fault
             mark = "!" if is_fault else " "
-            print(f"{mark} {kind:11}{form:12}{found['seconds']:7.2f} s{found['mb']:7.0f} MB  {found['said']}", flush=True)
+            print(
+                f"{mark} {kind:11}{form:12}{found['seconds']:7.2f} s{found['mb']:7.0f} MB  {found['said']}", flush=True
+            )
     print(f"{faults} faults in {len(KINDS) * len(FORMS)} pairs")
     sys.exit(faults > 0)
 

@@ -6,7 +6,6 @@ import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +19,8 @@ MAX_ENTRIES = 1000  # of a cache, so that it cannot fill the memory
 class ExactCache:
     """A system with a memory: the same text again gets the reply of the first time, and no call is made.
 
-    Two texts are the same when they differ in whitespace only. Of several threads that ask the same at once, one asks.
-    A failure is not kept. When the cache is full, the entry that was not used for the longest time goes. Each call
-    gets a copy of its own, so nobody changes another's reply.
+    Two texts are the same when they differ in whitespace only. A failure is not kept. When the cache is full, the entry
+    that was not used for the longest time goes. Each call gets a copy of its own, so nobody changes another's reply.
 
     `version` is what a reply depends on besides the text: prompt and model. Set another with a release, or customers
     keep getting the answers of the old prompt. Whose question it is comes with each call: without `user`, one customer
@@ -32,28 +30,24 @@ class ExactCache:
     def __init__(self, ask: Callable[[str], object], version: str = "") -> None:
         self.ask, self.version = ask, version
         self.num_hits = self.num_misses = 0
-        self._entries: OrderedDict[tuple[str, str, str], Future] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str, str], object] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, text: str, user: str = "") -> object:
         """Return the reply to a text, from memory where there is one for this user; leave `user` out for all alike."""
         key = (self.version, user, " ".join(text.split()))
         with self._lock:
-            is_new = key not in self._entries
-            self.num_hits += not is_new
-            self.num_misses += is_new
-            entry = self._entries.setdefault(key, Future())
-            self._entries.move_to_end(key)
+            if key in self._entries:
+                self.num_hits += 1
+                self._entries.move_to_end(key)
+                return copy.deepcopy(self._entries[key])
+            self.num_misses += 1
+        reply = self.ask(text)
+        with self._lock:
+            self._entries[key] = reply
             if len(self._entries) > MAX_ENTRIES:
                 self._entries.popitem(last=False)
-        if is_new:
-            try:
-                entry.set_result(self.ask(text))
-            except BaseException as error:
-                with self._lock:
-                    self._entries.pop(key, None)
-                entry.set_exception(error)
-        return copy.deepcopy(entry.result())  # waits where another thread is asking
+        return copy.deepcopy(reply)
 
     @property
     def hit_rate(self) -> Proportion:
@@ -84,8 +78,6 @@ class MeaningCache:
         with self._lock:
             own = [(known, reply) for owner, known, reply in self._entries if owner == user]
         if own:
-            if vector.shape != own[0][0].shape:
-                raise DataError("The vector is of another shape than the one before.", "Embed all with one model.")
             cosines = np.array([known for known, _ in own]) @ vector
             nearest = int(cosines.argmax())
             if cosines[nearest] >= self.threshold:
@@ -99,13 +91,10 @@ class MeaningCache:
 
 def _scale(vectors: np.ndarray) -> np.ndarray:
     """Return vectors of length 1. Raises `DataError` where one has no direction."""
-    try:
-        lengths = np.linalg.norm(np.asarray(vectors, dtype=float), axis=-1, keepdims=True)
-    except (TypeError, ValueError):  # no numbers, or rows of several lengths
-        lengths = np.zeros(1)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     if not ((lengths > 0) & np.isfinite(lengths)).all():
-        raise DataError("A vector is zero, not finite or none, so it has no direction.", "Leave empty texts out.")
-    return np.asarray(vectors) / lengths
+        raise DataError("A vector is zero or not finite, so it has no direction.", "Leave empty texts out.")
+    return vectors / lengths
 
 
 @dataclass(frozen=True)
@@ -120,19 +109,13 @@ class ThresholdRow:
 def measure_threshold(
     vectors: np.ndarray, near_vectors: np.ndarray, is_same: Sequence[bool], thresholds: Sequence[float]
 ) -> list[ThresholdRow]:
-    """Return for each threshold how often a cache by meaning would hit, rightly and wrongly, on labelled pairs.
+    """Return for each threshold how often a cache by meaning would hit, rightly and wrongly, on n labelled pairs.
 
-    Args:
-        vectors: of the first questions, shape (n, d); `near_vectors` of the second ones, of the same shape.
-        is_same: whether both have the same answer, shape (n,), with at least one of each kind.
-
-    Raises:
-        DataError: the shapes do not fit, or one kind of pair is missing.
+    The vectors of the first questions and those of the second ones have the shape (n, d); `is_same` says of each pair
+    whether both have the same answer. Raises `DataError` where one kind of pair is missing.
     """
-    first, second, same = np.asarray(vectors), np.asarray(near_vectors), np.asarray(is_same, dtype=bool)
-    if first.shape != second.shape or first.ndim != 2 or same.shape != first.shape[:1]:
-        raise DataError("The vectors and labels do not pair.", "Give two arrays of shape (n, d) and n labels.")
-    cosines = (_scale(first) * _scale(second)).sum(axis=1)
+    same = np.array(is_same, dtype=bool)
+    cosines = (_scale(vectors) * _scale(near_vectors)).sum(axis=1)
     rows = []
     for threshold in thresholds:
         right, wrong = cosines[same] >= threshold, cosines[~same] >= threshold

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import DataError, PromptError, load_settings
-from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, Message, load_messages, make_examples
+from ..datasets import INTENTS, SENTIMENTS, URGENCIES, Example, load_messages, make_examples
 from ..evaluation import PRICED_AT, ChoiceMatch, Comparison, Estimate, Report, compare, evaluate, find_z, format_points
 from ..models import Model, Reply
 from ..prompts import PROMPTS, Prompt, load_prompt
@@ -40,24 +40,18 @@ class LabelTask:
     labels: tuple[str, ...]
 
     def load_examples(self, split: str, most: int | None = None) -> list[Example]:
-        """Return the examples among the first `most` messages of a split, all by default, also live.
-
-        Messages that have none of the labels are left out.
-        """
-        return make_examples(self._list_messages(split, most), "text", self.field)
+        """Return the examples among the first `most` messages of a split; those that have none of the labels go."""
+        messages = [one for one in load_messages() if one.split == split][:most]
+        labelled = [one for one in messages if getattr(one, self.field) in self.labels]
+        return make_examples(labelled, "text", self.field)
 
     def choose_shots(self, num: int) -> list[tuple[str, str]]:
         """Return `num` pairs of text and label from the split `shots`, going round the labels."""
-        queues: dict[str, list[Message]] = {}
-        for message in self._list_messages("shots"):
-            queues.setdefault(getattr(message, self.field), []).append(message)
+        queues: dict[str, list[tuple[str, str]]] = {}
+        for example in self.load_examples("shots"):
+            queues.setdefault(example.expected, []).append((example.input, example.expected))
         rounds = itertools.zip_longest(*queues.values())
-        shots = [message for listed in rounds for message in listed if message is not None]
-        return [(message.text, getattr(message, self.field)) for message in shots[:num]]
-
-    def _list_messages(self, split: str, most: int | None = None) -> list[Message]:
-        messages = [one for one in load_messages() if one.split == split][:most]
-        return [one for one in messages if getattr(one, self.field) in self.labels]
+        return [shot for listed in rounds for shot in listed if shot is not None][:num]
 
 
 TASKS = {
@@ -112,7 +106,6 @@ class Decision:
     Attributes:
         outcome: `pass`; `regression`: worse beyond chance; `price`: too dear; `too few`: the examples do not show
             that it is no worse than the margin allows.
-        change: the difference of the scores with the interval that the gate uses.
         usd_per_1000: list price of 1,000 requests, before and after.
         num_needed: about how many examples would let it pass if they went on like these; None where none would.
     """
@@ -140,18 +133,16 @@ class Decision:
         if self.outcome == "regression":
             return f"worse than production beyond chance: {points}."
         if self.outcome == "price":
-            return (
-                f"no worse than {margin} allows, {points}, but 1,000 requests would cost ${self.usd_per_1000[1]:.3f}; "
-                f"${self.max_usd_per_1000:.3f} are allowed."
-            )
+            price = f"1,000 requests would cost ${self.usd_per_1000[1]:.3f}; ${self.max_usd_per_1000:.3f} are allowed"
+            return f"no worse than {margin} allows, {points}, but {price}."
         more = "More examples like these would not let it pass."
         if self.num_needed:
             more = f"About {self.num_needed} examples would tell, if they went on like these."
         return f"a loss of more than {margin} is not excluded: {points}. {more}"
 
     def __str__(self) -> str:
-        names = f"{self.comparison.candidate.name} against {self.comparison.baseline.name}"
-        return f"{self.outcome.upper()}. {names}: {self.reason}"
+        comparison = self.comparison
+        return f"{self.outcome.upper()}. {comparison.candidate.name} against {comparison.baseline.name}: {self.reason}"
 
     __repr__ = __str__
 
@@ -174,33 +165,26 @@ def decide(
     """Return the gate's decision on two reports over the same examples.
 
     Raises:
-        DataError: the reports do not pair, a score is neither 0 nor 1, a system failed with an error, which says
-            nothing about its prompt, an example stands there twice, or a price is limited and tokens were not counted.
+        DataError: the reports cannot be compared, a score is neither 0 nor 1, an example stands there twice, or a price
+            is limited and tokens were not counted.
     """
     if not 0 < margin < 1:
         raise DataError(f"{margin} is no margin.", "Give a share between 0 and 1, such as 0.1 for 10 points.")
     if max_usd_per_1000 is not None and not 0 < max_usd_per_1000 < math.inf:
         raise DataError(f"{max_usd_per_1000} is no limit.", "Give dollars above 0, or None for any price.")
+    comparison = compare(production, candidate)
     if max_usd_per_1000 and not all(row.prompt_tokens > 0 and row.completion_tokens >= 0 for row in candidate.rows):
         problem = f"Tokens of “{candidate.name}” were not counted, so what it costs is unknown."
         raise DataError(problem, "Ask a provider that tells its usage, or leave the limit of the price out.")
     for report in (production, candidate):
         if min(len({row.id for row in report.rows}), len({row.input for row in report.rows})) < len(report):
             raise DataError(f"“{report.name}” holds one example more than once.", "Leave each id and each input once.")
-        if report.num_failed:
-            error = next(row.error for row in report.rows if row.error)
-            raise DataError(
-                f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples, so nothing is "
-                f"decided. The first error: {error}",
-                "Mend the cause, then run the gate again.",
-            )
         if not report.is_binary:
             raise DataError(f"A score of “{report.name}” is neither 0 nor 1.", "Use a scorer of right and wrong.")
-    comparison = compare(production, candidate)
     change = bound_flips(len(comparison.gained), len(comparison.lost), comparison.num)
     prices = (production.price_at(*PRICED_AT), candidate.price_at(*PRICED_AT))
     outcome = choose_outcome(change, margin)
-    if outcome == "pass" and max_usd_per_1000 is not None and prices[1] > max_usd_per_1000:
+    if outcome == "pass" and max_usd_per_1000 and prices[1] > max_usd_per_1000:
         outcome = "price"
     needed = _count_needed(candidate.scores - production.scores, margin) if outcome == "too few" else None
     return Decision(outcome, comparison, change, margin, prices, max_usd_per_1000, needed)
@@ -208,13 +192,12 @@ def decide(
 
 def _count_needed(differences: np.ndarray, margin: float) -> int | None:
     """Return the n at which changes like these would clear the margin, None where they never do."""
-    z, variance = find_z(CONFIDENCE), float(differences.var())
+    z_squared, variance = find_z(CONFIDENCE) ** 2, float(differences.var())
     room = float(differences.mean()) + margin
     if room <= 0:
         return None
-    needed = z * z * variance / room**2
-    if variance == 0:  # without a single flip it is unknown, not 0: the score interval's own width at zero flips
-        needed = z * z * (1 - margin) / margin
+    # Without a single flip the variance is unknown, not 0: then it is the score interval's own width at zero flips.
+    needed = z_squared * variance / room**2 if variance else z_squared * (1 - margin) / margin
     return max(math.ceil(needed), len(differences) + 1)
 
 
@@ -224,11 +207,9 @@ def make_system(model: Model, prompt: Prompt, task: LabelTask, num_shots: int = 
     Examples stand before the message as earlier turns, in the prompt's form.
     """
     if prompt.variables != {"message"}:
-        raise PromptError(
-            f"The gate gives {prompt.label} the variable message, and it has "
-            f"{', '.join(sorted(prompt.variables)) or 'none'}.",
-            "Write {{ message }} where the customer's text goes, or use evaluate and decide yourself.",
-        )
+        found = ", ".join(sorted(prompt.variables)) or "none"
+        problem = f"The gate gives {prompt.label} the variable message, and it has {found}."
+        raise PromptError(problem, "Write {{ message }} where the customer's text goes.")
     turns = []
     for text, label in task.choose_shots(num_shots):
         turns += [prompt.render(message=text)[-1], {"role": "assistant", "content": label}]
@@ -254,13 +235,8 @@ def run_gate(
 
     Args:
         candidate: a revision or a version; default: the highest revision.
-        num: at most so many examples, at least 2; default: as many as `release.json` says.
+        num: at most so many examples; default: as many as `release.json` says.
         asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
-
-    Raises:
-        PromptError: nothing is in production, the candidate is, or a file is malformed.
-        DataError: the task is unknown, `num` too small, or a call failed.
-        RecordingMissing: in replay, a reply was not recorded.
     """
     release = load_release(name, folder)
     present, new = load_production(name, folder), load_prompt(name, candidate, folder)
@@ -268,10 +244,7 @@ def run_gate(
         raise DataError(f"{name} has the task “{release.task}”.", f"There is: {', '.join(TASKS)}.")
     if present.version == new.version:
         raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
-    if num is not None and num < 2:
-        raise DataError(f"{num} examples are too few to compare.", "Give at least 2, or leave num out.")
-    task = TASKS[release.task]
-    settings = load_settings()
+    task, settings = TASKS[release.task], load_settings()
     most = settings.examples if asks_all else settings.most_examples
     examples = task.load_examples("test", most)[: num or release.num_examples]
     reports = []

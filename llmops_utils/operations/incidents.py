@@ -58,10 +58,7 @@ def simulate_traffic(
     """Return a stream of `num` requests: messages drawn at random with replacement, each as it was really answered.
 
     From the request number `start` on, counted from 0, the incident happens, a key of `INCIDENTS`. A share of the
-    answers in [0, 1], drawn at random, is graded by a person.
-
-    Raises:
-        DataError: there is no such incident.
+    answers in [0, 1], drawn at random, is graded by a person. Raises `DataError` for other incidents.
     """
     if incident not in INCIDENTS:
         raise DataError(f"There is no incident “{incident}”.", f"Choose one of {', '.join(INCIDENTS)}.")
@@ -85,13 +82,7 @@ def simulate_traffic(
 
 @functools.lru_cache(maxsize=4096)
 def _make_request(one: Served, is_graded: bool) -> Request:
-    return Request(
-        one.cluster,
-        one.answer,
-        one.latency_s,
-        one.prompt_tokens,
-        one.completion_tokens,
-        price_tokens(*PRICED_AT, one.prompt_tokens, one.completion_tokens),
-        one.answer == "none",
-        one.score if is_graded else None,
-    )
+    tokens = (one.prompt_tokens, one.completion_tokens)
+    score = one.score if is_graded else None
+    usd = price_tokens(*PRICED_AT, *tokens)
+    return Request(one.cluster, one.answer, one.latency_s, *tokens, usd, one.answer == "none", score)

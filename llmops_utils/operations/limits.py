@@ -22,8 +22,7 @@ OUTAGES = (ProviderDown, RateLimited, Unreachable, ModelNotServed)
 class RateLimit:
     """Requests and tokens per minute, as providers limit both. Safe to share between threads.
 
-    Each of the two is a bucket that fills steadily and holds one minute's flow, so that bursts pass. `clock` gives
-    seconds, and `sleep` waits so many.
+    Each of the two is a bucket that fills steadily and holds one minute's flow, so that bursts pass.
 
     Source: the token bucket of J. S. Turner, New directions in communications, IEEE Communications Magazine 24 (1986).
     """
@@ -44,16 +43,13 @@ class RateLimit:
     def wait(self, tokens: float) -> float:
         """Wait until a request of so many tokens may be sent, and return the seconds waited.
 
-        Raises:
-            DataError: the request has more tokens than the limit ever allows.
+        Raises `DataError` for more tokens than the limit ever allows.
         """
         amounts, waited_s = np.array([1, tokens], dtype=float), 0.0
         for amount, most in zip(amounts, self._per_minute, strict=True):
             if not 0 <= amount <= most:
-                raise DataError(
-                    f"{amount:g} at once is more than the limit of {most:g} ever allows, or no number of tokens.",
-                    "Shorten the request, or raise the limit.",
-                )
+                problem = f"{amount:g} at once is more than the limit of {most:g} ever allows, or no number of tokens."
+                raise DataError(problem, "Shorten the request, or raise the limit.")
         while (wait_s := self._take(amounts)) > 0:
             self._sleep(wait_s)
             waited_s += wait_s
@@ -77,10 +73,7 @@ class Fallback:
     """Pairs of name and system in order of preference: where one's provider fails, the next is asked.
 
     After a failure a system is left alone for `rest_s` seconds, so that customers do not wait for its timeout each
-    time. When all are resting, they are asked all the same. `clock` gives seconds.
-
-    Attributes:
-        served: how many requests each system answered, by name.
+    time. When all are resting, they are asked all the same. `served` counts the requests that each answered, by name.
     """
 
     def __init__(
@@ -97,11 +90,7 @@ class Fallback:
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> object:
-        """Return the reply of the first system that answers.
-
-        Raises:
-            ProviderError: all failed; the error is that of the last one asked.
-        """
+        """Return the reply of the first system that answers. Where all fail, the error is that of the last one asked."""
         now = self._clock()
         order = sorted(self.systems, key=lambda pair: self._resting_until[pair[0]] > now)  # stable: the order stays
         for place, (name, system) in enumerate(order, start=1):
@@ -125,16 +114,11 @@ class BudgetAlarm(str):
 
 
 class BudgetWatch:
-    """Tells once when each step of a budget, a share of its limit in (0, 1], is passed; the steps rise.
+    """Tells once when each step of a budget, a share of its limit, is passed: before the budget itself stops a call."""
 
-    The budget itself stops calls; this says so beforehand.
-    """
-
-    def __init__(self, budget: Budget, steps: Sequence[float] = (0.5, 0.8, 1.0)) -> None:
+    def __init__(self, budget: Budget, steps: Sequence[float]) -> None:
         if budget.max_usd is None and budget.max_tokens is None:
             raise DataError("The budget has no limit.", "Give it one: Budget(max_tokens=10_000).")
-        if not steps or not all(0 < step <= 1 for step in steps) or list(steps) != sorted(set(steps)):
-            raise DataError(f"{steps} are no steps.", "Give rising shares, such as (0.5, 0.8).")
         self.budget, self.steps = budget, tuple(steps)
         self._told: set[tuple[str, float]] = set()
 

@@ -26,9 +26,8 @@ class Request:
 
     Attributes:
         cluster: the kind of question, known without a label: its nearest group of earlier questions, say.
-        answer: what the system said; a label here.
         is_refused: it gave no usable answer.
-        score: 0 to 1 where a person or a scorer graded it, else None.
+        score: 0 to 1 where a person graded it, else None.
     """
 
     cluster: str
@@ -46,10 +45,8 @@ class Measure:
     """One number of a window, and which way it goes wrong.
 
     Attributes:
-        column: what is looked at of each request.
-        compute: from values of shape (…, n), and the usual share of each where they are codes, to numbers of shape
-            (…); nan where there is nothing to measure.
-        is_high_bad: whether an alarm is a high value, or a low one.
+        compute: from values of a column, shape (…, n), and the usual share of each where they are codes, to numbers of
+            shape (…); nan where there is nothing to measure.
         span: how many windows are looked at together: more where a single one holds too little.
     """
 
@@ -103,8 +100,7 @@ class AlertRule:
 
     Attributes:
         quantile: the share of quiet windows that stay within the limit, in (0.5, 1).
-        in_a_row: so many windows beyond it one after the other; a measure that looks at several windows together has
-            to stay beyond it until that many have passed that share no request.
+        in_a_row: so many windows beyond it one after the other, which share no request.
     """
 
     quantile: float = 0.995
@@ -119,14 +115,12 @@ class AlertRule:
 class Window:
     """One window of the stream: its number from 1, and how many requests were served up to its end.
 
-    By the names of the measures: their values, nan where there was nothing to measure, those beyond their limit, and
-    those that raise an alarm.
+    The values of the measures by name, nan where there was nothing to measure, and those that raise an alarm.
     """
 
     number: int
     num_served: int
     values: dict[str, float]
-    beyond: tuple[str, ...]
     alarms: tuple[str, ...]
 
 
@@ -134,9 +128,6 @@ class Monitor:
     """Learns what is usual from a reference, then watches a stream in windows of `size` requests, at least 10.
 
     The reference is requests of a quiet time, at least four windows of them, graded ones among them.
-
-    Raises:
-        DataError: the reference or the window is too small.
 
     Attributes:
         usual: the shares of the clusters and of the answers in the reference.
@@ -152,10 +143,8 @@ class Monitor:
         if size < 10:
             raise DataError(f"A window of {size} requests is too small.", "Take at least 10; 50 is usual.")
         if len(reference) < 4 * size:
-            raise DataError(
-                f"The reference holds {len(reference)} requests; windows of {size} need {4 * size} to learn from.",
-                "Collect more quiet traffic, or make the windows smaller.",
-            )
+            problem = f"The reference holds {len(reference)} requests; windows of {size} need {4 * size} to learn from."
+            raise DataError(problem, "Collect more quiet traffic, or make the windows smaller.")
         self.size, self.rule = size, rule or AlertRule()
         self.codes = {name: sorted({getattr(request, name) for request in reference}) for name in ("cluster", "answer")}
         columns = self._make_columns(reference)
@@ -165,20 +154,21 @@ class Monitor:
             for name, codes in self.codes.items()
         }
         self.quiet = self._resample(columns, np.random.default_rng(seed))
-        self.limits = self._place_limits(self.rule)
+        self.limits = self._place_limits()
 
     def with_rule(self, rule: AlertRule) -> Monitor:
         """Return a monitor that has learned the same and follows another rule; nothing is drawn anew."""
         other = copy.copy(self)
-        other.rule, other.limits = rule, self._place_limits(rule)
+        other.rule = rule
+        other.limits = other._place_limits()
         return other
 
-    def _place_limits(self, rule: AlertRule) -> dict[str, float]:
+    def _place_limits(self) -> dict[str, float]:
         limits = {}
         for measure in self.measures:
             values = self.quiet[measure.name]
             values = values[~np.isnan(values)]
-            share = rule.quantile if measure.is_high_bad else 1 - rule.quantile
+            share = self.rule.quantile if measure.is_high_bad else 1 - self.rule.quantile
             limits[measure.name] = float(np.quantile(values, share)) if len(values) else float("nan")
         return limits
 
@@ -190,30 +180,24 @@ class Monitor:
         """
         stream, recent = iter(stream), deque(maxlen=max(measure.span for measure in self.measures))
         in_a_row: Counter[str] = Counter()
-        for number in itertools.count(1):
-            requests = list(itertools.islice(stream, self.size))
-            if len(requests) < self.size:
-                if number > 1:
-                    return
-                raise DataError(
-                    f"The stream holds {len(requests)} requests; the first window takes {self.size}.",
-                    "Check where the requests come from; no traffic at all is an incident of its own.",
-                )
+        number = 0
+        while len(requests := list(itertools.islice(stream, self.size))) == self.size:
+            number += 1
             recent.append(self._make_columns(requests))
-            values, beyond, alarms = {}, [], []
+            values, alarms = {}, []
             for measure in self.measures:
                 name, value = measure.name, self._compute(measure, recent)
                 values[name], limit = value, self.limits[name]
                 is_beyond = value > limit if measure.is_high_bad else value < limit  # with nan it is False
-                if not is_beyond:
-                    in_a_row[name] = 0
-                    continue
-                beyond.append(name)
-                in_a_row[name] += 1
+                in_a_row[name] = in_a_row[name] + 1 if is_beyond else 0
                 # After so many windows the first and the last of `rule.in_a_row` share no request.
                 if in_a_row[name] > (self.rule.in_a_row - 1) * measure.span:
                     alarms.append(name)
-            yield Window(number, number * self.size, values, tuple(beyond), tuple(alarms))
+            yield Window(number, number * self.size, values, tuple(alarms))
+        if number == 0:
+            problem = f"The stream holds {len(requests)} requests; the first window takes {self.size}."
+            next_step = "Check where the requests come from; no traffic at all is an incident of its own."
+            raise DataError(problem, next_step)
 
     def _compute(self, measure: Measure, recent: Sequence[dict[str, np.ndarray]]) -> float:
         """Return a measure's value on its last windows, nan where there are too few yet."""

@@ -10,15 +10,14 @@ import contextlib
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
 from ..prompts import PROMPTS, Prompt, load_prompt
 
 FILE = "release.json"
-Text = Annotated[str, AfterValidator(clean_text)]
 
 
 class Entry(BaseModel):
@@ -29,8 +28,8 @@ class Entry(BaseModel):
     action: Literal["promote", "roll back"]
     revision: int = Field(ge=1, le=10**6)
     version: str = Field(pattern="^[0-9a-f]{8}$")
-    when: Text
-    note: Text = ""
+    when: str
+    note: str = ""
 
 
 class Release(BaseModel):
@@ -42,12 +41,11 @@ class Release(BaseModel):
         num_shots: how many examples of the split `shots` stand before each message as earlier turns.
         margin: how much of the score a release may lose at most, as a share; 0.1 are 10 points.
         max_usd_per_1000: the most that 1,000 requests may cost at list price; None for any price.
-        history: what was in production, the present last.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    task: Text
+    task: str
     num_examples: int | None = Field(None, ge=2)
     num_shots: int = Field(0, ge=0, le=64)
     margin: float = Field(0.1, gt=0, lt=1)
@@ -95,12 +93,7 @@ def choose_folder(name: str) -> Path:
 
 
 def load_release(name: str, folder: Path = PROMPTS) -> Release:
-    """Return the state of a prompt. A file that cannot be read stays as it is.
-
-    Raises:
-        PromptError: there is no file, or it holds no release; the message names file and place.
-        DataError: it is not JSON.
-    """
+    """Return the state of a prompt. A file that cannot be read stays as it is, and an error names it."""
     path = folder / name / FILE
     if not path.exists():
         load_prompt(name, folder=folder)  # an unknown name is the clearer error
@@ -108,36 +101,26 @@ def load_release(name: str, folder: Path = PROMPTS) -> Release:
             f"The prompt {name} has no {FILE}, so nothing of it is in production.",
             f'Begin one: open_release("{name}", task="intent"), then promote a revision.',
         )
-    return _read(name, read_json(path))
+    return _check(read_json(path), f"{name}/{FILE}")
 
 
-def _read(name: str, content: object) -> Release:
-    """Return the release that a file's content is. Raises `PromptError` with the place where it is none."""
+def _check(content: object, where: str) -> Release:
+    """Return the release that a content is. Raises `PromptError` with the place where it is none."""
     try:
         return Release.model_validate(content)
     except ValidationError as error:
-        raise PromptError(
-            f"{name}/{FILE}, {_tell_first(error)}.",
-            "Mend that place, or restore the file from your version control; it was left as it is.",
-        ) from error
-
-
-def _tell_first(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    return f"{' → '.join(map(str, first['loc'])) or 'the whole'}: {first['msg']}"
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = " → ".join(map(str, first["loc"])) or "the whole"
+        next_step = "Mend that place, or restore the file from your version control; it was left as it is."
+        raise PromptError(f"{where}, {place}: {first['msg']}.", next_step) from error
 
 
 def load_production(name: str, folder: Path = PROMPTS) -> Prompt:
-    """Return the prompt that is in production.
-
-    Raises:
-        PromptError: nothing is in production, or its file is not what was promoted.
-    """
+    """Return the prompt that is in production. Raises `PromptError` where its file is not what was promoted."""
     entry = load_release(name, folder).production
     if entry is None:
-        raise PromptError(
-            f"Nothing of the prompt {name} is in production.", f'Promote a revision: promote("{name}", 1).'
-        )
+        problem = f"Nothing of the prompt {name} is in production."
+        raise PromptError(problem, f'Promote a revision: promote("{name}", 1).')
     prompt = load_prompt(name, entry.revision, folder)
     if prompt.version != entry.version:
         raise PromptError(
@@ -151,38 +134,28 @@ def load_production(name: str, folder: Path = PROMPTS) -> Prompt:
 def open_release(name: str, task: str, folder: Path = PROMPTS, **limits: float | None) -> Release:
     """Begin the file of a prompt, with nothing in production, and return it; or change its task and limits.
 
-    Limits are `num_examples`, `num_shots`, `margin` and `max_usd_per_1000`, as in `Release`.
-
-    Raises:
-        PromptError: there is no such prompt, or a value is out of range.
+    Limits are `num_examples`, `num_shots`, `margin` and `max_usd_per_1000`, as in `Release`. Raises `PromptError`.
     """
-    try:
-        new = Release(task=task, **limits)
-    except ValidationError as error:
-        raise PromptError(f"This is no release: {_tell_first(error)}.", "Correct that value.") from error
+    new = _check({"task": task, **limits}, "This is no release")
     load_prompt(name, folder=folder)
     with change_json(folder / name / FILE, {}) as content:
         if content:
-            new.history = _read(name, content).history
+            new.history = _check(content, f"{name}/{FILE}").history
         content.update(new.model_dump())
     return new
 
 
 def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") -> Release:
-    """Put a revision into production, and return the new state.
+    """Put a revision into production, and return the new state. Raises `PromptError` where it is there already.
 
     It does not ask the gate: `gate.run_gate` measures, a person or a script decides.
-
-    Raises:
-        PromptError: there is no such revision, or it is in production already.
     """
     prompt = load_prompt(name, revision, folder)
     with _change(name, folder) as release:
         present = release.production
         if present is not None and present.version == prompt.version:
-            raise PromptError(
-                f"{prompt.label} is in production already, as revision {present.revision}.", "Promote another one."
-            )
+            problem = f"{prompt.label} is in production already, as revision {present.revision}."
+            raise PromptError(problem, "Promote another one.")
         _append(release, "promote", prompt, note)
     return release
 
@@ -199,7 +172,7 @@ def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
 
 def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    told = {"when": now, "note": redact(note)}
+    told = {"when": now, "note": redact(clean_text(note))}
     release.history.append(Entry(action=action, revision=what.revision, version=what.version, **told))
 
 
@@ -208,6 +181,6 @@ def _change(name: str, folder: Path) -> Iterator[Release]:
     """Give the state of a prompt to be changed in place, and write it."""
     load_release(name, folder)  # where there is no file, it says so and none is made
     with change_json(folder / name / FILE, {}) as content:
-        release = _read(name, content)
+        release = _check(content, f"{name}/{FILE}")
         yield release
         content.update(release.model_dump())

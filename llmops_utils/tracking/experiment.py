@@ -6,6 +6,7 @@ the environment or in `.env`, the run goes to Comet as well, and its archive sta
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import uuid
@@ -40,6 +41,12 @@ SWITCHES = {
     "COMET_LOGGING_CONSOLE": "ERROR",
     "COMET_FALLBACK_STREAMER_KEEP_OFFLINE_ZIP": "1",
 }
+# What comet_ml would gather by itself about machine, code and output. With these on even an offline run asks a cloud's
+# metadata address, and what is gathered may hold what must not leave the machine.
+GATHERED = (
+    "log_code", "log_graph", "parse_args", "log_git_metadata", "log_git_patch", "log_env_details",
+    "auto_output_logging", "auto_param_logging", "auto_metric_logging", "auto_log_co2",
+)  # fmt: skip
 
 
 def _load_comet():
@@ -72,22 +79,20 @@ def _catch_errors() -> Iterator[list[logging.LogRecord]]:
 def find_comet_key() -> str | None:
     """Return the Comet key from the environment or `.env`, or None. Raises `KeyMalformed` where it cannot be one."""
     key = read_environment().get(KEY, "").strip()
-    if not key:
-        return None
-    check_key(key, KEY)
-    return key
+    if key:
+        check_key(key, KEY)
+    return key or None
 
 
 def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = ()):
-    """Return a new Comet experiment, open until its `end()`; a run that is still open is ended first.
+    """Return a new Comet experiment, `comet_ml`'s own object, open until its `end()`; an open one is ended first.
 
-    It is `comet_ml`'s own object. One text as `tags` is one tag; empty tags are left out. Keys are taken out of name,
-    project and tags. Its archive is written to `get_folder()`. Where there is a key, it also sends what is
-    logged, and once Comet has confirmed all of it, `end()` moves the archive to `sent`; where the connection was lost,
-    the archive stays for `upload_runs`. In replay a run is always offline.
+    One text as `tags` is one tag; empty tags are left out. Keys are taken out of name, project and tags. Its archive is
+    written to `get_folder()`. Where there is a key, it also sends what is logged, and once Comet has confirmed all of
+    it, `end()` moves the archive to `sent`; where the connection was lost, the archive stays for `upload_runs`. In
+    replay a run is always offline.
 
     Raises:
-        DataError: the name is empty, or the folder cannot be written.
         SettingsError: comet_ml's own settings are malformed, or switch it off.
         KeyRefused: Comet does not accept the key.
         Unreachable: there is no way to Comet, or it refuses the run; nothing was logged yet.
@@ -103,43 +108,30 @@ def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = 
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()  # where it cannot write, comet_ml takes another folder without a word
-    project, listed = clean(project), [tags] if isinstance(tags, str) else tags
-    # Off: what comet_ml would gather by itself about machine, code and output. With these on even an offline run asks
-    # a cloud's metadata address, and what is gathered may hold what must not leave the machine.
+    listed = [tags] if isinstance(tags, str) else tags
     config = comet_ml.ExperimentConfig(
-        log_code=False,
-        log_graph=False,
-        parse_args=False,
-        log_git_metadata=False,
-        log_git_patch=False,
-        log_env_details=False,
-        auto_output_logging=False,
-        auto_param_logging=False,
-        auto_metric_logging=False,
-        auto_log_co2=False,
         display_summary_level=0,
         offline_directory=str(folder),
         name=clean(name),
         tags=[clean(str(tag)) for tag in listed if str(tag).strip()],  # an empty one makes comet_ml drop all
+        **dict.fromkeys(GATHERED, False),
     )
+    start = functools.partial(comet_ml.start, experiment_config=config, project_name=clean(project))
     if key is not None and not load_settings().repeats:
-        run = _start_online(comet_ml, config, project, key)
-    else:
-        # A key of our own and this mode let `comet upload` go on with a run whose sending was cut off half-way.
-        own = {"experiment_key": uuid.uuid4().hex, "mode": "get_or_create"}
-        run = comet_ml.start(online=False, experiment_config=config, project_name=project, **own)
-        # The writing thread waits this long for the next message, and `end` waits for the thread: by default 1 s.
-        run.streamer.queue_timeout = 0.02
+        return _start_online(start, key)
+    # A key of our own and this mode let `comet upload` go on with a run whose sending was cut off half-way.
+    run = start(online=False, experiment_key=uuid.uuid4().hex, mode="get_or_create")
+    # The writing thread waits this long for the next message, and `end` waits for the thread: by default 1 s.
+    run.streamer.queue_timeout = 0.02
     return run
 
 
-def _start_online(comet_ml, config, project: str, key: str):
+def _start_online(start: Callable, key: str):
     from comet_ml.exceptions import CometException, InvalidAPIKey
 
-    own = {"api_key": key, "experiment_config": config, "project_name": project}
     with _catch_errors() as caught:
         try:
-            run = comet_ml.start(online=True, mode="create", **own)
+            run = start(online=True, mode="create", api_key=key)
             if run.alive:
                 _settle_at_end(run)
                 return run
@@ -150,10 +142,8 @@ def _start_online(comet_ml, config, project: str, key: str):
     if any(isinstance(error, InvalidAPIKey) for error in errors):
         raise _refuse_key()
     said = "; ".join(redact(str(error), key) for error in errors if isinstance(error, CometException))
-    raise Unreachable(
-        f"Comet did not start the run; nothing was logged yet. {said}".strip(),
-        f"Unset {KEY}: the run becomes an archive, which upload_runs() sends later.",
-    )
+    next_step = f"Unset {KEY}: the run becomes an archive, which upload_runs() sends later."
+    raise Unreachable(f"Comet did not start the run; nothing was logged yet. {said}".strip(), next_step)
 
 
 def _refuse_key() -> KeyRefused:
@@ -189,9 +179,8 @@ def _settle_at_end(run) -> None:
                 if _list_wanted(path) <= confirmed:
                     _move_to_sent(path)
             if path.exists():
-                name = run.get_name()
-                message = f"Comet did not get all of the run “{name}”. Its archive stays; upload_runs() sends it."
-                warnings.warn(message, stacklevel=2)
+                problem = f"Comet did not get all of the run “{run.get_name()}”."
+                warnings.warn(f"{problem} Its archive stays; upload_runs() sends it.", stacklevel=2)
 
     streamer.online_streamer.register_message_sent_callback(watch(streamer._track_message))
     streamer.online_streamer.register_messages_batch_sent_callback(watch(streamer._track_messages_batch))
@@ -199,9 +188,9 @@ def _settle_at_end(run) -> None:
 
 
 def _list_wanted(path: Path) -> set[int]:
-    """Return the numbers of the messages in an archive that Comet has to have got; of a parameter only the last value.
+    """Return the numbers of the messages in an archive that Comet has to have got.
 
-    comet_ml sends parameters in batches with one value for each name.
+    Of a parameter only the last value: comet_ml sends them in batches with one value for each name.
     """
     payloads = [message["payload"] for message in split_messages(read_members(path))]
     last = {one["param"]["paramName"] if "param" in one else one["message_id"]: one["message_id"] for one in payloads}
@@ -218,10 +207,7 @@ def upload_runs() -> list[Fault]:
     """Send all archives that Comet does not have yet as `comet upload` does, and return what could not be sent.
 
     An archive that was sent moves to `sent`; every other one stays where it is, so that the same call tries again.
-
-    Raises:
-        KeyMissing: there is no key.
-        KeyRefused: Comet does not accept it; nothing was sent.
+    Raises `KeyMissing`, and `KeyRefused` where Comet does not accept it.
     """
     key = find_comet_key()
     if key is None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 
 from pydantic import TypeAdapter
 
 from ..core import DataError, clean_values, redact_values
-from ..evaluation import Comparison, Proportion, Report, Row
+from ..evaluation import Comparison, Proportion, Report
 from ..prompts import Prompt
 
 REPORT, PROMPT, COMPARISON = "report.json", "prompt.json", "comparison.json"
 MAX_TEXTS = 20  # examples of a report that are logged as texts, too
+ADAPTER = TypeAdapter(Report)
 
 
 def clean(value):
@@ -26,32 +27,30 @@ def clean(value):
 
 
 def write_json(content: object) -> str:
-    """Return JSON that was passed through `clean`; rows become objects, and what JSON has no form for becomes text.
+    """Return JSON that was passed through `clean`; records become objects, and what JSON has no form for becomes text.
 
-    Raises:
-        DataError: it is nested too deeply, holds itself, or has keys that are no text.
+    Raises `DataError` where it is nested too deeply, holds itself, or has keys that are no text.
     """
     try:
-        text = json.dumps(content, default=lambda one: vars(one) if isinstance(one, Row) else str(one))
-        return json.dumps(clean(json.loads(text)), ensure_ascii=False)
+        return json.dumps(clean(json.loads(json.dumps(content, default=_spell))), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"What is to be logged cannot be written as JSON ({type(error).__name__})."
         raise DataError(problem, "Let the system return plain values: texts, numbers, lists, dicts by text.") from error
 
 
-def write_report(report: Report) -> str:
-    """Return a report as JSON without secrets."""
-    return write_json({field.name: getattr(report, field.name) for field in fields(report)})
+def _spell(one: object) -> dict | str:
+    if is_dataclass(one) and not isinstance(one, type):
+        return {field.name: getattr(one, field.name) for field in fields(one)}
+    return str(one)
 
 
 def restore_report(content: str | bytes) -> Report:
-    """Return the report that `write_report` wrote. Raises `DataError` where it did not, or the types were wrong then."""
+    """Return the report that `write_json` wrote. Raises `DataError` where it did not, or the types were wrong then."""
     try:
-        return TypeAdapter(Report).validate_json(content)
+        return ADAPTER.validate_json(content)
     except ValueError as error:
-        raise DataError(
-            "The report does not hold texts and numbers where they belong.", "Log the run again."
-        ) from error
+        problem = "The report does not hold texts and numbers where they belong."
+        raise DataError(problem, "Log the run again.") from error
 
 
 def log_report(
@@ -79,7 +78,7 @@ def log_report(
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")
     if comparison is not None and comparison.candidate != report:
         raise DataError("The candidate of the comparison is not this report.", "Log compare(baseline, report).")
-    content = write_report(report)
+    content = write_json(report)
     report = restore_report(content)
     named = {name: value for name, value in (("data", data), ("split", split)) if value}
     found = _describe(report, prompt) | named | dict(parameters or {})
@@ -89,7 +88,7 @@ def log_report(
     if prompt is not None:
         about = {"kind": "prompt", "prompt": prompt.name, "version": prompt.version}
         run.log_text(clean(str(prompt.show())), metadata=clean(about))
-        run.log_asset_data(write_json(asdict(prompt)), name=PROMPT)
+        run.log_asset_data(write_json(prompt), name=PROMPT)
     for row in report.rows[:MAX_TEXTS]:
         about = {"kind": "reply", "example": row.id, "score": row.score}
         run.log_text(f"{row.input}\n→ {row.error or row.prediction}\nexpected: {row.expected}", metadata=about)
@@ -97,17 +96,13 @@ def log_report(
     run.log_asset_data(report.table.to_csv(index=False, lineterminator="\n"), name="examples.csv")
     run.log_asset_data(content, name=REPORT)
     if comparison is not None:
-        difference = comparison.difference
-        measured = {
-            "difference": float(difference.value),
-            "difference_low": float(difference.low),
-            "difference_high": float(difference.high),
-            "p": float(comparison.p),
-        }
+        change, baseline = comparison.difference, comparison.baseline.name
+        measured = {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
+        measured["p"] = comparison.p
         run.log_metrics(measured)
-        run.log_parameter("baseline", clean(comparison.baseline.name))
-        told = {"baseline": comparison.baseline.name, "verdict": comparison.verdict, "told": str(comparison)} | measured
-        told |= {"gained": list(comparison.gained), "lost": list(comparison.lost)}
+        run.log_parameter("baseline", clean(baseline))
+        told = {"baseline": baseline, "verdict": comparison.verdict, "told": str(comparison)} | measured
+        told |= {"gained": comparison.gained, "lost": comparison.lost}
         run.log_asset_data(write_json(told), name=COMPARISON)
 
 
@@ -128,9 +123,10 @@ def _describe(report: Report, prompt: Prompt | None) -> dict:
 
 
 def _measure(report: Report) -> dict[str, float]:
-    measured = {"score": float(report.score.value)}
-    if len(report) > 1 or isinstance(report.score, Proportion):
-        measured |= {"score_low": float(report.score.low), "score_high": float(report.score.high)}
+    score = report.score
+    measured = {"score": score.value}
+    if len(report) > 1 or isinstance(score, Proportion):
+        measured |= {"score_low": score.low, "score_high": score.high}
     for name in ("num_failed", "prompt_tokens", "completion_tokens", "latency_s", "cost_usd"):
         if getattr(report, name) is not None:  # the price of a model may be unknown
             measured[name] = getattr(report, name)

@@ -7,28 +7,26 @@ was read from archives of comet_ml 3.58, and a test pins what is used of it.
 
 from __future__ import annotations
 
-import json
 import sys
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from ..core import DataError, clean_values, load_settings
+from ..core import DataError, load_settings, parse_json_values
 from ..evaluation import Report
 from ..prompts import Prompt
 from .reports import COMPARISON, PROMPT, REPORT, restore_report
 
 # What comet_ml adds by itself, besides what was logged.
 AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
-# Of an archive, which may come from somebody else: bytes of all files as its list declares them, files, bytes of a line
-# of `messages.json`, bytes of a report, a prompt and the like.
-MOST_BYTES, MOST_FILES, MOST_LINE, MOST_JSON = 40_000_000, 10_000, 1_000_000, 10_000_000
+# Of an archive, which may come from somebody else: bytes of all files as its list declares them, files, and bytes of a
+# line of `messages.json`.
+MOST_BYTES, MOST_FILES, MOST_LINE = 40_000_000, 10_000, 1_000_000
 
 
 def _check_name(name: str) -> str:
@@ -48,7 +46,7 @@ class Text:
     """A logged text and what was logged about it."""
 
     text: str
-    metadata: dict = field(default_factory=dict)
+    metadata: dict
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,10 +56,8 @@ class Run:
     Attributes:
         started_ms: when it began, milliseconds since 1970.
         is_sent: whether Comet has it already.
-        parameters: the last value of each, as of `metrics`.
+        parameters: the last value of each, as of `metrics` and `files`.
         history: all values of each metric, as (step, value); the step is None where none was given.
-        texts: in the order in which they were logged.
-        files: the content of the other logged files by name; a second one of a name is called “NAME (2)”.
         path: the archive.
     """
 
@@ -87,7 +83,7 @@ class Run:
     @cached_property
     def prompt(self) -> Prompt | None:
         """The prompt that was logged, or None."""
-        return self._restore(PROMPT, lambda content: Prompt(**json.loads(content)))
+        return self._restore(PROMPT, lambda content: Prompt(**parse_json_values(content)))
 
     @property
     def comparison(self) -> dict | None:
@@ -98,14 +94,15 @@ class Run:
         if name not in self.files:
             return None
         try:
-            if len(self.files[name]) > MOST_JSON:
-                raise ValueError("it is too large")
             return build(self.files[name])
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise DataError(f"{name} of the run “{self.name}” cannot be read.", "Log the run again.") from error
 
     def __repr__(self) -> str:
         return f"Run “{self.name}”: {len(self.parameters)} parameters, {len(self.metrics)} metrics, {len(self.files)} files"
+
+
+ADAPTER = TypeAdapter(Run)  # made once: to make it takes longer than to read an archive
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class Runs(Sequence):
         return Runs(tuple(run for run in self.runs if latest[run.name] is run), self.problems)
 
     def __repr__(self) -> str:
-        lines = ["1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs", *(f"  {run.name}" for run in self.runs)]
+        lines = [f"Runs: {len(self.runs)}", *(f"  {run.name}" for run in self.runs)]
         lines += [f"not readable: {one.where}: {one.problem} {one.next_step}" for one in self.problems]
         return "\n".join(lines)
 
@@ -186,10 +183,13 @@ def list_runs(project: str | None = None) -> Runs:
     """Return all runs, or those of one project, sent ones as well; what cannot be read is told and hides no other."""
     # comet_ml is only asked where something else has loaded it: no run is open else.
     running = sys.modules["comet_ml"].get_running_experiment() if "comet_ml" in sys.modules else None
-    is_open = running is not None and not running.ended
-    runs, problems = [], []
+    runs, problems, open_key = [], [], None
+    if running is not None and not running.ended:
+        open_key, name = running.get_key(), running.get_name()
+        problem, next_step = f"The run “{name}” was never ended.", "It is still open in this notebook: call its end()."
+        problems.append(Fault(name, problem, next_step))
     for path in list_archives():
-        if is_open and is_placeholder(path) and path.name.startswith(running.get_key()):
+        if open_key and is_placeholder(path) and path.name.startswith(open_key):
             continue
         try:
             run = read_run(path)
@@ -197,9 +197,6 @@ def list_runs(project: str | None = None) -> Runs:
                 runs.append(run)
         except DataError as error:
             problems.append(Fault(path.name, error.problem, error.next_step))
-    if is_open:
-        name, next_step = running.get_name(), "It is still open in this notebook: call its end()."
-        problems.append(Fault(name, f"The run “{name}” was never ended.", next_step))
     return Runs(tuple(sorted(runs, key=lambda run: (run.started_ms, run.duration_s, run.key))), tuple(problems))
 
 
@@ -208,23 +205,23 @@ def read_members(path: Path) -> dict[str, bytes]:
 
     Sizes are checked before anything is unpacked, as the list of the archive tells them: no more than that is read.
     """
-    told, next_step = "is damaged", "Restore it from a copy, or delete it."
-    large = f"holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files", "`comet upload` sends one that is yours."
+    problem = f"{path.name} holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files."
+    too_large = DataError(problem, "`comet upload` sends one that is yours.")
     try:
         # Counted before the list is read, which takes much memory for each file: an entry of it begins with these bytes.
         if path.stat().st_size > MOST_BYTES or path.read_bytes().count(b"PK\x01\x02") > MOST_FILES:
-            told, next_step = large
-            raise ValueError
+            raise too_large
         with zipfile.ZipFile(path) as archive:
             if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
-                told, next_step = large
-                raise ValueError
+                raise too_large
             # Other ways of packing, which Comet does not use, may take much more memory than they give bytes.
             if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in archive.infolist()):
                 raise ValueError
             members = {name: archive.read(name) for name in set(archive.namelist())}
+    except DataError:
+        raise
     except Exception:  # zlib.error and the like, from whatever way of packing a foreign file has
-        raise DataError(f"{path.name} {told}.", next_step) from None
+        raise DataError(f"{path.name} is damaged.", "Restore it from a copy, or delete it.") from None
     if "experiment.json" not in members or "messages.json" not in members:
         raise DataError(f"{path.name} is no archive of a Comet run.", "Move it elsewhere; only runs belong here.")
     return members
@@ -233,7 +230,7 @@ def read_members(path: Path) -> dict[str, bytes]:
 def _parse(line: bytes) -> dict:
     if len(line) > MOST_LINE:
         raise ValueError("a line is too long")
-    return clean_values(json.loads(line))
+    return parse_json_values(line)
 
 
 def split_messages(members: dict[str, bytes]) -> Iterator[dict]:
@@ -242,11 +239,7 @@ def split_messages(members: dict[str, bytes]) -> Iterator[dict]:
 
 
 def read_run(path: Path) -> Run:
-    """Return the run in an archive.
-
-    Raises:
-        DataError: there is no such file, it is damaged, no archive of Comet, or was never ended.
-    """
+    """Return the run in an archive. Raises `DataError` where it is none, damaged, or was never ended."""
     if not path.is_file():
         raise DataError(f"There is no archive {path.name}.", "list_runs() shows those that are there.")
     if is_placeholder(path):
@@ -254,17 +247,15 @@ def read_run(path: Path) -> Run:
     members = read_members(path)
     try:
         return _build_run(path, _parse(members["experiment.json"]), split_messages(members), members)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(
-            f"{path.name} does not hold what a Comet run holds ({type(error).__name__}).",
-            "It may be damaged, or of another version of comet_ml. Restore it, or delete it.",
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f"{path.name} does not hold what a Comet run holds ({type(error).__name__})."
+        next_step = "It may be damaged, or of another version of comet_ml. Restore it, or delete it."
+        raise DataError(problem, next_step) from error
 
 
 def _build_run(path: Path, about: dict, messages: Iterator[dict], members: dict[str, bytes]) -> Run:
     parameters, others, history, texts, files = {}, {}, {}, [], {}
     decode = cache(lambda content: content.decode("utf-8"))  # thousands of messages may name one file
-    num_called: Counter[str] = Counter()
     for message in messages:
         payload, kind = message["payload"], message["type"]
         if kind == "parameter_msg" and payload["param"]["source"] != "auto-logged":
@@ -280,24 +271,20 @@ def _build_run(path: Path, about: dict, messages: Iterator[dict], members: dict[
             if payload["upload_type"] == "text-sample":
                 texts.append(Text(decode(content), dict(payload["metadata"] or {})))
             else:
-                name = numbered = payload["additional_params"]["fileName"]
-                while numbered in files:
-                    num_called[name] += 1
-                    numbered = f"{name} ({num_called[name] + 1})"
-                files[numbered] = content
-    run = Run(
-        about["offline_id"],
-        str(others.get("Name", about["offline_id"])),
-        about["project_name"] or "",
-        about["start_time"],
-        (about["stop_time"] - about["start_time"]) / 1000,
-        about["tags"],
-        path.parent.name == "sent",
-        parameters,
-        {name: values[-1][1] for name, values in history.items()},
-        {name: tuple(values) for name, values in history.items()},
-        tuple(texts),
-        files,
-        path,
-    )
-    return TypeAdapter(Run).validate_python(vars(run))  # checks all types
+                files[payload["additional_params"]["fileName"]] = content
+    found = {
+        "key": about["offline_id"],
+        "name": str(others.get("Name", about["offline_id"])),
+        "project": about["project_name"] or "",
+        "started_ms": about["start_time"],
+        "duration_s": (about["stop_time"] - about["start_time"]) / 1000,
+        "tags": about["tags"],
+        "is_sent": path.parent.name == "sent",
+        "parameters": parameters,
+        "metrics": {name: values[-1][1] for name, values in history.items()},
+        "history": history,
+        "texts": texts,
+        "files": files,
+        "path": path,
+    }
+    return ADAPTER.validate_python(found)

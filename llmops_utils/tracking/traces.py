@@ -1,8 +1,8 @@
 """Spans: the model, retrieval and tool calls of one request as a timed tree, recorded with OpenTelemetry.
 
 A function is marked once with `span`; inside `record_trace` each call of it becomes a span, under the span in which it
-was called. Outside of it a marked function runs as it is. Each trace has a provider of its own that keeps the spans in
-memory: nothing is sent, and what a program has set up for OpenTelemetry elsewhere is left alone.
+was called. Outside of it a marked function runs as it is. Each trace has a provider of its own: nothing is sent, and
+what a program has set up for OpenTelemetry elsewhere is left alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import copy
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core import DataError, load_settings
 from ..models import Model, Reply
@@ -33,9 +34,7 @@ class Span:
         kind: request for the root, else one of `KINDS`.
         start_s: seconds since the request began.
         duration_s: seconds, those of its children among them.
-        prompt_tokens: tokens read, where the call gave a `Reply`; `completion_tokens` written.
-        input: the beginning of the arguments as text.
-        output: the beginning of what came back, or of the error.
+        input: the beginning of the arguments as text; `output` that of what came back, or of the error.
         recorded: OpenTelemetry's own span.
     """
 
@@ -49,7 +48,7 @@ class Span:
     output: str = ""
     is_error: bool = False
     children: list[Span] = field(default_factory=list)
-    recorded: object = field(default=None, repr=False, compare=False)
+    recorded: Any = field(default=None, repr=False, compare=False)
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
         """Give this span and all below it in the order of their start, each with its depth."""
@@ -59,7 +58,7 @@ class Span:
 
 
 class _Recorder:
-    """A tracer for one trace, the spans that have ended, and a clock.
+    """A tracer for one trace, and a clock.
 
     In replay an answer takes no time, so there the clock stands still but for the recorded seconds of the replies:
     the same trace comes out each time.
@@ -68,27 +67,20 @@ class _Recorder:
     def __init__(self) -> None:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
         from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
         service = Resource({"service.name": "llmops-workbook"})
-        provider = TracerProvider(ALWAYS_ON, service, shutdown_on_exit=False)
-        self.exporter = InMemorySpanExporter()
-        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.tracer = provider.get_tracer("llmops_utils")
+        self.tracer = TracerProvider(ALWAYS_ON, service, shutdown_on_exit=False).get_tracer("llmops_utils")
         self.is_still = load_settings().repeats
         self.recorded_s = 0.0
-        self.passing_on: set[int] = set()  # the spans inside which a model was called
-        self._begun_ns, self._begun_s = time.time_ns(), time.perf_counter()
+        self.begun_ns, self._begun_s = time.time_ns(), time.perf_counter()
 
-    def read_ns(self) -> int:
-        """Return the time as nanoseconds since 1970."""
-        passed_s = self.recorded_s if self.is_still else time.perf_counter() - self._begun_s
-        return self._begun_ns + round(passed_s * 1e9)
+    def read_s(self) -> float:
+        """Return the seconds since the request began."""
+        return self.recorded_s if self.is_still else time.perf_counter() - self._begun_s
 
 
-_recorder: ContextVar[_Recorder | None] = ContextVar("recorder", default=None)
+_open: ContextVar[tuple[_Recorder, Span] | None] = ContextVar("open", default=None)
 
 
 @contextmanager
@@ -98,67 +90,43 @@ def record_trace(name: str) -> Iterator[Span]:
     The root is complete when the `with` ends, also where it ends with an error. A thread that is started inside is not
     followed, unless it runs in a copy of the context (`contextvars.copy_context().run`).
     """
-    name = clean(name)
-    root, recorder = Span(name, "request"), _Recorder()
-    token = _recorder.set(recorder)
-    try:
-        with _open_span(name, "request"):
-            yield root
-    finally:
-        _recorder.reset(token)
-        ended = sorted(recorder.exporter.get_finished_spans(), key=lambda one: one.start_time)
-        (first,) = (one for one in ended if one.parent is None)
-        vars(root).update(vars(_read_span(first, ended, first.start_time)))
+    root = Span(clean(name), "request")
+    with _open_span(root, _Recorder(), None):
+        yield root
 
 
 @contextmanager
-def _open_span(name: str, kind: str, told: str = "") -> Iterator:
+def _open_span(one: Span, recorder: _Recorder, parent: Span | None) -> Iterator[None]:
     from opentelemetry.context import Context
-    from opentelemetry.trace import StatusCode, use_span
+    from opentelemetry.trace import StatusCode, set_span_in_context
 
-    recorder = _recorder.get()
-    attributes = {"gen_ai.operation.name": KINDS.get(kind, "invoke_agent"), "llmops.kind": kind, "llmops.input": told}
-    context = Context() if kind == "request" else None  # empty: a trace inside another is its own
-    one = recorder.tracer.start_span(name, context, attributes=attributes, start_time=recorder.read_ns())
-    if kind == "model":
-        recorder.passing_on.add(one.parent.span_id)
+    operation = KINDS.get(one.kind, "invoke_agent")
+    attributes = {"gen_ai.operation.name": operation, "llmops.kind": one.kind, "llmops.input": one.input}
+    context = Context() if parent is None else set_span_in_context(parent.recorded, Context())
+    one.start_s = recorder.read_s()
+    started_ns = recorder.begun_ns + round(one.start_s * 1e9)
+    one.recorded = recorder.tracer.start_span(one.name, context, attributes=attributes, start_time=started_ns)
+    if parent is not None:
+        parent.children.append(one)
+    token = _open.set((recorder, one))
     try:
-        # Left alone, OpenTelemetry records the whole stack of an error, paths of this machine among it.
-        with use_span(one, record_exception=False, set_status_on_exception=False):
-            yield one
-    except BaseException as error:
-        one.set_attribute("error.type", type(error).__name__)
-        one.set_attribute("llmops.output", _cut(f"{type(error).__name__}: {error}"))
-        one.set_status(StatusCode.ERROR)
+        yield
+    except BaseException as error:  # recorded by its name: its stack would hold paths of this machine
+        one.is_error, one.output = True, _cut(f"{type(error).__name__}: {error}")
+        one.recorded.set_attribute("error.type", type(error).__name__)
+        one.recorded.set_status(StatusCode.ERROR)
         raise
     finally:
-        one.end(recorder.read_ns())
-
-
-def _read_span(one, ended: Sequence, begun_ns: int) -> Span:
-    """Return an ended span of OpenTelemetry, and all below it, as it is shown."""
-    told = one.attributes
-    inside = [part for part in ended if part.parent is not None and part.parent.span_id == one.context.span_id]
-    return Span(
-        one.name,
-        told["llmops.kind"],
-        (one.start_time - begun_ns) / 1e9,
-        (one.end_time - one.start_time) / 1e9,
-        told.get("gen_ai.usage.input_tokens", 0),
-        told.get("gen_ai.usage.output_tokens", 0),
-        told["llmops.input"],
-        told.get("llmops.output", ""),
-        "error.type" in told,
-        [_read_span(part, ended, begun_ns) for part in inside],
-        one,
-    )
+        _open.reset(token)
+        one.duration_s = recorder.read_s() - one.start_s
+        one.recorded.set_attribute("llmops.output", one.output)
+        one.recorded.end(started_ns + round(one.duration_s * 1e9))
 
 
 def span(kind: str) -> Callable[[Callable], Callable]:
     """Return a decorator that makes each call of a function a span of one of `KINDS`, under the function's name.
 
-    Raises:
-        DataError: there is no such kind.
+    Raises `DataError` for other kinds.
     """
     if kind not in KINDS:
         raise DataError(f"There is no kind of span “{kind}”.", f"There is: {', '.join(KINDS)}.")
@@ -166,24 +134,32 @@ def span(kind: str) -> Callable[[Callable], Callable]:
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         def wrapped(*arguments, **options):
-            if _recorder.get() is None:
+            is_open = _open.get()
+            if is_open is None:
                 return function(*arguments, **options)
             told = ", ".join([*map(_tell, arguments), *(f"{key}={_tell(value)}" for key, value in options.items())])
-            with _open_span(function.__name__, kind, _cut(told)) as one:
+            one = Span(function.__name__, kind, input=_cut(told))
+            with _open_span(one, *is_open):
                 result = function(*arguments, **options)
-                one.set_attribute("llmops.output", _cut(_tell(result)))
-                # A function that passes a reply on is no second model call: only the innermost span counts its tokens.
-                recorder = _recorder.get()
-                if kind == "model" and isinstance(result, Reply) and one.context.span_id not in recorder.passing_on:
-                    one.set_attribute("gen_ai.request.model", result.provenance.model)
-                    one.set_attribute("gen_ai.usage.input_tokens", result.prompt_tokens)
-                    one.set_attribute("gen_ai.usage.output_tokens", result.completion_tokens)
-                    recorder.recorded_s += result.latency_s
+                one.output = _cut(_tell(result))
+                if kind == "model" and isinstance(result, Reply):
+                    _count(result, one, is_open[0])
                 return result
 
         return wrapped
 
     return decorate
+
+
+def _count(reply: Reply, one: Span, recorder: _Recorder) -> None:
+    """Count tokens and seconds of a reply, unless a call inside of this one did: to pass it on is no second call."""
+    if any(below.kind == "model" for depth, below in one.walk() if depth):
+        return
+    one.prompt_tokens, one.completion_tokens = reply.prompt_tokens, reply.completion_tokens
+    recorder.recorded_s += reply.latency_s
+    one.recorded.set_attribute("gen_ai.request.model", reply.provenance.model)
+    one.recorded.set_attribute("gen_ai.usage.input_tokens", reply.prompt_tokens)
+    one.recorded.set_attribute("gen_ai.usage.output_tokens", reply.completion_tokens)
 
 
 def trace_model(model: Model) -> Model:
@@ -195,10 +171,8 @@ def trace_model(model: Model) -> Model:
 
 
 def _tell(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Reply):
-        return value.text
+    if isinstance(value, str | Reply):
+        return str(value)
     if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
         safe = clean(value)  # before it is written out: there a key with a quote in it looks different
         return repr(tuple(safe) if isinstance(value, tuple) else safe)

@@ -10,23 +10,21 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import ROOT, DataError, PromptError, RecordingMissing
+from llmops_utils.core import ROOT, DataError, PromptError
 from llmops_utils.datasets import INTENTS, Example
 from llmops_utils.evaluation import Answer, Estimate, ExactMatch, evaluate
-from llmops_utils.models import Model, Provenance, Reply
+from llmops_utils.models import Provenance, Reply
 from llmops_utils.operations import (
     TASKS,
     bound_flips,
     choose_outcome,
     decide,
-    load_production,
-    load_release,
     make_system,
     open_release,
     promote,
     run_gate,
 )
-from llmops_utils.prompts import Prompt, list_prompts, save_prompt
+from llmops_utils.prompts import Prompt, save_prompt
 
 Z = 1.6448536269514722  # of the two-sided interval of 90 %
 
@@ -65,15 +63,6 @@ def test_the_bounds_are_where_the_score_statistic_reaches_its_limit():
     assert (gained.value, gained.high, lost.value, lost.low) == (1, 1, -1, -1)
     assert gained.low == pytest.approx(-lost.high, abs=1e-7)
     assert 0 < gained.low < 1
-
-
-def test_a_candidate_at_the_margin_passes_in_at_most_about_one_case_of_twenty():
-    random = np.random.default_rng(7)
-    passes = 0
-    for _ in range(2000):
-        gained, lost, _ = random.multinomial(100, (0.08, 0.18, 0.74))  # truly 10 points worse
-        passes += choose_outcome(bound_flips(int(gained), int(lost), 100), 0.1) == "pass"
-    assert 0.02 < passes / 2000 < 0.065
 
 
 # --- outcomes ------------------------------------------------------------------------------------------------
@@ -123,41 +112,31 @@ def test_a_better_candidate_beyond_the_budget_is_stopped_for_its_price():
     assert decision.usd_per_1000[1] == pytest.approx(dear.price_at("openai", "gpt-6-luna"))
 
 
-def test_errors_scores_between_right_and_wrong_and_a_margin_out_of_range_decide_nothing():
-    def fail(text):
-        if text == "3":
-            raise ValueError("the line broke")
-        return "yes"
-
-    examples = [Example(str(place), str(place), "yes") for place in range(20)]
-    sound, broken = (evaluate(system, examples, ExactMatch(), name="broken") for system in (lambda text: "yes", fail))
-    with pytest.raises(DataError, match=r"“broken” failed with an error on 1 of 20 examples.*the line broke"):
-        decide(broken, sound)
-    half = replace(sound, rows=tuple(replace(row, score=0.5) for row in sound.rows))
-    with pytest.raises(DataError, match="neither 0 nor 1"):
-        decide(sound, half)
-    for margin in (0, 1, -0.1):
-        with pytest.raises(DataError, match="no margin"):
-            decide(sound, sound, margin)
-
-
-def test_copies_of_one_example_uncounted_tokens_and_a_limit_that_is_none_decide_nothing():
+def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_that_are_none():
     sound, free = make_report("a", [1] * 100), make_report("b", [1] * 100, tokens=0)
-    one_id, one_input = ([replace(row, **{name: "1"}) for row in sound.rows[:40]] for name in ("id", "input"))
-    for rows in (one_id, one_input):
-        copied = replace(sound, rows=tuple(rows))
-        with pytest.raises(DataError, match="one example more than once"):
-            decide(copied, copied)
+    first, *others = sound.rows
+
+    def spoil(**changes):
+        return replace(sound, rows=(replace(first, **changes), *others))
+
+    for broken, said in (
+        (spoil(error="the line broke", score=0.0), r"“a” failed with an error on 1 of 100 examples.*the line broke"),
+        (spoil(score=0.5), "neither 0 nor 1"),
+        (spoil(id=others[0].id), "one example more than once"),
+        (spoil(input=others[0].input), "one example more than once"),
+    ):
+        with pytest.raises(DataError, match=said):
+            decide(broken, broken)
     assert decide(sound, free).outcome == "pass"
-    negative = replace(sound, rows=(replace(sound.rows[0], prompt_tokens=-(10**9)), *sound.rows[1:]))
-    for uncounted in (free, negative):
+    for uncounted in (free, spoil(prompt_tokens=-(10**9))):
         with pytest.raises(DataError, match="were not counted"):
             decide(sound, uncounted, max_usd_per_1000=0.05)
     for limit in (math.nan, math.inf, 0, -1):
         with pytest.raises(DataError, match="is no limit"):
             decide(sound, sound, max_usd_per_1000=limit)
-    with pytest.raises(DataError, match="no margin"):
-        decide(sound, sound, math.nan)
+    for margin in (0, 1, -0.1, math.nan):
+        with pytest.raises(DataError, match="no margin"):
+            decide(sound, sound, margin)
 
 
 # --- the gate over a registry --------------------------------------------------------------------------------
@@ -226,12 +205,8 @@ def test_a_release_is_decided_on_all_its_examples_also_live(folder, monkeypatch)
 def test_what_the_gate_cannot_decide_is_refused(folder):
     with pytest.raises(PromptError, match="in production already"):
         run_gate("sort", FakeModel(), 1, folder)
-    with pytest.raises(DataError, match="1 examples are too few"):
-        run_gate("sort", FakeModel(), 2, folder, num=1)
     with pytest.raises(PromptError, match="has text"):
         make_system(FakeModel(), Prompt("sort", input="{{ text }}"), TASKS["intent"])
-    with pytest.raises(RecordingMissing):  # in replay, an unrecorded prompt
-        run_gate("sort", Model("12_operating_llms"), 2, folder, num=4)
     open_release("sort", "weather", folder)
     with pytest.raises(DataError, match="“weather”"):
         run_gate("sort", FakeModel(), 2, folder)
@@ -275,28 +250,12 @@ def test_over_simulated_pairs_bad_prompts_hardly_pass_and_good_ones_do_with_enou
     benchmark = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(benchmark)
     is_right = np.array([True] * 90 + [False] * 110)
-    bad, naive = zip(*[(pair[0], pair[2]) for pair in benchmark.simulate_pairs(is_right, -0.1, 50, 300)], strict=True)
-    assert bad.count("pass") <= 0.08 * 300
+    bad, naive = zip(*[(pair[0], pair[2]) for pair in benchmark.simulate_pairs(is_right, -0.1, 50, 150)], strict=True)
+    assert bad.count("pass") <= 0.08 * 150
     assert np.mean(naive) > 0.5  # "no significant loss" waves most of the bad ones through
-    good = {num: [pair[0] for pair in benchmark.simulate_pairs(is_right, 0.05, num, 300)] for num in (50, 200)}
-    assert good[200].count("pass") >= 0.9 * 300
+    good = {num: [pair[0] for pair in benchmark.simulate_pairs(is_right, 0.05, num, 150)] for num in (50, 200)}
+    assert good[200].count("pass") >= 0.9 * 150
     assert good[50].count("pass") < good[200].count("pass")
     assert good[200].count("regression") <= 3
     with pytest.raises(ValueError, match="impossible"):
         benchmark.simulate_pairs(np.array([True, False, False, False]), -0.5, 50, 1)
-
-
-# --- what the course ships -----------------------------------------------------------------------------------
-
-
-def test_in_replay_the_shipped_gate_lets_revision_2_pass_and_stops_revision_3(tmp_path):
-    for prompt in list_prompts():
-        if prompt.name == "route_message":
-            save_prompt(prompt, tmp_path)
-    shipped = load_release("route_message")
-    open_release("route_message", folder=tmp_path, **shipped.model_dump(exclude={"history"}))
-    model = Model("12_operating_llms")
-    promote("route_message", 1, tmp_path)
-    assert run_gate("route_message", model, 2, tmp_path).outcome == "pass"
-    assert run_gate("route_message", model).outcome == "regression"
-    assert load_production("route_message").revision == 2

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from random import Random
 
@@ -79,7 +78,7 @@ def test_limits_can_be_changed_while_the_history_stays_and_those_out_of_range_ar
     assert (release.task, release.margin, release.max_usd_per_1000) == ("urgency", 0.05, 0.2)
     assert release.production.revision == 1
     for wrong in ({"margin": 0}, {"margin": 1.5}, {"num_shots": 65}, {"max_usd_per_1000": -1}, {"margine": 0.1}):
-        with pytest.raises(PromptError, match=f"This is no release: {next(iter(wrong))}"):
+        with pytest.raises(PromptError, match=f"This is no release, {next(iter(wrong))}"):
             open_release("sort", "intent", folder, **wrong)
 
 
@@ -87,35 +86,39 @@ DAMAGE = (
     (("0.1", '"ten"'), "sort/release.json, margin: "),
     (('"margin"', '"margine"'), "sort/release.json, margine: Extra inputs"),
     (('"revision": 1', '"revision": "one"'), "history → 0 → revision: "),
+    (('"revision": 1', '"revision": ' + "9" * 400), "history → 0 → revision: "),
     (("promote", "publish"), "history → 0 → action: "),
     (('"promote"', '"roll back"'), "entry 1 of the history goes back to what was not"),
+    (('"max_usd_per_1000": null', '"max_usd_per_1000": NaN'), "max_usd_per_1000: "),
+    (('"max_usd_per_1000": null', '"max_usd_per_1000": -1'), "max_usd_per_1000: "),
     (('"task"', '"task'), "is not JSON"),
 )
 
 
-def test_a_file_edited_wrongly_names_the_place_and_stays_as_it_is(folder):
+def test_a_file_edited_wrongly_or_by_an_attacker_names_the_place_and_stays_as_it_is(folder):
     promote("sort", 1, folder)
     path = folder / "sort" / FILE
     sound = path.read_text(encoding="utf-8")
     damaged = [(sound.replace(old, new, 1), said) for (old, new), said in DAMAGE]
-    for text, said in [*damaged, ("[]", "sort"), ("", "is not JSON")]:
+    damaged += [
+        ("[]", "sort"),
+        ("null", "sort"),
+        ('"\\ud800"', "sort"),
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+    ]
+    calls = (load_release, roll_back, lambda name, folder: promote(name, 2, folder))
+    for text, said in damaged:
         path.write_text(text, encoding="utf-8")
-        for call in (
-            lambda: load_release("sort", folder),
-            lambda: promote("sort", 2, folder),
-            lambda: roll_back("sort", folder),
-            lambda: open_release("sort", "intent", folder),
-        ):
+        for call in (*calls, load_production, lambda name, folder: open_release(name, "intent", folder)):
             with pytest.raises((PromptError, DataError)) as caught:
-                call()
+                call("sort", folder)
             assert said in caught.value.problem
         assert path.read_text(encoding="utf-8") == text
-
-
-def test_a_file_saved_by_a_windows_editor_is_read(folder):
-    path = folder / "sort" / FILE
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert load_release("sort", folder).task == "intent"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is no regular file"):
+        load_release("sort", folder)
 
 
 def test_a_revision_changed_after_its_promotion_is_noticed(folder):
@@ -124,22 +127,6 @@ def test_a_revision_changed_after_its_promotion_is_noticed(folder):
     path.write_text(path.read_text(encoding="utf-8").replace("take 1", "take one"), encoding="utf-8")
     with pytest.raises(PromptError, match=r"sort/1\.toml was changed after it was promoted"):
         load_production("sort", folder)
-
-
-def test_of_many_writers_none_undoes_another(folder):
-    promote("sort", 1, folder)
-
-    def go(number):
-        open_release("sort", "intent", folder, margin=0.01 * (number + 1))
-        if number < 2:
-            promote("sort", 2 + number, folder, note=str(number))
-
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(entry.note for entry in load_release("sort", folder).history) == ["", "0", "1"]
 
 
 def test_the_learners_own_registry_comes_before_that_of_the_course(tmp_path, monkeypatch):
@@ -156,9 +143,6 @@ def test_every_release_of_the_course_is_sound():
         assert load_production(name).revision >= 1
 
 
-# --- files from others, and from older versions -------------------------------------------------------------
-
-
 def test_a_field_of_an_older_version_is_read_past_and_an_unknown_one_is_told(folder):
     path = folder / "sort" / FILE
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -166,27 +150,6 @@ def test_a_field_of_an_older_version_is_read_past_and_an_unknown_one_is_told(fol
     assert promote("sort", 1, folder) == load_release("sort", folder)
     path.write_text(json.dumps(content | {"splits": "test"}), encoding="utf-8")
     with pytest.raises(PromptError, match="splits: Extra inputs"):
-        load_release("sort", folder)
-
-
-def test_a_bad_file_is_a_clear_error_and_stays_as_it_is(folder):
-    promote("sort", 1, folder)
-    path = folder / "sort" / FILE
-    sound = path.read_text(encoding="utf-8")
-    bad = ["[" * 100_000, "9" * 5000, sound[:-20], "null", " " * 21_000_000, '"\\ud800"']
-    bad += [sound.replace('"revision": 1', '"revision": ' + "9" * 400)]
-    bad += [
-        sound.replace('"max_usd_per_1000": null', f'"max_usd_per_1000": {limit}') for limit in ("NaN", "Infinity", "-1")
-    ]
-    for text in bad:
-        path.write_text(text, encoding="utf-8")
-        for call in (load_release, load_production, roll_back, lambda name, folder: promote(name, 2, folder)):
-            with pytest.raises((PromptError, DataError)):
-                call("sort", folder)
-        assert path.read_text(encoding="utf-8") == text
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(DataError, match="is no regular file"):
         load_release("sort", folder)
 
 

@@ -59,12 +59,6 @@ def comet(monkeypatch):
 # --- without a connection ------------------------------------------------------------------------------------
 
 
-def test_a_run_without_a_name_is_refused():
-    for name in ("", "   ", None):
-        with pytest.raises(DataError, match="needs a name"):
-            start_run(name)
-
-
 def test_tags_are_what_people_mean_and_hold_no_key_as_name_and_project_do(monkeypatch):
     key = "abc'def\"ghi\\jkl 0"
     monkeypatch.setenv("AZURE_OPENAI_KEY", f"  {key} ")
@@ -110,7 +104,10 @@ def test_settings_of_comet_that_stop_it_are_named_without_what_they_hold(home, m
     assert (done.returncode, "verysecretvalue123" in done.stdout + done.stderr) == (0, False)
 
 
-def test_a_folder_that_cannot_be_made_is_named(home, monkeypatch):
+def test_a_run_needs_a_name_and_a_folder_that_can_be_made(home, monkeypatch):
+    for name in ("", "   ", None):
+        with pytest.raises(DataError, match="needs a name"):
+            start_run(name)
     (home / "file").write_text("x")
     monkeypatch.setenv("LLMOPS_HOME", str(home / "file"))
     with pytest.raises(DataError, match="cannot be written"):
@@ -199,15 +196,16 @@ def test_an_online_run_sends_all_and_keeps_its_archive_among_the_sent(comet):
     assert len(comet.paths) == num_requests
 
 
-def test_a_refused_key_is_a_clear_error_and_is_printed_nowhere(comet, monkeypatch, capfd, caplog, home):
+def test_a_refused_key_is_a_clear_error_and_is_printed_nowhere(comet, archives, monkeypatch, capfd, caplog, home):
+    shutil.copytree(archives, get_folder())
     monkeypatch.setenv("COMET_API_KEY", BAD_KEY)
-    with pytest.raises(KeyRefused, match="does not accept the key") as caught:
-        start_run("refused")
-    out, err = capfd.readouterr()
-    assert BAD_KEY not in str(caught.value) + out + err + caplog.text
+    for call in (lambda: start_run("refused"), upload_runs):
+        with pytest.raises(KeyRefused, match="does not accept the key in COMET_API_KEY; nothing was sent") as caught:
+            call()
+        assert BAD_KEY not in str(caught.value) + "".join(capfd.readouterr()) + caplog.text
     assert BAD_KEY.encode() not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     assert comet.runs == {}
-    assert len(list_runs()) == 0
+    assert [run.is_sent for run in list_runs()] == [False, False]
 
 
 def test_no_way_to_comet_is_an_error_before_anything_is_logged(comet):
@@ -277,15 +275,6 @@ def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(
     num_requests = len(comet.paths)
     assert len(upload_runs()) == 4
     assert len(comet.paths) == num_requests
-
-
-def test_a_key_refused_while_sending_leaves_all_archives_where_they_are(comet, archives, monkeypatch, capfd):
-    shutil.copytree(archives, get_folder())
-    monkeypatch.setenv("COMET_API_KEY", BAD_KEY)
-    with pytest.raises(KeyRefused, match="nothing was sent") as caught:
-        upload_runs()
-    assert BAD_KEY not in str(caught.value) + "".join(capfd.readouterr())
-    assert [run.is_sent for run in list_runs()] == [False, False]
 
 
 @pytest.mark.parametrize("failure", ["cut_at", "broken_at"])

@@ -10,13 +10,12 @@ from llmops_utils.core import DataError
 from llmops_utils.evaluation import Report, Row, compare
 from llmops_utils.prompts import load_prompt
 from llmops_utils.tracking import list_runs, log_report, log_trace, record_trace, span, start_run
-from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_report
+from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_json
 
 ODD_TEXTS = ['a, "quoted"', "two\nlines", "NA", "007", "Füße – £5", "", "  spaces  ", "None"]
-SECRET = "sk-verysecret0123456789"
 # Keys as they really are set, by the names of their variables; each stands in every text of the run “leaky”.
 KEYS = {
-    "OPENAI_API_KEY": SECRET,
+    "OPENAI_API_KEY": "sk-verysecret0123456789",
     "AZURE_OPENAI_KEY": 'quoted"and\\slashed',
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG",
     "DB_PASSWORD": "pässwörter – Übung",
@@ -24,7 +23,6 @@ KEYS = {
     "SERVICE_URL": "https://ann:hunter2hunter@host.example/v1?api-key=queryqueryquery",
 }
 HIDDEN = [*list(KEYS.values())[:5], "hunter2hunter", "queryqueryquery"]
-SAID = f"Error: bad header {SECRET}"
 ALL_SAID = " | ".join([*HIDDEN, "half \ud83d"])
 
 
@@ -69,18 +67,10 @@ def log_all():
     assert run.ended
     log_report(start_run("zero shots"), ZERO)
 
-    leaky = (
-        Row("m0", SAID, "repair", SAID, 0.0, trace=[{"said": SAID}]),
-        Row("m1", "x", "repair", None, 0.0, error=SAID),
-    )
-    report = Report("leaky", leaky, "tiny (a), live", 1.0)
-    run = start_run("leaky")
-    log_report(run, report, prompt=PROMPT.replace(context=SAID), parameters={"note": SAID})
-    run.end()
-
     row = Row(ALL_SAID, ALL_SAID, ALL_SAID, {ALL_SAID: [ALL_SAID]}, 0.0, note=ALL_SAID, trace=[{ALL_SAID: ALL_SAID}])
     report = Report(ALL_SAID, (row, Row("b", "", "", None, 0.0)), ALL_SAID, 1.0)
     run = start_run(f"full of keys {ALL_SAID}", tags=[ALL_SAID])
+    log_report(run, Report("failed", (Row("a", "", "", None, 0.0, error=ALL_SAID),), "", 1.0))
     prompt = PROMPT.replace(context=ALL_SAID)
     log_report(
         run, report, prompt=prompt, data=ALL_SAID, parameters={ALL_SAID: ALL_SAID}, comparison=compare(report, report)
@@ -156,7 +146,7 @@ def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
     read = runs.find("by hand")
     assert read.parameters == {"temperature": 0.0, "model": "tiny"}  # comet_ml's own curr_step is none of ours
     assert [(text.text, text.metadata) for text in read.texts] == [("Ärger", {"kind": "note"})]
-    assert [json.loads(read.files[name])["a"] for name in ("same.json", "same.json (2)")] == [1, 2]
+    assert json.loads(read.files["same.json"]) == {"a": 2}
     assert read.history["accuracy"] == ((0, 0.25), (1, 0.5), (2, 0.375))
     assert read.metrics["accuracy"] == 0.375
     assert read.metrics["odd"] != read.metrics["odd"]
@@ -179,16 +169,6 @@ def test_two_runs_of_one_name_are_both_kept_and_the_latest_is_found(runs):
     assert len(runs.keep_latest()) == len(runs) - 1
 
 
-def test_a_key_of_the_environment_never_gets_into_an_archive(runs):
-    read = runs.find("leaky")
-    everything = b"".join(read.files.values()) + repr((read.parameters, read.texts)).encode()
-    assert SECRET.encode() not in everything
-    assert read.report.rows[0].input == "Error: bad header [key]"
-    assert read.report.rows[1].error == "Error: bad header [key]"
-    assert read.metrics["num_failed"] == 1
-    assert read.texts[2].text == "x\n→ Error: bad header [key]\nexpected: repair"
-
-
 def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_nothing_is_lost(runs):
     read = next(run for run in runs if run.name.startswith("full of keys"))
     with zipfile.ZipFile(read.path) as archive:
@@ -196,7 +176,7 @@ def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_noth
     told = {key for key in HIDDEN if key in everything or json.dumps(key)[1:-1] in everything}
     assert told == set()
     hidden = " | ".join(["[key]"] * 7 + ["half \ufffd"])
-    assert read.report.rows[0].input == hidden
+    assert (read.report.rows[0].input, read.texts[0].text) == (hidden, f"\n→ {hidden}\nexpected: ")
     assert (read.tags, read.parameters[hidden], read.prompt.context) == ((hidden,), hidden, hidden)
     assert sorted(read.files) == ["comparison.json", "examples.csv", "prompt.json", "report.json", "spans.json"]
 
@@ -204,7 +184,7 @@ def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_noth
 def test_a_report_survives_json_and_odd_predictions_become_text():
     row = Row("a", "in", "out", {"label": ["x", 1, None]}, 0.5, trace=[{"k": 1}], cost_usd=None)
     odd = Row("b", "in", "out", object, 0.0)
-    read = restore_report(write_report(Report("r", (row, odd), "m (x), live", 1.5, 1)))
+    read = restore_report(write_json(Report("r", (row, odd), "m (x), live", 1.5, 1)))
     assert read.rows[0] == row
     assert read.rows[1].prediction == "<class 'object'>"
     assert (read.name, read.provenance, read.duration_s, read.num_resumed) == ("r", "m (x), live", 1.5, 1)
