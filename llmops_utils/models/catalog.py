@@ -40,12 +40,10 @@ class PackagedFile(Entry):
 
 
 class HubFile(Entry):
-    """A model file on the Hugging Face Hub. Where `sha256` is empty, the hub's own checksum is used."""
+    """A model file on the Hugging Face Hub, which states its checksum."""
 
     repo: str
     name: str
-    revision: str = "main"
-    sha256: str = ""
 
 
 class LocalModel(Entry):

@@ -33,7 +33,6 @@ class EmbeddedServer:
     """A running server: where it listens and the key it wants, which stays out of outputs. It ends with the process."""
 
     base_url: str
-    model: str
     api_key: str = field(repr=False)
     handle: object = field(repr=False)
 
@@ -101,7 +100,7 @@ def start_server(
             f"It needs about {context * parallel} tokens of context in memory: close other programs, or set "
             "LLMOPS_PARALLEL=1. If that does not help: python -m llmops_utils doctor.",
         ) from error
-    return EmbeddedServer(f"{address}/v1", model, key, handle)
+    return EmbeddedServer(f"{address}/v1", key, handle)
 
 
 def share_server(weights: Path, model: str, context: int, parallel: int, threads: int | None) -> EmbeddedServer:

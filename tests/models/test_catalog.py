@@ -60,7 +60,6 @@ def test_every_local_model_has_one_kind_of_source_a_size_and_a_whole_shape():
 def test_files_stay_in_their_folder_and_have_a_size_and_checksums():
     for model in CATALOG.local.values():
         checksums = [sha256 for packaged in model.files for sha256 in (packaged.wheel_sha256, packaged.sha256)]
-        checksums += [model.hub.sha256] if model.hub and model.hub.sha256 else []
         assert [sha256 for sha256 in checksums if not re.fullmatch("[0-9a-f]{64}", sha256)] == []
         assert len(checksums) == len(set(checksums))
         for packaged in model.files:

@@ -216,7 +216,7 @@ def test_a_recording_survives_its_line(path):
     for recording in (
         make_recording(WORLDLY),
         make_recording(SEPARATORS),
-        make_recording(response={"status": 200, "events": [{"a": 1}, "[DONE]"]}),
+        make_recording(response={"status": 200, "stream": "data: [DONE]\n\n"}),
         make_recording(request={"method": "GET", "path": "/v1/models", "body": None}),
         make_recording(response={"status": 404, "body": None}),
         make_recording(body={"input": [0.1, 1e-300, -0.0, 12345678901234567890]}),

@@ -61,7 +61,7 @@ def test_an_answer_is_written_with_one_core_fewer_than_a_prompt_is_read_with(mon
         monkeypatch.setattr(server, "count_cores", lambda num=num_cores: num)
         running = start_server(Path("w.gguf"), "m", context=512, parallel=3, threads=threads)
     assert starts == [(3, 4, 1536), (1, 1, 1536), (2, 2, 1536)]
-    assert repr(running) == "EmbeddedServer(base_url='http://127.0.0.1:5/v1', model='m')"  # without the key
+    assert repr(running) == "EmbeddedServer(base_url='http://127.0.0.1:5/v1')"  # without the key
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def started(monkeypatch):
     def pretend(*arguments):
         barrier.wait(0.05)  # long enough for other threads to arrive
         starts.append(arguments)
-        return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", arguments[1], "key", None)
+        return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", "key", None)
 
     monkeypatch.setattr(server, "start_server", pretend)
     monkeypatch.setattr(server, "_running", {})
@@ -101,7 +101,7 @@ def test_a_start_that_fails_may_be_tried_again(started, monkeypatch):
         patch.setattr(server, "start_server", fail)
         with pytest.raises(ServerError):
             share_server(Path("w.gguf"), "m", 2048, 4, None)
-    assert share_server(Path("w.gguf"), "m", 2048, 4, None).model == "m"
+    assert share_server(Path("w.gguf"), "m", 2048, 4, None).api_key == "key"
 
 
 # --- with the model ------------------------------------------------------------------------------------------
