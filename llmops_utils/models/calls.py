@@ -13,23 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpx2
 
-from ..core import (
-    ContextExceeded,
-    DataError,
-    KeyRefused,
-    ModelNotServed,
-    ProviderDown,
-    ProviderError,
-    RateLimited,
-    RecordingMissing,
-    RequestRefused,
-    SettingsError,
-    Unreachable,
-    WorkbookError,
-    clean_values,
-    parse_json_values,
-    redact,
-)
+from ..core import DataError, WorkbookError, clean_values, errors, parse_json_values, redact
 from .connection import Connection
 from .reply import MOST_SAID, TOO_LONG, Usage, read_usage
 from .transport import MISSING
@@ -37,7 +21,6 @@ from .transport import MISSING
 if TYPE_CHECKING:
     import openai
 
-CONTEXT_KINDS = {"context_length_exceeded", "exceed_context_size_error"}
 Content = TypeVar("Content")
 Messages = str | Sequence[dict]
 
@@ -113,7 +96,7 @@ def send(
     try:
         content = read(data)
     except ValueError as error:
-        raise ProviderError(
+        raise errors.ProviderError(
             f"{connection.source} gave no usable answer to {path}: {error}.",
             "Check LLMOPS_BASE_URL; it usually ends in /v1.",
             may_have_cost=True,
@@ -135,20 +118,20 @@ def explain_connection(error: Exception, connection: Connection) -> WorkbookErro
     if isinstance(error, openai.APITimeoutError):
         is_sent = not isinstance(error.__cause__, httpx2.ConnectTimeout)
         step = "Raise LLMOPS_TIMEOUT_S, or shorten the request."
-        return Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
+        return errors.Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
     for one in causes:
         if isinstance(one, httpx2.LocalProtocolError | UnicodeEncodeError):
-            return SettingsError(
+            return errors.SettingsError(
                 "A header of the request cannot be sent: it holds a line break or a letter that no header can.",
                 "Check the key, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
             )
         if isinstance(one, ssl.SSLCertVerificationError):
             step = "Where your network or server has a certificate of its own, name its file in SSL_CERT_FILE."
-            return Unreachable(f"The certificate of {where} is not trusted.", step)
+            return errors.Unreachable(f"The certificate of {where} is not trusted.", step)
         if isinstance(one, ssl.SSLError):
             step = "Write http:// in LLMOPS_BASE_URL where the server speaks no https."
-            return Unreachable(f"{where} cannot be reached: what answers there does not speak https.", step)
-    return Unreachable(
+            return errors.Unreachable(f"{where} cannot be reached: what answers there does not speak https.", step)
+    return errors.Unreachable(
         f"{where} cannot be reached ({redact(str(causes[-1]))[:MOST_SAID]}).",
         "Check LLMOPS_BASE_URL, a proxy and your network, and that the server runs; or set LLMOPS_MODE=replay.",
         may_have_cost=not any(isinstance(one, httpx2.ConnectError) for one in causes),
@@ -167,25 +150,27 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     status, where = error.status_code, connection.source
     if MISSING in kinds:
         problem, _, step = said.partition(" To record it: ")
-        return RecordingMissing(problem, "To record it: " + step)
+        return errors.RecordingMissing(problem, "To record it: " + step)
     if status in (401, 403):
         variable = connection.provider.key_variable or "LLMOPS_API_KEY"
-        return KeyRefused(f"{where} does not accept the key ({status}).", f"Check {variable} and your account.", status)
-    kind: type[ProviderError] = ProviderError
+        return errors.KeyRefused(
+            f"{where} does not accept the key ({status}).", f"Check {variable} and your account.", status
+        )
+    kind: type[errors.ProviderError] = errors.ProviderError
     problem, step = f"{where} answered with status {status}.", "Look the status up with the provider."
     if status == 404:
-        kind, problem = ModelNotServed, f"{where} does not serve {connection.model} (404)."
+        kind, problem = errors.ModelNotServed, f"{where} does not serve {connection.model} (404)."
         step = "Check LLMOPS_MODEL and LLMOPS_BASE_URL (it usually ends in /v1)."
-    elif status in (400, 413, 422) and (kinds & CONTEXT_KINDS or TOO_LONG.search(said)):
-        kind, problem = ContextExceeded, "The prompt does not fit the model's context window."
+    elif status in (400, 413, 422) and TOO_LONG.search(" ".join([said, *kinds])):
+        kind, problem = errors.ContextExceeded, "The prompt does not fit the model's context window."
         step = "Shorten the prompt, or choose a model with a longer context."
     elif status in (400, 413, 422):
-        kind, problem = RequestRefused, f"{where} refused the request ({status})."
+        kind, problem = errors.RequestRefused, f"{where} refused the request ({status})."
         step = "Change what it names: a parameter, the schema or the messages."
     elif status == 429:
-        kind, problem = RateLimited, f"{where} says: too many requests, also after several tries."
+        kind, problem = errors.RateLimited, f"{where} says: too many requests, also after several tries."
         step = "Wait a minute, lower LLMOPS_PARALLEL, or check the limits of your account."
     elif status >= 500:
-        kind, problem = ProviderDown, f"{where} fails ({status}), also after several tries."
+        kind, problem = errors.ProviderDown, f"{where} fails ({status}), also after several tries."
         step = "Try again later, or set LLMOPS_MODE=replay."
     return kind(f"{problem} {said}", step, status)

@@ -89,7 +89,6 @@ class Provider(Entry):
     is_free: bool = False
     source: str = ""
     checked: datetime.date | None = None
-    notes: str = ""
 
 
 class PublishedModel(Entry):
@@ -171,11 +170,7 @@ def _find(name: str, known: dict[str, Found], kind: str) -> Found:
 
 @functools.cache
 def load_catalog() -> Catalog:
-    """Return the catalog.
-
-    Raises:
-        DataError: the file is not TOML, or an entry lacks a field or has an unknown one.
-    """
+    """Return the catalog. Raises `DataError` where the file is not TOML or an entry lacks a field or has another."""
     try:
         tables = tomllib.loads(CATALOG_FILE.read_text(encoding="utf-8"))
         for entry in tables["provider"]:

@@ -324,7 +324,7 @@ def may_be_kept(path: str, answer: dict[str, Any]) -> bool:
         return isinstance(body, dict)
     if answer["status"] != 200 or find_error(body) is not None:
         return False
-    if "stream" in answer:  # one that was cut has raised before
+    if "stream" in answer:  # one that was cut has another status
         return True
     try:
         if kind == "/chat/completions":

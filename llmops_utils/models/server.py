@@ -15,13 +15,8 @@ from ..core import ServerError
 # 600 tokens takes about 14 MiB with the smallest model.
 CACHE_MIB = 256
 
-# Why one thread fewer writes than reads. Seconds for an answer of 48 tokens after a prompt of about 75, medians of 6 to 8,
-# on a machine with 2 cores, alone and with one and two cores kept busy by a loop (`benchmarks/threads.py` measures yours):
-#
-#   threads that write, read   alone   one core busy   both busy
-#   2, 2                       0.69    2.18 to 3.13    3.93
-#   1, 1                       1.10    1.06 to 1.53    1.79
-#   1, 2  (the default)        0.97    1.17 to 1.37    1.90
+# Why one thread fewer writes than reads: with one of two cores kept busy by another program, an answer of 48 tokens took
+# 2.2 to 3.1 seconds with two threads and 1.2 to 1.4 with one; alone 0.7 and 1.0 (`benchmarks/threads.py` measures yours).
 
 _lock = threading.Lock()
 _running: dict[tuple, EmbeddedServer] = {}
@@ -38,11 +33,7 @@ class EmbeddedServer:
 
 
 def count_cores() -> int:
-    """Return the number of physical cores, at least 1.
-
-    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
-    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
-    """
+    """Return the number of physical cores, as llama.cpp counts too: a core's second hardware thread only slows it."""
     import psutil
 
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1

@@ -10,16 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import struct
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 
-from ..core import DataError, ProviderError, WorkbookError, parse_json_values, redact, redact_values
+from ..core import DataError, WorkbookError, parse_json_values, redact, redact_values
 from .recording import Recorder, Recording
-from .reply import MOST_SAID, find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
+from .reply import find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
 
 MISSING = "recording_missing"
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
@@ -66,7 +66,6 @@ class RecordingTransport(httpx2.BaseTransport):
         response = self._ask(self.live, request, body)
         if not self.recorder.settings.stores:
             return response
-        response.read()
         latency_s = time.perf_counter() - started
         answer = _read_answer(response)
         if answer is None or not may_be_kept(path, answer):
@@ -74,20 +73,22 @@ class RecordingTransport(httpx2.BaseTransport):
         return _respond(self.recorder.keep(hidden, redact_values(answer, *secrets), latency_s))
 
     def _ask(self, live: httpx2.BaseTransport, request: httpx2.Request, body: Any) -> httpx2.Response:
-        """Return the server's answer; an error inside one of status 200 comes with a status of its own."""
+        """Return the server's answer, read to its end; an error inside one of status 200 has a status of its own."""
         response = live.handle_request(request)
-        wants_stream = get_field(body, "stream") is True and request.url.path.endswith("/completions")
-        if response.status_code != 200 or (_is_stream(response) and not wants_stream):
-            return response
-        if _is_stream(response):
-            checked = CheckedStream(response, self.recorder.source)
-            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=checked)
         response.read()
-        found = find_error(_parse(response.content)) or ((502, "It sent no stream.") if wants_stream else None)
+        wants_stream = get_field(body, "stream") is True and request.url.path.endswith("/completions")
+        if response.status_code != 200:
+            return response
+        found = find_stream_error(response.text) if _is_stream(response) else find_error(_parse(response.content))
+        if found is None and wants_stream and not _is_stream(response):
+            found = 502, "It sent no stream."
         if found is None:
             return response
+        status, said = found
         headers = {name: value for name, value in response.headers.items() if name.startswith("retry-after")}
-        return httpx2.Response(found[0], headers=headers, json={"error": found[1]})
+        return httpx2.Response(
+            status, headers=headers, json={"error": {"message": said} if isinstance(said, str) else said}
+        )
 
     def _embed(self, request: httpx2.Request, asked: dict[str, Any], texts: list[str]) -> httpx2.Response:
         """Return the embeddings of texts, each from its recording, those without one from the server."""
@@ -106,7 +107,6 @@ class RecordingTransport(httpx2.BaseTransport):
             )
             started = time.perf_counter()
             response = self._ask(self.live, smaller, body)
-            response.read()
             latency_s = (time.perf_counter() - started) / len(missing)
             try:
                 parts = split_answer(_parse(response.content), missing)
@@ -116,7 +116,8 @@ class RecordingTransport(httpx2.BaseTransport):
                 found[text] = self.recorder.keep(requests[text], {"status": 200, "body": part}, latency_s)
         recordings = [found[text] for text in texts]
         try:
-            answer = join_answers(body, [one.response["body"] for one in recordings])
+            vectors = [unpack_vector(one.response["body"]["vector"]) for one in recordings]
+            answer = make_embeddings(body, vectors, sum(one.response["body"]["num_tokens"] for one in recordings))
         except (ValueError, TypeError, KeyError, struct.error) as error:
             name = self.recorder.recordings.path.name
             raise DataError(f"A recording of a text in {name} holds no vector.", "Restore the file.") from error
@@ -135,46 +136,24 @@ class RecordingTransport(httpx2.BaseTransport):
         return httpx2.Response(404, json={"error": {"type": MISSING, "code": MISSING, "message": message}})
 
 
-class CheckedStream(httpx2.SyncByteStream):
-    """The events of a stream, which raise `ProviderError` where one is an error or the last one is missing."""
-
-    def __init__(self, response: httpx2.Response, source: str) -> None:
-        self.response = response
-        self.source = source
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes as they come, each after its lines were looked at."""
-        is_complete, rest = False, b""
-        for part in self.response.iter_bytes():
-            *lines, rest = (rest + part.replace(b"\r", b"\n")).split(b"\n")
-            for line in lines:
-                is_complete = self._ends(line) or is_complete
-            yield part
-        if not (self._ends(rest) or is_complete):
-            raise ProviderError(
-                f"{self.source} ended its stream before the answer was complete.", "Ask again; it was not recorded."
-            )
-
-    def _ends(self, line: bytes) -> bool:
-        """Return whether a line says that the answer is complete."""
-        content = line.strip().removeprefix(b"data:").strip()
-        event = _parse(content) if content.startswith(b"{") else None
-        found = find_error(event)
-        if found is not None:
-            said = redact(str(get_field(found[1], "message") or found[1]))[:MOST_SAID]
-            raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again later.", found[0])
-        return content == b"[DONE]" or any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.response.close()
-
-
 def _is_stream(response: httpx2.Response) -> bool:
     return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
-def _parse(content: bytes) -> Any:
+def find_stream_error(text: str) -> tuple[int, Any] | None:
+    """Return status and words of an error among the events of a stream, or of their end before the answer's."""
+    is_complete = False
+    for line in re.split(r"[\r\n]+", text):
+        event = _parse(line.removeprefix("data:"))
+        found = find_error(event)
+        if found is not None:
+            return found
+        is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
+        is_complete |= line.removeprefix("data:").strip() == "[DONE]"
+    return None if is_complete else (502, "It ended its stream before the answer was complete.")
+
+
+def _parse(content: str | bytes) -> Any:
     """Return what JSON spells, its texts cleaned, or None where it is none."""
     try:
         return parse_json_values(content)
@@ -257,12 +236,6 @@ def split_answer(answer: object, texts: list[str]) -> list[dict]:
         {"vector": pack_vector(vector), "num_tokens": round(tokens_per_letter * len(text))}
         for vector, text in zip(vectors, texts, strict=True)
     ]
-
-
-def join_answers(body: dict, parts: list[dict]) -> dict:
-    """Return the answer to a request from what is recorded for each of its texts."""
-    vectors = [unpack_vector(part["vector"]) for part in parts]
-    return make_embeddings(body, vectors, sum(part["num_tokens"] for part in parts))
 
 
 def make_embeddings(body: dict, vectors: list[list[float]], num_tokens: int) -> dict:
