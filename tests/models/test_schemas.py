@@ -122,32 +122,12 @@ def test_labels_with_signs_dashes_and_parts_of_others_are_told_apart():
         assert [case for case in cases if find_choice(case[0], one(case[1])) != case[2]] == []
 
 
-PIECES = [
-    "C",
-    "c",
-    "+",
-    "#",
-    "-",
-    "\u2011",
-    "–",
-    "'",
-    "’",
-    "spam",
-    "Not ",
-    "non",
-    " ",
-    "_",
-    ".",
-    "1",
-    "<",
-    "(",
-    "ß",
-    "\ud800",
-]
+PIECES = ["C", "c", "+", "#", "-", "\u2011", "–", "'", "’", "spam", "Not ", "non", " ", "_", ".", "1", "<", "(", "ß"]
+PIECES += ["\ud800"]
 labels = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join).filter(str.strip)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(labels, min_size=1, max_size=5, unique=True), st.lists(st.sampled_from(PIECES) | st.text(), max_size=6))
 def test_a_label_is_read_the_same_whatever_the_order_of_the_choices(choices, parts):
     for text in ("".join(parts), choices[0], json.dumps({"choice": choices[-1]})):

@@ -143,14 +143,6 @@ def test_no_key_or_a_wrong_one_gets_401(running):
 
 
 @pytest.mark.live
-def test_two_models_share_one_server(model, running):
-    other = Model("02_test", settings=load_settings(parallel=2, context=1024))
-    assert other.chat("Hi", max_tokens=4).text == model.chat("Hi", max_tokens=4).text
-    assert list(server._running.values()) == [running]
-    assert len(list_listening()) == 1
-
-
-@pytest.mark.live
 def test_a_child_process_that_ends_leaves_no_port_open():
     code = (
         "from llmops_utils.models.model import Model\n"
@@ -232,14 +224,6 @@ def test_embeddings_have_length_1_do_not_depend_on_their_batch_and_are_near_for_
     assert (together * alone).sum(axis=1) == pytest.approx(1.0, abs=0.01)
     cat, kitten, market = model.embed(["A cat sleeps.", "A kitten is sleeping.", "The stock market fell."])
     assert cat @ kitten > cat @ market + 0.2
-
-
-@pytest.mark.live
-def test_many_embeddings_keep_their_order(model):
-    texts = [f"word{number} " * (1 + number * 7 % 40) for number in range(40)]
-    together = model.embed(texts)
-    for number in (0, 13, 39):
-        assert together[number] @ model.embed(texts[number]) == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.live
