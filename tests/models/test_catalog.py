@@ -149,11 +149,8 @@ def test_a_broken_catalog_is_a_data_error_that_names_file_and_field(tmp_path, mo
     broken = {
         "Invalid": TEXT + "name = ",
         "weight": TEXT.replace('kind = "chat"', 'kind = "chat"\nweight = 3', 1),
-        "telepathy": TEXT.replace("\n[[provider]]", "\n[[provider]]\ntelepathy = true", 1),
-        "licence": re.sub(r'licence = "[^"]*"\n', "", TEXT, count=1),
         "sha256": re.sub(r'\nsha256 = "[^"]*"', "", TEXT, count=1),
         "name": re.sub(r'name = "[^"]*"\n', "", TEXT, count=1),
-        "points": re.sub(r"points = .*\n", "", TEXT, count=1),
         "capabilities.seed": re.sub(r"\nseed = \w+", '\nseed = "perhaps"', TEXT, count=1),
         "utf-8": TEXT.encode() + b"# \xe9",
     }

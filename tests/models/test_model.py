@@ -22,7 +22,6 @@ from llmops_utils.core import (
     RateLimited,
     RecordingMissing,
     RequestRefused,
-    UnknownModel,
     Unreachable,
     WorkbookError,
     load_settings,
@@ -163,13 +162,6 @@ def test_a_schema_is_sent_and_what_comes_back_is_parsed(fake, make_model):
     assert make_model().chat("A city?", schema=City).parsed == City(name="Bonn", people=340000)
     sent = fake.bodies[1]["response_format"]["json_schema"]["schema"]
     assert (sent["required"], sent["additionalProperties"]) == (["name", "people"], False)
-
-
-def test_json_that_was_cut_off_or_does_not_fit_parses_to_none_and_keeps_its_text(fake, make_model):
-    for schema, text in ((CITY_SCHEMA, '{"name": "Bo'), (City, '{"name": "Bo'), (City, '{"name": "Bonn"}')):
-        fake.answer = lambda body, text=text: text
-        reply = make_model().chat("A city?", schema=schema)
-        assert (reply.parsed, reply.text) == (None, text)
 
 
 def test_choices_go_as_a_schema_where_the_provider_follows_one(fake, make_model):
@@ -490,16 +482,12 @@ def test_no_part_of_an_echoed_key_is_left_where_a_long_message_is_cut(fake, key,
         assert key[:5] not in _render(caught.value), f"after {padding} characters"
 
 
-def test_a_malformed_key_is_refused_without_showing_it(make_model, monkeypatch):
+def test_a_malformed_key_is_refused_without_showing_it(make_model):
     for key in ("two words of it", "line\nbreak-of-it", "dash–in–between"):
         for make in (load_settings, make_model):  # settings that are built by hand have not been checked
             with pytest.raises(KeyMalformed, match="LLMOPS_API_KEY") as caught:
                 make(api_key=SecretStr(key))
             assert key not in _render(caught.value)
-    monkeypatch.setenv("OPENAI_API_KEY", "pk-something-else-1234")
-    with pytest.raises(KeyMalformed, match="OPENAI_API_KEY") as caught:
-        make_model(provider="openai", api_key=None)
-    assert "something-else" not in _render(caught.value)
 
 
 # --- recordings ----------------------------------------------------------------------------------------------
@@ -574,13 +562,6 @@ def test_a_missing_key_is_reported_at_once_where_it_is_needed(make_model):
         with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
             make_model(mode=mode, provider="openai", api_key=None)
     assert make_model(mode="replay", provider="openai", api_key=None, model=None).name == "gpt-6-luna"
-
-
-def test_an_unknown_provider_or_local_model_is_named_with_a_suggestion(make_model):
-    with pytest.raises(UnknownModel, match=r"no provider “opnai”.*\n.*Did you mean openai"):
-        make_model(provider="opnai")
-    with pytest.raises(UnknownModel, match=r"“smollm2-135m”.*\n.*Did you mean smollm2-135m-instruct"):
-        make_model(provider=None, base_url=None, model="smollm2-135m")
 
 
 # --- shared --------------------------------------------------------------------------------------------------

@@ -168,28 +168,29 @@ def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
         assert len(read_lines(path)) == 2
 
 
-def test_two_recorders_of_which_one_is_killed_and_one_tidies_lose_nothing(path):
+def test_two_recorders_of_which_one_is_killed_while_one_tidies_lose_nothing(path):
     code = """
-import sys
+import itertools, sys
 from pathlib import Path
 from llmops_utils.models.recording import Recording, Recordings
-path, start = Path(sys.argv[1]), int(sys.argv[2])
-recordings = Recordings(path)
-for number in range(start, start + 16):
-    body = {"model": "m", "prompt": str(number) + "x" * 20_000}
-    request = {"method": "POST", "path": "/v1/completions", "body": body}
+recordings = Recordings(Path(sys.argv[1]))
+for number in itertools.count():
+    request = {"method": "POST", "path": "/v1/completions", "body": {"prompt": str(number) + "x" * 20_000}}
     recordings.add(Recording(request, {"status": 200, "body": {}}, 0.1, "s", "2026-01-02"))
     print(number, flush=True)
-    if number % 5 == 0:
-        recordings.tidy(lambda recording: True)
 """
-    command = [sys.executable, "-c", code, str(path)]
-    processes = [subprocess.Popen([*command, str(start)], stdout=subprocess.PIPE) for start in (100, 200, 300)]
-    processes[2].stdout.readline()
-    processes[2].kill()
-    said = {int(line) for process in processes for line in process.communicate(timeout=60)[0].split()}
-    assert said >= {*range(100, 116), *range(200, 216)}
-    assert said <= {int(one.request["body"]["prompt"].rstrip("x")) for one in Recordings(path)}
+    other = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    recordings = Recordings(path)
+    for number in range(20):
+        recordings.add(make_recording(str(number), {"seed": number}))
+        if number % 5 == 0:
+            recordings.tidy(keep_all)
+    other.kill()
+    said = {0, *map(int, other.communicate(timeout=60)[0].split())}
+    stored = [one.request["body"] for one in Recordings(path)]
+    assert {body["seed"] for body in stored if "seed" in body} == set(range(20))
+    assert said <= {int(body["prompt"].rstrip("x")) for body in stored if "prompt" in body}
 
 
 def test_another_source_gets_its_own_answer_in_auto_and_fill_but_not_in_replay(path):
