@@ -73,13 +73,7 @@ class Answer(Generic[Content]):
 def send(
     client: openai.OpenAI, connection: Connection, path: str, body: dict, read: Callable[[object], Content]
 ) -> Answer[Content]:
-    """Return the server's answer to a request, as `read` understands it.
-
-    Raises:
-        ProviderError: the server refused, failed or sent what cannot be used; its kinds are in `errors`.
-        RecordingMissing: in replay, there is no recording.
-        SettingsError: the key or another header cannot be sent.
-    """
+    """Return the server's answer to a request, as `read` understands it, or raise what explains why there is none."""
     import openai
 
     started = time.perf_counter()

@@ -19,10 +19,7 @@ EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this p
 
 @dataclass(frozen=True)
 class Connection:
-    """All that a client needs, and where the answers come from.
-
-    `source` names the weights by their checksum, or the host of the provider.
-    """
+    """All that a client needs; `source` names the weights by their checksum, or the host of the provider."""
 
     provider: Provider
     model: str
@@ -44,11 +41,8 @@ class Connection:
 def connect(chapter: str, settings: Settings | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    The chapter is the name of the notebook and of its file of recordings.
-
-    Raises:
-        SettingsError: no model is named, or the key is missing or malformed.
-        UnknownModel: the provider or the local model is not in the catalog.
+    The chapter is the name of the notebook and of its file of recordings. Raises `SettingsError` where the settings name
+    no model, or no key where one is needed.
     """
     settings = settings or load_settings()
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
@@ -83,12 +77,7 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
 
 
 def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:
-    """Return the chat model and the embedding model that run on this machine by the settings.
-
-    Raises:
-        UnknownModel: one is not in the catalog.
-        SettingsError: one is of the other kind.
-    """
+    """Return the chat model and the embedding model that run on this machine by the settings."""
     catalog = load_catalog()
     embedded = catalog.find_provider("embedded")
     model = catalog.find_local(settings.model or embedded.default_model)

@@ -40,11 +40,7 @@ OBJECT_TOKENS = 48  # what a server may write around a choice, white space inclu
 
 
 class Model:
-    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name.
-
-    Raises:
-        SettingsError, UnknownModel: the settings name no usable model.
-    """
+    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name."""
 
     def __init__(self, chapter: str, budget: Budget | None = None, settings: Settings | None = None) -> None:
         self.connection = connect(chapter, settings)

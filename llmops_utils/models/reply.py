@@ -319,20 +319,20 @@ def may_be_kept(path: str, answer: dict[str, Any]) -> bool:
 
     An error, whatever its status, a failure that passes, and an answer that is cut or of another form are none.
     """
-    body, kind = answer.get("body"), path.rpartition("/v1")[2]
-    if answer["status"] in LASTING:
-        return isinstance(body, dict)
-    if answer["status"] != 200 or find_error(body) is not None:
-        return False
+    body, status = answer.get("body"), answer["status"]
     if "stream" in answer:  # one that was cut has another status
-        return True
-    try:
-        if kind == "/chat/completions":
-            read_chat(body)
-        elif kind == "/completions":
-            return isinstance(read_first(body).get("text"), str)
-        elif kind == "/tokenize":
-            read_tokens(body)
+        return status == 200
+    if not isinstance(body, dict) or status in LASTING:
         return isinstance(body, dict)
-    except ValueError:
+    if status != 200 or find_error(body) is not None:
         return False
+    try:
+        if path.endswith("/chat/completions"):
+            read_chat(body)
+        elif path.endswith("/completions"):
+            return isinstance(read_first(body).get("text"), str)
+        elif path.endswith("/tokenize"):
+            read_tokens(body)
+    except NoAnswer:
+        return False
+    return True

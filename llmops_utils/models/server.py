@@ -57,9 +57,6 @@ def start_server(
         threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.
-
-    Raises:
-        ServerError: the library does not load, or the server does not start.
     """
     try:
         import xllamacpp

