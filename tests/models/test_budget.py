@@ -190,16 +190,6 @@ def test_a_failed_call_gives_its_reservation_back(fake, make_model):
     assert model.budget.spent_tokens == 0
 
 
-def test_parallel_calls_of_one_model_stay_within_the_budget(fake, make_model):
-    fake.hold_until = 3
-    worst = bound_tokens("Hi") + 50
-    budget = Budget(max_tokens=3 * worst)
-    with pytest.raises(BudgetExceeded):
-        make_model(budget, parallel=8).chat_each(["Hi"] * 100, max_tokens=50)
-    assert fake.most_at_once <= 3
-    assert budget.spent_tokens == 15 * len(fake.requests) <= 3 * worst
-
-
 def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case(fake, make_model):
     worst = bound_tokens("Hi") + 256
     for fault, spent in ((slow(0.2), worst), (DROP, worst), (HTML, worst), (refuse(429), 0), (refuse(500), 0)):

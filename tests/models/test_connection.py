@@ -106,12 +106,8 @@ def test_the_key_of_one_provider_goes_to_no_other(monkeypatch, tmp_path):
 
 # --- replay of the embedded provider -------------------------------------------------------------------------
 
-CHAT = {
-    "model": "smollm2-135m-instruct",
-    "messages": [{"role": "user", "content": "Hi"}],
-    "max_tokens": 256,
-    "temperature": 0.0,
-}
+CHAT = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hi"}]}
+CHAT |= {"max_tokens": 256, "temperature": 0.0}
 ANSWER = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 31, "completion_tokens": 2},
@@ -131,21 +127,12 @@ def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(t
     assert (reply.text, reply.latency_s, reply.cost_usd) == ("Hello.", 0.5, 0.0)
     assert (reply.provenance.mode, reply.provenance.recorded) == ("replay", "2026-11-20")
     assert model.embed("Hi").tolist() == [0.5, 0.25]
-    with pytest.raises(RecordingMissing):
-        model.chat("Something new")
-    with pytest.raises(RecordingMissing):
-        model.embed("Something new")
-    with pytest.raises(RecordingMissing):
-        model.tokenize("Something new")
+    for ask in (model.chat, model.embed, model.tokenize):
+        with pytest.raises(RecordingMissing):
+            ask("Something new")
     assert not (tmp_path / "home").exists()
-    loaded = set(sys.modules) - before
-    assert not loaded & {
-        "xllamacpp",
-        "onnxruntime",
-        "tokenizers",
-        "llmops_utils.models.server",
-        "llmops_utils.models.encoder",
-    }
+    heavy = {"xllamacpp", "onnxruntime", "tokenizers", "llmops_utils.models.server", "llmops_utils.models.encoder"}
+    assert not (set(sys.modules) - before) & heavy
 
 
 # --- what goes wrong below the client ------------------------------------------------------------------------

@@ -132,12 +132,18 @@ def test_fields_are_those_that_the_provider_wants(fake, make_model):
     assert [body.get("reasoning_effort") for body in fake.bodies[2:]] == ["none", None]
 
 
-def test_empty_or_malformed_messages_are_a_data_error_before_any_request(fake, make_model):
+def test_empty_or_malformed_messages_choices_and_texts_are_a_data_error_before_any_request(fake, make_model):
     turn = {"role": "user", "content": "Hi"}
     odd_turns = [turn | {"content": " "}, turn | {"content": 5}, turn | {"role": 5}, {"role": "user"}, {}, "Hi", None]
     for messages in ("", "  \n", [], turn, 5, *([turn, one] for one in odd_turns)):
         with pytest.raises(DataError):
             make_model().chat(messages)
+    for choices in ([], ["yes", "yes"]):
+        with pytest.raises(DataError):
+            make_model().chat("Is it?", choices=choices)
+    for texts in ("", " ", [], ["a", " \n"], [None]):
+        with pytest.raises(DataError):
+            make_model().embed(texts)
     assert fake.requests == []
 
 
@@ -184,21 +190,10 @@ def test_choices_go_as_an_instruction_where_the_provider_follows_no_schema(fake,
     assert (reply.parsed, fake.bodies[0]["max_tokens"]) == ("yes", 16)
     assert "response_format" not in fake.bodies[0]
     assert re.fullmatch(r"Is it\?\n.*: yes, no", fake.bodies[0]["messages"][-1]["content"])
-
-
-def test_reply_that_names_no_choice_or_two_parses_to_none(fake, make_model):
-    for text in ("Perhaps.", "Yes and no.", ""):
-        fake.answer = lambda body, text=text: text
-        for provider in ("anthropic", "vllm"):
-            reply = make_model(provider=provider).chat("Is it?", choices=["yes", "no"])
-            assert (reply.parsed, reply.text) == (None, text)
-
-
-def test_choices_that_are_none_or_doubled_are_a_data_error(fake, make_model):
-    for choices in ([], ["yes", "yes"]):
-        with pytest.raises(DataError):
-            make_model().chat("Is it?", choices=choices)
-    assert fake.requests == []
+    fake.answer = lambda body: "Yes and no."
+    for provider in ("anthropic", "vllm"):
+        reply = make_model(provider=provider).chat("Is it?", choices=["yes", "no"])
+        assert (reply.parsed, reply.text) == (None, "Yes and no.")
 
 
 def test_logprobs_become_tokens_with_probabilities(fake, make_model):
@@ -273,13 +268,6 @@ def test_embeddings_are_ordered_by_index(fake, make_model):
     assert vectors[:, 0].tolist() == [1.0, 2.0, 3.0]
     assert fake.bodies[0]["model"] == "fake-embedding"
     assert model.embed("four").tolist() == [4.0, 1.0, 0.0]
-
-
-def test_an_empty_text_to_embed_is_a_data_error(fake, make_model):
-    for texts in ("", " ", [], ["a", ""], ["a", " \n"], [None]):
-        with pytest.raises(DataError):
-            make_model().embed(texts)
-    assert fake.requests == []
 
 
 # --- capabilities --------------------------------------------------------------------------------------------
@@ -409,7 +397,6 @@ def test_a_prompt_over_the_context_is_recognized(fake, make_model):
 
 def test_another_refusal_is_no_matter_of_the_context(fake, make_model):
     for message in (
-        "Unknown parameter: 'stop'.",
         "Invalid schema for response_format 'reply': In context=(), 'additionalProperties' is required to be supplied "
         "and to be false.",
         "Requested sample logprobs of 30, which exceeds the maximum of 20.",
@@ -421,12 +408,8 @@ def test_another_refusal_is_no_matter_of_the_context(fake, make_model):
 
 
 def test_what_the_server_says_is_kept_whatever_its_form(fake, make_model):
-    for body in (  # of ollama, vllm, fastapi and mistral
-        {"error": "The field stop is unknown."},
-        {"object": "error", "message": "The field stop is unknown.", "code": 400},
-        {"detail": "The field stop is unknown."},
-        {"detail": [{"loc": ["body", "stop"], "msg": "The field stop is unknown.", "type": "extra_forbidden"}]},
-    ):
+    said = "The field stop is unknown."
+    for body in ({"error": said}, {"object": "error", "message": said}, {"detail": said}, {"detail": [{"msg": said}]}):
         fake.faults.append(Fault(422, body))
         with pytest.raises(RequestRefused, match="The field stop is unknown"):
             make_model().chat("Hi")

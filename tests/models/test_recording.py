@@ -237,18 +237,16 @@ def keep_all(recording):
 
 
 def test_tidy_sorts_by_model_and_request_whatever_the_order_before(path):
-    tidied = b"".join(
-        make_recording(body={"model": model, "prompt": prompt}).to_line().encode() + b"\n"
-        for model in "ab"
-        for prompt in "123"
-    )
-    for bodies in (BODIES, BODIES[::-1], BODIES[3:] + BODIES[:3]):
+    lines = [
+        make_recording(body=body).to_line() for body in sorted(BODIES, key=lambda body: (body["model"], body["prompt"]))
+    ]
+    for bodies in (BODIES, BODIES[::-1]):
         path.unlink(missing_ok=True)
         for body in bodies:
             Recordings(path).add(make_recording(body=body))
         for _ in range(2):
             assert Recordings(path).tidy(keep_all) == 0
-            assert path.read_bytes() == tidied
+            assert read_lines(path) == lines
 
 
 def test_tidy_drops_what_keep_refuses_and_leaves_one_line_per_request_and_nothing_else(path):

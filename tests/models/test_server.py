@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -140,21 +139,6 @@ def test_no_key_or_a_wrong_one_gets_401(running):
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             url = running.base_url.removesuffix("/v1") + path
             assert httpx2.post(url, json=body, headers=headers, timeout=30).status_code == 401
-
-
-@pytest.mark.live
-def test_a_child_process_that_ends_leaves_no_port_open():
-    code = (
-        "from llmops_utils.models.model import Model\n"
-        "from llmops_utils.models import server\n"
-        "from llmops_utils.core.settings import load_settings\n"
-        "Model('01_test', settings=load_settings(parallel=1, context=256)).chat('Hi', max_tokens=1)\n"
-        "[running] = server._running.values()\n"
-        "print(running.base_url)\n"
-    )
-    url = urlsplit(run_python(code).splitlines()[-1])
-    with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
-        probe.connect((url.hostname, url.port))
 
 
 @pytest.mark.live
