@@ -27,13 +27,6 @@ def find_objects(schema):
     return own + [found for part in parts for found in find_objects(part)]
 
 
-def test_a_dict_or_none_is_returned_as_it_is():
-    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert to_json_schema(schema) is schema
-    assert schema == {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert to_json_schema(None) is None
-
-
 def test_a_pydantic_model_becomes_a_schema_that_is_closed_at_every_depth():
     objects = find_objects(to_json_schema(City))
     assert {part["title"]: part["required"] for part in objects} == {
