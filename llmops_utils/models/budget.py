@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 
 from ..core import BudgetExceeded, DataError
@@ -26,10 +25,7 @@ def compute_cost(provider: Provider, model: str, prompt_tokens: int, completion_
 def price_tokens(provider: str, model: str, prompt_tokens: float, completion_tokens: float) -> float:
     """Return the list price in dollars of a call's tokens, which may be averages and therefore fractions.
 
-    Raises:
-        LookupError: no price is known.
-
-    Source: as `compute_cost`; the price of a short call, for prices that rise with the length of the prompt.
+    Where prices rise with the length of the prompt, it is that of a short one. Raises `LookupError` where none is known.
     """
     read = _look_up_price(provider, model, 1000, 0) / 1000
     written = _look_up_price(provider, model, 0, 1000) / 1000
@@ -83,29 +79,27 @@ class Budget:
                 "There is a budget in dollars, but no price is known for this model. The call was not sent.",
                 "Use a budget in tokens instead (LLMOPS_BUDGET_TOKENS).",
             )
-        most_tokens = math.inf if self.max_tokens is None else self.max_tokens
-        most_usd, usd = math.inf if self.max_usd is None else self.max_usd, usd or 0.0
         with self._change:
-            while (
-                self.spent_tokens + self._reserved_tokens + tokens > most_tokens
-                or self.spent_usd + self._reserved_usd + usd > most_usd
-            ):
-                if self.spent_tokens + tokens > most_tokens:
+            while self._find_excess(self._reserved_tokens + tokens, self._reserved_usd + (usd or 0.0)):
+                excess = self._find_excess(tokens, usd or 0.0)
+                if excess is not None:
+                    worst_case, setting = excess
                     raise BudgetExceeded(
-                        f"This call may take {tokens} tokens; {self.spent_tokens} of {self.max_tokens} are spent or "
-                        "set aside. It was not sent.",
-                        "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_TOKENS).",
-                    )
-                if self.spent_usd + usd > most_usd:
-                    raise BudgetExceeded(
-                        f"This call may cost {usd:.6f} dollars; {self.spent_usd:.6f} of {self.max_usd:.6f} are "
-                        "spent or set aside. It was not sent.",
-                        "Shorten the prompt, lower max_tokens, or raise the budget (LLMOPS_BUDGET_USD).",
+                        f"This call may {worst_case} are spent or set aside. It was not sent.",
+                        f"Shorten the prompt, lower max_tokens, or raise the budget ({setting}).",
                     )
                 self._change.wait()
             self._num_reserved += 1
             self._reserved_tokens += tokens
-            self._reserved_usd += usd
+            self._reserved_usd += usd or 0.0
+
+    def _find_excess(self, tokens: int, usd: float) -> tuple[str, str] | None:
+        """Return in words which limit so much more would pass, and its setting; None where it passes none."""
+        if self.max_tokens is not None and self.spent_tokens + tokens > self.max_tokens:
+            return f"take {tokens} tokens; {self.spent_tokens} of {self.max_tokens}", "LLMOPS_BUDGET_TOKENS"
+        if self.max_usd is not None and self.spent_usd + usd > self.max_usd:
+            return f"cost {usd:.6f} dollars; {self.spent_usd:.6f} of {self.max_usd:.6f}", "LLMOPS_BUDGET_USD"
+        return None
 
     def settle(self, reserved_tokens: int, reserved_usd: float | None, tokens: int, usd: float | None) -> None:
         """Replace a reservation by what the call took: 0 where nothing was done, the worst case where nobody knows."""

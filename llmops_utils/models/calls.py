@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import ssl
@@ -12,44 +13,27 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpx2
 
-from ..core import (
-    ContextExceeded,
-    DataError,
-    KeyRefused,
-    ModelNotServed,
-    ProviderDown,
-    ProviderError,
-    RateLimited,
-    RecordingMissing,
-    RequestRefused,
-    SettingsError,
-    Unreachable,
-    WorkbookError,
-    clean_values,
-    parse_json_values,
-    redact,
-)
+from ..core import DataError, WorkbookError, clean_values, errors, parse_json_values, redact
 from .connection import Connection
 from .reply import MOST_SAID, TOO_LONG, Usage, read_usage
-from .transport import DATE_HEADER, LATENCY_HEADER, MISSING, SOURCE_HEADER
+from .transport import MISSING
 
 if TYPE_CHECKING:
     import openai
 
-CONTEXT_KINDS = {"context_length_exceeded", "exceed_context_size_error"}
 Content = TypeVar("Content")
 Messages = str | Sequence[dict]
 
 
 def check_numbers(temperature: float, max_tokens: int) -> None:
-    """Raise `DataError` where the options of a chat are no numbers that a request can hold."""
+    """Raise `DataError` where they are no numbers that a request can hold: a limit of nan would stop nothing."""
     if type(max_tokens) is not int or max_tokens < 1:
         raise DataError(f"max_tokens is {max_tokens!r}, not a number from 1 on.", "Give a whole number.")
     if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
         raise DataError(f"The temperature is {temperature!r}, not a number from 0 on.", "Give 0 to 2.")
 
 
-def check_messages(messages: Messages, system: str | None) -> list[dict]:
+def check_messages(messages: Messages, system: str | None = None) -> list[dict]:
     """Return messages as a list, the system message first. Raises `DataError` where they are none."""
     listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     is_list = isinstance(listed, list | tuple) and all(isinstance(message, dict) for message in listed)
@@ -63,6 +47,16 @@ def check_messages(messages: Messages, system: str | None) -> list[dict]:
     if not listed or not listed[-1]["content"].strip():
         raise DataError("The prompt is empty.", "Write what the model shall do.")
     return ([{"role": "system", "content": system}] if system else []) + [dict(message) for message in listed]
+
+
+def check_body(body: dict) -> dict:
+    """Return a request's body with its texts cleaned. Raises `DataError` where it holds what JSON cannot hold."""
+    try:
+        body = clean_values(body)
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The request is none in JSON ({error}).", "Give plain texts, numbers and lists.") from error
+    return body
 
 
 @dataclass(frozen=True)
@@ -79,82 +73,62 @@ class Answer(Generic[Content]):
 def send(
     client: openai.OpenAI, connection: Connection, path: str, body: dict, read: Callable[[object], Content]
 ) -> Answer[Content]:
-    """Return the server's answer to a request, as `read` understands it.
-
-    Raises:
-        ProviderError: the server refused, failed or sent what cannot be used; its kinds are in `errors`.
-        RecordingMissing: in replay, there is no recording.
-        DataError: the request holds what JSON cannot hold.
-        SettingsError: the key or another header cannot be sent.
-    """
+    """Return the server's answer to a request, as `read` understands it, or raise what explains why there is none."""
     import openai
 
-    try:
-        body = clean_values(body)
-        json.dumps(body, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"The request is none in JSON ({error}).", "Give plain texts, numbers and lists.") from error
     started = time.perf_counter()
     try:
-        response = client.post(path, cast_to=httpx2.Response, body=body)
+        response = client.post(path, cast_to=httpx2.Response, body=check_body(body))
     except openai.APIStatusError as error:
         raise explain_status(error, connection) from None
-    except openai.APIConnectionError as error:
+    except (openai.APIConnectionError, UnicodeEncodeError) as error:
         raise explain_connection(error, connection) from None
-    except UnicodeEncodeError:
-        raise _refuse_header() from None
-    try:
+    latency_s = time.perf_counter() - started
+    data = None  # of a web page, say
+    with contextlib.suppress(ValueError):
         data = parse_json_values(response.content)
-    except ValueError:
-        data = None  # a web page, say
-    headers = response.headers
     try:
         content = read(data)
     except ValueError as error:
-        raise ProviderError(
+        raise errors.ProviderError(
             f"{connection.source} gave no usable answer to {path}: {error}.",
             "Check LLMOPS_BASE_URL; it usually ends in /v1.",
             may_have_cost=True,
         ) from None
-    latency_s = float(headers.get(LATENCY_HEADER) or time.perf_counter() - started)
-    source = headers.get(SOURCE_HEADER) or connection.source
-    return Answer(content, read_usage(data), source, latency_s, headers.get(DATE_HEADER, ""))
+    recording = response.extensions.get("recording")
+    if recording is None:
+        return Answer(content, read_usage(data), connection.source, latency_s, "")
+    return Answer(content, read_usage(data), recording.source, recording.latency_s, recording.recorded)
 
 
-def explain_connection(error: openai.APIConnectionError, connection: Connection) -> WorkbookError:
+def explain_connection(error: Exception, connection: Connection) -> WorkbookError:
     """Return our error for a connection that failed, with its cause, but without a password in the address."""
     import openai
 
-    where, cause = redact(connection.base_url), error.__cause__
-    if isinstance(error, openai.APITimeoutError):
-        is_sent = not isinstance(cause, httpx2.ConnectTimeout)
-        step = "Raise LLMOPS_TIMEOUT_S, or shorten the request."
-        return Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
-    causes: list[BaseException] = []
-    while cause is not None:
+    where = redact(connection.base_url)
+    causes: list[BaseException] = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, openai.APITimeoutError):
+        is_sent = not isinstance(error.__cause__, httpx2.ConnectTimeout)
+        step = "Raise LLMOPS_TIMEOUT_S, or shorten the request."
+        return errors.Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
     for one in causes:
         if isinstance(one, httpx2.LocalProtocolError | UnicodeEncodeError):
-            return _refuse_header()
+            return errors.SettingsError(
+                "A header of the request cannot be sent: it holds a line break or a letter that no header can.",
+                "Check the key, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
+            )
         if isinstance(one, ssl.SSLCertVerificationError):
             step = "Where your network or server has a certificate of its own, name its file in SSL_CERT_FILE."
-            return Unreachable(f"The certificate of {where} is not trusted.", step)
+            return errors.Unreachable(f"The certificate of {where} is not trusted.", step)
         if isinstance(one, ssl.SSLError):
             step = "Write http:// in LLMOPS_BASE_URL where the server speaks no https."
-            return Unreachable(f"{where} cannot be reached: what answers there does not speak https.", step)
-    why = f" ({redact(str(causes[-1]))[:MOST_SAID]})" if causes else ""
-    return Unreachable(
-        f"{where} cannot be reached{why}.",
+            return errors.Unreachable(f"{where} cannot be reached: what answers there does not speak https.", step)
+    return errors.Unreachable(
+        f"{where} cannot be reached ({redact(str(causes[-1]))[:MOST_SAID]}).",
         "Check LLMOPS_BASE_URL, a proxy and your network, and that the server runs; or set LLMOPS_MODE=replay.",
         may_have_cost=not any(isinstance(one, httpx2.ConnectError) for one in causes),
-    )
-
-
-def _refuse_header() -> SettingsError:
-    return SettingsError(
-        "A header of the request cannot be sent: it holds a line break or a letter that no header can.",
-        "Check the key, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
     )
 
 
@@ -163,33 +137,34 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     own = error.response.extensions.get("workbook_error")
     if own is not None:
         return own
-    body = error.body if isinstance(error.body, dict) else {"message": error.body or ""}
+    body = error.body if isinstance(error.body, dict) else {"message": error.body}
     kinds = {kind for kind in (body.get("type"), body.get("code")) if isinstance(kind, str)}
-    said = redact(" ".join(str(body.get("message") or body.get("detail") or "").split()), connection.api_key)[
-        :MOST_SAID
-    ]
+    said = " ".join(str(body.get("message") or body.get("detail") or "").split())
+    said = redact(said, connection.api_key)[:MOST_SAID]
     status, where = error.status_code, connection.source
     if MISSING in kinds:
         problem, _, step = said.partition(" To record it: ")
-        return RecordingMissing(problem, "To record it: " + step)
-    kind: type[ProviderError] = ProviderError
-    problem, step = f"{where} answered with status {status}.", "Look the status up with the provider."
+        return errors.RecordingMissing(problem, "To record it: " + step)
     if status in (401, 403):
         variable = connection.provider.key_variable or "LLMOPS_API_KEY"
-        return KeyRefused(f"{where} does not accept the key ({status}).", f"Check {variable} and your account.", status)
+        return errors.KeyRefused(
+            f"{where} does not accept the key ({status}).", f"Check {variable} and your account.", status
+        )
+    kind: type[errors.ProviderError] = errors.ProviderError
+    problem, step = f"{where} answered with status {status}.", "Look the status up with the provider."
     if status == 404:
-        kind, problem = ModelNotServed, f"{where} does not serve {connection.model} (404)."
+        kind, problem = errors.ModelNotServed, f"{where} does not serve {connection.model} (404)."
         step = "Check LLMOPS_MODEL and LLMOPS_BASE_URL (it usually ends in /v1)."
-    elif status in (400, 413, 422) and (kinds & CONTEXT_KINDS or TOO_LONG.search(said)):
-        kind, problem = ContextExceeded, "The prompt does not fit the model's context window."
+    elif status in (400, 413, 422) and TOO_LONG.search(" ".join([said, *kinds])):
+        kind, problem = errors.ContextExceeded, "The prompt does not fit the model's context window."
         step = "Shorten the prompt, or choose a model with a longer context."
     elif status in (400, 413, 422):
-        kind, problem = RequestRefused, f"{where} refused the request ({status})."
+        kind, problem = errors.RequestRefused, f"{where} refused the request ({status})."
         step = "Change what it names: a parameter, the schema or the messages."
     elif status == 429:
-        kind, problem = RateLimited, f"{where} says: too many requests, also after several tries."
+        kind, problem = errors.RateLimited, f"{where} says: too many requests, also after several tries."
         step = "Wait a minute, lower LLMOPS_PARALLEL, or check the limits of your account."
     elif status >= 500:
-        kind, problem = ProviderDown, f"{where} fails ({status}), also after several tries."
+        kind, problem = errors.ProviderDown, f"{where} fails ({status}), also after several tries."
         step = "Try again later, or set LLMOPS_MODE=replay."
     return kind(f"{problem} {said}", step, status)

@@ -40,12 +40,10 @@ class PackagedFile(Entry):
 
 
 class HubFile(Entry):
-    """A model file on the Hugging Face Hub. Where `sha256` is empty, the hub's own checksum is used."""
+    """A model file on the Hugging Face Hub, which states its checksum."""
 
     repo: str
     name: str
-    revision: str = "main"
-    sha256: str = ""
 
 
 class LocalModel(Entry):
@@ -91,7 +89,6 @@ class Provider(Entry):
     is_free: bool = False
     source: str = ""
     checked: datetime.date | None = None
-    notes: str = ""
 
 
 class PublishedModel(Entry):
@@ -173,11 +170,7 @@ def _find(name: str, known: dict[str, Found], kind: str) -> Found:
 
 @functools.cache
 def load_catalog() -> Catalog:
-    """Return the catalog.
-
-    Raises:
-        DataError: the file is not TOML, or an entry lacks a field or has an unknown one.
-    """
+    """Return the catalog. Raises `DataError` where the file is not TOML or an entry lacks a field or has another."""
     try:
         tables = tomllib.loads(CATALOG_FILE.read_text(encoding="utf-8"))
         for entry in tables["provider"]:

@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
 
 import httpx2
 
-from ..core import (
-    DataError,
-    KeyMissing,
-    Settings,
-    SettingsError,
-    check_key,
-    load_settings,
-    read_environment,
-)
+from ..core import DataError, KeyMissing, Settings, SettingsError, check_key, load_settings, read_environment
 from .catalog import LocalModel, Provider, load_catalog
 from .recording import Recorder, Recordings
 from .transport import RecordingTransport, make_embeddings
 
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
-EMBEDDINGS_PATH = "/v1/embeddings"
 
 
 @dataclass(frozen=True)
 class Connection:
-    """All that a client needs, and where the answers come from.
-
-    `source` names the weights by their checksum, or the host of the provider.
-    """
+    """All that a client needs; `source` names the weights by their checksum, or the host of the provider."""
 
     provider: Provider
     model: str
@@ -54,11 +41,8 @@ class Connection:
 def connect(chapter: str, settings: Settings | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    The chapter is the name of the notebook and of its file of recordings.
-
-    Raises:
-        SettingsError: no model is named, or the key is missing or malformed.
-        UnknownModel: the provider or the local model is not in the catalog.
+    The chapter is the name of the notebook and of its file of recordings. Raises `SettingsError` where the settings name
+    no model, or no key where one is needed.
     """
     settings = settings or load_settings()
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
@@ -93,12 +77,7 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
 
 
 def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:
-    """Return the chat model and the embedding model that run on this machine by the settings.
-
-    Raises:
-        UnknownModel: one is not in the catalog.
-        SettingsError: one is of the other kind.
-    """
+    """Return the chat model and the embedding model that run on this machine by the settings."""
     catalog = load_catalog()
     embedded = catalog.find_provider("embedded")
     model = catalog.find_local(settings.model or embedded.default_model)
@@ -154,11 +133,6 @@ class DirectTransport(httpx2.BaseTransport):
         except UnicodeError as error:  # of a host that cannot be looked up
             raise httpx2.ConnectError(str(error), request=request) from error
 
-    def close(self) -> None:
-        """Close the connections."""
-        if "_client" in vars(self):
-            self._client.close()
-
 
 class EmbeddedTransport(httpx2.BaseTransport):
     """Sends chat and completion requests to this process's llama.cpp server, embeddings to its encoder.
@@ -170,23 +144,19 @@ class EmbeddedTransport(httpx2.BaseTransport):
         self.model = model
         self.encoder = encoder
         self.settings = settings
-        self._inner: httpx2.HTTPTransport | None = None
-        self._lock = threading.Lock()
+        self._inner = httpx2.HTTPTransport(verify=False)  # to this process on loopback, without encryption
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer of the server or of the encoder."""
-        return self._embed(request) if request.url.path == EMBEDDINGS_PATH else self._forward(request)
+        return self._embed(request) if request.url.path.endswith("/embeddings") else self._forward(request)
 
     def _forward(self, request: httpx2.Request) -> httpx2.Response:
         from .server import share_server
         from .weights import fetch_weights
 
         settings = self.settings
-        with self._lock:
-            if self._inner is None:
-                self._inner = httpx2.HTTPTransport()
-            [weights, *_] = fetch_weights(self.model, settings.home).values()
-            server = share_server(weights, self.model.name, settings.context, settings.parallel, settings.threads)
+        [weights, *_] = fetch_weights(self.model, settings.home).values()
+        server = share_server(weights, self.model.name, settings.context, settings.parallel, settings.threads)
         root = httpx2.URL(server.base_url)
         url = request.url.copy_with(host=root.host, port=root.port)
         headers = {"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"}
@@ -202,10 +172,5 @@ class EmbeddedTransport(httpx2.BaseTransport):
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         paths = fetch_weights(self.encoder, self.settings.home)
         encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
-        num_tokens = sum(encoder.count_tokens(text) for text in texts)
-        return httpx2.Response(200, json=make_embeddings(body, encoder.encode(texts).tolist(), num_tokens))
-
-    def close(self) -> None:
-        """Close the connection to the server."""
-        if self._inner is not None:
-            self._inner.close()
+        vectors, num_tokens = encoder.encode(texts)
+        return httpx2.Response(200, json=make_embeddings(body, vectors.tolist(), num_tokens))

@@ -19,9 +19,7 @@ MAX_TOKENS = 256  # what the model was trained for; longer texts are cut, as by 
 class SentenceEncoder:
     """Turns texts into vectors. Each batch is padded to its longest text only; `threads` run at once."""
 
-    dimension = 384
-
-    def __init__(self, model: Path, tokenizer: Path, threads: int | None = None) -> None:
+    def __init__(self, model: Path, tokenizer: Path, threads: int | None) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -36,15 +34,13 @@ class SentenceEncoder:
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._pool = ThreadPoolExecutor(threads or count_cores(), thread_name_prefix="embedding")
 
-    def encode(self, texts: list[str]) -> np.ndarray:
-        """Return vectors of length 1, shape (n, 384), float32."""
-        encodings = self._tokenizer.encode_batch(list(texts))
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        batches = list(_list_batches([len(encoding.ids) for encoding in encodings]))
-        runs = self._pool.map(lambda batch: self._run([encodings[index].ids for index in batch]), batches)
-        for batch, found in zip(batches, runs, strict=True):
-            vectors[batch] = found
-        return vectors
+    def encode(self, texts: list[str]) -> tuple[np.ndarray, int]:
+        """Return vectors of length 1, shape (n, 384), float32, and how many tokens were read."""
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
+        batches = list(_list_batches([len(row) for row in rows]))
+        runs = list(self._pool.map(lambda batch: self._run([rows[place] for place in batch]), batches))
+        order = np.argsort(np.concatenate(batches))
+        return np.concatenate(runs)[order], sum(map(len, rows))
 
     def _run(self, rows: list[list[int]]) -> np.ndarray:
         """Return the vectors of one batch, given the numbers of its tokens."""
@@ -59,10 +55,6 @@ class SentenceEncoder:
         mean = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
-    def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of a text after truncation."""
-        return len(self._tokenizer.encode(text).ids)
-
 
 def _list_batches(lengths: list[int]) -> Iterator[list[int]]:
     """Yield the places of texts that run together, the longest first, so that short ones are padded little."""
@@ -74,6 +66,6 @@ def _list_batches(lengths: list[int]) -> Iterator[list[int]]:
 
 
 @functools.cache
-def share_encoder(model: Path, tokenizer: Path, threads: int | None = None) -> SentenceEncoder:
+def share_encoder(model: Path, tokenizer: Path, threads: int | None) -> SentenceEncoder:
     """Return this process's encoder, loaded at the first call."""
     return SentenceEncoder(model, tokenizer, threads)

@@ -21,10 +21,11 @@ from .reply import (
     Said,
     Token,
     TokenChance,
+    estimate_tokens,
     read_chat,
-    read_field,
     read_first,
     read_next,
+    read_prompt,
     read_tokens,
     read_vectors,
 )
@@ -39,16 +40,7 @@ OBJECT_TOKENS = 48  # what a server may write around a choice, white space inclu
 
 
 class Model:
-    """A language model, wherever the settings say that it runs.
-
-    Args:
-        chapter: the notebook's name, under which its recordings are kept.
-        budget: default: the one in the settings.
-        settings: default: `load_settings()`.
-
-    Raises:
-        SettingsError, UnknownModel: the settings name no usable model.
-    """
+    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name."""
 
     def __init__(self, chapter: str, budget: Budget | None = None, settings: Settings | None = None) -> None:
         self.connection = connect(chapter, settings)
@@ -78,10 +70,7 @@ class Model:
     # --- what it can do -------------------------------------------------------------------------------------
 
     def can(self, capability: str) -> bool:
-        """Return whether the model's provider can do something; what the catalog does not know is tried once.
-
-        The capabilities are temperature, seed, json_schema, logprobs, completions, embeddings and tokenize.
-        """
+        """Return whether the model's provider can do one of `CAPABILITIES`; what no catalog knows is tried once."""
         if capability not in CAPABILITIES:
             raise DataError(f"“{capability}” is no capability.", f"Choose one of {', '.join(CAPABILITIES)}.")
         known = self.provider.capabilities.get(capability)
@@ -168,12 +157,10 @@ class Model:
             max_tokens += OBJECT_TOKENS if wanted is not None and "grammar" not in wanted else 0
         elif wanted is not None:
             self._need("json_schema", "follow a JSON schema")
-        asked = (("temperature", temperature), ("seed", seed))
-        dropped = tuple(name for name, value in asked if value is not None and not self.can(name))
-        seed = None if "seed" in dropped else seed
-        options: dict[str, Any] = {"stop": stop, self.provider.seed_name: seed}
-        if "temperature" not in dropped:
-            options["temperature"] = temperature
+        asked = {"temperature": temperature, "seed": seed}
+        dropped = tuple(name for name, value in asked.items() if value is not None and not self.can(name))
+        sent = asked | dict.fromkeys(dropped)
+        options = {"stop": stop, "temperature": sent["temperature"], self.provider.seed_name: sent["seed"]}
         answer = self._post_chat(conversation, max_tokens, wanted, logprobs, options)
         said = answer.content
         text = said.text
@@ -184,14 +171,14 @@ class Model:
         elif schema is not None:
             parsed = parse_json(text, schema)
         prompts = [message["content"] for message in conversation]
-        num_read, num_written = answer.usage.complete(prompts, [said.thoughts, said.text])
+        num_read, num_written = answer.usage.fill(estimate_tokens(*prompts), estimate_tokens(said.thoughts, said.text))
         return Reply(
             text,
             num_read,
             num_written,
             answer.latency_s,
             compute_cost(self.provider, self.name, num_read, num_written),
-            Provenance(self.name, answer.source, self.connection.settings.mode, seed, answer.recorded, dropped),
+            Provenance(self.name, answer.source, self.connection.settings.mode, sent["seed"], answer.recorded, dropped),
             said.finish_reason,
             parsed,
             said.tokens,
@@ -200,9 +187,9 @@ class Model:
         )
 
     def chat_each(self, prompts: Iterable[Messages], *, label: str = "", **options: Any) -> list[Reply]:
-        """Return one reply per prompt, in their order; as many are asked at once as the settings say.
+        """Return one reply per prompt, in their order; the options are those of `chat`, the label that of a progress bar.
 
-        Where a model is asked, there is a progress bar with the label. The options are those of `chat`.
+        As many are asked at once as the settings say. Where one fails, those that wait are not asked.
         """
         from tqdm.auto import tqdm
 
@@ -273,23 +260,22 @@ class Model:
         self._need("tokenize", "show how it splits a text into tokens")
         return self._post_tokenize(text) if text else []
 
-    def _post_tokenize(self, text: str) -> list[Token]:
-        body: dict[str, Any] = {"model": self.name, "content": text, "with_pieces": True}
-        if self.provider.id != "embedded":  # as vLLM wants it, too
-            body |= {"prompt": text, "return_token_strs": True}
-        return self._post(f"{self._root}/tokenize", body, read_tokens).content
-
     def count_tokens(self, messages: Messages) -> int:
         """Return how many tokens a text has, or a list of messages with the chat template around it."""
         if isinstance(messages, str):
             return len(self.tokenize(messages))
         self._need("tokenize", "count tokens before a call")
-        body = {"model": self.name, "messages": check_messages(messages, None)}
+        body = {"model": self.name, "messages": check_messages(messages)}
         try:
-            prompt = self._post(f"{self._root}/apply-template", body, read_field("prompt", str)).content
-        except ModelNotServed:  # vLLM counts a conversation itself
-            return self._post(f"{self._root}/tokenize", body, read_field("count", int)).content
-        return len(self.tokenize(prompt))
+            return len(self.tokenize(self._post(f"{self._root}/apply-template", body, read_prompt).content))
+        except ModelNotServed:  # vLLM splits a conversation itself
+            return len(self._post(f"{self._root}/tokenize", body | {"return_token_strs": True}, read_tokens).content)
+
+    def _post_tokenize(self, text: str) -> list[Token]:
+        body: dict[str, Any] = {"model": self.name, "content": text, "with_pieces": True}
+        if self.provider.id != "embedded":  # as vLLM wants it, too
+            body |= {"prompt": text, "return_token_strs": True}
+        return self._post(f"{self._root}/tokenize", body, read_tokens).content
 
     @property
     def _root(self) -> str:
@@ -304,18 +290,17 @@ class Model:
         many = [texts] if isinstance(texts, str) else list(texts)
         if not many or not all(isinstance(text, str) and text.strip() for text in many):
             raise DataError("There is an empty text among those to embed, or none at all.", "Leave empty texts out.")
-        vectors = np.array(self._post_texts(many).content, dtype=np.float32)
+        vectors = np.array(self._post_texts(many), dtype=np.float32)
         return vectors[0] if isinstance(texts, str) else vectors
 
-    def _post_texts(self, texts: list[str]) -> Answer[list[list[float]]]:
+    def _post_texts(self, texts: list[str]) -> list[list[float]]:
         model = self.connection.embedding_model
         if not model:
             raise CapabilityMissing(
                 f"No embedding model is named for {self.provider.title}.", "Set LLMOPS_EMBEDDING_MODEL."
             )
-
         body, read = {"model": model, "input": texts}, partial(read_vectors, num=len(texts))
-        return self._spend("/embeddings", body, bound_tokens(*texts), 0, read)
+        return self._spend("/embeddings", body, bound_tokens(*texts), 0, read).content
 
     # --- shared ---------------------------------------------------------------------------------------------
 
@@ -330,8 +315,7 @@ class Model:
         tokens, usd = worst_tokens, worst_usd
         try:
             answer = self._post(path, body, read)
-            num_read = prompt_bound if answer.usage.read is None else answer.usage.read
-            num_written = max_tokens if answer.usage.written is None else answer.usage.written
+            num_read, num_written = answer.usage.fill(prompt_bound, max_tokens)
             tokens, usd = num_read + num_written, compute_cost(self.provider, model, num_read, num_written)
             return answer
         except WorkbookError as error:

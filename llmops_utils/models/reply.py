@@ -10,16 +10,16 @@ import html
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ..core import clean_text
 
 LASTING = (400, 404, 405, 413, 415, 422)  # a refusal of the request itself, not the fault of a moment or of a key
-Value = TypeVar("Value")
 MOST_SAID = 400  # characters of a server's own message that are passed on
+MOST_NUMBER = 65_504  # in a vector: what 16 bits can hold, as recordings keep it
 TOO_LONG = re.compile(r"(?i)context.?(?:length|size|window)|(?:prompt|input) is too long|token count.*exceed")
 TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests|quota")
 
@@ -135,12 +135,24 @@ class Usage(NamedTuple):
     read: int | None
     written: int | None
 
-    def complete(self, asked: list[str], said: list[str]) -> tuple[int, int]:
-        """Return both, with an estimate for what is unknown: in English, about four bytes are a token."""
-        num_asked, num_said = (
-            sum(len(clean_text(text).encode()) for text in texts) // 4 + 1 for texts in (asked, said)
-        )
-        return num_asked if self.read is None else self.read, num_said if self.written is None else self.written
+    def fill(self, read: int, written: int) -> tuple[int, int]:
+        """Return both, with these numbers where one is unknown."""
+        return read if self.read is None else self.read, written if self.written is None else self.written
+
+
+def estimate_tokens(*texts: str) -> int:
+    """Return about how many tokens texts have: in English, four bytes are one."""
+    return sum(len(clean_text(text).encode()) for text in texts) // 4 + 1
+
+
+def get_field(data: Any, name: str) -> Any:
+    """Return a field of what may be no dict, or None."""
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def list_dicts(value: Any) -> list[dict]:
+    """Return the dicts of what may be no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def find_error(data: Any) -> tuple[int, Any] | None:
@@ -150,8 +162,7 @@ def find_error(data: Any) -> tuple[int, Any] | None:
     """
     if not isinstance(data, dict):
         return None
-    choices = data.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    first = next(iter(list_dicts(data.get("choices"))), {})
     error = data.get("error") or first.get("error") or data.get("errors")
     is_bare = not any(data.get(name) for name in ("choices", "data", "tokens", "prompt", "count"))
     if not error and is_bare and (data.get("message") or data.get("detail")):
@@ -160,7 +171,7 @@ def find_error(data: Any) -> tuple[int, Any] | None:
         error = "The answer ended with the finish_reason error."
     if not error:
         return None
-    code = str(error.get("code") or error.get("status") or "") if isinstance(error, dict) else ""
+    code = str(get_field(error, "code") or get_field(error, "status"))
     if re.fullmatch("[45][0-9][0-9]", code):
         return int(code), error
     said = json.dumps(error)
@@ -169,8 +180,8 @@ def find_error(data: Any) -> tuple[int, Any] | None:
 
 def read_first(data: Any) -> dict:
     """Return the first choice of a completion."""
-    choices = data.get("choices") if isinstance(data, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    choices = list_dicts(get_field(data, "choices"))
+    if not choices:
         raise NoAnswer("it holds no choice")
     return choices[0]
 
@@ -181,27 +192,28 @@ def read_chat(data: Any) -> Said:
     message = choice.get("message")
     if not isinstance(message, dict):
         raise NoAnswer("it holds no message")
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [content or message.get("refusal") or ""]
-    texts, thoughts = [], []
-    for part in parts:
-        if isinstance(part, dict) and part.get("thinking"):
-            inner = part["thinking"] if isinstance(part["thinking"], list) else [part["thinking"]]
-            thoughts += [one.get("text") if isinstance(one, dict) else one for one in inner]
-        else:
-            texts.append(part.get("text") if isinstance(part, dict) else part)
-    if not isinstance(content, list) and texts and not isinstance(texts[0], str):
+    content = message.get("content") or message.get("refusal") or ""
+    if not isinstance(content, str | list):
         raise NoAnswer("its message holds no text")
-    text, thought = split_thoughts(clean_text("".join(one for one in texts if isinstance(one, str))))
-    thoughts += [message.get("reasoning_content") or message.get("reasoning"), thought]
-    all_thoughts = "\n".join(one for one in thoughts if isinstance(one, str) and one)
+    parts: list = content if isinstance(content, list) else [content]
+    thinking = [part["thinking"] for part in parts if get_field(part, "thinking")]
+    text, thought = split_thoughts(_join_texts([part for part in parts if not get_field(part, "thinking")]))
+    thinking += [message.get("reasoning_content") or message.get("reasoning"), thought]
     finish_reason = choice.get("finish_reason")
     return Said(
         text,
-        clean_text(all_thoughts),
+        "\n".join(filter(None, map(_join_texts, thinking))),
         finish_reason if isinstance(finish_reason, str) and finish_reason else "stop",
         tuple(_read_chances(choice.get("logprobs"))),
     )
+
+
+def _join_texts(content: Any) -> str:
+    """Return the texts of a message: it is one, or a list of parts, of which some may hold none."""
+    if isinstance(content, list):
+        return "".join(map(_join_texts, content))
+    text = content.get("text") if isinstance(content, dict) else content
+    return clean_text(text) if isinstance(text, str) else ""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
@@ -222,10 +234,8 @@ def split_thoughts(text: str) -> tuple[str, str]:
 
 def read_usage(data: Any) -> Usage:
     """Return the tokens that an answer states. What the total has beyond the parts was written too, as thoughts."""
-    usage = data.get("usage") if isinstance(data, dict) else None
-    if not isinstance(usage, dict):
-        return Usage(None, None)
-    read, written, total = (_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    usage = get_field(data, "usage")
+    read, written, total = (_count(get_field(usage, f"{name}_tokens")) for name in ("prompt", "completion", "total"))
     if read is not None and total is not None and total >= read + (written or 0):
         written = total - read
     return Usage(read, written)
@@ -238,8 +248,8 @@ def _count(value: Any) -> int | None:
 
 def read_vectors(data: Any, num: int) -> list[list[float]]:
     """Return one vector for each of so many texts, in their order: finite numbers, of one length."""
-    rows = data.get("data") if isinstance(data, dict) else None
-    if not isinstance(rows, list) or len(rows) != num or not all(isinstance(row, dict) for row in rows):
+    rows = get_field(data, "data")
+    if len(list_dicts(rows)) != num or len(rows) != num:
         raise NoAnswer(f"it does not hold {num} vectors")
     places = [row.get("index", place) for place, row in enumerate(rows)]  # who leaves them out keeps the order
     if any(type(place) is not int for place in places) or sorted(places) != list(range(num)):
@@ -248,8 +258,8 @@ def read_vectors(data: Any, num: int) -> list[list[float]]:
     for vector in vectors:
         if not isinstance(vector, list) or not vector or len(vector) != len(vectors[0]):
             raise NoAnswer("its vectors are none or differ in length")
-        if not all(type(number) in (int, float) and abs(number) < 1e38 for number in vector):
-            raise NoAnswer("a vector holds what is no number")
+        if not all(type(number) in (int, float) and abs(number) <= MOST_NUMBER for number in vector):
+            raise NoAnswer(f"a vector holds what is no number up to {MOST_NUMBER:,}")
     return vectors
 
 
@@ -258,16 +268,14 @@ def read_next(data: Any) -> list[TokenChance]:
     logprobs = read_first(data).get("logprobs")
     for chance in _read_chances(logprobs):  # llama.cpp answers in the form of chat completions
         return list(chance.alternatives)
-    listed = logprobs.get("top_logprobs") if isinstance(logprobs, dict) else None
-    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
+    first = next(iter(list_dicts(get_field(logprobs, "top_logprobs"))), {})
     found = [TokenChance(clean_text(token), _read_probability(value)) for token, value in first.items()]
     return sorted((one for one in found if one.probability >= 0), key=lambda one: -one.probability)
 
 
 def _read_chances(logprobs: Any, field_name: str = "content") -> Iterator[TokenChance]:
-    entries = logprobs.get(field_name) if isinstance(logprobs, dict) else None
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("token"), str):
+    for entry in list_dicts(get_field(logprobs, field_name)):
+        if isinstance(entry.get("token"), str):
             others = () if field_name == "top_logprobs" else _read_chances(entry, "top_logprobs")
             known = tuple(one for one in others if one.probability >= 0)
             yield TokenChance(clean_text(entry["token"]), _read_probability(entry.get("logprob")), known)
@@ -278,35 +286,29 @@ def _read_probability(logprob: Any) -> float:
 
 
 def read_tokens(data: Any) -> list[Token]:
-    """Return the tokens of a text, as llama.cpp and vLLM state them. Raises `NoAnswer` where they are not shown."""
-    tokens = data.get("tokens") if isinstance(data, dict) else None
-    strings = data.get("token_strs") if isinstance(data, dict) else None
+    """Return the tokens of a text, as llama.cpp and vLLM state them."""
+    tokens, strings = get_field(data, "tokens"), get_field(data, "token_strs")
     if not isinstance(tokens, list) or not tokens:
         raise NoAnswer("it holds no tokens")
     if isinstance(strings, list) and len(strings) == len(tokens):
         tokens = [{"id": number, "piece": piece} for number, piece in zip(tokens, strings, strict=True)]
-    if not all(isinstance(token, dict) and type(token.get("id")) is int for token in tokens):
+    if not all(type(get_field(token, "id")) is int for token in tokens):
         raise NoAnswer("it does not show its tokens")
-    return [Token(token["id"], read_piece(token.get("piece"))) for token in tokens]
+    return [Token(token["id"], _read_piece(token.get("piece"))) for token in tokens]
 
 
-def read_field(name: str, kind: type[Value]) -> Callable[[Any], Value]:
-    """Return a reader of one field of an answer."""
-
-    def read(data: Any) -> Value:
-        value = data.get(name) if isinstance(data, dict) else None
-        if type(value) is not kind or not value:
-            raise NoAnswer(f"it holds no {name}")
-        return value
-
-    return read
+def read_prompt(data: Any) -> str:
+    """Return a conversation in the form of the model's chat template."""
+    prompt = get_field(data, "prompt")
+    if not isinstance(prompt, str) or not prompt:
+        raise NoAnswer("it holds no prompt")
+    return prompt
 
 
-def read_piece(piece: Any) -> str:
-    """Return a token's text; llama.cpp gives bytes where a token is a part of a character."""
+def _read_piece(piece: Any) -> str:
     if isinstance(piece, str):
         return clean_text(piece)
-    try:
+    try:  # llama.cpp gives bytes where a token is a part of a character
         return bytes([*piece]).decode("utf-8", "replace")
     except (TypeError, ValueError):
         raise NoAnswer("it shows a token that is none") from None
@@ -317,20 +319,20 @@ def may_be_kept(path: str, answer: dict[str, Any]) -> bool:
 
     An error, whatever its status, a failure that passes, and an answer that is cut or of another form are none.
     """
-    body, kind = answer.get("body"), path.rpartition("/v1")[2]
-    if answer["status"] in LASTING:
+    body, status = answer.get("body"), answer["status"]
+    if "stream" in answer:  # one that was cut has another status
+        return status == 200
+    if not isinstance(body, dict) or status in LASTING:
         return isinstance(body, dict)
-    if answer["status"] != 200 or find_error(body) is not None:
+    if status != 200 or find_error(body) is not None:
         return False
-    if "events" in answer:  # a stream that was cut has raised before
-        return True
     try:
-        if kind == "/chat/completions":
+        if path.endswith("/chat/completions"):
             read_chat(body)
-        elif kind == "/completions":
+        elif path.endswith("/completions"):
             return isinstance(read_first(body).get("text"), str)
-        elif kind == "/tokenize":
+        elif path.endswith("/tokenize"):
             read_tokens(body)
-        return isinstance(body, dict)
-    except ValueError:
+    except NoAnswer:
         return False
+    return True

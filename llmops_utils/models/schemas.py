@@ -16,11 +16,7 @@ Schema = dict | type[BaseModel]
 
 
 def to_json_schema(schema: Schema | None) -> dict | None:
-    """Return the JSON schema of a pydantic model; a dict or None is returned as it is.
-
-    Raises:
-        DataError: JSON cannot hold the dict.
-    """
+    """Return the JSON schema of a pydantic model; a dict or None as it is. Raises `DataError` where it is no JSON."""
     try:
         json.dumps(schema if isinstance(schema, dict) else None, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -50,10 +46,7 @@ def _close_part(part: Any) -> Any:
 def parse_json(text: str, schema: Schema) -> object:
     """Return the value that the text spells, or None where it was cut off or does not fit.
 
-    JSON in a code fence, with other text around it too, counts as JSON.
-
-    Raises:
-        DataError: the schema is none.
+    JSON in a code fence, with other text around it too, counts as JSON. Raises `DataError` where the schema is none.
     """
     fenced = text.split("```")
     blocks = [fenced[1].strip().removeprefix("json")] if len(fenced) in (2, 3) else []

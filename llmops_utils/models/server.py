@@ -15,13 +15,8 @@ from ..core import ServerError
 # 600 tokens takes about 14 MiB with the smallest model.
 CACHE_MIB = 256
 
-# Why one thread fewer writes than reads. Seconds for an answer of 48 tokens after a prompt of about 75, medians of 6 to 8,
-# on a machine with 2 cores, alone and with one and two cores kept busy by a loop (`benchmarks/threads.py` measures yours):
-#
-#   threads that write, read   alone   one core busy   both busy
-#   2, 2                       0.69    2.18 to 3.13    3.93
-#   1, 1                       1.10    1.06 to 1.53    1.79
-#   1, 2  (the default)        0.97    1.17 to 1.37    1.90
+# Why one thread fewer writes than reads: with one of two cores kept busy by another program, an answer of 48 tokens took
+# 2.2 to 3.1 seconds with two threads and 1.2 to 1.4 with one; alone 0.7 and 1.0 (`benchmarks/threads.py` measures yours).
 
 _lock = threading.Lock()
 _running: dict[tuple, EmbeddedServer] = {}
@@ -33,17 +28,12 @@ class EmbeddedServer:
     """A running server: where it listens and the key it wants, which stays out of outputs. It ends with the process."""
 
     base_url: str
-    model: str
     api_key: str = field(repr=False)
     handle: object = field(repr=False)
 
 
 def count_cores() -> int:
-    """Return the number of physical cores, at least 1.
-
-    A core may offer two hardware threads, which share its arithmetic units: the matrix products of a model take as long
-    on one of them, and threads that wait for each other then slow down. llama.cpp's own default counts in this way, too.
-    """
+    """Return the number of physical cores, as llama.cpp counts too: a core's second hardware thread only slows it."""
     import psutil
 
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
@@ -67,9 +57,6 @@ def start_server(
         threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.
-
-    Raises:
-        ServerError: the library does not load, or the server does not start.
     """
     try:
         import xllamacpp
@@ -101,7 +88,7 @@ def start_server(
             f"It needs about {context * parallel} tokens of context in memory: close other programs, or set "
             "LLMOPS_PARALLEL=1. If that does not help: python -m llmops_utils doctor.",
         ) from error
-    return EmbeddedServer(f"{address}/v1", model, key, handle)
+    return EmbeddedServer(f"{address}/v1", key, handle)
 
 
 def share_server(weights: Path, model: str, context: int, parallel: int, threads: int | None) -> EmbeddedServer:

@@ -20,11 +20,8 @@ import httpx2
 
 from ..core import DataError, ProviderError, WorkbookError, parse_json_values, redact, redact_values
 from .recording import Recorder, Recording
-from .reply import MOST_SAID, find_error, may_be_kept, read_usage, read_vectors
+from .reply import find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
 
-LATENCY_HEADER = "x-llmops-latency-s"
-DATE_HEADER = "x-llmops-recorded"
-SOURCE_HEADER = "x-llmops-source"
 MISSING = "recording_missing"
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
 
@@ -32,7 +29,8 @@ VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  #
 class RecordingTransport(httpx2.BaseTransport):
     """A transport for HTTP clients that answers from recordings, asks the real server, or both, as the mode wants it.
 
-    `live` is the transport to the real server, or None where there is no key for it.
+    `live` is the transport to the real server, or None where there is no key for it. What stands in a recording is
+    with the response as its extension `recording`.
     """
 
     def __init__(self, recorder: Recorder, live: httpx2.BaseTransport | None) -> None:
@@ -40,7 +38,7 @@ class RecordingTransport(httpx2.BaseTransport):
         self.live = live
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Return the response for `request`, recorded or live; the latency travels in a header."""
+        """Return the response for `request`, recorded or live."""
         try:
             return self._answer(request)
         except WorkbookError as error:
@@ -68,9 +66,7 @@ class RecordingTransport(httpx2.BaseTransport):
         started = time.perf_counter()
         response = self._ask(self.live, request, body)
         if not self.recorder.settings.stores:
-            response.headers[SOURCE_HEADER] = self.recorder.source
             return response
-        response.read()
         latency_s = time.perf_counter() - started
         answer = _read_answer(response)
         if answer is None or not may_be_kept(path, answer):
@@ -78,61 +74,56 @@ class RecordingTransport(httpx2.BaseTransport):
         return _respond(self.recorder.keep(hidden, redact_values(answer, *secrets), latency_s))
 
     def _ask(self, live: httpx2.BaseTransport, request: httpx2.Request, body: Any) -> httpx2.Response:
-        """Return the server's answer; an error inside one of status 200 comes with a status of its own."""
+        """Return the server's answer; an error inside one of status 200 has a status of its own.
+
+        It is read to its end, but for a stream that nobody stores: that is shown as it comes.
+        """
         response = live.handle_request(request)
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
-        wants_stream = isinstance(body, dict) and body.get("stream") is True
-        wants_stream = wants_stream and request.url.path.endswith("/completions")
-        if response.status_code != 200 or (is_stream and not wants_stream):
-            return response
-        if is_stream:
-            headers = {"content-type": "text/event-stream"}
-            return httpx2.Response(200, headers=headers, stream=CheckedStream(response, self.recorder.source))
+        wants_stream = get_field(body, "stream") is True and request.url.path.endswith("/completions")
+        if response.status_code == 200 and wants_stream and _is_stream(response) and not self.recorder.settings.stores:
+            return httpx2.Response(200, headers=response.headers, stream=CheckedStream(response, self.recorder.source))
         response.read()
-        found = find_error(_parse(response.content))
-        if found is None and wants_stream:
+        if response.status_code != 200:
+            return response
+        found = find_stream_error(response.text) if _is_stream(response) else find_error(_parse(response.content))
+        if found is None and wants_stream and not _is_stream(response):
             found = 502, "It sent no stream."
         if found is None:
             return response
+        status, said = found
         headers = {name: value for name, value in response.headers.items() if name.startswith("retry-after")}
-        return httpx2.Response(found[0], headers=headers, json={"error": found[1]})
+        return httpx2.Response(
+            status, headers=headers, json={"error": {"message": said} if isinstance(said, str) else said}
+        )
 
     def _embed(self, request: httpx2.Request, asked: dict[str, Any], texts: list[str]) -> httpx2.Response:
         """Return the embeddings of texts, each from its recording, those without one from the server."""
         body = asked["body"]
-        found, missing = {}, {}
-        for text in texts:
-            one = asked | {"body": make_text_body(body, text)}
-            recording = self.recorder.find(one)
-            if recording is None:
-                missing[text] = one
-            else:
-                found[text] = recording
+        requests = {text: asked | {"body": make_text_body(body, text)} for text in texts}
+        recorded = {text: self.recorder.find(one) for text, one in requests.items()}
+        found = {text: one for text, one in recorded.items() if one is not None}
+        missing = [text for text in requests if text not in found]
         if missing:
             if self.live is None or not self.recorder.settings.asks:
-                return self._report_missing(asked["path"], body | {"input": next(iter(missing))})
-            wanted = {name: value for name, value in body.items() if name != "encoding_format"}
+                return self._report_missing(asked["path"], body | {"input": missing[0]})
+            fewer = {name: value for name, value in body.items() if name != "encoding_format"} | {"input": missing}
             headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
-            fewer = httpx2.Request(
-                request.method,
-                request.url,
-                headers=headers,
-                json=wanted | {"input": list(missing)},
-                extensions=request.extensions,
+            smaller = httpx2.Request(
+                request.method, request.url, headers=headers, json=fewer, extensions=request.extensions
             )
             started = time.perf_counter()
-            response = self._ask(self.live, fewer, body)
-            response.read()
+            response = self._ask(self.live, smaller, body)
             latency_s = (time.perf_counter() - started) / len(missing)
             try:
-                parts = split_answer(_parse(response.content), list(missing))
+                parts = split_answer(_parse(response.content), missing)
             except ValueError:
                 return response  # refused, or no embeddings: shown to the caller, never stored
-            for (text, one), part in zip(missing.items(), parts, strict=True):
-                found[text] = self.recorder.keep(one, {"status": 200, "body": part}, latency_s)
+            for text, part in zip(missing, parts, strict=True):
+                found[text] = self.recorder.keep(requests[text], {"status": 200, "body": part}, latency_s)
         recordings = [found[text] for text in texts]
         try:
-            answer = join_answers(body, [one.response["body"] for one in recordings])
+            vectors = [unpack_vector(one.response["body"]["vector"]) for one in recordings]
+            answer = make_embeddings(body, vectors, sum(one.response["body"]["num_tokens"] for one in recordings))
         except (ValueError, TypeError, KeyError, struct.error) as error:
             name = self.recorder.recordings.path.name
             raise DataError(f"A recording of a text in {name} holds no vector.", "Restore the file.") from error
@@ -150,47 +141,44 @@ class RecordingTransport(httpx2.BaseTransport):
         )
         return httpx2.Response(404, json={"error": {"type": MISSING, "code": MISSING, "message": message}})
 
-    def close(self) -> None:
-        """Close the live connection."""
-        if self.live is not None:
-            self.live.close()
-
 
 class CheckedStream(httpx2.SyncByteStream):
-    """The events of a stream, which raise `ProviderError` where one is an error or the last one is missing."""
+    """The bytes of a stream as they come; at the end it raises `ProviderError` where the answer was not complete."""
 
     def __init__(self, response: httpx2.Response, source: str) -> None:
         self.response = response
         self.source = source
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes as they come, each after its lines were looked at."""
-        is_complete, rest = False, b""
+        """Yield the bytes."""
+        text = b""
         for part in self.response.iter_bytes():
-            *lines, rest = (rest + part.replace(b"\r", b"\n")).split(b"\n")
-            for line in lines:
-                is_complete = self._ends(line) or is_complete
+            text += part
             yield part
-        if not (self._ends(rest) or is_complete):
-            raise ProviderError(
-                f"{self.source} ended its stream before the answer was complete.", "Ask again; it was not recorded."
-            )
-
-    def _ends(self, line: bytes) -> bool:
-        """Return whether a line says that the answer is complete."""
-        content = line.strip().removeprefix(b"data:").strip()
-        event = _parse(content) if content.startswith(b"{") else None
-        found = find_error(event)
+        found = find_stream_error(text.decode(errors="replace"))
         if found is not None:
-            said = redact(str(found[1].get("message") if isinstance(found[1], dict) else found[1]))[:MOST_SAID]
-            raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again later.", found[0])
-        choices = event.get("choices") if isinstance(event, dict) else None
-        listed = choices if isinstance(choices, list) else []
-        return content == b"[DONE]" or any(isinstance(one, dict) and one.get("finish_reason") for one in listed)
+            raise ProviderError(f"{self.source} broke off its stream: {redact(str(found[1]))}", "Ask again.", found[0])
 
     def close(self) -> None:
         """Close the connection."""
         self.response.close()
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    return response.headers.get("content-type", "").startswith("text/event-stream")
+
+
+def find_stream_error(text: str) -> tuple[int, Any] | None:
+    """Return status and words of an error among the events of a stream, or of their end before the answer's."""
+    is_complete = False
+    for line in re.split(r"[\r\n]+", text):
+        event = _parse(line.removeprefix("data:"))
+        found = find_error(event)
+        if found is not None:
+            return found
+        is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
+        is_complete |= line.removeprefix("data:").strip() == "[DONE]"
+    return None if is_complete else (502, "It ended its stream before the answer was complete.")
 
 
 def _parse(content: str | bytes) -> Any:
@@ -213,66 +201,46 @@ def summarize_request(path: str, body: object) -> str:
     """Return path, model and the beginning of the last message or prompt, for error messages."""
     if not isinstance(body, dict):
         return path
-    messages = body.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages and isinstance(messages[-1], dict) else body
+    last = [body, *list_dicts(body.get("messages"))][-1]
     text = next((last[name] for name in ("content", "prompt", "input") if last.get(name)), "")
     text = redact(" ".join(str(text).split()))
     shown = text if len(text) <= 80 else text[:77] + "…"
     return f"{path} ({body.get('model', 'no model')}): “{shown}”"
 
 
-def _scrub(answer: Any) -> Any:
-    """Drop what differs between two equal answers, and the bytes of tokens, which say again what their text says."""
-    if not isinstance(answer, dict):
-        return answer
-    kept = {name: value for name, value in answer.items() if name not in VOLATILE}
-    for choice in _list_dicts(kept.get("choices")):
-        logprobs = choice.get("logprobs")
-        for entry in _list_dicts(logprobs.get("content") if isinstance(logprobs, dict) else None):
-            for token in (entry, *_list_dicts(entry.get("top_logprobs"))):
-                token.pop("bytes", None)
-    return kept
-
-
-def _list_dicts(value: Any) -> list[dict]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
 def _read_answer(response: httpx2.Response) -> dict[str, Any] | None:
-    """Return what would be stored of a response, or None where it is not JSON, as a proxy's error page."""
-    status = response.status_code
+    """Return what would be stored of a response, or None where it is not JSON, as a proxy's error page.
+
+    What differs between two equal answers is left out, and the bytes of tokens, which say again what their text says.
+    """
+    if _is_stream(response):
+        return {"status": response.status_code, "stream": response.text}
     try:
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            return {"status": status, "body": _scrub(parse_json_values(response.content))}
-        data = [line[5:].strip() for line in re.split(r"\r\n|\r|\n", response.text) if line.startswith("data:")]
-        return {
-            "status": status,
-            "events": [one if one == "[DONE]" else _scrub(parse_json_values(one)) for one in data],
-        }
+        body = parse_json_values(response.content)
     except ValueError:
         return None
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if name not in VOLATILE}
+    for choice in list_dicts(get_field(body, "choices")):
+        for entry in list_dicts(get_field(choice.get("logprobs"), "content")):
+            for token in (entry, *list_dicts(entry.get("top_logprobs"))):
+                token.pop("bytes", None)
+    return {"status": response.status_code, "body": body}
 
 
 def _respond(recording: Recording) -> httpx2.Response:
-    headers = {
-        LATENCY_HEADER: str(recording.latency_s),
-        DATE_HEADER: recording.recorded,
-        SOURCE_HEADER: recording.source,
-    }
-    status = recording.response["status"]
-    if "events" not in recording.response:
-        content = json.dumps(recording.response["body"]).encode()
-        return httpx2.Response(status, headers=headers | {"content-type": "application/json"}, content=content)
-    events = [one if one == "[DONE]" else json.dumps(one, ensure_ascii=False) for one in recording.response["events"]]
-    text = "".join(f"data: {one}\n\n" for one in events)
-    return httpx2.Response(status, headers=headers | {"content-type": "text/event-stream"}, content=text.encode())
+    stored, kind = recording.response, "application/json"
+    if "stream" in stored:
+        text, kind = stored["stream"], "text/event-stream"
+    else:
+        text = json.dumps(stored["body"])
+    extensions = {"recording": recording}
+    return httpx2.Response(stored["status"], headers={"content-type": kind}, text=text, extensions=extensions)
 
 
 def list_texts(path: str, body: object) -> list[str] | None:
     """Return the texts that a request wants embedded, or None where it is no such request."""
-    if not path.endswith("/embeddings") or not isinstance(body, dict):
-        return None
-    wanted = body.get("input")
+    wanted = get_field(body, "input") if path.endswith("/embeddings") else None
     texts = [wanted] if isinstance(wanted, str) else wanted
     is_texts = isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts)
     return texts if is_texts else None
@@ -284,30 +252,18 @@ def make_text_body(body: dict, text: str) -> dict:
     return rest | {"sha256": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]}
 
 
-def split_answer(answer: dict, texts: list[str]) -> list[dict]:
+def split_answer(answer: object, texts: list[str]) -> list[dict]:
     """Return what is recorded for each text of an answer: its packed vector, and its share of the tokens by length.
 
     Raises:
-        ValueError: the answer does not hold one vector of finite numbers for each text.
+        NoAnswer: the answer does not hold one vector for each text.
     """
-    try:
-        vectors = [pack_vector(vector) for vector in read_vectors(answer, len(texts))]
-    except (OverflowError, struct.error) as error:
-        raise ValueError("a vector holds a number above 65,504") from error
-    num_tokens = read_usage(answer).read or 0
-    num_characters, num_before, taken, parts = sum(map(len, texts)), 0, 0, []
-    for vector, text in zip(vectors, texts, strict=True):
-        num_before += len(text)
-        share = num_tokens * num_before // max(num_characters, 1) - taken  # the shares add up to the whole
-        taken += share
-        parts.append({"vector": vector, "num_tokens": share})
-    return parts
-
-
-def join_answers(body: dict, parts: list[dict]) -> dict:
-    """Return the answer to a request from what is recorded for each of its texts."""
-    vectors = [unpack_vector(part["vector"]) for part in parts]
-    return make_embeddings(body, vectors, sum(part["num_tokens"] for part in parts))
+    vectors = read_vectors(answer, len(texts))
+    tokens_per_letter = (read_usage(answer).read or 0) / max(1, sum(map(len, texts)))
+    return [
+        {"vector": pack_vector(vector), "num_tokens": round(tokens_per_letter * len(text))}
+        for vector, text in zip(vectors, texts, strict=True)
+    ]
 
 
 def make_embeddings(body: dict, vectors: list[list[float]], num_tokens: int) -> dict:
@@ -318,7 +274,7 @@ def make_embeddings(body: dict, vectors: list[list[float]], num_tokens: int) -> 
 
 
 def pack_vector(vector: list[float]) -> str:
-    """Return the numbers as 16-bit floats in base64. Raises OverflowError above 65,504."""
+    """Return the numbers as 16-bit floats in base64."""
     return base64.b64encode(struct.pack(f"<{len(vector)}e", *vector)).decode()
 
 

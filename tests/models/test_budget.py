@@ -2,36 +2,20 @@
 
 import math
 import threading
-from pathlib import Path
 
 import pytest
 from fake_provider import DROP, HTML, refuse, slow
-from pydantic import SecretStr
 
-from llmops_utils.core import BudgetExceeded, DataError, KeyRefused, ProviderError, RecordingMissing, Settings
+from llmops_utils.core import BudgetExceeded, DataError, KeyRefused, ProviderError, RecordingMissing
 from llmops_utils.models.budget import Budget, bound_tokens, compute_cost
 from llmops_utils.models.catalog import load_catalog
-from llmops_utils.models.model import Model
 
 PROVIDERS = load_catalog().providers
 
 
-@pytest.fixture
-def make_model(fake):
-    def make(budget=None, **changes):
-        defaults = {
-            "mode": "live",
-            "provider": "openai",
-            "base_url": fake.base_url,
-            "model": "gpt-4o-mini",
-            "api_key": SecretStr("sk-for-tests-0001"),
-            "retries": 0,
-            "timeout_s": 5,
-            "recordings": Path("no recordings"),
-        }
-        return Model("01_test", budget, Settings(**(defaults | changes)))
-
-    return make
+def ask_openai(make_model, budget=None, **changes):
+    """A model that costs money."""
+    return make_model(budget, **({"provider": "openai", "model": "gpt-4o-mini"} | changes))
 
 
 # --- prices --------------------------------------------------------------------------------------------------
@@ -68,14 +52,6 @@ def test_the_bound_counts_bytes_not_characters_and_grows_with_messages():
     assert bound_tokens("ab", num_messages=3) - bound_tokens("ab", num_messages=1) == 32
 
 
-def test_the_bound_holds_for_one_token_per_byte_within_a_chat_template():
-    texts = {"system": "Be brief.", "user": "Grüße aus 北京 🙂", "assistant": ""}
-    opening, end = 1, 1  # <|im_start|> and <|im_end|> are one token each
-    num_tokens = sum(opening + len(f"{role}\n{text}\n".encode()) + end for role, text in texts.items())
-    num_tokens += opening + len("assistant\n")
-    assert num_tokens <= bound_tokens(*texts.values(), num_messages=3)
-
-
 # --- arithmetic ----------------------------------------------------------------------------------------------
 
 
@@ -88,6 +64,10 @@ def test_reserve_and_settle_add_up():
     budget.reserve(900, 0.875)
     budget.settle(900, 0.875, 900, 0.875)
     assert (budget.spent_tokens, budget.spent_usd, budget.num_calls) == (1000, 1.0, 2)
+    for tokens, usd in ((1, 0.0), (0, 0.5), (0, None)):
+        with pytest.raises(BudgetExceeded):
+            budget.reserve(tokens, usd)
+    budget.reserve(0, 0.0)  # the refused ones set nothing aside
 
 
 def test_a_reservation_that_meets_only_reservations_waits_for_them():
@@ -116,14 +96,6 @@ def test_a_limit_that_is_no_number_is_refused():
     for limits in ({"max_tokens": math.nan}, {"max_usd": math.nan}, {"max_usd": -1.0}):
         with pytest.raises(DataError):
             Budget(**limits)
-
-
-def test_a_refused_reservation_sets_nothing_aside():
-    budget = Budget(max_usd=1.0, max_tokens=1000)
-    for tokens, usd in ((1001, 0.1), (10, 1.5), (10, None)):
-        with pytest.raises(BudgetExceeded):
-            budget.reserve(tokens, usd)
-    budget.reserve(1000, 1.0)
 
 
 def test_a_budget_without_limit_lets_all_pass_and_one_of_zero_only_what_is_free():
@@ -172,14 +144,13 @@ CALLS = {
     "next_tokens": lambda model: model.next_tokens("Hi"),
     "embed": lambda model: model.embed("Hi"),
 }
-OWN = {"provider": "vllm", "model": "fake", "embedding_model": "fake"}
 
 
 def test_a_call_whose_worst_case_passes_the_budget_is_not_sent(fake, make_model):
     for name, call in CALLS.items():
-        models = [make_model(Budget(max_tokens=5), **OWN), make_model(budget_tokens=0, **OWN)]
+        models = [make_model(Budget(max_tokens=5)), make_model(budget_tokens=0)]
         if name != "next_tokens":
-            models += [make_model(Budget(max_usd=1e-9)), make_model(budget_usd=0.0)]
+            models += [ask_openai(make_model, Budget(max_usd=1e-9)), ask_openai(make_model, budget_usd=0.0)]
         for model in models:
             with pytest.raises(BudgetExceeded, match="was not sent"):
                 call(model)
@@ -188,11 +159,11 @@ def test_a_call_whose_worst_case_passes_the_budget_is_not_sent(fake, make_model)
 
 def test_dollars_need_a_price_and_are_no_obstacle_to_a_free_model(fake, make_model):
     with pytest.raises(BudgetExceeded, match="no price is known") as caught:
-        make_model(Budget(max_usd=100.0), model="no-such-model").chat("Hi")
+        ask_openai(make_model, Budget(max_usd=100.0), model="no-such-model").chat("Hi")
     assert "LLMOPS_BUDGET_TOKENS" in caught.value.next_step
     assert fake.requests == []
     budget = Budget(max_usd=0.0)
-    make_model(budget, **OWN).chat("Hi")
+    make_model(budget).chat("Hi")
     assert (budget.spent_usd, budget.spent_tokens) == (0.0, 15)
 
 
@@ -204,34 +175,24 @@ def test_the_worst_case_is_the_prompt_in_bytes_and_all_of_max_tokens(fake, make_
     assert len(fake.requests) == 1
 
 
-def test_a_failed_call_gives_its_reservation_back(fake, make_model, tmp_path):
+def test_a_failed_call_gives_its_reservation_back(fake, make_model):
     for call in CALLS.values():
         fake.choose_fault = lambda request: refuse(401)
-        model = make_model(Budget(max_tokens=1000), **OWN)
+        model = make_model(Budget(max_tokens=1000))
         with pytest.raises(KeyRefused):
             call(model)
         assert (model.budget.spent_tokens, model.budget.spent_usd) == (0, 0.0)
         model.budget.reserve(1000, 0.0)
-    model = make_model(Budget(max_tokens=400), mode="replay", recordings=tmp_path)
+    model = make_model(Budget(max_tokens=400), mode="replay")
     for _ in range(3):
         with pytest.raises(RecordingMissing):
             model.chat("Hi")
     assert model.budget.spent_tokens == 0
 
 
-def test_parallel_calls_of_one_model_stay_within_the_budget(fake, make_model):
-    fake.hold_until = 3
-    worst = bound_tokens("Hi") + 50
-    budget = Budget(max_tokens=3 * worst)
-    with pytest.raises(BudgetExceeded):
-        make_model(budget, parallel=8).chat_each(["Hi"] * 100, max_tokens=50)
-    assert fake.most_at_once <= 3
-    assert budget.spent_tokens == 15 * len(fake.requests) <= 3 * worst
-
-
 def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case(fake, make_model):
     worst = bound_tokens("Hi") + 256
-    for fault, spent in ((slow(0.5), worst), (DROP, worst), (HTML, worst), (refuse(429), 0), (refuse(500), 0)):
+    for fault, spent in ((slow(0.2), worst), (DROP, worst), (HTML, worst), (refuse(429), 0), (refuse(500), 0)):
         fake.faults.append(fault)
         budget = Budget()
         with pytest.raises(ProviderError):
@@ -241,11 +202,3 @@ def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case(fake,
     with pytest.raises(ProviderError):
         make_model(budget, base_url="http://127.0.0.1:9/v1").chat("Hi")
     assert budget.spent_tokens == 0
-
-
-def test_an_answer_that_states_no_usage_is_not_free(fake, make_model):
-    """Else a server without usage figures makes every budget endless."""
-    fake.usage = None
-    budget = Budget(max_tokens=1000)
-    make_model(budget).chat("Hi")
-    assert budget.spent_tokens == bound_tokens("Hi") + 256

@@ -3,7 +3,6 @@
 import re
 import socket
 import sys
-import time
 import traceback
 
 import numpy as np
@@ -23,18 +22,15 @@ from llmops_utils.core import (
     RateLimited,
     RecordingMissing,
     RequestRefused,
-    Settings,
-    UnknownModel,
     Unreachable,
     WorkbookError,
     load_settings,
 )
 from llmops_utils.core.errors import KeyMalformed
-from llmops_utils.models import Budget, Model
+from llmops_utils.models import Budget
 from llmops_utils.models.catalog import CAPABILITIES
 from llmops_utils.models.reply import Token
 
-KEY = "topsecret-9f8e7d6c5b4a39281706"  # of no known shape, so that only its own text gives it away
 PROBED = ["json_schema", "logprobs", "completions", "embeddings", "tokenize"]
 
 _socket_events: list[str] | None = None
@@ -49,30 +45,9 @@ sys.addaudithook(_watch_sockets)
 
 
 @pytest.fixture
-def make_model(fake, tmp_path):
-    """A function that makes a model of the fake server; the catalog knows all of its abilities (vllm)."""
-
-    def make(budget=None, **changes):
-        defaults = {
-            "mode": "live",
-            "provider": "vllm",
-            "base_url": fake.base_url,
-            "model": "fake",
-            "api_key": SecretStr(KEY),
-            "retries": 0,
-            "timeout_s": 5,
-            "recordings": tmp_path / "recordings",
-            "home": tmp_path / "home",
-        }
-        return Model("01_test", budget, Settings(**(defaults | changes)))
-
-    return make
-
-
-@pytest.fixture
 def custom(make_model):
     """A model of which the catalog knows nothing."""
-    return make_model(provider=None, embedding_model="fake-embedding")
+    return make_model(provider=None)
 
 
 def ask_in_all_ways(model):
@@ -115,11 +90,11 @@ def test_a_reply_that_was_cut_off_or_has_no_content_is_one_too(fake, make_model)
 # --- chat: what is sent --------------------------------------------------------------------------------------
 
 
-def test_the_client_is_that_of_openai_and_sends_the_key_as_bearer(fake, make_model):
+def test_the_client_is_that_of_openai_and_sends_the_key_as_bearer(fake, key, make_model):
     answer = make_model().client.chat.completions.create(model="fake", messages=[{"role": "user", "content": "Hi"}])
     assert answer.choices[0].message.content == "Hello there."
     assert fake.bodies == [{"model": "fake", "messages": [{"role": "user", "content": "Hi"}]}]
-    assert fake.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert fake.requests[0].headers["authorization"] == f"Bearer {key}"
 
 
 def test_messages_are_sent_as_given_and_the_system_message_first(fake, make_model):
@@ -157,33 +132,18 @@ def test_fields_are_those_that_the_provider_wants(fake, make_model):
     assert [body.get("reasoning_effort") for body in fake.bodies[2:]] == ["none", None]
 
 
-def test_what_the_provider_refuses_is_left_out_and_not_claimed(fake, make_model):
-    make_model(provider="openai").chat("Hi", temperature=0.7)
-    reply = make_model(provider="anthropic").chat("Hi", seed=7)
-    assert "temperature" not in fake.bodies[0]
-    assert "seed" not in fake.bodies[1]
-    assert reply.provenance.seed is None
-
-
-def test_empty_or_malformed_messages_are_a_data_error_before_any_request(fake, make_model):
-    for messages in (
-        "",
-        "  \n",
-        [],
-        [{"role": "user", "content": " "}],
-        [{"role": "user"}],
-        [{"content": "Hi", "name": "Ada"}],
-        [{"role": "user", "content": 5}],
-        [{"role": 5, "content": "Hi"}],
-        [{"role": "user", "content": "Hi"}, {}],
-        {"role": "user", "content": "Hi"},
-        ["Hi"],
-        [None],
-        None,
-        5,
-    ):
+def test_empty_or_malformed_messages_choices_and_texts_are_a_data_error_before_any_request(fake, make_model):
+    turn = {"role": "user", "content": "Hi"}
+    odd_turns = [turn | {"content": " "}, turn | {"content": 5}, turn | {"role": 5}, {"role": "user"}, {}, "Hi", None]
+    for messages in ("", "  \n", [], turn, 5, *([turn, one] for one in odd_turns)):
         with pytest.raises(DataError):
             make_model().chat(messages)
+    for choices in ([], ["yes", "yes"]):
+        with pytest.raises(DataError):
+            make_model().chat("Is it?", choices=choices)
+    for texts in ("", " ", [], ["a", " \n"], [None]):
+        with pytest.raises(DataError):
+            make_model().embed(texts)
     assert fake.requests == []
 
 
@@ -210,13 +170,6 @@ def test_a_schema_is_sent_and_what_comes_back_is_parsed(fake, make_model):
     assert (sent["required"], sent["additionalProperties"]) == (["name", "people"], False)
 
 
-def test_json_that_was_cut_off_or_does_not_fit_parses_to_none_and_keeps_its_text(fake, make_model):
-    for schema, text in ((CITY_SCHEMA, '{"name": "Bo'), (City, '{"name": "Bo'), (City, '{"name": "Bonn"}')):
-        fake.answer = lambda body, text=text: text
-        reply = make_model().chat("A city?", schema=schema)
-        assert (reply.parsed, reply.text) == (None, text)
-
-
 def test_choices_go_as_a_schema_where_the_provider_follows_one(fake, make_model):
     """The object around a choice has tokens of its own."""
     fake.answer = lambda body: '{"choice": "no"}'
@@ -237,23 +190,10 @@ def test_choices_go_as_an_instruction_where_the_provider_follows_no_schema(fake,
     assert (reply.parsed, fake.bodies[0]["max_tokens"]) == ("yes", 16)
     assert "response_format" not in fake.bodies[0]
     assert re.fullmatch(r"Is it\?\n.*: yes, no", fake.bodies[0]["messages"][-1]["content"])
-    fake.answer = lambda body: "partly correct"  # one choice, and another in it
-    assert make_model(provider="anthropic").chat("?", choices=["correct", "partly correct"]).parsed == "partly correct"
-
-
-def test_reply_that_names_no_choice_or_two_parses_to_none(fake, make_model):
-    for text in ("Perhaps.", "Yes and no.", "", "yesterday"):
-        fake.answer = lambda body, text=text: text
-        for provider in ("anthropic", "vllm"):
-            reply = make_model(provider=provider).chat("Is it?", choices=["yes", "no"])
-            assert (reply.parsed, reply.text) == (None, text)
-
-
-def test_choices_that_are_none_or_doubled_are_a_data_error(fake, make_model):
-    for choices in ([], ["yes", "yes"]):
-        with pytest.raises(DataError):
-            make_model().chat("Is it?", choices=choices)
-    assert fake.requests == []
+    fake.answer = lambda body: "Yes and no."
+    for provider in ("anthropic", "vllm"):
+        reply = make_model(provider=provider).chat("Is it?", choices=["yes", "no"])
+        assert (reply.parsed, reply.text) == (None, "Yes and no.")
 
 
 def test_logprobs_become_tokens_with_probabilities(fake, make_model):
@@ -272,7 +212,7 @@ def test_logprobs_become_tokens_with_probabilities(fake, make_model):
 def test_chat_each_keeps_order_and_asks_as_many_at_once_as_the_settings_say(fake, make_model):
     fake.answer = lambda body: body["messages"][-1]["content"].upper()
     fake.hold_until = 3
-    fake.choose_fault = lambda request: slow(0.1) if request.body["messages"][-1]["content"] == "p0" else None
+    fake.choose_fault = lambda request: slow(0.05) if request.body["messages"][-1]["content"] == "p0" else None
     model = make_model(parallel=3)
     replies = model.chat_each((f"p{number}" for number in range(8)), max_tokens=9)
     assert [reply.text for reply in replies] == [f"P{number}" for number in range(8)]
@@ -283,10 +223,8 @@ def test_chat_each_keeps_order_and_asks_as_many_at_once_as_the_settings_say(fake
 
 def test_one_failure_of_chat_each_raises_and_cancels_what_waits(fake, make_model):
     fake.choose_fault = lambda request: refuse(401) if request.body["messages"][-1]["content"] == "p0" else slow(0.02)
-    started = time.perf_counter()
     with pytest.raises(KeyRefused):
         make_model(parallel=2).chat_each([f"p{number}" for number in range(200)])
-    assert time.perf_counter() - started < 5
     assert len(fake.requests) < 100
 
 
@@ -324,19 +262,12 @@ def test_count_tokens_of_messages_is_with_template(fake, make_model):
 
 
 def test_embeddings_are_ordered_by_index(fake, make_model):
-    model = make_model(embedding_model="fake-embedding")
+    model = make_model()
     vectors = model.embed(["a", "bb", "ccc"])
     assert (vectors.shape, vectors.dtype) == ((3, 3), np.float32)
     assert vectors[:, 0].tolist() == [1.0, 2.0, 3.0]
     assert fake.bodies[0]["model"] == "fake-embedding"
     assert model.embed("four").tolist() == [4.0, 1.0, 0.0]
-
-
-def test_an_empty_text_to_embed_is_a_data_error(fake, make_model):
-    for texts in ("", " ", [], ["a", ""], ["a", " \n"], [None]):
-        with pytest.raises(DataError):
-            make_model(embedding_model="fake-embedding").embed(texts)
-    assert fake.requests == []
 
 
 # --- capabilities --------------------------------------------------------------------------------------------
@@ -362,8 +293,8 @@ def test_what_the_catalog_does_not_know_is_tried_once(fake, custom):
 
 
 def test_a_refused_or_ignored_trial_means_no_and_is_kept_but_a_refused_key_means_nothing(fake, make_model):
-    for status in (400, 404, 422, 501):
-        custom = make_model(provider=None, embedding_model="fake-embedding")
+    for status in (400, 501):
+        custom = make_model(provider=None)
         for capability in PROBED:
             fake.requests.clear()
             fake.faults.append(refuse(status))
@@ -389,7 +320,7 @@ def test_a_missing_capability_is_reported_before_a_request(fake, make_model):
         with pytest.raises(CapabilityMissing, match=r"127\.0\.0\.1"):
             calls[name]()
     with pytest.raises(CapabilityMissing, match="LLMOPS_EMBEDDING_MODEL"):
-        make_model(provider="vllm").embed("Hi")
+        make_model(embedding_model=None).embed("Hi")
     assert fake.requests == []
 
 
@@ -397,7 +328,7 @@ def test_a_missing_capability_is_reported_before_a_request(fake, make_model):
 
 
 def test_a_failure_that_passes_is_tried_again(fake, make_model):
-    for faults in ([refuse(429)] * 2, [refuse(500)] * 2, [refuse(503)] * 2, [DROP]):
+    for faults in ([refuse(429), refuse(503)], [DROP]):
         fake.requests.clear()
         fake.faults.extend(faults)
         assert make_model(retries=2).chat("Hi").text == "Hello there."
@@ -405,19 +336,19 @@ def test_a_failure_that_passes_is_tried_again(fake, make_model):
 
 
 def test_exhausted_tries_raise_what_the_last_one_met(fake, make_model):
-    for status, kind in ((429, RateLimited), (500, ProviderDown), (502, ProviderDown), (503, ProviderDown)):
+    for status, kind in ((429, RateLimited), (500, ProviderDown)):
         fake.requests.clear()
         fake.choose_fault = lambda request, status=status: refuse(status, "Come back tomorrow.")
         with pytest.raises(kind, match="Come back tomorrow") as caught:
-            make_model(retries=2).chat("Hi")
-        assert (caught.value.status, len(fake.requests)) == (status, 3)
+            make_model(retries=1).chat("Hi")
+        assert (caught.value.status, len(fake.requests)) == (status, 2)
 
 
 # --- errors --------------------------------------------------------------------------------------------------
 
 
 def test_a_server_that_does_not_answer_is_unreachable(fake, make_model):
-    fake.faults.extend([slow(0.3), DROP, DROP])
+    fake.faults.extend([slow(0.2), DROP, DROP])
     with pytest.raises(Unreachable, match="LLMOPS_TIMEOUT_S"):
         make_model(timeout_s=0.1).chat("Hi")
     with pytest.raises(Unreachable) as caught:
@@ -449,31 +380,23 @@ def test_a_refusal_is_of_its_kind_says_what_to_do_and_is_not_tried_again(fake, m
         assert f"What to do: {caught.value.next_step}" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("message", "fields"),
-    [
-        (
-            "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens.",
-            {"code": "context_length_exceeded"},
-        ),
-        ("the request exceeds the available context size, try increasing it", {"type": "exceed_context_size_error"}),
+def test_a_prompt_over_the_context_is_recognized(fake, make_model):
+    for message, fields in (  # of openai, llama.cpp, anthropic, gemini and mistral
+        ("Your messages resulted in 130000 tokens.", {"code": "context_length_exceeded"}),
+        ("the request is too large, try increasing it", {"type": "exceed_context_size_error"}),
         ("prompt is too long: 208310 tokens > 200000 maximum", {}),
         ("The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).", {}),
         ("Prompt contains 40000 tokens, too large for model with 32768 maximum context length", {}),
-    ],
-    ids=["openai", "llama.cpp", "anthropic", "gemini", "mistral"],
-)
-def test_a_prompt_over_the_context_is_recognized(fake, make_model, message, fields):
-    fake.faults.append(refuse(400, message, **fields))
-    with pytest.raises(ContextExceeded) as caught:
-        make_model().chat("Hi")
-    assert caught.value.status == 400
-    assert message in caught.value.problem
+    ):
+        fake.faults.append(refuse(400, message, **fields))
+        with pytest.raises(ContextExceeded) as caught:
+            make_model().chat("Hi")
+        assert caught.value.status == 400
+        assert message in caught.value.problem
 
 
 def test_another_refusal_is_no_matter_of_the_context(fake, make_model):
     for message in (
-        "Unknown parameter: 'stop'.",
         "Invalid schema for response_format 'reply': In context=(), 'additionalProperties' is required to be supplied "
         "and to be false.",
         "Requested sample logprobs of 30, which exceeds the maximum of 20.",
@@ -485,12 +408,8 @@ def test_another_refusal_is_no_matter_of_the_context(fake, make_model):
 
 
 def test_what_the_server_says_is_kept_whatever_its_form(fake, make_model):
-    for body in (  # of ollama, vllm, fastapi and mistral
-        {"error": "The field stop is unknown."},
-        {"object": "error", "message": "The field stop is unknown.", "code": 400},
-        {"detail": "The field stop is unknown."},
-        {"detail": [{"loc": ["body", "stop"], "msg": "The field stop is unknown.", "type": "extra_forbidden"}]},
-    ):
+    said = "The field stop is unknown."
+    for body in ({"error": said}, {"object": "error", "message": said}, {"detail": said}, {"detail": [{"msg": said}]}):
         fake.faults.append(Fault(422, body))
         with pytest.raises(RequestRefused, match="The field stop is unknown"):
             make_model().chat("Hi")
@@ -502,9 +421,8 @@ def test_an_answer_that_is_none_is_an_error_that_hints_at_the_address(fake, make
         "empty": Fault(200, ""),
         "list": Fault(200, []),
         "no choices": Fault(200, {"object": "something"}),
-        "empty choices": Fault(200, {"choices": [], "data": [], "tokens": None}),
     }
-    for name, call in ask_in_all_ways(make_model(embedding_model="fake-embedding")).items():
+    for name, call in ask_in_all_ways(make_model()).items():
         for form, answer in answers.items():
             fake.faults.append(answer)
             with pytest.raises(ProviderError) as caught:
@@ -523,40 +441,36 @@ def _render(error: BaseException) -> str:
     return "\n".join(shown)
 
 
-def test_a_key_that_the_server_echoes_is_in_no_error(fake, make_model):
-    for key in (KEY, "sk-proj-abcdefgh12345678"):
-        model = make_model(api_key=SecretStr(key))
-        assert key not in repr(model) + repr(model.connection) + repr(model.connection.settings) + repr(model.client)
-        for status in (400, 401, 403, 404, 418, 422, 429, 500, 503):
-            fake.faults.append(refuse(status, f"Incorrect API key provided: {key}. Authorization: Bearer {key}"))
+def test_a_key_that_the_server_echoes_is_in_no_error(fake, key, make_model):
+    for secret in (key, "sk-proj-abcdefgh12345678"):
+        model = make_model(api_key=SecretStr(secret))
+        assert secret not in repr(model) + repr(model.connection) + repr(model.connection.settings) + repr(model.client)
+        for status in (400, 401, 404, 418, 429, 500):
+            fake.faults.append(refuse(status, f"Incorrect API key provided: {secret}. Authorization: Bearer {secret}"))
             with pytest.raises(ProviderError) as caught:
                 model.chat("Hi")
-            assert key not in _render(caught.value), status
-        fake.faults.append(Fault(500, f"<html>Bad gateway for {key}</html>"))
+            assert secret not in _render(caught.value), status
+        fake.faults.append(Fault(500, f"<html>Bad gateway for {secret}</html>"))
         with pytest.raises(ProviderDown) as caught:
             model.chat("Hi")
-        assert key not in _render(caught.value)
+        assert secret not in _render(caught.value)
 
 
-def test_no_part_of_an_echoed_key_is_left_where_a_long_message_is_cut(fake, make_model):
+def test_no_part_of_an_echoed_key_is_left_where_a_long_message_is_cut(fake, key, make_model):
     model = make_model()
-    for padding in range(400 - len(KEY), 400, 5):
-        fake.faults.append(refuse(400, "x" * (padding - 1) + " " + KEY))
+    for padding in range(400 - len(key), 400, 5):
+        fake.faults.append(refuse(400, "x" * (padding - 1) + " " + key))
         with pytest.raises(ProviderError) as caught:
             model.chat("Hi")
-        assert KEY[:5] not in _render(caught.value), f"after {padding} characters"
+        assert key[:5] not in _render(caught.value), f"after {padding} characters"
 
 
-def test_a_malformed_key_is_refused_without_showing_it(make_model, monkeypatch):
+def test_a_malformed_key_is_refused_without_showing_it(make_model):
     for key in ("two words of it", "line\nbreak-of-it", "dash–in–between"):
         for make in (load_settings, make_model):  # settings that are built by hand have not been checked
             with pytest.raises(KeyMalformed, match="LLMOPS_API_KEY") as caught:
                 make(api_key=SecretStr(key))
             assert key not in _render(caught.value)
-    monkeypatch.setenv("OPENAI_API_KEY", "pk-something-else-1234")
-    with pytest.raises(KeyMalformed, match="OPENAI_API_KEY") as caught:
-        make_model(provider="openai", api_key=None)
-    assert "something-else" not in _render(caught.value)
 
 
 # --- recordings ----------------------------------------------------------------------------------------------
@@ -572,7 +486,7 @@ def socket_events():
 
 
 def test_replay_without_a_recording_names_request_and_command_and_opens_no_socket(fake, make_model, socket_events):
-    model = make_model(mode="replay", embedding_model="fake-embedding")
+    model = make_model(mode="replay")
     with pytest.raises(RecordingMissing) as caught:
         model.chat("What is the capital of France?")
     assert "/v1/chat/completions (fake): “What is the capital of France?”" in caught.value.problem
@@ -609,18 +523,15 @@ def test_replay_gives_the_recorded_reply_without_a_request(fake, make_model, soc
         fake.faults.clear()
 
 
-def test_mode_auto_answers_from_recordings_and_asks_for_the_rest_where_it_has_a_key(fake, make_model, tmp_path):
+def test_mode_auto_answers_from_recordings_and_asks_for_the_rest_where_it_has_a_key(fake, make_model):
     recorded = make_model(mode="record", provider="openai").chat("Hi")
     without_key = make_model(mode="auto", provider="openai", api_key=None)
-    with_key = make_model(mode="auto", provider="openai")
-    for model in (without_key, with_key):
-        assert _summarize(model.chat("Hi")) == _summarize(recorded)
+    assert _summarize(without_key.chat("Hi")) == _summarize(recorded)
     with pytest.raises(RecordingMissing):
         without_key.chat("Something new")
-    assert len(fake.requests) == 1
-    assert with_key.chat("Something new").text == "Hello there."
+    with_key = make_model(mode="auto", provider="openai")
+    assert [with_key.chat(text).text for text in ("Hi", "Something new")] == ["Hello there."] * 2
     assert len(fake.requests) == 2
-    assert len((tmp_path / "recordings" / "01_test.jsonl").read_text(encoding="utf-8").splitlines()) == 1
 
 
 # --- settings that name no model -----------------------------------------------------------------------------
@@ -630,17 +541,7 @@ def test_a_missing_key_is_reported_at_once_where_it_is_needed(make_model):
     for mode in ("live", "record", "fill"):
         with pytest.raises(KeyMissing, match="OPENAI_API_KEY"):
             make_model(mode=mode, provider="openai", api_key=None)
-    model = make_model(mode="replay", provider="openai", api_key=None, model=None)
-    assert model.name == "gpt-6-luna"
-    with pytest.raises(RecordingMissing):
-        model.chat("Hi")
-
-
-def test_an_unknown_provider_or_local_model_is_named_with_a_suggestion(make_model):
-    with pytest.raises(UnknownModel, match=r"no provider “opnai”.*\n.*Did you mean openai"):
-        make_model(provider="opnai")
-    with pytest.raises(UnknownModel, match=r"“smollm2-135m”.*\n.*Did you mean smollm2-135m-instruct"):
-        make_model(provider=None, base_url=None, model="smollm2-135m")
+    assert make_model(mode="replay", provider="openai", api_key=None, model=None).name == "gpt-6-luna"
 
 
 # --- shared --------------------------------------------------------------------------------------------------

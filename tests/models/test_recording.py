@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -53,17 +52,16 @@ def test_the_key_is_the_same_for_the_same_meaning():
 
 def test_another_request_has_another_key():
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    keys = [
-        make_key("POST", PATH, BODY),
-        make_key("GET", PATH, BODY),
-        make_key("POST", "/v1/completions", BODY),
-        make_key("POST", PATH, BODY | {"model": "other"}),
-        make_key("POST", PATH, BODY | {"temperature": 1}),
-        make_key("POST", PATH, BODY | {"messages": turns}),
-        make_key("POST", PATH, BODY | {"messages": turns[::-1]}),
-        make_key("POST", PATH, BODY | {"seed": None}),
-        make_key("POST", PATH, None),
-    ]
+    changes = (
+        {},
+        {"model": "other"},
+        {"temperature": 1},
+        {"messages": turns},
+        {"messages": turns[::-1]},
+        {"seed": None},
+    )
+    keys = [make_key("POST", PATH, BODY | change) for change in changes]
+    keys += [make_key("GET", PATH, BODY), make_key("POST", "/v1/completions", BODY), make_key("POST", PATH, None)]
     assert len(set(keys)) == len(keys)
 
 
@@ -115,13 +113,6 @@ def test_live_looks_into_no_file_but_for_what_takes_too_long_to_repeat(path):
         assert Recorder(Recordings(path), Settings(mode=mode), "here").find(REQUEST, in_live_too=True) == found
 
 
-def test_the_same_answer_again_leaves_the_file_as_it_is(path):
-    Recordings(path).add(make_recording("old"))
-    kept = Recorder(Recordings(path), Settings(mode="record"), SOURCE).keep(REQUEST, make_recording("old").response, 9)
-    assert kept == make_recording("old")
-    assert len(read_lines(path)) == 1
-
-
 def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path, tmp_path):
     Recordings(path).add(make_recording())
     log = tmp_path / "used.log"
@@ -141,9 +132,6 @@ BAD_LINES = {
     "too deep": b'{"request": ' + b"[" * 5000,
     "merge conflict": b"<<<<<<< HEAD",
     "list": b"[]",
-    "number": b"5",
-    "text": b'"request"',
-    "null": b"null",
     "no request": b'{"response": {"status": 200, "body": 1}, "latency_s": 1, "source": "", "recorded": ""}',
     "request is a text": GOOD.replace(GOOD[GOOD.index('{"method"') : GOOD.index(', "response"')], '"GET /"').encode(),
     "no body": GOOD.replace('"body": {"text"', '"text": {"text"').encode(),
@@ -169,7 +157,7 @@ def test_a_broken_line_is_a_data_error_that_names_file_and_line_and_nothing_is_a
 def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
     Recordings(path).add(make_recording("Grüße"))
     whole = path.read_bytes()
-    for cut in (1, 9, len(whole) // 2, whole.index("ü".encode()) + 1, len(whole) - 2):
+    for cut in (1, whole.index("ü".encode()) + 1, len(whole) - 2):
         path.write_bytes(whole + whole[:cut] + b"\n\n" + whole[:cut])
         with pytest.warns(UserWarning, match="line 2, is half a recording"):
             assert len(Recordings(path)) == 1
@@ -180,28 +168,29 @@ def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
         assert len(read_lines(path)) == 2
 
 
-def test_two_recorders_of_which_one_is_killed_and_one_tidies_lose_nothing(path):
+def test_two_recorders_of_which_one_is_killed_while_one_tidies_lose_nothing(path):
     code = """
-import sys
+import itertools, sys
 from pathlib import Path
 from llmops_utils.models.recording import Recording, Recordings
-path, start = Path(sys.argv[1]), int(sys.argv[2])
-recordings = Recordings(path)
-for number in range(start, start + 16):
-    body = {"model": "m", "prompt": str(number) + "x" * 20_000}
-    request = {"method": "POST", "path": "/v1/completions", "body": body}
+recordings = Recordings(Path(sys.argv[1]))
+for number in itertools.count():
+    request = {"method": "POST", "path": "/v1/completions", "body": {"prompt": str(number) + "x" * 20_000}}
     recordings.add(Recording(request, {"status": 200, "body": {}}, 0.1, "s", "2026-01-02"))
     print(number, flush=True)
-    if number % 5 == 0:
-        recordings.tidy(lambda recording: True)
 """
-    command = [sys.executable, "-c", code, str(path)]
-    processes = [subprocess.Popen([*command, str(start)], stdout=subprocess.PIPE) for start in (100, 200, 300)]
-    processes[2].stdout.readline()
-    processes[2].kill()
-    said = {int(line) for process in processes for line in process.communicate(timeout=60)[0].split()}
-    assert said >= {*range(100, 116), *range(200, 216)}
-    assert said <= {int(one.request["body"]["prompt"].rstrip("x")) for one in Recordings(path)}
+    other = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    recordings = Recordings(path)
+    for number in range(20):
+        recordings.add(make_recording(str(number), {"seed": number}))
+        if number % 5 == 0:
+            recordings.tidy(keep_all)
+    other.kill()
+    said = {0, *map(int, other.communicate(timeout=60)[0].split())}
+    stored = [one.request["body"] for one in Recordings(path)]
+    assert {body["seed"] for body in stored if "seed" in body} == set(range(20))
+    assert said <= {int(body["prompt"].rstrip("x")) for body in stored if "prompt" in body}
 
 
 def test_another_source_gets_its_own_answer_in_auto_and_fill_but_not_in_replay(path):
@@ -216,9 +205,8 @@ def test_a_recording_survives_its_line(path):
     for recording in (
         make_recording(WORLDLY),
         make_recording(SEPARATORS),
-        make_recording(response={"status": 200, "events": [{"a": 1}, "[DONE]"]}),
+        make_recording(response={"status": 200, "stream": "data: [DONE]\n\n"}),
         make_recording(request={"method": "GET", "path": "/v1/models", "body": None}),
-        make_recording(response={"status": 404, "body": None}),
         make_recording(body={"input": [0.1, 1e-300, -0.0, 12345678901234567890]}),
     ):
         path.unlink(missing_ok=True)
@@ -227,9 +215,7 @@ def test_a_recording_survives_its_line(path):
         assert len(read_lines(path)) == 1
         assert b"\r" not in path.read_bytes()
     assert "Grüße 👩‍🔬 日本" in make_recording(WORLDLY).to_line()
-    assert [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None, "text")] == ["tiny", "", "", ""]
-    assert json.loads(GOOD)["request"]["body"] == BODY
-    assert set(json.loads(GOOD)) == {"request", "response", "latency_s", "source", "recorded"}
+    assert [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None)] == ["tiny", "", ""]
 
 
 def test_an_answer_is_in_the_file_at_once_and_the_last_one_counts(path):
@@ -239,16 +225,6 @@ def test_an_answer_is_in_the_file_at_once_and_the_last_one_counts(path):
         assert list(Recordings(path)) == list(recordings) == [make_recording(text)]
     recordings.add(make_recording("three", BODY | {"seed": 2}))
     assert [len(recordings), len(Recordings(path))] == [2, 2]
-
-
-def test_concurrent_adds_lose_nothing(path):
-    recordings = Recordings(path)
-    bodies = [BODY | {"seed": number} for number in range(200)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda body: recordings.add(make_recording(f"{body['seed']} " + "x" * 5000, body)), bodies))
-    read = {one.request["body"]["seed"]: int(read_text(one).split()[0]) for one in Recordings(path)}
-    assert len(read_lines(path)) == 200
-    assert read == {number: number for number in range(200)}
 
 
 # Tidying
@@ -261,18 +237,16 @@ def keep_all(recording):
 
 
 def test_tidy_sorts_by_model_and_request_whatever_the_order_before(path):
-    tidied = b"".join(
-        make_recording(body={"model": model, "prompt": prompt}).to_line().encode() + b"\n"
-        for model in "ab"
-        for prompt in "123"
-    )
-    for bodies in (BODIES, BODIES[::-1], BODIES[3:] + BODIES[:3]):
+    lines = [
+        make_recording(body=body).to_line() for body in sorted(BODIES, key=lambda body: (body["model"], body["prompt"]))
+    ]
+    for bodies in (BODIES, BODIES[::-1]):
         path.unlink(missing_ok=True)
         for body in bodies:
             Recordings(path).add(make_recording(body=body))
         for _ in range(2):
             assert Recordings(path).tidy(keep_all) == 0
-            assert path.read_bytes() == tidied
+            assert read_lines(path) == lines
 
 
 def test_tidy_drops_what_keep_refuses_and_leaves_one_line_per_request_and_nothing_else(path):

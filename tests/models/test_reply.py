@@ -1,6 +1,6 @@
 """What a reply shows of itself."""
 
-from llmops_utils.models.reply import Provenance, Reply, TokenChance, read_piece
+from llmops_utils.models.reply import Provenance, Reply, Token, TokenChance, read_tokens
 
 LIVE = Provenance("smollm2", "weights sha256:0123456789ab", "live", 7)
 
@@ -50,4 +50,5 @@ def test_text_and_repr_leave_out_the_tokens():
 
 
 def test_a_part_of_a_character_is_shown_as_one():
-    assert [read_piece(" two"), read_piece(list("ö".encode())), read_piece([195])] == [" two", "ö", "�"]
+    pieces = [{"id": number, "piece": piece} for number, piece in enumerate([" two", list("ö".encode()), [195]])]
+    assert read_tokens({"tokens": pieces}) == [Token(0, " two"), Token(1, "ö"), Token(2, "�")]

@@ -27,13 +27,6 @@ def find_objects(schema):
     return own + [found for part in parts for found in find_objects(part)]
 
 
-def test_a_dict_or_none_is_returned_as_it_is():
-    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert to_json_schema(schema) is schema
-    assert schema == {"type": "object", "properties": {"a": {"type": "string"}}}
-    assert to_json_schema(None) is None
-
-
 def test_a_pydantic_model_becomes_a_schema_that_is_closed_at_every_depth():
     objects = find_objects(to_json_schema(City))
     assert {part["title"]: part["required"] for part in objects} == {
@@ -122,32 +115,12 @@ def test_labels_with_signs_dashes_and_parts_of_others_are_told_apart():
         assert [case for case in cases if find_choice(case[0], one(case[1])) != case[2]] == []
 
 
-PIECES = [
-    "C",
-    "c",
-    "+",
-    "#",
-    "-",
-    "\u2011",
-    "–",
-    "'",
-    "’",
-    "spam",
-    "Not ",
-    "non",
-    " ",
-    "_",
-    ".",
-    "1",
-    "<",
-    "(",
-    "ß",
-    "\ud800",
-]
+PIECES = ["C", "c", "+", "#", "-", "\u2011", "–", "'", "’", "spam", "Not ", "non", " ", "_", ".", "1", "<", "(", "ß"]
+PIECES += ["\ud800"]
 labels = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join).filter(str.strip)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(labels, min_size=1, max_size=5, unique=True), st.lists(st.sampled_from(PIECES) | st.text(), max_size=6))
 def test_a_label_is_read_the_same_whatever_the_order_of_the_choices(choices, parts):
     for text in ("".join(parts), choices[0], json.dumps({"choice": choices[-1]})):
