@@ -34,10 +34,7 @@ def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
 
 
 def keep_bench(rows: Sequence[BenchRow]) -> None:
-    """Keep the rows in the learner's folder, in the place of their models' earlier ones. In replay nothing is written.
-
-    Raises `DataError` where the kept file cannot be read.
-    """
+    """Keep the rows in the learner's folder, in the place of their models' earlier ones. In replay nothing is written."""
     if load_settings().asks:
         with change_json(_find_file(), {}) as kept:
             kept |= {model: [asdict(row) for row in listed] for model, listed in _group(rows).items()}
