@@ -1,4 +1,4 @@
-"""Vectors of chunks and questions from the model, in batches, and what must not differ between two uses of an index."""
+"""Vectors of chunks and questions from the model, and what must not differ between two uses of an index."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import numpy as np
 
 from ..models import Model, choose_local_models, name_source
 
-BATCH = 64  # texts per request
-
 
 class ModelEmbedding:
-    """`Model.embed` for an index: texts in batches, and each question once.
+    """`Model.embed` for an index.
 
     With the model of this course the vectors come from MiniLM on this machine, each batch padded to its longest text
     only; Chroma's own function for the same model pads every text to 256 tokens.
@@ -21,18 +19,10 @@ class ModelEmbedding:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._asked: dict[str, np.ndarray] = {}  # a single text is a question, and often put to several indexes
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return one vector per text. Raises what `Model.embed` raises."""
-        if len(texts) == 1 and texts[0] in self._asked:
-            return [self._asked[texts[0]].copy()]
-        vectors: list[np.ndarray] = []
-        for start in range(0, len(texts), BATCH):
-            vectors += list(self.model.embed(texts[start : start + BATCH]))
-        if len(texts) == 1:
-            self._asked[texts[0]] = vectors[0].copy()
-        return vectors
+        return list(self.model.embed(texts))
 
     def describe(self) -> str:
         """Return which model makes the vectors, and where its weights come from: what must not differ in an index."""

