@@ -8,14 +8,11 @@ import threading
 import time
 
 import pytest
-from fake_provider import FakeProvider
 
 from llmops_utils.agents import Agent, Step, Trace, draw_trace, make_tool
 from llmops_utils.agents.agent import MAX_OBSERVATION
 from llmops_utils.core import BudgetExceeded, DataError
-from llmops_utils.datasets import Example
-from llmops_utils.evaluation import Answer, ExactMatch, evaluate
-from llmops_utils.models import Model, Provenance, Reply
+from llmops_utils.models import Provenance, Reply
 
 
 class FakeModel:
@@ -346,23 +343,6 @@ def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
     ]
 
 
-def test_over_a_server_the_schema_is_sent_and_the_steps_are_read(monkeypatch):
-    steps = [act("double", "21"), finish("42")]
-    with FakeProvider() as fake:
-        settings = {"MODE": "live", "PROVIDER": "vllm", "BASE_URL": fake.base_url, "MODEL": "fake", "RETRIES": "0"}
-        for name, value in settings.items():
-            monkeypatch.setenv(f"LLMOPS_{name}", value)
-        fake.answer = lambda body: json.dumps(steps[len(fake.bodies) - 1])
-        agent = Agent(Model("01_test"), [double])
-        trace = agent.run("Twice 21?")
-        assert (trace.answer, trace.actions, trace.steps[0].observation) == ("42", ("double",), "42")
-        assert [reply.prompt_tokens for reply in trace.replies] == [12, 12]
-        for body in fake.bodies:
-            schema = body["response_format"]["json_schema"]["schema"]
-            assert (schema, list(schema["properties"])) == (agent.schema, ["thought", "action", "argument"])
-        assert [message["role"] for message in fake.bodies[1]["messages"]] == ["system", "user", "assistant", "user"]
-
-
 # --- traces --------------------------------------------------------------------------------------------------
 
 TRACE = Trace(
@@ -386,21 +366,3 @@ def test_a_trace_is_drawn_escaped_step_by_step_with_marks_at_what_failed_and_its
     wanted = {0: (0, False), 1: (1, False), 3: (3, False), 4: (3, True), 99: (3, True), None: (3, True)}
     drawn = {num: draw_trace(TRACE, num) for num in wanted}
     assert {num: (shown.count("<tr>") - 1, "<b>Answer:</b>" in shown) for num, shown in drawn.items()} == wanted
-
-
-def test_an_agent_can_be_evaluated_and_one_that_gives_up_scores_0(monkeypatch, tmp_path):
-    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
-    model = FakeModel(act("double", "2"), finish("4"), act("double", "3"), '{"thought": "I')
-    agent = Agent(model, [double])
-
-    def answer(text):
-        trace = agent.run(text)
-        return Answer(trace.answer, trace.replies, trace.to_dicts())
-
-    examples = [Example("a", "Twice 2?", "4"), Example("b", "Twice 3?", "6")]
-    report = evaluate(answer, examples, ExactMatch(), parallel=1)
-    assert [(row.score, row.error) for row in report.rows] == [(1.0, ""), (0.0, "")]
-    assert [(row.prompt_tokens, row.num_calls, row.latency_s) for row in report.rows] == [(20, 2, 1.0)] * 2
-    assert report.rows[0].trace == [
-        {"thought": "Hm.", "action": "double", "argument": "2", "observation": "4", "is_error": False}
-    ]

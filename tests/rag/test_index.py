@@ -138,7 +138,7 @@ def test_a_filter_leaves_only_pages_with_that_metadata(settings):
     assert find({"status": "current"}) == ["new", "other"]
     assert find({"status": "current", "section": "a"}) == ["new"]
     assert find({"section": ["a", "b"]}) == ["new", "old", "other"]
-    assert find({"section": "c"}) == find({"status": []}) == find({"$and": None}) == []
+    assert find({"section": "c"}) == find({"status": []}) == []
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_wa
         build(load_settings(home=tmp_path / "file"), OLD[:1])
 
 
-# --- interrupted and killed ----------------------------------------------------------------------------------------
+# --- killed ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_embedding_that_fails_half_way_leaves_what_the_next_run_completes(settings, monkeypatch):
@@ -455,17 +455,3 @@ def test_what_another_project_set_for_chroma_changes_nothing(tmp_path):
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
-
-
-def test_a_server_that_is_gone_is_a_clear_error(server, on_server):
-    """The last test of the server, since it ends it."""
-    index = build(on_server, OLD[:2], name="gone")
-    server[1].kill()
-    server[1].wait(20)
-    for attempt in (
-        lambda: index.find_similar("voucher", 3),
-        lambda: build(on_server, OLD[:3], name="gone"),
-        lambda: delete_index("gone", settings=on_server),
-    ):
-        with pytest.raises(IndexUnreachable, match="Chroma does not answer"):
-            attempt()
