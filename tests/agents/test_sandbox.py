@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -192,9 +191,6 @@ def test_an_attempt_that_got_through_would_be_seen(host):
     assert tell_what_got_through(run_code(f"raise ValueError('{SECRET}')"), host) == "the secret"
 
 
-# --- values --------------------------------------------------------------------------------------------------
-
-
 def test_values_come_back_as_plain_python():
     wanted = [
         ("answer = 10**40", 10**40),
@@ -228,20 +224,21 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
         "answer = {1: 2}": "dict is no plain type, or its keys are no text",
         "answer = lambda: 1": "function is no plain type",
         "class A:\n    pass\nanswer = [A()]": "A is no plain type",
-        "answer = 'x' * 100_001": "the value is too large",
-        "answer = [0] * 100_001": "the value is too large",
+        "answer = 'x' * 1001": "the value is too large",
+        "answer = [0] * 1001": "the value is too large",
         "a = []\nfor i in range(51):\n    a = [a]\nanswer = a": "too deeply nested",
     }
+    small = Limits(max_value_size=1000)
     for code, reason in reasons.items():
-        outcome = run_code(code)
+        outcome = run_code(code, small)
         assert outcome.value is None
         assert outcome.error.startswith("Refused: ")
         assert reason in outcome.error
-    assert run_code("answer = '😀' * 100_000").value == "😀" * 100_000
-    assert run_code("answer = {str(i): i for i in range(5000)}").value == {str(i): i for i in range(5000)}
-    forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 900_000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
+    assert run_code("answer = '😀' * 1000", small).value == "😀" * 1000
+    assert run_code("answer = {str(i): i for i in range(200)}", small).value == {str(i): i for i in range(200)}
+    forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 9000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
     for text in forged:  # by code that replaces what writes the value
-        outcome = run_code(f"__pack = lambda *given: {text}\nanswer = 1")
+        outcome = run_code(f"__pack = lambda *given: {text}\nanswer = 1", small)
         assert (outcome.value, outcome.error.partition(":")[0]) == (None, "Refused")
     assert run_code(r"__pack = lambda *given: '\"half \\ud83d\"'").value == "half \ufffd"
     nested = run_code("a = 1\nfor i in range(50):\n    a = [a]\nanswer = a").value
@@ -255,9 +252,6 @@ def test_runs_do_not_see_each_other_and_draw_the_same_random_numbers():
     assert "NameError" in run_code("answer = leak").error
     code = "import random\nanswer = [random.random() for _ in range(3)]"
     assert run_code(code).value == run_code(code).value
-
-
-# --- printing, errors and limits -----------------------------------------------------------------------------
 
 
 def test_printed_text_is_kept_also_before_an_error_and_is_cut_with_a_mark():
@@ -311,9 +305,6 @@ def test_each_limit_is_told_by_its_name():
     assert run_code("print('abcdef')", Limits(max_output_chars=3)).output == "abc… (cut at 3 characters)"
 
 
-# --- code from a reply ---------------------------------------------------------------------------------------
-
-
 def test_the_first_fenced_block_is_the_code():
     wanted = {
         "answer = 1": "answer = 1",
@@ -339,9 +330,6 @@ def test_a_hostile_reply_is_searched_in_no_time():
         extract_code(text * 100_000)
         extract_code("~~~\n" + text * 100_000)
     assert time.perf_counter() - started < 2
-
-
-# --- arithmetic ----------------------------------------------------------------------------------------------
 
 
 def test_arithmetic_gives_what_python_gives():
@@ -380,9 +368,6 @@ def test_what_is_not_arithmetic_is_an_error_and_huge_arithmetic_is_stopped():
     assert calculate("1 + 1").value == 2
 
 
-# --- threads and workers -------------------------------------------------------------------------------------
-
-
 def test_threads_share_the_pool_each_gets_its_own_value_and_endless_loops_end_together():
     with ThreadPoolExecutor(8) as pool:
         values = list(pool.map(lambda n: run_code(f"print({n})\nanswer = {n} ** 2"), range(40)))
@@ -392,34 +377,6 @@ def test_threads_share_the_pool_each_gets_its_own_value_and_endless_loops_end_to
         outcomes = list(pool.map(lambda _: run_code("while True:\n    pass", SHORT), range(4)))
     assert all("TimeoutError" in outcome.error for outcome in outcomes)
     assert time.perf_counter() - started < 2
-
-
-def test_a_worker_killed_during_a_run_is_an_error_of_this_run_alone():
-    close_pool()
-    found = []
-    code = "while True:\n    pass"
-    thread = threading.Thread(target=lambda: found.append(run_code(code, Limits(duration_s=4.0))))
-    thread.start()
-    while not list_workers():
-        time.sleep(0.01)
-    time.sleep(0.3)
-    for worker in list_workers():
-        worker.kill()
-    thread.join(10)
-    assert found[0].error.startswith("MontyCrashedError: monty worker crashed")
-    assert found[0].duration_s < 3
-    assert run_code("answer = 1 + 1").value == 2
-
-
-def test_a_closed_pool_leaves_no_worker_and_opens_again():
-    assert run_code("answer = 1 + 1").value == 2
-    close_pool()
-    close_pool()
-    deadline = time.perf_counter() + 5
-    while list_workers() and time.perf_counter() < deadline:
-        time.sleep(0.02)
-    assert list_workers() == []
-    assert run_code("answer = 1 + 1").value == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
@@ -465,18 +422,13 @@ def test_a_worker_ends_with_its_killed_host_and_has_a_limit_of_processor_time():
     assert (len(gone), left) == (1, [])
 
 
-# --- display -------------------------------------------------------------------------------------------------
-
-
 def test_the_display_escapes_value_output_and_error_and_cuts_a_long_value():
     shown = run_code("print('<b>&')\nanswer = '<script>'")._repr_html_()
     assert "<pre" in shown
     assert "&lt;b&gt;&amp;" in shown
     assert "value: &#x27;&lt;script&gt;&#x27;" in shown
     assert "<script>" not in shown
-    failed = run_code("raise ValueError('<img>')")._repr_html_()
-    assert "error: line 1: ValueError: &lt;img&gt;" in failed
-    assert "<img>" not in failed
+    assert "error: line 1: ValueError: &lt;img&gt;" in run_code("raise ValueError('<img>')")._repr_html_()
     long = Outcome("x" * 50_000, "", None, 0.001)._repr_html_()
     assert len(long) < 1000
     assert "sandbox, 1 ms" in long

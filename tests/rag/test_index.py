@@ -69,9 +69,6 @@ def read_all(index):
     return {id: (text, meta, vector.round(5).tolist()) for id, text, meta, vector in parts}
 
 
-# --- in step with the pages ----------------------------------------------------------------------------------------
-
-
 def test_an_index_holds_exactly_the_chunks_of_its_pages_whatever_changes(settings):
     """Each step says which pages are embedded anew."""
     steps = [
@@ -99,9 +96,6 @@ def test_of_two_indexes_one_can_be_deleted(settings):
         delete_index("two", settings=settings)
         assert [collection.name for collection in open_client(settings).list_collections()] == ["one"]
     assert len(read_all(one)) == len(one)
-
-
-# --- search --------------------------------------------------------------------------------------------------------
 
 
 def test_the_text_of_a_chunk_finds_that_chunk_first(built):
@@ -139,9 +133,6 @@ def test_a_filter_leaves_only_pages_with_that_metadata(settings):
     assert find({"status": "current", "section": "a"}) == ["new"]
     assert find({"section": ["a", "b"]}) == ["new", "old", "other"]
     assert find({"section": "c"}) == find({"status": []}) == []
-
-
-# --- what does not fit ---------------------------------------------------------------------------------------------
 
 
 def test_an_empty_question_no_hits_and_impossible_pages_and_names_are_refused(built):
@@ -197,9 +188,6 @@ def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_wa
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
         build(load_settings(home=tmp_path / "file"), OLD[:1])
-
-
-# --- killed ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_embedding_that_fails_half_way_leaves_what_the_next_run_completes(settings, monkeypatch):
@@ -307,9 +295,6 @@ def test_killed_at_random_points_the_next_run_gives_the_index_of_one_clean_run(s
     assert len(sizes - {len(clean)}) > 1  # the kills did leave indexes that were not whole
 
 
-# --- two kernels on one index --------------------------------------------------------------------------------------
-
-
 def test_two_kernels_that_build_in_turn_see_each_others_work(settings, worker):
     build(settings, OLD)
     assert worker.ask(settings, "build", "old") == 0
@@ -345,9 +330,6 @@ def test_many_chunks_that_another_process_added_are_all_found(settings, worker, 
     for chunk in list(index.chunks.values())[::30]:
         assert worker.ask(settings, "find", chunk.searched, 1) == [chunk.id]
         assert index.find_similar(chunk.searched, 1)[0][0] is chunk
-
-
-# --- a Chroma server -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
