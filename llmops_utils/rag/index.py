@@ -1,9 +1,8 @@
 """The index: chunks with their vectors in a Chroma collection, kept in step with the pages.
 
-The collection lies in the learner's folder, or in a Chroma server where CHROMA_HOST is set. A chunk's id holds a
-checksum of its page and of the chunking, so bringing the collection into step is a difference of two sets: ids that
-should not be there are deleted, ids that are missing are embedded and added. A run that was killed left one of the two
-unfinished; the next one finishes it.
+A chunk's id holds a checksum of its page and of the chunking, so bringing the collection into step is a difference of
+two sets: ids that should not be there are deleted, ids that are missing are embedded and added. A run that was killed
+left one of the two unfinished; the next one finishes it.
 """
 
 from __future__ import annotations
@@ -13,23 +12,49 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import numpy as np
 
 from ..core import DataError, Settings, clean_text, clean_values, hold_lock, load_settings, unify_text
+from ..models import Model, choose_local_models, name_source
 from .chroma import IndexChanged, IndexMismatch, import_chroma, open_client, translate_faults
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
-from .embedding import ModelEmbedding
 from .pages import Page
 
 CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
 BATCH = 64  # chunks that are embedded and added in one step; a killed run loses no more than one step
-# So many new chunks, and Chroma writes its graph of neighbours to disk and forgets the log of what was added. A client
-# that was open before then lacks what is no longer in the log, and where it went on, it would write its own graph and
-# lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks whether
-# anything changed before it touches the graph, and the number is so large that a usual index keeps its whole log; each
-# process builds its graph from that, in about a second for 2,000 chunks.
-SYNC_THRESHOLD = 10_000
 # The search among neighbours is wide enough to find what a search through all would find, up to tens of thousands.
-HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": SYNC_THRESHOLD}
+# After `sync_threshold` new chunks Chroma writes its graph of neighbours to disk and forgets the log of what was added.
+# A client that was open before then lacks what is no longer in the log, and where it went on, it would write its own
+# graph and lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks
+# whether anything changed before it touches the graph, and the number is so large that a usual index keeps its whole
+# log; each process builds its graph from that, in about a second for 2,000 chunks.
+HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": 10_000}
+
+
+class ModelEmbedding:
+    """`Model.embed` for an index.
+
+    With the model of this course the vectors come from MiniLM on this machine, each batch padded to its longest text
+    only; Chroma's own function for the same model pads every text to 256 tokens.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return one vector per text. Raises what `Model.embed` raises."""
+        return list(self.model.embed(texts))
+
+    def describe(self) -> str:
+        """Return which model makes the vectors, and where its weights come from: what must not differ in an index."""
+        connection = self.model.connection
+        if connection.settings.is_embedded:
+            source = name_source(choose_local_models(connection.settings)[1])
+        else:
+            source = urlsplit(connection.base_url).hostname or connection.base_url
+        return f"llmops_utils, model {connection.embedding_model}, source {source}"
 
 
 @dataclass(frozen=True)

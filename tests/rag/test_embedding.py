@@ -6,8 +6,7 @@ from fake_provider import FakeProvider
 
 from llmops_utils.core import DataError, RecordingMissing, load_settings
 from llmops_utils.models import Model
-from llmops_utils.rag.embedding import ModelEmbedding
-from llmops_utils.rag.index import build_index
+from llmops_utils.rag.index import ModelEmbedding, build_index
 from llmops_utils.rag.pages import parse_page
 
 PAGES = [parse_page(f"p{number}", f"Page {number} tells of kettle {number}.") for number in range(4)]
