@@ -55,13 +55,6 @@ def settings(tmp_path):
     return load_settings(home=tmp_path / "home")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """An index of the old pages that no test changes, and where it lies."""
-    home = load_settings(home=tmp_path_factory.mktemp("home"))
-    return build(home, OLD, FakeEmbedding(dimension=256)), home
-
-
 def read_all(index):
     """What the collection holds, by id: text, metadata and vector."""
     held = index.collection.get(include=["documents", "metadatas", "embeddings"])
@@ -98,15 +91,6 @@ def test_of_two_indexes_one_can_be_deleted(settings):
     assert len(read_all(one)) == len(one)
 
 
-def test_the_text_of_a_chunk_finds_that_chunk_first(built):
-    index, _ = built
-    for chunk in list(index.chunks.values())[::9]:
-        found = index.find_similar(chunk.searched, 3)
-        assert found[0][0] is chunk
-        assert found[0][1] == pytest.approx(1.0, abs=1e-5)
-        assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-
-
 def test_the_search_among_neighbours_finds_what_a_search_through_all_finds(settings):
     embedding = FakeEmbedding(dimension=128)
     index = build(settings, HANDBOOK, embedding)
@@ -135,8 +119,8 @@ def test_a_filter_leaves_only_pages_with_that_metadata(settings):
     assert find({"section": "c"}) == find({"status": []}) == []
 
 
-def test_an_empty_question_no_hits_and_impossible_pages_and_names_are_refused(built):
-    index, settings = built
+def test_an_empty_question_no_hits_and_impossible_pages_and_names_are_refused(settings):
+    index = build(settings, OLD[:1])
     for question, k in [("", 5), (" \n", 5), ("price", 0)]:
         with pytest.raises(DataError, match="nothing to look for"):
             index.find_similar(question, k)
