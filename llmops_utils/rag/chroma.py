@@ -105,7 +105,9 @@ def translate_faults() -> Iterator[None]:
         ) from error
     except errors.NotFoundError as error:
         raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
-    except (httpx.HTTPError, OSError, errors.InternalError) as error:
+    except (httpx.HTTPError, ValueError, OSError, errors.InternalError) as error:
+        if isinstance(error, ValueError) and "Could not connect" not in str(error):  # what a broken folder gives too
+            raise
         raise IndexUnreachable(
             f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",
             "Where CHROMA_HOST is set: start the server (chroma run), or unset it. "
