@@ -125,10 +125,6 @@ def host(tmp_path_factory):
     del os.environ["SANDBOX_SECRET"]
 
 
-def list_workers():
-    return [child for child in psutil.Process().children() if child.is_running() and child.name().startswith("monty")]
-
-
 def list_children():
     """Return the names of the processes below this one; one that ends meanwhile is none."""
     names = set()
