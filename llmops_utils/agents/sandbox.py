@@ -4,7 +4,6 @@ Monty is a Python interpreter in Rust without files, network, processes and envi
 this module grants nothing. Each run has a worker process of its own with an empty environment; a pool, made at the
 first run and shared by threads, holds how many there are at once. A run takes about 10 ms. What this does not promise:
 
-- Right results. Limits say how long code runs, never whether it computes what was asked.
 - Python. It is a subset: some modules of the standard library, no inheritance, no `yield`, no packages. Source nested
   deeper than about 200 levels is refused, which a sum of 200 terms already is. The clock is the host's, in UTC.
 - Exact limits. Time is checked between operations, so one on huge integers may pass `duration_s` by tenths of a
@@ -21,7 +20,6 @@ from __future__ import annotations
 
 import ast
 import atexit
-import contextlib
 import html
 import json
 import os
@@ -32,15 +30,14 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core import CapabilityMissing, DataError, clean_values
+from ..core import CapabilityMissing, clean_values
 
 MAX_WORKERS = 4
-MAX_DURATION_S = 60
-MAX_CPU_S = 2 * MAX_DURATION_S + 10  # of a worker: to run, to pack the value, and the seconds until it is killed
+MAX_CPU_S = 130  # of a worker: a minute to run, one to pack the value, and the seconds until it is killed
 MAX_DEPTH = 50  # of values
 MAX_EXPRESSION_CHARS = 1000
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
@@ -82,7 +79,7 @@ def __pack(value, size, depth, dates=(__datetime.date, __datetime.datetime, __da
             return {pack(key, depth - 1): pack(item, depth - 1) for key, item in value.items()}
         raise error(f'{kind.__name__} is no plain type, or its keys are no text')
     return dumps(pack(value, depth))
-__value = None
+answer = None
 """
 
 _lock = threading.Lock()
@@ -91,31 +88,15 @@ _pools: dict[int, tuple[object, Path]] = {}  # at most one and its starter, by t
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use.
+    """What one run may use."""
 
-    Args:
-        duration_s: time in which the interpreter executes, at most 60 s; the code may not sleep at all.
-        memory_bytes: heap of the interpreter, where an empty program takes about 70 kB.
-        recursion: depth of calls.
-        host_calls: undefined names and refused calls of the system, such as `open`, that the code may catch.
-        max_code_chars: length of the source.
-        max_output_chars: length of what is printed; the rest is dropped.
-        max_value_size: items plus characters of the value, counted as often as they would be written out.
-    """
-
-    duration_s: float = 1.0
-    memory_bytes: int = 20_000_000
-    recursion: int = 1000
-    host_calls: int = 100
+    duration_s: float = 1.0  # of the interpreter, at most 60; the code may not sleep at all
+    memory_bytes: int = 20_000_000  # heap of the interpreter, where an empty program takes about 70 kB
+    recursion: int = 1000  # depth of calls
+    host_calls: int = 100  # undefined names and refused calls of the system, such as `open`, that the code may catch
     max_code_chars: int = 10_000
-    max_output_chars: int = 10_000
-    max_value_size: int = 100_000
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            kinds, top = ((int, float), MAX_DURATION_S) if name == "duration_s" else ((int,), 2**40)
-            if type(value) not in kinds or not 0 < value <= top:
-                raise DataError(f"{name} = {value!r} is no limit.", f"Give a number in (0, {top}], counts whole.")
+    max_output_chars: int = 10_000  # the rest of what is printed is dropped
+    max_value_size: int = 100_000  # items plus characters of the value, counted as often as they would be written out
 
 
 DEFAULT_LIMITS = Limits()
@@ -147,19 +128,17 @@ class Outcome:
 def run_code(code: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
     """Return the outcome of `code`; what the code does, or its being too long, becomes `error` and is never raised.
 
-    The code stands without fences (see `extract_code`). The value is that of its variable `answer` or, where it sets
-    none, of the last expression. It is what JSON can hold: None, bool, int, float, str, lists, and dicts by text. Tuples
-    and sets become lists, a Decimal a float, dates and times text; anything else, and what is too large, is refused as
-    an error. Random numbers start from seed 0.
+    The code stands without fences (see `extract_code`). The value is that of its variable `answer`, None where it sets
+    none. It is what JSON can hold: None, bool, int, float, str, lists, and dicts by text. Tuples and sets become lists,
+    a Decimal a float, dates and times text; anything else, and what is too large, is refused as an error. Random
+    numbers start from seed 0.
 
     Raises:
-        DataError: `code` is no str.
         CapabilityMissing: this process is a fork of one that used the sandbox.
     """
-    _check_text(code)
     if len(code) > limits.max_code_chars:
         return _refuse(f"the code has {len(code)} characters, at most {limits.max_code_chars} are run")
-    from pydantic_monty import MontySyntaxError
+    from pydantic_monty import MontyComplete
 
     pool, printed, room = _get_pool(), [], limits.max_output_chars + 1  # one more, to see that something was dropped
 
@@ -170,19 +149,24 @@ def run_code(code: str, limits: Limits = DEFAULT_LIMITS) -> Outcome:
             room -= len(printed[-1])
 
     value, error, started = None, None, time.perf_counter()
+    bounds = {
+        "max_feed_duration_secs": float(limits.duration_s),
+        "max_turn_duration_secs": float(limits.duration_s),
+        "max_memory": limits.memory_bytes,
+        "max_recursion_depth": limits.recursion,
+        "max_suspensions": limits.host_calls,
+        "max_total_sleep_secs": 0.0,
+    }
     try:
-        with _open_session(pool, limits) as session:
+        with pool.checkout(limits=bounds, os_policy={"random_start": {"seed": 0}}) as session:
+            session.feed_run(PACK)
             started = time.perf_counter()  # without the wait for a free worker
-            for source in _mark_last_expression(code):
-                try:
-                    _run_steps(session, source, print_callback=keep_output)
-                    break
-                except MontySyntaxError as problem:  # with a function, it was raised by code that ran, as by eval
-                    if source is code or any(frame.function_name for frame in problem.traceback()):
-                        raise
+            step = session.feed_start(code, print_callback=keep_output)
+            while not isinstance(step, MontyComplete):  # as `feed_run`, but the value stays where it is (see `PACK`)
+                step = step.resume_auto()
             value = _read_value(session, limits.max_value_size, keep_output)
     except Exception as problem:  # of the code, a limit, the worker or the conversion: each is the outcome of this code
-        value, error = None, _describe(problem)
+        error = _describe(problem)
     duration_s = time.perf_counter() - started
     return Outcome(value, _cut("".join(printed), limits.max_output_chars), error, duration_s)
 
@@ -191,11 +175,7 @@ def calculate(expression: str) -> Outcome:
     """Return the outcome of arithmetic: numbers, + - * / // % **, parentheses, and `FUNCTIONS` (also of a list).
 
     Other syntax is an error before anything runs; huge powers meet the limits of the sandbox.
-
-    Raises:
-        DataError: `expression` is no str.
     """
-    _check_text(expression)
     source = expression.strip()
     if len(source) > MAX_EXPRESSION_CHARS:  # the parser of the host sees short texts only
         return _refuse(f"the expression has {len(source)} characters, at most {MAX_EXPRESSION_CHARS} are run")
@@ -205,7 +185,7 @@ def calculate(expression: str) -> Outcome:
         return _refuse(f"this is no expression ({getattr(problem, 'msg', problem)})")
     if refused:
         return _refuse(f"{refused[0]} is no arithmetic")
-    outcome = run_code(source)
+    outcome = run_code(f"answer = {source}")
     return outcome if not outcome.is_ok or type(outcome.value) in (int, float) else _refuse("the result is no number")
 
 
@@ -246,68 +226,18 @@ def _get_pool():
         return _pools[os.getpid()][0]
 
 
-@contextlib.contextmanager
-def _open_session(pool, limits: Limits):
-    """Lend a worker with the limits."""
-    options = {
-        "max_feed_duration_secs": float(limits.duration_s),
-        "max_turn_duration_secs": float(limits.duration_s),
-        "max_memory": limits.memory_bytes,
-        "max_recursion_depth": limits.recursion,
-        "max_suspensions": limits.host_calls + 1,  # one to see whether `answer` is set
-        "max_total_sleep_secs": 0.0,
-    }
-    with pool.checkout(limits=options, os_policy={"random_start": {"seed": 0}}) as session:
-        _run_steps(session, PACK)
-        yield session
-
-
-def _run_steps(session, code: str, **options) -> None:
-    """Run code as `feed_run` does, but leave the value of its last expression where it is (see `PACK`)."""
-    from pydantic_monty import MontyComplete
-
-    step = session.feed_start(code, **options)
-    while not isinstance(step, MontyComplete):
-        step = step.resume_auto()
-
-
-def _mark_last_expression(code: str) -> Iterator[str]:
-    """Yield sources that store the last expression, for each line where it may begin, and `code` itself at the end.
-
-    No grammar is needed: where the guess is wrong, the source is no Python and nothing of it runs. That holds inside
-    brackets and texts too, since `pass;` begins a statement and the bracket closes at the end. (Code that lacks a
-    closing bracket may be completed by it.)
-    """
-    lines = code.split("\n")
-    starts = [index for index, line in enumerate(lines) if line[:1].strip() and line[0] not in "#)]}"]
-    for index in reversed(starts[-8:]):
-        yield "\n".join([*lines[:index], f"pass; __value = ({lines[index]}", *lines[index + 1 :], ")"])
-    yield code
-
-
 def _read_value(session, size: int, keep_output: Callable[[str, str], None]) -> object:
-    """Return the value of `answer`, or of the last expression, as it was packed in the sandbox."""
+    """Return the value of `answer` as it was packed in the sandbox."""
     from pydantic_monty import MontyRuntimeError
 
-    for variable in ("answer", "__value"):
-        try:
-            source = f'f"{{__pack({variable}, {size}, {MAX_DEPTH})}}"'
-            text = session.feed_run(source, print_callback=keep_output)  # else a print goes to this process' stdout
-            break
-        except MontyRuntimeError as problem:
-            if variable == "__value" or not isinstance(problem.exception(), NameError):
-                raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
+    source = f'f"{{__pack(answer, {size}, {MAX_DEPTH})}}"'
+    try:
+        text = session.feed_run(source, print_callback=keep_output)  # else a print goes to this process' stdout
+    except MontyRuntimeError as problem:
+        raise ValueError(problem.display("type-msg").removeprefix("ValueError: ")) from None
     if len(text) > 16 * size:  # six characters of JSON per character, and the brackets
         raise ValueError("the value is too large")
-    value = json.loads(text)
-    if not _is_flat(value, MAX_DEPTH):  # once more here: code that replaced `__pack` may have written any JSON
-        raise ValueError("the value is too deeply nested")
-    return clean_values(value)
-
-
-def _is_flat(value: object, depth: int) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth >= 0 and all(_is_flat(part, depth - 1) for part in parts)
+    return clean_values(json.loads(text), MAX_DEPTH + 1)  # code that replaced `__pack` may have written any JSON
 
 
 def _is_arithmetic(node: ast.AST) -> bool:
@@ -318,11 +248,6 @@ def _is_arithmetic(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and not node.keywords
     return isinstance(node, ARITHMETIC) and not isinstance(node, BITWISE)
-
-
-def _check_text(text: object) -> None:
-    if not isinstance(text, str):
-        raise DataError(f"The code is of type {type(text).__name__}, not str.", "Give its text, such as '2 + 3'.")
 
 
 def _refuse(reason: str) -> Outcome:

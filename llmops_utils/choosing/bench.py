@@ -34,10 +34,7 @@ def make_bench_row(report: Report, model: str, task: str) -> BenchRow:
 
 
 def keep_bench(rows: Sequence[BenchRow]) -> None:
-    """Keep the rows in the learner's folder, in the place of their models' earlier ones. In replay nothing is written.
-
-    Raises `DataError` where the kept file cannot be read.
-    """
+    """Keep the rows in the learner's folder, in the place of their models' earlier ones. In replay nothing is written."""
     if load_settings().asks:
         with change_json(_find_file(), {}) as kept:
             kept |= {model: [asdict(row) for row in listed] for model, listed in _group(rows).items()}
@@ -58,8 +55,6 @@ def tabulate_bench(benches: dict[str, list[BenchRow]]):
     """Return a `pandas.DataFrame` with a row per task and a column per model: score with interval, and n."""
     import pandas
 
-    if not any(benches.values()):
-        raise DataError("There is no bench yet.", "Run the bench of chapter 03.")
     columns = {model: {row.task: str(row) for row in rows} for model, rows in benches.items()}
     tasks = list(dict.fromkeys(row.task for rows in benches.values() for row in rows))
     return pandas.DataFrame(columns).reindex(tasks).fillna("not measured").rename_axis("task")

@@ -18,9 +18,7 @@ NUM_DRAWS = 2000  # sets of weights
 def rank_options(scores: Scores, weights: Mapping[str, float]) -> dict[str, float]:
     """Return each option's weighted mean score, the best first; options that tie keep their order.
 
-    Args:
-        scores: for each option its score from 0 to 1 on each factor.
-        weights: for each factor how much it counts, at least 0; only their ratios matter.
+    Scores go from 0 to 1, weights from 0 up; only the ratios of the weights matter.
 
     Raises:
         DataError: there is no option, a score is missing or outside 0 to 1, or no weight is above 0.
@@ -33,11 +31,9 @@ def rank_options(scores: Scores, weights: Mapping[str, float]) -> dict[str, floa
 def measure_stability(scores: Scores, weights: Mapping[str, float], spread: float = 0.5) -> dict[str, float]:
     """Return how often each option wins when all weights move at random; the shares sum to 1 and are repeatable.
 
-    Each weight is multiplied by a random factor from 1 - spread to 1 + spread. A tie goes to the option that stands
-    first, as in `rank_options`. Raises `DataError` as that does, or where the spread is not in [0, 1].
+    Each weight is multiplied by a random factor from 1 - spread to 1 + spread, with a spread in [0, 1]. A tie goes to
+    the option that stands first, as in `rank_options`. Raises `DataError` as that does.
     """
-    if not 0 <= spread <= 1:
-        raise DataError("The weights cannot move like this.", "Give a spread between 0 and 1.")
     matrix, shares = _prepare(scores, weights)
     moved = shares * np.random.default_rng(0).uniform(1 - spread, 1 + spread, (NUM_DRAWS, len(shares)))
     winners = np.argmax(np.round(matrix @ moved.T, 12), axis=0)

@@ -20,9 +20,6 @@ def compute_perplexity(tokens: Sequence[TokenChance]) -> float:
     equally likely ones. A model's own text has a low perplexity for that model, right or wrong, so this compares texts
     by one model, never models that share no vocabulary.
 
-    Raises:
-        DataError: there is no token, or one has the probability 0.
-
     Source: F. Jelinek et al., Perplexity: a measure of the difficulty of speech recognition tasks, JASA 62 (1977).
     """
     if not tokens or any(not token.probability > 0 for token in tokens):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import model_validator
-
 from ..core import DATA, DataError
 from ..datasets import Record, load_records
 from ..models import LocalModel
@@ -44,12 +42,6 @@ class MemoryMeasurement(Record):
     system: str
     measured: str
 
-    @model_validator(mode="after")
-    def _check_sizes(self) -> MemoryMeasurement:
-        if not 0 <= self.before_bytes < self.after_bytes:
-            raise ValueError("the size before is not below the size after")
-        return self
-
     @property
     def model_bytes(self) -> int:
         """What the model added to its process."""
@@ -57,8 +49,7 @@ class MemoryMeasurement(Record):
 
 
 def compute_weight_bytes(parameters: float, bits: float) -> float:
-    """Return the bytes of so many parameters at so many bits each. Raises `DataError` where one is not above 0."""
-    _check_positive(parameters=parameters, bits=bits)
+    """Return the bytes of so many parameters at so many bits each."""
     return parameters * bits / 8
 
 
@@ -69,21 +60,16 @@ def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int)
     keys and values among their heads (grouped-query attention) have fewer `kv_heads` than heads and so a smaller cache.
     The tokens are those of all requests that are answered at once, prompt and reply together.
 
-    Raises:
-        DataError: a number is not above 0.
-
     Source: R. Pope et al., Efficiently scaling transformer inference (2022), section 3.3, on grouped heads: J. Ainslie
     et al., GQA (2023). Known difference: layers with a sliding window keep fewer tokens, so this is their upper bound.
     """
-    _check_positive(layers=layers, kv_heads=kv_heads, head_size=head_size, tokens=tokens)
     return 2 * layers * kv_heads * head_size * tokens * 16 / 8
 
 
 def predict_memory(model: LocalModel, tokens: int, runtime_bytes: float = 0) -> MemoryNeed:
     """Return what a model of the catalog takes with so many tokens: the file's size, the cache, and `measure_runtime`'s.
 
-    Raises:
-        DataError: the catalog does not know the model's layers and heads, or the size of its file.
+    Raises `DataError` where the catalog does not know the model's layers and heads, or the size of its file.
     """
     shape = (model.layers, model.kv_heads, model.head_size)
     weight_bytes = model.files[0].bytes if model.files else (model.megabytes or 0) * 1_000_000
@@ -115,9 +101,3 @@ def read_free_bytes() -> int:
     import psutil
 
     return psutil.virtual_memory().available
-
-
-def _check_positive(**numbers: float) -> None:
-    for name, value in numbers.items():
-        if not value > 0:
-            raise DataError(f"{name} is {value}.", "Give a number above 0.")

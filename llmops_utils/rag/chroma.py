@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 from ..core import DataError, Settings, SettingsError, WorkbookError, read_environment
 
-NO_SERVER = "Name the host and port of a Chroma server (chroma run) that asks for no sign-in, or unset CHROMA_HOST."
-
 
 class IndexMismatch(WorkbookError):
     """The collection was made with another embedding model or another chunking."""
@@ -49,13 +47,8 @@ def open_client(settings: Settings):
     if address.scheme not in ("http", "https") or not address.hostname or port is None:
         raise SettingsError(f"CHROMA_HOST is “{host}”.", "Name a host, or host:port, such as 127.0.0.1:8000.")
     name = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
-    secure = address.scheme == "https"
     with _pass_proxy(address.hostname):
-        _check_server(f"{address.scheme}://{name}:{port}")
-        try:
-            return chromadb.HttpClient(f"{address.scheme}://{name}:{port}", port, ssl=secure, settings=quiet)
-        except ValueError as error:  # whatever the server said to the first question
-            raise IndexUnreachable(f"The Chroma server refuses ({str(error)[:120]}).", NO_SERVER) from error
+        return _connect(f"{address.scheme}://{name}:{port}", port, quiet)
 
 
 @cache
@@ -74,37 +67,28 @@ def import_chroma():
     return chromadb
 
 
-@contextmanager
-def _pass_proxy(host: str) -> Iterator[None]:
+def _pass_proxy(host: str):
     """Let a client that is made now reach this machine itself where the variables name a proxy for everything."""
     is_here = host in ("localhost", "::1") or host.startswith("127.")
-    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")} if is_here else {}
-    try:
-        os.environ.update({name: f"{value},{host}" if value else host for name, value in before.items()})
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    names = ("NO_PROXY", "no_proxy") if is_here else ()
+    return patch.dict(os.environ, {name: f"{host},{os.environ.get(name, '')}" for name in names})
 
 
-def _check_server(address: str) -> None:
-    """Raise `IndexUnreachable` where something else than Chroma answers at CHROMA_HOST. Chroma's heartbeat is open."""
+def _connect(address: str, port: int, quiet):
+    """Return the client of a server. Raises `IndexUnreachable` where what answers there is no Chroma."""
     import httpx
 
-    answer = httpx.get(f"{address}/api/v2/heartbeat", timeout=30)
+    chromadb = import_chroma()
+    heartbeat = httpx.get(f"{address}/api/v2/heartbeat", timeout=30)  # the client itself would wait for ever
     try:
-        is_chroma = answer.status_code == 200 and "nanosecond heartbeat" in answer.json()
-    except (ValueError, TypeError):
-        is_chroma = False
-    if not is_chroma:
+        heartbeat.json()["nanosecond heartbeat"]
+        return chromadb.HttpClient(address, port, ssl=address.startswith("https"), settings=quiet)
+    except (ValueError, TypeError, KeyError, chromadb.errors.ChromaError) as error:
         raise IndexUnreachable(
             f"What answers at CHROMA_HOST ({address}) is no Chroma server that this notebook may use: "
-            f"status {answer.status_code}, {answer.headers.get('content-type', 'of no type')}.",
-            NO_SERVER,
-        )
+            f"status {heartbeat.status_code}, {str(error)[:120]}.",
+            "Name the host and port of a server (chroma run) that asks for no sign-in, or unset CHROMA_HOST.",
+        ) from error
 
 
 @contextmanager
@@ -117,12 +101,12 @@ def translate_faults() -> Iterator[None]:
         yield
     except (errors.InvalidArgumentError, errors.InvalidDimensionException) as error:
         raise DataError(
-            f"The index does not take this ({str(error)[:120]}).", "Give the index another name, or delete it first."
+            f"The index does not take this ({str(error)[:180]}).", "Give the index another name, or delete it first."
         ) from error
     except errors.NotFoundError as error:
         raise IndexChanged("The index was deleted by another notebook or process.", "Build it again.") from error
     except (httpx.HTTPError, ValueError, OSError, errors.InternalError) as error:
-        if isinstance(error, ValueError) and "Could not connect" not in str(error):
+        if isinstance(error, ValueError) and "Could not connect" not in str(error):  # what a broken folder gives too
             raise
         raise IndexUnreachable(
             f"Chroma does not answer ({type(error).__name__}: {str(error)[:120]}).",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ..core import DataError, unify_text
 from .pages import Page
@@ -25,13 +25,11 @@ class Chunking:
         size: most characters of a chunk, not counting a heading that would stand alone before it. MiniLM reads
             about 1,000 and ignores the rest.
         overlap: most characters that a chunk repeats from the one before it; less than `size`.
-        adds_title: whether page and heading are embedded and searched with the chunk's text.
     """
 
     method: str = "heading"
     size: int = 800
     overlap: int = 0
-    adds_title: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -43,8 +41,7 @@ class Chunking:
             )
 
     def __str__(self) -> str:
-        title = "" if self.adds_title else ", without title"
-        return f"{self.method}, {self.size} characters, overlap {self.overlap}{title}"
+        return f"{self.method}, {self.size} characters, overlap {self.overlap}"
 
 
 DEFAULT_CHUNKING = Chunking()
@@ -57,15 +54,15 @@ class Chunk:
     Attributes:
         id: page, number and checksum; another text or chunking gives another id.
         heading: the headings that it stands under, joined by " > ".
-        searched: the text that is embedded and searched, in the form of `unify_text`.
+        searched: what is embedded and searched: the page's title, the headings and the text, in the form of `unify_text`.
     """
 
     id: str
-    page: Page
+    page: Page = field(repr=False)
     heading: str
     start: int
     end: int
-    searched: str
+    searched: str = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -77,26 +74,25 @@ class Chunk:
         """What filters see: the page's metadata, and `page`, `title` and `heading`."""
         return {**self.page.metadata, "page": self.page.name, "title": self.page.title, "heading": self.heading}
 
-    def __repr__(self) -> str:
-        return f"Chunk({self.id!r}, {self.end - self.start} characters)"
+    def passes(self, where: Mapping | None) -> bool:
+        """Return whether the metadata have what a filter wants: for each field a value, or one of several in a list."""
+        metadata = self.metadata
+        for key, wanted in (where or {}).items():
+            if metadata.get(key) not in (wanted if isinstance(wanted, list | tuple | set) else [wanted]):
+                return False
+        return True
 
 
 def split_pages(pages: Iterable[Page], chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
     """Return the chunks of all pages in order. Every character that is no white space is in one of them."""
-    return [chunk for page in pages for chunk in split_page(page, chunking)]
-
-
-def split_page(page: Page, chunking: Chunking = DEFAULT_CHUNKING) -> list[Chunk]:
-    """Return the chunks of a page in order."""
-    checksum = hashlib.sha256(f"{page.checksum} {chunking}".encode()).hexdigest()[:8]
     chunks = []
-    for number, (start, end) in enumerate(_cut(page, chunking)):
-        heading = _find_heading(page, start, end)
-        title = f"{page.title} > {heading}" if heading else page.title
-        searched = page.text[start:end]
-        if chunking.adds_title:
-            searched = f"{title}\n{searched}"
-        chunks.append(Chunk(f"{page.name}#{number}-{checksum}", page, heading, start, end, unify_text(searched)))
+    for page in pages:
+        checksum = hashlib.sha256(f"{page.checksum} {chunking}".encode()).hexdigest()[:8]
+        for number, (start, end) in enumerate(_cut(page, chunking)):
+            heading = _find_heading(page, start, end)
+            title = f"{page.title} > {heading}" if heading else page.title
+            searched = unify_text(f"{title}\n{page.text[start:end]}")
+            chunks.append(Chunk(f"{page.name}#{number}-{checksum}", page, heading, start, end, searched))
     return chunks
 
 

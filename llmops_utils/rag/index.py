@@ -1,48 +1,60 @@
 """The index: chunks with their vectors in a Chroma collection, kept in step with the pages.
 
-The collection lies in the learner's folder, or in a Chroma server where CHROMA_HOST is set. A chunk's id holds a
-checksum of its page and of the chunking, so bringing the collection into step is a difference of two sets: ids that
-should not be there are deleted, ids that are missing are embedded and added. A run that was killed left one of the two
-unfinished; the next one finishes it.
+A chunk's id holds a checksum of its page and of the chunking, so bringing the collection into step is a difference of
+two sets: ids that should not be there are deleted, ids that are missing are embedded and added. A run that was killed
+left one of the two unfinished; the next one finishes it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
+import numpy as np
 
-from ..core import (
-    DataError,
-    Settings,
-    clean_text,
-    clean_values,
-    explain_os_errors,
-    load_settings,
-    unify_text,
-)
-from .chroma import IndexChanged, IndexMismatch, IndexUnreachable, import_chroma, open_client, translate_faults
+from ..core import DataError, Settings, clean_text, clean_values, hold_lock, load_settings, unify_text
+from ..models import Model, choose_local_models, name_source
+from .chroma import IndexChanged, IndexMismatch, import_chroma, open_client, translate_faults
 from .chunks import DEFAULT_CHUNKING, Chunk, Chunking, split_pages
-from .embedding import ModelEmbedding
 from .pages import Page
 
 CHANGING = "being changed"  # what a collection says of its content while a run is at work, or was killed
-BATCH = 128  # chunks that are embedded and added in one step; a killed run loses no more than one step
-LOCK_TIMEOUT_S = 600
-# So many new chunks, and Chroma writes its graph of neighbours to disk and forgets the log of what was added. A client
-# that was open before then lacks what is no longer in the log, and where it went on, it would write its own graph and
-# lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks whether
-# anything changed before it touches the graph, and the number is so large that a usual index keeps its whole log; each
-# process builds its graph from that, in about a second for 2,000 chunks.
-SYNC_THRESHOLD = 10_000
+BATCH = 64  # chunks that are embedded and added in one step; a killed run loses no more than one step
 # The search among neighbours is wide enough to find what a search through all would find, up to tens of thousands.
-HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": SYNC_THRESHOLD}
+# After `sync_threshold` new chunks Chroma writes its graph of neighbours to disk and forgets the log of what was added.
+# A client that was open before then lacks what is no longer in the log, and where it went on, it would write its own
+# graph and lose those vectors for good (Chroma 1.5.9). So `build_index` opens a client of its own, `find_similar` asks
+# whether anything changed before it touches the graph, and the number is so large that a usual index keeps its whole
+# log; each process builds its graph from that, in about a second for 2,000 chunks.
+HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_threshold": 10_000}
+
+
+class ModelEmbedding:
+    """`Model.embed` for an index.
+
+    With the model of this course the vectors come from MiniLM on this machine, each batch padded to its longest text
+    only; Chroma's own function for the same model pads every text to 256 tokens.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return one vector per text. Raises what `Model.embed` raises."""
+        return list(self.model.embed(texts))
+
+    def describe(self) -> str:
+        """Return which model makes the vectors, and where its weights come from: what must not differ in an index."""
+        connection = self.model.connection
+        if connection.settings.is_embedded:
+            source = name_source(choose_local_models(connection.settings)[1])
+        else:
+            source = urlsplit(connection.base_url).hostname or connection.base_url
+        return f"llmops_utils, model {connection.embedding_model}, source {source}"
 
 
 @dataclass(frozen=True)
@@ -50,11 +62,8 @@ class Index:
     """Chunks that can be found by the meaning of a question. Made by `build_index`.
 
     Attributes:
-        name: of the collection.
         chunks: all of them, by id, in the order of the pages.
         collection: the Chroma collection, for a closer look.
-        embedding: makes the vectors.
-        client: the Chroma client.
         content: stands for the set of chunks; the collection says the same as long as nobody changed it.
     """
 
@@ -69,30 +78,32 @@ class Index:
         return len(self.chunks)
 
     def find_similar(self, question: str, k: int, where: Mapping | None = None) -> list[tuple[Chunk, float]]:
-        """Return the chunks nearest to a question, the nearest first, each with its cosine.
+        """Return the k chunks nearest to a question, the nearest first, each with its cosine.
 
-        Args:
-            k: most chunks, at least 1.
-            where: metadata that a chunk's page must have, such as {"status": "current"}.
+        `where` is metadata that a chunk's page must have, such as {"status": "current"}; a list allows several values.
 
         Raises:
-            DataError: the question is empty, k below 1, or a filter or the question's vector cannot be used.
+            DataError: the question is empty, k below 1, or the question's vector cannot be used.
             IndexChanged: the collection holds other chunks by now.
             IndexUnreachable: the Chroma server is gone.
         """
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
-        wanted = min(k, len(self.chunks))
-        condition = _write_filter(where)
+        allowed = [id for id, chunk in self.chunks.items() if chunk.passes(where)]
+        if not allowed:
+            return []
         vector = self.embedding([unify_text(question)])[0]
         _check_vector(vector, "the question")
         with translate_faults():
             self._check_unchanged()
             found = self.collection.query(
-                query_embeddings=[vector], n_results=wanted, where=condition, include=["distances"]
+                query_embeddings=[vector],
+                ids=allowed if where else None,
+                n_results=min(k, len(allowed)),
+                include=["distances"],
             )
             self._check_unchanged()  # or it was just then
-        pairs = list(zip(found["ids"][0], found["distances"][0], strict=True))
+        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
         scored = [(self.chunks[id], 1.0 - float(distance)) for id, distance in pairs]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0].id))
 
@@ -114,28 +125,23 @@ def build_index(
 ) -> Index:
     """Return the index of the pages: new and changed pages are embedded, those that are gone are deleted.
 
-    Args:
-        name: of the index; another chunking or embedding model needs another name.
-        pages: all pages that it shall hold, at least one.
-        embedding: a `ModelEmbedding`, or what is called and describes itself like one.
+    Another chunking or embedding model needs another name.
 
     Raises:
         DataError: there is no page or no text in them, two share a name, the name of the index cannot be one, the
             folder cannot be used, or a page has metadata or a vector that no index can hold.
         IndexMismatch: an index of that name was made with another embedding model or chunking.
-        IndexUnreachable: the Chroma server does not answer, or another process has been indexing for ten minutes.
+        IndexUnreachable: the Chroma server does not answer.
     """
     settings = settings or load_settings()
-    _check_name(name)
     if not pages or len({page.name for page in pages}) != len(pages):
         raise DataError("There is no page to index, or two pages share a name.", "Load them with load_pages.")
     for page in pages:
-        for key, value in page.metadata.items():
-            _check_field(key, value, f"The page {page.name} has")
+        _check_metadata(page)
     chunks = {chunk.id: chunk for chunk in split_pages(pages, chunking)}
     if not chunks:
         raise DataError("The pages hold no text.", "Check what they were made from.")
-    with _lock(settings), translate_faults():
+    with hold_lock(settings.home / "indexes"), translate_faults():
         client = open_client(settings)
         collection = _open_collection(client, name, embedding, chunking)
         present = set(collection.get(include=[])["ids"])
@@ -166,20 +172,9 @@ def build_index(
 def delete_index(name: str, *, settings: Settings | None = None) -> None:
     """Delete an index; where there is none, nothing happens."""
     settings = settings or load_settings()
-    _check_name(name)
-    with _lock(settings), translate_faults(), suppress(import_chroma().errors.NotFoundError):
+    absent = import_chroma().errors.NotFoundError
+    with hold_lock(settings.home / "indexes"), translate_faults(), suppress(absent):
         open_client(settings).delete_collection(name)
-
-
-def _check_name(name: str) -> None:
-    is_name = re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,98}[a-zA-Z0-9]", name) and ".." not in name
-    with suppress(ValueError):
-        is_name = is_name and not ipaddress.ip_address(name)
-    if not is_name:
-        raise DataError(
-            f"“{name}” is no name for an index.",
-            "Use 3 to 100 of a-z, A-Z, 0-9, . _ - with a letter or digit at both ends, no two dots in a row, and no IP address.",
-        )
 
 
 def _open_collection(client, name: str, embedding: ModelEmbedding, chunking: Chunking):
@@ -201,26 +196,16 @@ def _open_collection(client, name: str, embedding: ModelEmbedding, chunking: Chu
     return collection
 
 
-def _write_filter(where: Mapping | None) -> dict | None:
-    """Return a filter in Chroma's form from fields with a value or a list of values."""
-    if not where:
-        return None
-    for key, value in where.items():
-        for one in list_values(value) or [None]:
-            _check_field(key, one, "The filter has")
-    parts = [{key: {"$in": list_values(value)}} for key, value in where.items()]
-    return parts[0] if len(parts) == 1 else {"$and": parts}
-
-
-def _check_field(key: object, value: object, where: str) -> None:
-    """Raise `DataError` unless Chroma can hold and find a field of metadata."""
-    is_key = isinstance(key, str) and key and key[0] not in "#$" and key != "chroma:document"
-    is_value = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
-    if not is_key or not is_value or clean_values([key, value]) != [key, value]:
-        raise DataError(
-            clean_text(f"{where} a field that an index cannot hold: {key!r} with the value {value!r}."),
-            "Give a name that does not begin with # or $, and a text or a number; write a date as a text.",
-        )
+def _check_metadata(page: Page) -> None:
+    """Raise `DataError` unless Chroma can hold the metadata of a page."""
+    for key, value in page.metadata.items():
+        is_key = isinstance(key, str) and key and key[0] not in "#$" and key != "chroma:document"
+        is_value = isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+        if not is_key or not is_value or clean_values([key, value]) != [key, value]:
+            raise DataError(
+                clean_text(f"The page {page.name} has a field that an index cannot hold: {key!r} with {value!r}."),
+                "Give a name that does not begin with # or $, and a text or a number; write a date as a text.",
+            )
 
 
 def _check_vector(vector: Sequence[float], what: str) -> None:
@@ -229,28 +214,3 @@ def _check_vector(vector: Sequence[float], what: str) -> None:
             f"The embedding model gave no vector of finite numbers for {what}.",
             "Ask again; where it stays so, take another embedding model.",
         )
-
-
-def list_values(value: object) -> list:
-    """Return the values that a filter allows for one field."""
-    return list(value) if isinstance(value, list | tuple | set) else [value]
-
-
-@contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    """Let one process at a time change the indexes of this machine."""
-    path = settings.home / "indexes.lock"
-    lock = FileLock(path, timeout=LOCK_TIMEOUT_S)
-    with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise IndexUnreachable(
-                f"Another notebook has been indexing for {LOCK_TIMEOUT_S // 60} minutes.",
-                "Wait until it is done, or restart its kernel; then run this cell again.",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()

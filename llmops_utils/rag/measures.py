@@ -32,12 +32,8 @@ def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> 
 def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> float:
     """Return the discounted cumulative gain of the first k items over that of the best possible order, in [0, 1].
 
-    The gain of rank i is divided by log2(i + 1). An item that comes again counts once.
-
-    Args:
-        ranking: the best first.
-        gains: how relevant each item is, at least 0; what is not named has 0. One of them is above 0.
-        k: at least 1.
+    The gain of rank i is divided by log2(i + 1). Gains are at least 0, one of them above 0; an item that is not named
+    has 0, and one that comes again counts once.
 
     Source: K. Järvelin and J. Kekäläinen, Cumulated gain-based evaluation of IR techniques, ACM TOIS 20 (2002), with
     the discount from rank 1 on that is usual today.
@@ -83,21 +79,18 @@ class Passage:
 def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Passage]:
     """Return where each text stands, in the first of the named pages that holds it; spacing and Unicode form may differ.
 
-    Raises:
-        DataError: a page is not there, or a text stands in none of the pages.
+    Raises `DataError` where a text stands in none of them.
     """
     by_name = {page.name: page for page in pages}
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        raise DataError(f"There is no page {missing[0]}.", "Check the gold page against the names of the pages.")
+    named = [by_name[name] for name in names if name in by_name]
     passages = []
     for text in texts:
-        matches = [found for name in names if (found := _find_passage(text, by_name[name]))]
-        if not matches:
+        found = next(filter(None, (_find_passage(text, page) for page in named)), None)
+        if not found:
             raise DataError(
-                f"The passage “{text[:60]}” does not stand in {', '.join(names)}.", "Mend the passage or the page."
+                f"The passage “{text[:60]}” stands in no page {' or '.join(names)}.", "Mend the passage or the page."
             )
-        passages.append(matches[0])
+        passages.append(found)
     return passages
 
 
@@ -119,11 +112,10 @@ def _find_passage(text: str, page: Page) -> Passage | None:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How retrieved chunks cover the gold passages, in tokens.
+    """How retrieved chunks cover the gold passages: two shares in [0, 1].
 
-    Attributes:
-        recall: share of the passages' tokens of which at least half stands in a chunk, in [0, 1].
-        precision: share of the chunks' tokens that a passage has a character of, in [0, 1]; 0.0 without a chunk.
+    `recall` is that of the passages' tokens of which at least half stands in a chunk, `precision` that of the chunks'
+    tokens that a passage has a character of, 0.0 without a chunk.
     """
 
     recall: float
@@ -171,7 +163,7 @@ ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
 def normalise_answer(text: str) -> str:
-    """Return a text in Unicode's form NFKC and lower case, without punctuation and the articles a, an and the, with single spaces.
+    """Return a text in lower case, as `unify_text` writes it, without punctuation, articles and more than single spaces.
 
     Source: P. Rajpurkar et al., SQuAD: 100,000+ questions for machine comprehension of text, EMNLP 2016.
     """
@@ -202,28 +194,17 @@ def is_supported(cited: Sequence[Chunk], passages: Sequence[Passage]) -> bool:
 
 @dataclass(frozen=True)
 class RefusalScore:
-    """How well a system knows what it cannot answer.
+    """How well a system knows what it cannot answer."""
 
-    Attributes:
-        precision: of the questions that it refused, the share that cannot be answered; None where it refused none.
-        recall: of the questions that cannot be answered, the share that it refused.
-        refused_wrongly: of the questions that can be answered, the share that it refused.
-    """
-
-    precision: Proportion | None
-    recall: Proportion
-    refused_wrongly: Proportion
+    precision: Proportion | None  # of what it refused, the share that cannot be answered; None where it refused none
+    recall: Proportion  # of what cannot be answered, the share that it refused
+    refused_wrongly: Proportion  # of what can be answered, the share that it refused
 
 
 def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) -> RefusalScore:
-    """Return precision and recall of the refusals with their Wilson intervals.
+    """Return precision and recall of the refusals with their Wilson intervals; both arguments have shape (n,).
 
-    Args:
-        is_refused: shape (n,).
-        is_answerable: shape (n,), with at least one of each kind.
-
-    Raises:
-        DataError: the lengths differ, or one kind of question is missing.
+    Raises `DataError` where the lengths differ, or there are no questions of one kind.
     """
     refused, answerable = _check_kinds(is_refused, is_answerable)
     num_right = int((refused & ~answerable).sum())
@@ -249,12 +230,8 @@ class Threshold:
 def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) -> Threshold:
     """Return the threshold with the best balanced accuracy on a development set; of equals, the lowest.
 
-    Args:
-        support: shape (n,), how well each question is supported, say the best cosine of its hits.
-        is_answerable: shape (n,), with at least one of each kind.
-
-    Raises:
-        DataError: the lengths differ, one kind of question is missing, or a number is not finite.
+    `support` says how well each question is supported, say the best cosine of its hits; both have shape (n,).
+    Raises `DataError` as `score_refusals`, or where a number is not finite.
     """
     values = np.asarray(support, dtype=float)
     _, answerable = _check_kinds(values, is_answerable)
@@ -272,8 +249,6 @@ def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) ->
 def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
     flags, answerable = np.asarray(values, dtype=bool), np.asarray(is_answerable, dtype=bool)
     if flags.shape != answerable.shape or answerable.all() or not answerable.any():
-        raise DataError(
-            "There must be one value per question, and questions of both kinds.",
-            "Give questions that can be answered and some that cannot.",
-        )
+        problem = "There must be one value per question, and questions of both kinds."
+        raise DataError(problem, "Give questions that can be answered and some that cannot.")
     return flags, answerable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import json
@@ -23,6 +24,8 @@ FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", r
 FIELD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s:"'#-][^:\n]*|[#$:-][^\s:]*):(?:\s.*)?""")
 GOES_ON = re.compile(r"(?:[ \t].*|-(?:\s.*)?|[\]}].*|#.*|)")
 MOST_NAMED = 10  # bad files that a message names
+# Longest mark first: that of UTF-32 begins with that of UTF-16. The mark of UTF-8 is a character that a text drops.
+ENCODINGS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,6 @@ class Heading:
 
     start: int
     end: int
-    level: int
     path: tuple[str, ...]
 
 
@@ -75,31 +77,27 @@ def list_headings(text: str) -> list[Heading]:
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     tokens = MarkdownIt("commonmark").disable(["inline", "text_join"]).parse(text)
     found: list[Heading] = []
-    above: list[Heading] = []
+    above: dict[int, str] = {}  # by level
     for opening, inside in pairwise(tokens):
         title = " ".join(inside.content.split())
         if opening.type != "heading_open" or opening.level > 0 or not title:
             continue
         first, behind = opening.map
         level = int(opening.tag[1:])
-        above = [one for one in above if one.level < level]
-        path = (*above[-1].path, title) if above else (title,)
-        found.append(Heading(starts[first], starts[behind] - 1, level, path))
-        above.append(found[-1])
+        above = {other: text for other, text in above.items() if other < level} | {level: title}
+        found.append(Heading(starts[first], starts[behind] - 1, tuple(above.values())))
     return found
 
 
-def load_pages(folder: Path | str, *, encoding: str = "utf-8") -> list[Page]:
+def load_pages(folder: Path | str) -> list[Page]:
     """Return the pages of all .md, .txt and .pdf files in a folder and in those inside it, in the order of their names.
 
     Files and folders whose name begins with a dot are left out. A link must stay inside the folder, since what it leads
     to may be sent to a provider; a linked folder is read where it lies. What is no UTF-8 in a name becomes U+FFFD.
 
-    `encoding` is that of texts without a byte-order mark.
-
     Raises:
         DataError: there is no such folder or no page in it, a link leads out of it, or files cannot be read: they are
-            binary, in another encoding, empty, too large, broken or no files. The message names each file.
+            binary, neither UTF-8 nor UTF-16 with its mark, empty, too large, broken or no files. The message names each file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -117,7 +115,7 @@ def load_pages(folder: Path | str, *, encoding: str = "utf-8") -> list[Page]:
                 raise DataError(
                     f"Two files of {folder} are called {name}.", "Rename one: answers cite a page by its name."
                 )
-            pages[name] = _load_page(path, name, encoding)
+            pages[name] = _load_page(path, name)
         except DataError as fault:
             faults.append(fault)
     if len(faults) == 1:
@@ -151,12 +149,12 @@ def _list_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (_name_page(folder, path), path.suffix))
 
 
-def _load_page(path: Path, name: str, encoding: str) -> Page:
+def _load_page(path: Path, name: str) -> Page:
     where = clean_text(str(path))
     content = read_bytes(path, MOST_BYTES)
     if path.suffix.lower() == ".pdf":
         return Page(name, name, clean_text(_read_pdf(content, where)), is_markdown=False)
-    return parse_page(name, _decode(content, where, encoding), where)
+    return parse_page(name, _decode(content, where), where)
 
 
 def parse_page(name: str, text: str, where: str = "") -> Page:
@@ -205,17 +203,12 @@ def _split_front_matter(text: str, where: str) -> tuple[dict[str, str], str]:
     return metadata, text[head.end() :]
 
 
-def _decode(content: bytes, where: str, encoding: str) -> str:
-    marks = {"utf-8-sig": b"\xef\xbb\xbf", "utf-32": b"\xff\xfe\0\0", "utf-16": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
-    encoding = next((known for known, mark in marks.items() if content.startswith(mark)), encoding)
+def _decode(content: bytes, where: str) -> str:
+    encoding = next((name for mark, name in ENCODINGS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
-    except (UnicodeError, LookupError) as error:
-        at = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
-        raise DataError(
-            f"{where} is no text in {encoding}{at}.",
-            "Save it as UTF-8, or name its encoding: load_pages(folder, encoding='cp1252').",
-        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is no text in {encoding} at byte {error.start}.", "Save it as UTF-8.") from error
     if "\0" in text:
         raise DataError(f"{where} is a binary file.", f"Leave only texts and PDFs under {', '.join(SUFFIXES)}.")
     return text
@@ -228,11 +221,6 @@ def _read_pdf(content: bytes, where: str) -> str:
     logging.getLogger("pypdf").setLevel(logging.ERROR)
     try:
         texts = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages]
-    except pypdf.errors.DependencyError as error:  # AES, also where the password is empty
-        raise DataError(
-            f"{where} is encrypted in a way that needs the package cryptography.",
-            "Print it into a new PDF without encryption, or install the package: %pip install cryptography.",
-        ) from error
     except pypdf.errors.FileNotDecryptedError as error:
         raise DataError(f"{where} needs a password.", "Save a copy without one, or remove it.") from error
     except Exception as error:  # broken files raise whatever the place where they break raises

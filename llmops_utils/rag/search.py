@@ -13,7 +13,7 @@ import numpy as np
 from ..core import DataError, unify_text
 from ..models import Model
 from .chunks import Chunk
-from .index import Index, list_values
+from .index import Index
 
 METHODS = ("dense", "lexical", "fused")
 DEPTH = 50  # chunks of each ranking that are fused
@@ -114,23 +114,16 @@ class LexicalIndex:
         for index in order:
             if scores[index] <= 0 or len(found) == k:
                 break
-            if _is_match(self.chunks[index], where):
+            if self.chunks[index].passes(where):
                 found.append((self.chunks[index], float(scores[index])))
         return found
-
-
-def _is_match(chunk: Chunk, where: Mapping | None) -> bool:
-    """Return whether a chunk's metadata has the values that a filter wants."""
-    metadata = chunk.metadata
-    return all(metadata.get(key) in list_values(value) for key, value in (where or {}).items())
 
 
 def fuse_ranks(*rankings: Sequence[str], constant: int = RRF_CONSTANT) -> dict[str, float]:
     """Return the fused score of each id, the best first: the sum of 1 / (constant + rank) over the rankings.
 
-    Scores of different searches cannot be added, since a cosine and a BM25 score have different scales; ranks can.
-
-    A ranking holds ids, the best first, each once. A small constant, at least 0, trusts the first ranks more.
+    A ranking holds ids, the best first, each once. Scores of different searches cannot be added, since a cosine and a
+    BM25 score have different scales; ranks can. A small constant, at least 0, trusts the first ranks more.
 
     Source: G. Cormack, C. Clarke and S. Büttcher, Reciprocal rank fusion outperforms Condorcet and individual rank
     learning methods, SIGIR 2009.
@@ -149,11 +142,9 @@ class Retriever:
     """Finds chunks for a question.
 
     Attributes:
-        index: what is searched.
         method: `dense` (by meaning), `lexical` (by words) or `fused` (both).
         where: metadata that a page must have, such as {"status": "current"}; a list allows several values.
         rerank: orders the first `rerank_depth` hits anew, given question and hits; None leaves them.
-        rerank_depth: how many hits it sees.
         constant: of the fusion, as in `fuse_ranks`.
     """
 
@@ -171,12 +162,7 @@ class Retriever:
         object.__setattr__(self, "lexical", LexicalIndex(self.index.chunks.values()))
 
     def find_chunks(self, question: str, k: int = 5) -> list[Hit]:
-        """Return the k best hits, the best first; fewer where fewer match.
-
-        Raises:
-            DataError: the question is empty, or k below 1.
-            IndexChanged, IndexUnreachable: the index cannot be searched.
-        """
+        """Return the k best hits, the best first; fewer where fewer match. Raises as `Index.find_similar`."""
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
         depth = max(DEPTH, k, self.rerank_depth)

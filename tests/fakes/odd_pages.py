@@ -14,7 +14,7 @@ import pypdf
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from llmops_utils.core import WorkbookError
-from llmops_utils.rag.chunks import METHODS, Chunking, split_page
+from llmops_utils.rag.chunks import METHODS, Chunking, split_pages
 from llmops_utils.rag.pages import load_pages
 
 WORDS = {
@@ -155,7 +155,7 @@ def try_pages(num_markdown, num_pdf, seed=0):
             texts = make_markdown(rng, path) if is_markdown else make_pdf(rng, path)
             try:
                 (page,) = load_pages(folder)
-                chunks = [split_page(page, Chunking(method, rng.choice([60, 800]))) for method in METHODS]
+                chunks = [split_pages([page], Chunking(method, rng.choice([60, 800]))) for method in METHODS]
             except WorkbookError as error:
                 if len(texts) == 2 and "is no YAML" in str(error):  # a value may not begin with every character
                     continue

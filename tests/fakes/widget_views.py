@@ -36,7 +36,7 @@ from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import AlertRule, Monitor, Request
 from llmops_utils.prompts import Prompt
 from llmops_utils.rag import Hit, parse_page
-from llmops_utils.rag.chunks import split_page
+from llmops_utils.rag.chunks import split_pages
 from llmops_utils.rag.measures import locate_passages
 from llmops_utils.tracking import Run
 
@@ -244,7 +244,7 @@ class FakeSearch:
     """Finds the pages that share a word of five letters or more with the question."""
 
     def __init__(self, pages):
-        self.chunks = [chunk for page in pages for chunk in split_page(page)]
+        self.chunks = split_pages(pages)
 
     def find_chunks(self, question, k):
         if not question.strip():

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from llmops_utils.core import DATA, DataError
-from llmops_utils.rag.chunks import BLOCK, METHODS, Chunking, split_page, split_pages
+from llmops_utils.rag import chunks as module
+from llmops_utils.rag.chunks import METHODS, Chunking, split_pages
 from llmops_utils.rag.pages import Page, load_pages, parse_page
 
 HANDBOOK = load_pages(DATA / "handbook")[::6]
@@ -43,7 +44,7 @@ def list_uncovered(page, chunks):
 def test_every_character_is_in_a_chunk_no_longer_than_its_size_and_in_two_only_by_overlap():
     for method, (size, overlap) in itertools.product(METHODS, [(120, 0), (400, 0), (300, 50), (800, 100), (5000, 0)]):
         for page in HANDBOOK:
-            chunks = split_page(page, Chunking(method, size, overlap))
+            chunks = split_pages([page], Chunking(method, size, overlap))
             assert list_uncovered(page, chunks) == []
             for chunk in chunks:
                 assert chunk.text == chunk.text.strip()
@@ -54,22 +55,21 @@ def test_every_character_is_in_a_chunk_no_longer_than_its_size_and_in_two_only_b
 
 def test_overlap_repeats_whole_sentences_up_to_its_length():
     text = " ".join(f"Sentence number {number:03d} stands here." for number in range(40))
-    chunks = split_page(parse_page("p", text), Chunking("sentence", 200, 80))
+    chunks = split_pages([parse_page("p", text)], Chunking("sentence", 200, 80))
     shared = [before.end - after.start for before, after in itertools.pairwise(chunks)]
     assert len(shared) > 5
     assert all(0 < length <= 80 for length in shared)
     assert all(re.fullmatch(r"(Sentence number \d{3} stands here\. ?)+", chunk.text) for chunk in chunks)
 
 
-def test_by_heading_each_section_is_a_chunk_and_is_searched_with_its_title_and_headings_where_wished():
+def test_by_heading_each_section_is_a_chunk_and_is_searched_with_its_title_and_headings():
     page = parse_page("kettles", TEXT)
-    chunks = split_page(page, Chunking("heading", 800))
+    chunks = split_pages([page], Chunking("heading", 800))
     assert [chunk.heading for chunk in chunks] == ["", "Care > Descaling", "Price"]
     assert [chunk.text.splitlines()[0] for chunk in chunks] == ["# Kettles", "## Care", "## Price"]
     assert chunks[1].text.startswith("## Care\n\n### Descaling\n\nUse citric acid.")
     assert "# no heading" in chunks[1].text
     assert chunks[2].searched == "Kettles > Price\n## Price\n\n19 EUR."
-    assert split_page(page, Chunking("heading", adds_title=False))[2].searched == "## Price\n\n19 EUR."
 
 
 def test_no_chunk_is_a_heading_alone():
@@ -77,35 +77,34 @@ def test_no_chunk_is_a_heading_alone():
         for chunk in split_pages(HANDBOOK, Chunking(method, 150)):
             assert not re.fullmatch(r"#{1,6} .*", chunk.text), chunk
     page = parse_page("p", "text " * 50 + "\n\n## The end")  # but for one at the very end, which is kept
-    assert list_uncovered(page, split_page(page, Chunking("recursive", 60))) == []
+    assert list_uncovered(page, split_pages([page], Chunking("recursive", 60))) == []
 
 
 def test_an_id_changes_with_page_and_chunking_and_is_the_same_in_every_run():
     page = parse_page("kettles", TEXT)
-    ids = {chunk.id for chunk in split_page(page, Chunking("heading"))}
-    assert ids == {chunk.id for chunk in split_page(parse_page("kettles", TEXT), Chunking("heading"))}
+    ids = {chunk.id for chunk in split_pages([page], Chunking("heading"))}
+    assert ids == {chunk.id for chunk in split_pages([parse_page("kettles", TEXT)], Chunking("heading"))}
     assert sorted(ids)[0].startswith("kettles#0-")
     for other, chunking in [
         (parse_page("kettles", TEXT + "."), Chunking("heading")),
         (parse_page("pots", TEXT), Chunking("heading")),
         (page, Chunking("heading", 801)),
-        (page, Chunking("heading", adds_title=False)),
         (Page("kettles", page.title, page.text, {"status": "outdated"}), Chunking("heading")),
     ]:
-        assert ids.isdisjoint(chunk.id for chunk in split_page(other, chunking))
+        assert ids.isdisjoint(chunk.id for chunk in split_pages([other], chunking))
 
 
-def test_a_long_text_is_cut_in_blocks_without_loss_also_where_it_has_no_border():
+def test_a_long_text_is_cut_in_blocks_without_loss_also_where_it_has_no_border(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 5000)
     rng = random.Random(4)
     words = ["kettle", "água", "👩‍🔬", "water.", "Boil", "it\n", "\n\n", "## Head\n", "x" * 50]
-    page = parse_page("long", " ".join(rng.choice(words) for _ in range(30_000)))
-    assert len(page.text) > BLOCK
+    page = parse_page("long", " ".join(rng.choice(words) for _ in range(3000)))
     for method in METHODS:
-        chunks = split_page(page, Chunking(method, 500))
+        chunks = split_pages([page], Chunking(method, 500))
         assert list_uncovered(page, chunks) == []
         assert all(before.end <= after.start for before, after in itertools.pairwise(chunks))
-        chunks = split_page(parse_page("x", "x" * (BLOCK + 7)), Chunking(method, 1000))
-        assert sum(len(chunk.text) for chunk in chunks) == BLOCK + 7
+        chunks = split_pages([parse_page("x", "x" * 5007)], Chunking(method, 1000))
+        assert sum(len(chunk.text) for chunk in chunks) == 5007
 
 
 def test_an_impossible_chunking_is_refused():

