@@ -40,7 +40,7 @@ Right answer: {expected}
 
 
 @dataclass(frozen=True)
-class Graded(Match[str]):
+class Graded(Match):
     """What the scorers share that ask a model for a grade; the first of the two grades is the good one."""
 
     model: Model
@@ -54,15 +54,12 @@ class Graded(Match[str]):
         return text if text.strip() else None
 
     def _grade(self, prediction: object, wanted: str, rubric: str) -> Score:
-        """Return 1 or 0, with the grade as note. An empty prediction is wrong without asking."""
+        """Return 1 or 0, with the grade as note."""
         answer = _spell_any(prediction)
-        if not answer.strip():
-            return Score(0.0, "the reply is empty")
         # The prediction cannot close the <answer> around it, but it can still argue with the grader.
         answer = re.sub(r"<(?=\s*/?\s*answer\b)", "‹", answer, flags=re.IGNORECASE)
-        prompt = self.template.format(
-            rubric=rubric, expected=wanted, prediction=answer, choices=" or ".join(self.grades)
-        )
+        choices = " or ".join(self.grades)
+        prompt = self.template.format(rubric=rubric, expected=wanted, prediction=answer, choices=choices)
         reply = self.model.chat(prompt, choices=list(self.grades), max_tokens=self.max_tokens)
         grade = reply.parsed
         if grade not in self.grades:
@@ -196,8 +193,8 @@ def run_swap_test(judge: Callable[[str, str, str], float], pairs: Sequence[tuple
     """Return what a judge says of pairs of answers when each is asked in both orders.
 
     The judge, such as a `PairJudge`, leans to the first answer by 0 to 1. A pair is a question, one answer and the
-    other; there are at least 2. Pairs of equal content measure biases: with one the longer and other the shorter answer,
-    a lean away from 0.5 is a *length bias*. Pairs of a right and a wrong answer measure whether it tells them apart.
+    other. Where the content is equal and one the longer answer, a lean away from 0.5 is a *length bias*; pairs of a
+    right and a wrong answer measure whether the judge tells them apart.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023).
     """

@@ -176,7 +176,7 @@ def test_number_match_says_why_it_fails():
         (10**5000, "cannot be read here: int"),  # Python does not spell it
         ([1234.5], "cannot be read here: list"),
         (None, "there is no reply"),
-        (True, "found: True"),  # not the number 1
+        (True, "found: true"),  # not the number 1
     ]
     assert [NumberMatch()(prediction, 1234.5) for prediction, _ in cases] == [Score(0.0, note) for _, note in cases]
     assert ExactMatch()(10**5000, 40) == Score(0.0, "cannot be read here: int")
