@@ -186,8 +186,6 @@ def tabulate_results(results: Sequence[Result]) -> pandas.DataFrame:
         }
         for one in results
     ]
-    if not rows:
-        raise DataError("There are no results yet.", "Run the chapters 05 to 08, or restore data/results.")
     return pandas.DataFrame(rows)
 
 

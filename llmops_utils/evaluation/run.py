@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -66,15 +67,12 @@ def evaluate(
 
     Args:
         system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.
-        examples: at least one, with different ids.
         name: default: the system's name.
         parallel: examples at once; default: one with the embedded model, else LLMOPS_PARALLEL.
         key: what the answers depend on besides name, examples, scorer and the model in the settings, as JSON values:
             the prompt's version, the examples in it, decoding. Default: the system's own `key`, where it has one.
 
     Raises:
-        DataError: no examples, an id twice, an expected value that the scorer does not know, or a key that JSON cannot
-            hold.
         EvaluationInterrupted: the learner interrupted the run.
         WorkbookError: an error that every example would meet: a refused key, an empty budget, no recording.
     """
@@ -95,8 +93,9 @@ def evaluate(
     def run(example: Example) -> Row:
         row, source = _run_one(system, example, scorer)
         if not row.error:
-            with lock:
-                _keep_row(journal, row, source)
+            if journal is not None:
+                with lock:
+                    _keep_row(journal, row, source)
             sources.add(source)
         return row
 
@@ -124,7 +123,16 @@ def evaluate(
         for thread in threading.enumerate():
             if thread.name.startswith(threads):
                 thread.join()
-        raise _explain_interrupt(journal, name, len(examples)) from None
+        if journal is None:
+            raise EvaluationInterrupted(
+                f"“{name}” was interrupted; none of its {len(examples)} examples is kept.",
+                "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
+                "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
+            ) from None
+        raise EvaluationInterrupted(
+            f"“{name}” was interrupted; {len(_read_rows(journal))} of {len(examples)} examples are kept.",
+            "Run the same cell again: it goes on with the others.",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     if journal is not None:
@@ -138,9 +146,7 @@ def _check_examples(examples: list[Example], scorer: Scorer) -> None:
     if not examples:
         raise DataError("There are no examples to evaluate.", "Check the split or the filter that chose them.")
     if not all(isinstance(example, Example) for example in examples):
-        raise DataError(
-            "What is to be evaluated are no examples.", "Make them: make_examples(records, input, expected)."
-        )
+        raise DataError("These are no examples.", "Make them: make_examples(records, input, expected).")
     if len({example.id for example in examples}) != len(examples):
         raise DataError("Two examples share an id.", "Give each example its own id.")
     check = getattr(scorer, "check_expected", lambda expected: None)
@@ -158,15 +164,11 @@ def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) 
             given = type(result).__name__
             raise DataError(f"it gives a {given}, not an answer", "Wait for it in a plain function.")
         if isinstance(result, Reply):
-            parsed = result.parsed
-            answer = Answer(result.text if parsed is None else parsed, (result,))
-        else:
-            answer = result if isinstance(result, Answer) else Answer(result)
+            result = Answer(result.text if result.parsed is None else result.parsed, (result,))
+        answer = result if isinstance(result, Answer) else Answer(result)
         score = scorer(answer.prediction, example.expected)
         if not isinstance(score, Score):
-            raise DataError(
-                f"The scorer returned {score!r:.60}, which is no Score.", "Return Score(1.0) or Score(0.0)."
-            )
+            raise DataError(f"The scorer returned {score!r:.60}, no Score.", "Return Score(1.0) or Score(0.0).")
         replies = (*answer.replies, *score.replies)
     except FATAL:
         raise
@@ -196,7 +198,7 @@ def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: objec
     """Return the file of a run: another one where name, examples, scorer with its settings, key or model differ."""
     about = {
         "name": name,
-        "examples": [[example.id, example.input, example.expected] for example in examples],
+        "examples": [list(vars(example).values()) for example in examples],
         "scorer": repr(scorer) if is_dataclass(scorer) else getattr(scorer, "__name__", type(scorer).__name__),
         "model": [settings.mode, settings.provider, settings.model, settings.base_url],
     }
@@ -225,26 +227,7 @@ def _read_rows(journal: Path | None) -> list[tuple[Row, str]]:
     return kept
 
 
-def _keep_row(journal: Path | None, row: Row, source: str) -> None:
+def _keep_row(journal: Path, row: Row, source: str) -> None:
     """Append a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
-    if journal is None:
-        return
-    try:
-        line = json.dumps({"row": vars(row), "source": source}, default=str)
-    except (TypeError, ValueError, RecursionError):
-        return
-    append_line(journal, line)
-
-
-def _explain_interrupt(journal: Path | None, name: str, num_examples: int) -> EvaluationInterrupted:
-    """Return the error that says what is kept and how to go on."""
-    if journal is None:
-        return EvaluationInterrupted(
-            f"“{name}” was interrupted; none of its {num_examples} examples is kept.",
-            "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
-            "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
-        )
-    return EvaluationInterrupted(
-        f"“{name}” was interrupted; {len(_read_rows(journal))} of {num_examples} examples are kept.",
-        "Run the same cell again: it goes on with the others.",
-    )
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        append_line(journal, json.dumps({"row": vars(row), "source": source}, default=str))
