@@ -151,9 +151,6 @@ def read_environment() -> dict[str, str]:
     """Return what `.env` of the course and the process environment set (the environment wins); an empty value is none.
 
     The file is not read where LLMOPS_NO_DOTENV is set, as the tests do.
-
-    Raises:
-        SettingsError: `.env` is not UTF-8 text.
     """
     path, in_file = ROOT / ".env", {}
     if path.is_file() and not os.environ.get(PREFIX + "NO_DOTENV"):
@@ -165,12 +162,7 @@ def read_environment() -> dict[str, str]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Return the settings from arguments, then the environment, then `.env`, then the defaults.
-
-    Raises:
-        SettingsError: an unknown name (with the nearest known one), a malformed value or a contradiction.
-        KeyMalformed: `LLMOPS_API_KEY` cannot be a key.
-    """
+    """Return the settings from arguments, then the environment, then `.env`, then the defaults."""
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
     found = {}
     for name, value in read_environment().items():
@@ -187,18 +179,15 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(
-            f"The setting {name} is not usable: {first['msg']}.", f"Correct {name} in your environment or in .env."
-        ) from None
+        told = f"The setting {name} is not usable: {first['msg']}."
+        raise SettingsError(told, f"Correct {name} in your environment or in .env.") from None
     if settings.provider == "embedded" and settings.base_url:
         raise SettingsError(
-            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other: one runs the model here, "
-            "the other points at a server.",
-            "Unset one of the two.",
+            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other.", "Unset one of the two."
         )
     if settings.provider == "custom" and not settings.base_url:
         raise SettingsError(
-            "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL, for example to http://127.0.0.1:8000/v1."
+            "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL: http://127.0.0.1:8000/v1, say."
         )
     if settings.api_key is not None:
         check_key(settings.api_key.get_secret_value(), PREFIX + "API_KEY")
