@@ -6,6 +6,7 @@ import pytest
 from llmops_utils.core import DataError
 from llmops_utils.evaluation.agreement import compute_kappa, measure_agreement
 
+
 def test_kappa_matches_published_examples():
     # J. Cohen (1960); J. L. Fleiss, J. Cohen and B. S. Everitt (1969), table 1; SAS/STAT PROC FREQ.
     assert compute_kappa([[88, 14, 18], [10, 40, 10], [2, 6, 12]]) == pytest.approx(0.492, abs=5e-4)
