@@ -149,8 +149,9 @@ def test_the_number_after_the_mark_counts_and_without_one_the_last():
 def test_reading_a_long_text_takes_no_time():
     started = time.perf_counter()
     for part in ("1,", "1 ", "99", "= ", "answer is ", "14 march "):
-        read_number(part * 10_000)
-        read_date(part * 10_000)
+        text = (part * 50_000)[:50_000]
+        read_number(text)
+        read_date(text)
     assert time.perf_counter() - started < 5
 
 
