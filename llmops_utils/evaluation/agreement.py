@@ -71,8 +71,7 @@ def measure_agreement(
 def compute_kappa(counts: ArrayLike) -> float:
     """Return Cohen's kappa of a square table of counts: (agreement - chance) / (1 - chance).
 
-    Chance is how often two raters would agree who use each grade as often as these do, but blindly. Where both always
-    gave one and the same grade, there is no kappa.
+    Chance is how often two raters would agree who use each grade as often as these do, but blindly.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
     """

@@ -94,21 +94,15 @@ def compare(baseline: Report, candidate: Report) -> Comparison:
     for report in (baseline, candidate):
         if report.num_failed:
             error = next(row.error for row in report.rows if row.error)
-            raise DataError(
-                f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples, so nothing is "
-                f"compared. The first error: {error}",
-                "Mend the cause, evaluate it again, then compare.",
-            )
+            told = f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples: {error}"
+            raise DataError(told, "Mend the cause, evaluate it again, then compare.")
     before, after = baseline.scores, candidate.scores
     difference = estimate_difference(before, after)
-    if baseline.is_binary and candidate.is_binary:
-        p = compute_mcnemar(before == 1, after == 1)
-    else:
-        p = compute_sign_flip_p(before, after)
+    test = compute_mcnemar if baseline.is_binary and candidate.is_binary else compute_sign_flip_p
     changes = list(zip((row.id for row in baseline.rows), after - before, strict=True))
     gained = tuple(name for name, change in changes if change > 0)
     lost = tuple(name for name, change in changes if change < 0)
-    return Comparison(baseline, candidate, difference, p, gained, lost)
+    return Comparison(baseline, candidate, difference, test(before, after), gained, lost)
 
 
 def _list_asked(report: Report) -> list[tuple]:

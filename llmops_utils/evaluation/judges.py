@@ -78,8 +78,7 @@ def _spell_any(value: object) -> str:
 class ModelGraded(Graded):
     """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
 
-    The rubric says in a sentence or two what makes an answer right. Let another model grade than the graded one, which
-    tends to like its own answers.
+    Let another model grade than the graded one, which tends to like its own answers.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023), on what such judges favour.
     """
@@ -101,9 +100,8 @@ class ModelGraded(Graded):
 class RubricGraded(Graded):
     """Scores the share of a rubric's criteria that an answer meets; each is one yes-or-no question to the grader.
 
-    `ModelGraded` gives one grade for everything. Here the note names the criteria that were missed, so a score can be
-    read and each criterion checked against labels of its own. It costs a call for each criterion: a name and a
-    yes-or-no question, where yes is good.
+    The note names the criteria that were missed, so a score can be read and each criterion checked against labels of
+    its own. It costs a call for each.
     """
 
     criteria: Mapping[str, str]
@@ -127,8 +125,8 @@ class RubricGraded(Graded):
 class PairJudge:
     """Asks a model which of two answers is better.
 
-    Where the model tells the probabilities of its tokens, it returns the share of A among A and B; so a judge that
-    always says A can still be seen to lean less to one answer than to another. Else it returns 1 for A and 0 for B.
+    Where the model tells the probabilities of its tokens, it returns the share of A among A and B, which shows how far
+    a judge that always says A leans. Else it returns 1 for A and 0 for B.
     """
 
     model: Model
@@ -159,10 +157,7 @@ class SwapTest:
     swaps: tuple[tuple[float, float], ...]
 
     def count(self, verdict: str) -> int:
-        """Return how many pairs got a verdict.
-
-        It is `one` or `other` where the same answer wins in both orders, else `first place`, `second place` or `tie`.
-        """
+        """Return how many pairs got one of the verdicts `one`, `other`, `first place`, `second place` and `tie`."""
         return sum(_tell_verdict(*swap) == verdict for swap in self.swaps)
 
     @property
@@ -182,6 +177,7 @@ class SwapTest:
 
 
 def _tell_verdict(when_first: float, when_second: float) -> str:
+    """Return `one` or `other` only where that answer wins in both orders."""
     if 0.5 in (when_first, when_second):
         return "tie"
     if when_first > 0.5:

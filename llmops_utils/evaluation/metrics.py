@@ -39,8 +39,8 @@ class Proportion:
 def estimate_proportion(num: int, total: int) -> Proportion:
     """Return `num / total` with its Wilson score interval.
 
-    The Wilson interval keeps its promise for small samples and for shares near 0 and 1, where the textbook
-    interval "p plus or minus 1.96 standard errors" leaves [0, 1] or has no width at all.
+    It holds for small samples and for shares near 0 and 1, where "p plus or minus 1.96 standard errors" leaves [0, 1]
+    or has no width at all.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
@@ -104,8 +104,7 @@ class Estimate:
 def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
     """Return how often a right example scores above a wrong one, with a bootstrap interval.
 
-    0.5 means the score says nothing, 1.0 that it separates right from wrong completely; this is the area under
-    the ROC curve, computed as the Mann-Whitney statistic. The interval is the percentile bootstrap over examples.
+    0.5 means the score says nothing, 1.0 that it separates right from wrong completely: the area under the ROC curve.
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """

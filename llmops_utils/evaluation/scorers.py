@@ -1,9 +1,8 @@
 """Scorers: each says how right a prediction is, given what was expected.
 
-A scorer is called as `scorer(prediction, expected)` and returns a `Score`. A prediction is what a system gave back
-(a text, a `Reply`, a number, a dict), whatever its form: what cannot be read scores 0, with the reason as note.
-What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that raises
-`DataError`; `scorer.check_expected(expected)` tells before any model is asked.
+A prediction is what a system gave back (a text, a `Reply`, a number, a dict): what cannot be read scores 0, with the
+reason as note. What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that
+raises `DataError`; `scorer.check_expected(expected)` tells before any model is asked.
 """
 
 from __future__ import annotations
@@ -79,10 +78,7 @@ class Match:
 
 @dataclass(frozen=True)
 class ExactMatch(Match):
-    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and punctuation at the end.
-
-    An int, a float or a bool is read as JSON spells it.
-    """
+    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and the last punctuation."""
 
     wants = "a text or a number"
 
@@ -177,9 +173,7 @@ class NumberMatch(Match):
     """1 where the prediction's number is within half a cent of the expected one; a text is read by `read_number`."""
 
     wants = "a number"
-
-    def _read_expected(self, expected: object) -> float | None:
-        return parse_number(expected)
+    _read_expected = staticmethod(parse_number)
 
     def _compare(self, prediction: object, wanted: float) -> Score:
         found = read_number(prediction) if isinstance(prediction, str) else to_float(prediction)
@@ -195,9 +189,7 @@ class DateMatch(Match):
     """1 where the prediction's date is the expected one (2026-03-14); a text is read by `read_date`."""
 
     wants = "a date such as 2026-03-14"
-
-    def _read_expected(self, expected: object) -> date | None:
-        return to_date(expected)
+    _read_expected = staticmethod(to_date)
 
     def _compare(self, prediction: object, wanted: date) -> Score:
         found = read_date(prediction) if isinstance(prediction, str) else to_date(prediction)
