@@ -35,11 +35,8 @@ def explain_os_errors(path: Path, doing: str = "written") -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes, is_private: bool = False) -> None:
     """Write a file in one step: a crash, a full disk or an interrupt leaves the old one whole, and no half file.
 
-    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed.
-
-    Raises:
-        DataError: the system does not let it be written.
-        UnicodeEncodeError: it holds half a character, which its owner has to clean or to refuse.
+    The folder is made where it is missing. A text is written as UTF-8, its lines ending in a bare line feed; half a
+    character, which its owner has to clean, raises `UnicodeEncodeError`.
     """
     encoded = content.encode("utf-8") if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -59,9 +56,6 @@ def append_line(path: Path, line: str, is_private: bool = False) -> None:
 
     It is handed to the system in one piece, so that lines of several processes do not run into each other. Two that
     meet half a line at once leave an empty one.
-
-    Raises:
-        DataError: the system does not let it be written.
     """
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +72,7 @@ def append_line(path: Path, line: str, is_private: bool = False) -> None:
 
 @contextlib.contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Let one process at a time, and one thread, change a file; the lock is a hidden file beside it.
-
-    Raises:
-        DataError: the system does not let the lock be made.
-    """
+    """Let one process at a time, and one thread, change a file; the lock is a hidden file beside it."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,11 +101,7 @@ def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds, whoever wrote it, with its texts cleaned.
-
-    Raises:
-        DataError: it cannot be read (see `read_bytes`), or is no UTF-8, no JSON, or nested too deep.
-    """
+    """Return what a JSON file holds, whoever wrote it, with its texts cleaned; what is none raises `DataError`."""
     content = read_bytes(path)
     try:
         return parse_json_values(content.decode("utf-8-sig"))
@@ -128,10 +114,8 @@ def read_json(path: Path) -> Any:
 def change_json(path: Path, default: Content) -> Iterator[Content]:
     """Give what a JSON file holds to be changed in place, and write it back; others wait until it is written.
 
-    Where the block raises, nothing is written. Where there is no file yet, `default` is given and changed.
-
-    Raises:
-        DataError: the file cannot be read or written, or holds another kind of value than `default`.
+    Where the block raises, nothing is written. Where there is no file yet, `default` is given and changed; one that
+    holds another kind of value than `default` raises `DataError`.
     """
     with hold_lock(path):
         with explain_os_errors(path):

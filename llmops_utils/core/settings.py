@@ -46,9 +46,8 @@ class Settings(BaseModel):
 
     mode: Mode = Field(
         "live",
-        description="live: ask the model. replay: answer from recordings only. "
-        "auto: from a recording where there is one, else live. record: ask and store. "
-        "fill: as auto, and store what was asked.",
+        description="live: ask the model. replay: answer from recordings only. record: ask and store. "
+        "auto: from a recording where there is one, else live. fill: as auto, and store what was asked.",
     )
     provider: str | None = Field(None, description="embedded (default), openai, anthropic, … or custom")
     model: str | None = Field(None, description="model name; default: the provider's in the catalog")
@@ -59,17 +58,11 @@ class Settings(BaseModel):
     budget_tokens: int | None = Field(None, ge=0, description="most tokens that one notebook may use")
     context: int = Field(2048, ge=256, le=131_072, description="tokens per request on the embedded server")
     parallel: int = Field(4, ge=1, le=64, description="requests that the embedded server answers at once")
-    threads: int | None = Field(
-        None,
-        ge=1,
-        description="processor threads of the embedded models; default: all physical cores to read a prompt, "
-        "one fewer to write the answer, so that a browser beside it does not stop both",
-    )
+    # By default all physical cores read a prompt, and one fewer writes the answer, so that a browser beside it works on.
+    threads: int | None = Field(None, ge=1, description="processor threads of the embedded models")
     timeout_s: float = Field(120, gt=0, description="seconds to wait for one answer")
     retries: int = Field(4, ge=0, le=20, description="tries after the first, on 429, 5xx and dropped connections")
-    examples: int | None = Field(
-        None, ge=8, description="most examples of a test split; default: all, and live on the embedded model a few"
-    )
+    examples: int | None = Field(None, ge=8, description="most examples of a test split; default: see most_examples")
     results: UserPath | None = Field(None, description="folder for measured results; default: in home")
     home: UserPath = Field(
         default_factory=lambda: user_data_path("llmops-workbook", appauthor=False),
@@ -106,18 +99,12 @@ class Settings(BaseModel):
 
     @property
     def calls_at_once(self) -> int:
-        """How many calls of one evaluation are sent at once: LLMOPS_PARALLEL where it is set.
-
-        A model on few cores gains next to nothing from several calls, and reads a shared beginning once for each.
-        """
+        """How many calls of one evaluation are sent at once; a model on few cores gains nothing from several."""
         return 1 if self.is_embedded and "parallel" not in self.model_fields_set else self.parallel
 
     @property
     def most_examples(self) -> int | None:
-        """How many examples of a test split are used; None for all.
-
-        Asked anew on a small machine, all of them would take up to a quarter of an hour a chapter.
-        """
+        """How many examples of a test split are used; None for all, which take the embedded model too long."""
         return LIVE_EXAMPLES if self.examples is None and self.mode == "live" and self.is_embedded else self.examples
 
     @field_validator("base_url")
@@ -151,9 +138,6 @@ def read_environment() -> dict[str, str]:
     """Return what `.env` of the course and the process environment set (the environment wins); an empty value is none.
 
     The file is not read where LLMOPS_NO_DOTENV is set, as the tests do.
-
-    Raises:
-        SettingsError: `.env` is not UTF-8 text.
     """
     try:
         return read_variables()
@@ -170,12 +154,7 @@ def read_variables() -> dict[str, str]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Return the settings from arguments, then the environment, then `.env`, then the defaults.
-
-    Raises:
-        SettingsError: an unknown name (with the nearest known one), a malformed value or a contradiction.
-        KeyMalformed: `LLMOPS_API_KEY` cannot be a key.
-    """
+    """Return the settings from arguments, then the environment, then `.env`, then the defaults."""
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}
     found = {}
     for name, value in read_environment().items():
@@ -192,18 +171,15 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(
-            f"The setting {name} is not usable: {first['msg']}.", f"Correct {name} in your environment or in .env."
-        ) from None
+        told = f"The setting {name} is not usable: {first['msg']}."
+        raise SettingsError(told, f"Correct {name} in your environment or in .env.") from None
     if settings.provider == "embedded" and settings.base_url:
         raise SettingsError(
-            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other: one runs the model here, "
-            "the other points at a server.",
-            "Unset one of the two.",
+            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other.", "Unset one of the two."
         )
     if settings.provider == "custom" and not settings.base_url:
         raise SettingsError(
-            "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL, for example to http://127.0.0.1:8000/v1."
+            "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL: http://127.0.0.1:8000/v1, say."
         )
     if settings.api_key is not None:
         check_key(settings.api_key.get_secret_value(), PREFIX + "API_KEY")

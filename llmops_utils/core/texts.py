@@ -16,19 +16,15 @@ REPLACED = "\ufffd"
 def clean_text(text: str) -> str:
     """Return a text that UTF-8 can write: half a character becomes U+FFFD, the character NUL goes, all else stays.
 
-    A reply that was cut, or an escape such as `\\ud83d` in JSON, brings half an emoji; no file and no request can hold
-    it.
+    A reply that was cut, or an escape such as `\\ud83d` in JSON, brings half an emoji.
     """
-    if text.isascii():
-        return text.replace("\0", "")
     return SURROGATES.sub(REPLACED, text).replace("\0", "")
 
 
 def clean_values(value: Any, levels: int = MOST_LEVELS) -> Any:
     """Return a value that JSON can hold with all its texts, names of fields too, cleaned.
 
-    Raises:
-        ValueError: it is nested deeper than `levels`.
+    One that is nested deeper than `levels` raises `ValueError`.
     """
     if isinstance(value, str):
         return clean_text(value)

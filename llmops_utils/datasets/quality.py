@@ -88,7 +88,7 @@ class Balance:
     """How evenly labels occur.
 
     Attributes:
-        counts: how often each label occurs, the most frequent first.
+        counts: the most frequent label first.
         majority: the share of the most frequent one: what a system scores that always says it.
         evenness: entropy over its largest possible value: 1 where all are equally frequent, 0 where there is one.
     """
@@ -108,12 +108,11 @@ def measure_balance(labels: Sequence[str]) -> Balance:
     """Return how evenly the labels occur."""
     if not len(labels):
         raise DataError("There are no labels.", "Give one label per example.")
-    counts = Counter(labels)
+    counts = dict(sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0])))
     shares = [num / len(labels) for num in counts.values()]
     entropy = -sum(share * math.log(share) for share in shares)
     evenness = entropy / math.log(len(counts)) if len(counts) > 1 else 0.0
-    ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-    return Balance(ordered, max(shares), evenness)
+    return Balance(counts, max(shares), evenness)
 
 
 def find_gaps(records: Sequence[object], *fields: str, least: int = 1) -> list[tuple]:

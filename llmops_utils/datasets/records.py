@@ -251,11 +251,7 @@ class Example:
 
 
 def make_examples(records: Iterable[Record], input: str, expected: str) -> list[Example]:
-    """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id.
-
-    Raises:
-        DataError: the records have no such field, or one has no value there (None, NaN, `<NA>`).
-    """
+    """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id."""
     try:
         return [Example(record.id, _spell(record, input), _spell(record, expected)) for record in records]
     except AttributeError as error:

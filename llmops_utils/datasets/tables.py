@@ -32,12 +32,8 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
     """Return the rows of a CSV file in `data/` as records: those of a split, or all for `None`.
 
     It is UTF-8, or UTF-16 with its mark, with a header that tells commas, semicolons or tabs; ids stand in the first
-    column. A quote that is never closed is an error: it would swallow the rows after it. Of the split `test` there are at most
-    `Settings.most_examples`.
-
-    Raises:
-        DataError: the file is missing, empty, in another encoding, or has a column twice; a row, named by its line, has too many, too few or empty
-            fields, does not fit the types of the record, or has the id of another; or there is no such split.
+    column. A quote that is never closed is an error, since it would swallow the rows after it. Of the split `test` there
+    are at most `Settings.most_examples`. What is wrong raises `DataError` with file and line.
     """
     records = _read_rows(kind, DATA / file)
     if split is None:
@@ -73,10 +69,8 @@ def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
                     raise ValueError(f"the id {key} stands twice")
                 records[key] = build(row)
             except ValueError as error:
-                raise DataError(
-                    f"{path.name}, line {rows.line_num}: {_explain(error)}.",
-                    "Mend the row, or restore the file.",
-                ) from error
+                place = f"{path.name}, line {rows.line_num}"
+                raise DataError(f"{place}: {_explain(error)}.", "Mend the row, or restore the file.") from error
             line = rows.line_num + 1
     except csv.Error as error:
         raise DataError(

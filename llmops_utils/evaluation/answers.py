@@ -28,8 +28,8 @@ def _pick(text: str, items: list[tuple[int, Value | None]]) -> Value | None:
     """Return the item that the text gives as its answer; `items` holds starts and values in their order.
 
     After the last "answer is", "Answer:", "####" or \\boxed{ it is the first item, or None; "12 + 28 = 40" counts as 40.
-    One after which the text is cut does not count where there is another. Without any
-     it is the first item after the last "=", or, where there is none, the last item of the text.
+    One after which the text is cut does not count where there is another. Without any it is the first item after the
+    last "=", or, where there is none, the last item of the text.
     """
     marks = list(ANSWER.finditer(text))
     if marks:

@@ -18,8 +18,7 @@ class Comparison:
         difference: mean score of the candidate minus that of the baseline, with its paired bootstrap interval.
         p: how probable a difference at least as large would be if the two were equally good (exact McNemar for
             right and wrong, a sign-flip test for anything between).
-        gained: ids on which the candidate scores higher.
-        lost: ids on which it scores lower.
+        gained: ids on which the candidate scores higher; `lost` those on which it scores lower.
     """
 
     baseline: Report
@@ -63,15 +62,10 @@ class Comparison:
         return f"{format_points(self.difference)}, p = {self.p:.2g}, n = {self.num}"
 
     def _repr_html_(self) -> str:
-        rows = [
-            (
-                report.name,
-                str(report.score),
-                f"{report.prompt_tokens:.0f} + {report.completion_tokens:.0f}",
-                f"{report.latency_s:.2f}",
-            )
-            for report in (self.baseline, self.candidate)
-        ]
+        rows = []
+        for report in (self.baseline, self.candidate):
+            tokens = f"{report.prompt_tokens:.0f} + {report.completion_tokens:.0f}"
+            rows.append((report.name, report.score, tokens, f"{report.latency_s:.2f}"))
         table = draw_table(("system", "score", "tokens per example", "seconds per example"), rows, align="lr")
         price = "" if self.price_ratio is None else f"; {self.price_ratio:.1f} times the tokens"
         return (
@@ -89,9 +83,8 @@ def format_points(difference: Estimate) -> str:
 def compare(baseline: Report, candidate: Report) -> Comparison:
     """Return how the candidate differs from the baseline, paired by example.
 
-    Raises:
-        DataError: the reports hold other examples, other inputs or expected values, another order, or fewer than two; or a
-            system failed with an error: an answer that never came says nothing about the system.
+    Both hold the same examples in the same order, at least two. Where a system failed with an error nothing is compared:
+    an answer that never came says nothing about the system.
     """
     if _list_asked(baseline) != _list_asked(candidate):
         raise DataError(
@@ -101,21 +94,15 @@ def compare(baseline: Report, candidate: Report) -> Comparison:
     for report in (baseline, candidate):
         if report.num_failed:
             error = next(row.error for row in report.rows if row.error)
-            raise DataError(
-                f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples, so nothing is "
-                f"compared. The first error: {error}",
-                "Mend the cause, evaluate it again, then compare.",
-            )
+            told = f"“{report.name}” failed with an error on {report.num_failed} of {len(report)} examples: {error}"
+            raise DataError(told, "Mend the cause, evaluate it again, then compare.")
     before, after = baseline.scores, candidate.scores
     difference = estimate_difference(before, after)
-    if baseline.is_binary and candidate.is_binary:
-        p = compute_mcnemar(before == 1, after == 1)
-    else:
-        p = compute_sign_flip_p(before, after)
+    test = compute_mcnemar if baseline.is_binary and candidate.is_binary else compute_sign_flip_p
     changes = list(zip((row.id for row in baseline.rows), after - before, strict=True))
     gained = tuple(name for name, change in changes if change > 0)
     lost = tuple(name for name, change in changes if change < 0)
-    return Comparison(baseline, candidate, difference, p, gained, lost)
+    return Comparison(baseline, candidate, difference, test(before, after), gained, lost)
 
 
 def _list_asked(report: Report) -> list[tuple]:

@@ -40,7 +40,7 @@ Right answer: {expected}
 
 
 @dataclass(frozen=True)
-class Graded(Match[str]):
+class Graded(Match):
     """What the scorers share that ask a model for a grade; the first of the two grades is the good one."""
 
     model: Model
@@ -54,15 +54,12 @@ class Graded(Match[str]):
         return text if text.strip() else None
 
     def _grade(self, prediction: object, wanted: str, rubric: str) -> Score:
-        """Return 1 or 0, with the grade as note. An empty prediction is wrong without asking."""
+        """Return 1 or 0, with the grade as note."""
         answer = _spell_any(prediction)
-        if not answer.strip():
-            return Score(0.0, "the reply is empty")
         # The prediction cannot close the <answer> around it, but it can still argue with the grader.
         answer = re.sub(r"<(?=\s*/?\s*answer\b)", "‹", answer, flags=re.IGNORECASE)
-        prompt = self.template.format(
-            rubric=rubric, expected=wanted, prediction=answer, choices=" or ".join(self.grades)
-        )
+        choices = " or ".join(self.grades)
+        prompt = self.template.format(rubric=rubric, expected=wanted, prediction=answer, choices=choices)
         reply = self.model.chat(prompt, choices=list(self.grades), max_tokens=self.max_tokens)
         grade = reply.parsed
         if grade not in self.grades:
@@ -81,8 +78,7 @@ def _spell_any(value: object) -> str:
 class ModelGraded(Graded):
     """1 where a model grades the prediction "correct". The grader itself errs: measure it on graded examples first.
 
-    The rubric says in a sentence or two what makes an answer right. Let another model grade than the graded one, which
-    tends to like its own answers.
+    Let another model grade than the graded one, which tends to like its own answers.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023), on what such judges favour.
     """
@@ -104,9 +100,8 @@ class ModelGraded(Graded):
 class RubricGraded(Graded):
     """Scores the share of a rubric's criteria that an answer meets; each is one yes-or-no question to the grader.
 
-    `ModelGraded` gives one grade for everything. Here the note names the criteria that were missed, so a score can be
-    read and each criterion checked against labels of its own. It costs a call for each criterion: a name and a
-    yes-or-no question, where yes is good.
+    The note names the criteria that were missed, so a score can be read and each criterion checked against labels of
+    its own. It costs a call for each.
     """
 
     criteria: Mapping[str, str]
@@ -130,8 +125,8 @@ class RubricGraded(Graded):
 class PairJudge:
     """Asks a model which of two answers is better.
 
-    Where the model tells the probabilities of its tokens, it returns the share of A among A and B; so a judge that
-    always says A can still be seen to lean less to one answer than to another. Else it returns 1 for A and 0 for B.
+    Where the model tells the probabilities of its tokens, it returns the share of A among A and B, which shows how far
+    a judge that always says A leans. Else it returns 1 for A and 0 for B.
     """
 
     model: Model
@@ -162,10 +157,7 @@ class SwapTest:
     swaps: tuple[tuple[float, float], ...]
 
     def count(self, verdict: str) -> int:
-        """Return how many pairs got a verdict.
-
-        It is `one` or `other` where the same answer wins in both orders, else `first place`, `second place` or `tie`.
-        """
+        """Return how many pairs got one of the verdicts `one`, `other`, `first place`, `second place` and `tie`."""
         return sum(_tell_verdict(*swap) == verdict for swap in self.swaps)
 
     @property
@@ -185,6 +177,7 @@ class SwapTest:
 
 
 def _tell_verdict(when_first: float, when_second: float) -> str:
+    """Return `one` or `other` only where that answer wins in both orders."""
     if 0.5 in (when_first, when_second):
         return "tie"
     if when_first > 0.5:
@@ -196,8 +189,8 @@ def run_swap_test(judge: Callable[[str, str, str], float], pairs: Sequence[tuple
     """Return what a judge says of pairs of answers when each is asked in both orders.
 
     The judge, such as a `PairJudge`, leans to the first answer by 0 to 1. A pair is a question, one answer and the
-    other; there are at least 2. Pairs of equal content measure biases: with one the longer and other the shorter answer,
-    a lean away from 0.5 is a *length bias*. Pairs of a right and a wrong answer measure whether it tells them apart.
+    other. Where the content is equal and one the longer answer, a lean away from 0.5 is a *length bias*; pairs of a
+    right and a wrong answer measure whether the judge tells them apart.
 
     Source: L. Zheng et al., Judging LLM-as-a-judge with MT-Bench and Chatbot Arena (2023).
     """

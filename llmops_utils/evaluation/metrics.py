@@ -39,8 +39,8 @@ class Proportion:
 def estimate_proportion(num: int, total: int) -> Proportion:
     """Return `num / total` with its Wilson score interval.
 
-    The Wilson interval keeps its promise for small samples and for shares near 0 and 1, where the textbook
-    interval "p plus or minus 1.96 standard errors" leaves [0, 1] or has no width at all.
+    It holds for small samples and for shares near 0 and 1, where "p plus or minus 1.96 standard errors" leaves [0, 1]
+    or has no width at all.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
@@ -76,20 +76,16 @@ class Bin:
 
 
 def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], num_bins: int = 4) -> list[Bin]:
-    """Return groups of equal size by rising confidence, each with its mean confidence and its accuracy.
-
-    Groups of equal size, not of equal width, so that no group is nearly empty. Ties keep their order.
-    """
+    """Return groups by rising confidence: of equal size, not of equal width, so that no group is nearly empty."""
     if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
-        raise DataError(
-            f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins.",
-            "Give one confidence per result, and at least one example per bin.",
-        )
+        told = f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins."
+        raise DataError(told, "Give one confidence per result, and at least one example per bin.")
     stated, truth = _check_numbers(confidences), _check_right(is_right)
-    groups = np.array_split(np.argsort(stated, kind="stable"), num_bins)
-    return [
-        Bin(float(stated[group].mean()), estimate_proportion(int(truth[group].sum()), len(group))) for group in groups
-    ]
+    bins = []
+    for group in np.array_split(np.argsort(stated, kind="stable"), num_bins):
+        accuracy = estimate_proportion(int(truth[group].sum()), len(group))
+        bins.append(Bin(float(stated[group].mean()), accuracy))
+    return bins
 
 
 @dataclass(frozen=True)
@@ -108,8 +104,7 @@ class Estimate:
 def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
     """Return how often a right example scores above a wrong one, with a bootstrap interval.
 
-    0.5 means the score says nothing, 1.0 that it separates right from wrong completely; this is the area under
-    the ROC curve, computed as the Mann-Whitney statistic. The interval is the percentile bootstrap over examples.
+    0.5 means the score says nothing, 1.0 that it separates right from wrong completely: the area under the ROC curve.
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
@@ -134,8 +129,7 @@ def estimate_mean(values: ArrayLike) -> Estimate:
     """Return the mean of the values with its percentile bootstrap interval over examples.
 
     With few examples the interval is too narrow: below about n = 20 it covers less often than in 95 of 100 cases.
-    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`. One number alone has
-    no spread to resample.
+    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
@@ -154,9 +148,8 @@ def estimate_mean(values: ArrayLike) -> Estimate:
 def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     """Return the mean of candidate minus baseline with its paired bootstrap interval.
 
-    Paired: each resample draws examples, and an example brings both of its scores. What makes an example hard for
-    both systems cancels, so the interval is narrower than that of two separate samples. Both have shape (n,), for the
-    same examples in the same order.
+    Each resample draws examples, and an example brings both of its scores. What makes it hard for both systems cancels,
+    so the interval is narrower than that of two separate samples. Both have shape (n,), in the same order.
     """
     before, after = _check_pairs(baseline, candidate)
     return estimate_mean(after - before)
@@ -166,17 +159,13 @@ def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> fl
     """Return the two-sided p of McNemar's exact test: do as many examples flip to right as to wrong?
 
     Only the examples count on which exactly one of the two is right. If neither system were better, each of them
-    would be a fair coin. The exact test is conservative: with fewer than six flips it never falls below 0.05. Where no
-    example flips, p is 1. Both results are 0 or 1, shape (n,), for the same examples in the same order.
+    would be a fair coin. With fewer than six flips p never falls below 0.05. Both results are 0 or 1, shape (n,).
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
     before, after = _check_pairs(baseline_right, candidate_right)
     if not np.isin([before, after], [0, 1]).all():
-        raise DataError(
-            "McNemar's test compares right with wrong, and a score here is neither 0 nor 1.",
-            "Use compute_sign_flip_p for scores between 0 and 1.",
-        )
+        raise DataError("A score is neither 0 nor 1.", "Use compute_sign_flip_p for scores between 0 and 1.")
     num_better, num_worse = int((after > before).sum()), int((after < before).sum())
     num_flips = num_better + num_worse
     tail = sum(math.comb(num_flips, num) for num in range(min(num_better, num_worse) + 1))
@@ -188,8 +177,8 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
 
     If neither system were better, each difference could as well have the other sign. p is the share of sign
     patterns whose mean is at least as far from 0 as the measured one. Up to 12 differences that are not 0, all
-    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. Where no example
-    differs, p is 1. For scores of 0 and 1 it is, or estimates, McNemar's exact p. Arguments as `estimate_difference`.
+    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. For scores of 0 and 1
+    it is, or estimates, McNemar's exact p.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).

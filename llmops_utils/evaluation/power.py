@@ -20,7 +20,7 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
     sided test at level 0.05 in one direction is the one-sided test at 0.025.
 
     Args:
-        num_examples: how many are measured, at least 1.
+        num_examples: how many are measured.
         gained: the share of examples that the better system has right and the other wrong, in (0, 1].
         lost: the share the other way round, in [0, gained); together at most 1.
 
@@ -29,13 +29,11 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
     """
     from scipy.stats import binom
 
-    if not (0 <= lost < gained <= 1 and gained + lost <= 1 + 1e-12):
+    if num_examples < 1 or not (0 <= lost < gained <= 1 and gained + lost <= 1 + 1e-12):
         raise DataError(
-            f"{gained} gained and {lost} lost are no claim to test.",
-            "Give two shares of the examples that sum to 1 at most, more gained than lost.",
+            f"{gained} gained and {lost} lost of {num_examples} examples are no claim to test.",
+            "Give at least 1 example, and two shares that sum to 1 at most, more gained than lost.",
         )
-    if num_examples < 1:
-        raise DataError(f"{num_examples} examples are none.", "Give at least 1.")
     flips = gained + lost
     low, high = binom.ppf([1e-12, 1 - 1e-12], num_examples, flips)  # outside, the weights are negligible
     nums = np.arange(int(low), int(high) + 1)
@@ -46,11 +44,7 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
 
 
 def find_num_examples(gained: float, lost: float, power: float = 0.8) -> int:
-    """Return the smallest number of examples from which on the power stays at or above what is asked for.
-
-    Raises:
-        DataError: the shares do not fit, the power is not in (0, 1), or 20,000 examples are not enough.
-    """
+    """Return the smallest number of examples, 20,000 at most, from which on the power stays at or above `power`."""
     if not 0 < power < 1:
         raise DataError(f"{power} is no power to reach.", "Give a number between 0 and 1, such as 0.8.")
 

@@ -40,7 +40,6 @@ class Report:
     """A system's rows over a data set.
 
     Attributes:
-        rows: one per example, in the examples' order.
         provenance: model, source and mode of the replies.
         duration_s: wall-clock seconds of the whole run, calls in parallel.
         num_resumed: rows taken over from an interrupted run.

@@ -74,8 +74,8 @@ class Result:
 def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
     """Keep what a comparison amounts to in the learner's folder under the model's name, and return it.
 
-    A later result for the same technique and task takes the place of the earlier one. In replay nothing is written:
-    what was recorded is part of the course already.
+    A later result for the same technique and task takes its place. In replay nothing is written: what was recorded is
+    part of the course already.
     """
     candidate, score, difference = comparison.candidate, comparison.candidate.score, comparison.difference
     ratio = comparison.price_ratio
@@ -141,10 +141,8 @@ def _parse(content: Any, path: Path) -> list[Result]:
     try:
         return [Result(**row) for row in content["results"]]
     except (KeyError, TypeError) as error:
-        raise DataError(
-            f"The results in {path.name} cannot be read ({error}).",
-            "Move the file away; results come again with a run.",
-        ) from error
+        told = f"The results in {path.name} cannot be read ({error})."
+        raise DataError(told, "Move the file away; results come again with a run.") from error
 
 
 def _load_folder(folder: Path) -> dict[str, list[Result]]:
@@ -186,8 +184,6 @@ def tabulate_results(results: Sequence[Result]) -> pandas.DataFrame:
         }
         for one in results
     ]
-    if not rows:
-        raise DataError("There are no results yet.", "Run the chapters 05 to 08, or restore data/results.")
     return pandas.DataFrame(rows)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import signal
 import threading
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from ..core import (
     BudgetExceeded,
@@ -68,15 +69,12 @@ def evaluate(
 
     Args:
         system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.
-        examples: at least one, with different ids.
         name: default: the system's name.
         parallel: examples at once; default: one with the embedded model, else LLMOPS_PARALLEL.
         key: what the answers depend on besides name, examples, scorer and the model in the settings, as JSON values:
             the prompt's version, the examples in it, decoding. Default: the system's own `key`, where it has one.
 
     Raises:
-        DataError: no examples, an id twice, an expected value that the scorer does not know, or a key that JSON cannot
-            hold.
         EvaluationInterrupted: the learner interrupted the run.
         WorkbookError: an error that every example would meet: a refused key, an empty budget, no recording.
     """
@@ -97,17 +95,16 @@ def evaluate(
     def run(example: Example) -> Row:
         row, source = _run_one(system, example, scorer)
         if not row.error:
-            with lock:
-                _keep_row(journal, row, source)
+            if journal is not None:
+                with lock:
+                    _keep_row(journal, row, source)
             sources.add(source)
         return row
 
-    threads = f"evaluate {uuid.uuid4()}"
-    pool = ThreadPoolExecutor(parallel or settings.calls_at_once, thread_name_prefix=threads)
+    todo = [example for example in examples if example.id not in done]
+    answered = _Crew(run, todo, parallel or settings.calls_at_once)
     try:
-        futures = [pool.submit(run, example) for example in examples if example.id not in done]
-        for future in tqdm(as_completed(futures), total=len(futures), desc=redact(name), disable=settings.repeats):
-            row = future.result()
+        for row in tqdm(answered, total=len(todo), desc=redact(name), disable=settings.repeats):
             done[row.id] = row
             num_failed += bool(row.error)
             if num_failed == len(done) >= min(HOPELESS, len(examples)) and not sources:
@@ -116,19 +113,20 @@ def evaluate(
                     "Run the system on one example by hand: system(examples[0].input). An async one needs a plain "
                     "function around it: lambda text: asyncio.run(system(text)).",
                 )
-    except (KeyboardInterrupt, RuntimeError) as error:
-        # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
-        if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
-            raise
-        # What is on its way is waited for and kept, so that no example is asked twice. The pool alone would not wait
-        # for a thread whose start was interrupted.
-        pool.shutdown(wait=False, cancel_futures=True)
-        for thread in threading.enumerate():
-            if thread.name.startswith(threads):
-                thread.join()
-        raise _explain_interrupt(journal, name, len(examples)) from None
+    except KeyboardInterrupt:
+        answered.stop()  # what is on its way is waited for and kept, so that no example is asked twice
+        if journal is None:
+            raise EvaluationInterrupted(
+                f"“{name}” was interrupted; none of its {len(examples)} examples is kept.",
+                "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
+                "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
+            ) from None
+        raise EvaluationInterrupted(
+            f"“{name}” was interrupted; {len(_read_rows(journal))} of {len(examples)} examples are kept.",
+            "Run the same cell again: it goes on with the others.",
+        ) from None
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        answered.stop()
     if journal is not None:
         journal.unlink(missing_ok=True)
     provenance = "; ".join(sorted(sources - {""})) or "no model asked"
@@ -136,13 +134,72 @@ def evaluate(
     return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
 
 
+class _Crew:
+    """Threads that run a function over items; iterated, it gives what comes out, in the order in which it does.
+
+    Unlike a `ThreadPoolExecutor` it can be interrupted at any moment: an interrupt inside of a lock in Python leaves the
+    lock held, and who waits for it waits for ever. The queues here are in C, where no interrupt falls.
+    """
+
+    def __init__(self, run: Callable, items: Sequence, num_threads: int) -> None:
+        self.num = len(items)
+        self._run = run
+        self._waiting, self._finished = SimpleQueue(), SimpleQueue()
+        for item in items:
+            self._waiting.put(item)
+        num_threads = min(num_threads, self.num)
+        self._threads = [threading.Thread(target=self._work, name="evaluate", daemon=True) for _ in range(num_threads)]
+
+    def __iter__(self) -> Iterator:
+        with _hold_interrupts():  # starting a thread takes locks in Python
+            for thread in self._threads:
+                thread.start()
+        for _ in range(self.num):
+            result, error = self._finished.get()
+            if error is not None:
+                raise error
+            yield result
+
+    def _work(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                item = self._waiting.get_nowait()
+                try:
+                    self._finished.put((self._run(item), None))
+                except BaseException as error:  # raised where the results are awaited
+                    self._finished.put((None, error))
+
+    def stop(self) -> None:
+        """Begin no further item, and wait for those that are under way."""
+        with contextlib.suppress(Empty):
+            while True:
+                self._waiting.get_nowait()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+@contextlib.contextmanager
+def _hold_interrupts() -> Iterator[None]:
+    """Let an interrupt that comes meanwhile wait until the end; only the main thread gets any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _check_examples(examples: list[Example], scorer: Scorer) -> None:
     if not examples:
         raise DataError("There are no examples to evaluate.", "Check the split or the filter that chose them.")
     if not all(isinstance(example, Example) for example in examples):
-        raise DataError(
-            "What is to be evaluated are no examples.", "Make them: make_examples(records, input, expected)."
-        )
+        raise DataError("These are no examples.", "Make them: make_examples(records, input, expected).")
     if len({example.id for example in examples}) != len(examples):
         raise DataError("Two examples share an id.", "Give each example its own id.")
     check = getattr(scorer, "check_expected", lambda expected: None)
@@ -160,15 +217,11 @@ def _run_one(system: Callable[[str], object], example: Example, scorer: Scorer) 
             given = type(result).__name__
             raise DataError(f"it gives a {given}, not an answer", "Wait for it in a plain function.")
         if isinstance(result, Reply):
-            parsed = result.parsed
-            answer = Answer(result.text if parsed is None else parsed, (result,))
-        else:
-            answer = result if isinstance(result, Answer) else Answer(result)
+            result = Answer(result.text if result.parsed is None else result.parsed, (result,))
+        answer = result if isinstance(result, Answer) else Answer(result)
         score = scorer(answer.prediction, example.expected)
         if not isinstance(score, Score):
-            raise DataError(
-                f"The scorer returned {score!r:.60}, which is no Score.", "Return Score(1.0) or Score(0.0)."
-            )
+            raise DataError(f"The scorer returned {score!r:.60}, no Score.", "Return Score(1.0) or Score(0.0).")
         replies = (*answer.replies, *score.replies)
     except FATAL:
         raise
@@ -198,7 +251,7 @@ def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: objec
     """Return the file of a run: another one where name, examples, scorer with its settings, key or model differ."""
     about = {
         "name": name,
-        "examples": [[example.id, example.input, example.expected] for example in examples],
+        "examples": [list(vars(example).values()) for example in examples],
         "scorer": repr(scorer) if is_dataclass(scorer) else getattr(scorer, "__name__", type(scorer).__name__),
         "model": [settings.mode, settings.provider, settings.model, settings.base_url],
     }
@@ -227,26 +280,8 @@ def _read_rows(journal: Path | None) -> list[tuple[Row, str]]:
     return kept
 
 
-def _keep_row(journal: Path | None, row: Row, source: str) -> None:
+def _keep_row(journal: Path, row: Row, source: str) -> None:
     """Append a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
-    if journal is None:
-        return
-    try:
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
         entry = json.loads(json.dumps({"row": vars(row), "source": source}, default=str))
-    except (TypeError, ValueError, RecursionError):
-        return
-    append_line(journal, json.dumps(redact_values(entry)))
-
-
-def _explain_interrupt(journal: Path | None, name: str, num_examples: int) -> EvaluationInterrupted:
-    """Return the error that says what is kept and how to go on."""
-    if journal is None:
-        return EvaluationInterrupted(
-            f"“{name}” was interrupted; none of its {num_examples} examples is kept.",
-            "Run the same cell again: it asks all anew. A run with a stated key goes on where it stopped: "
-            "evaluate(…, key={'prompt': prompt.version}), with all that the answers depend on.",
-        )
-    return EvaluationInterrupted(
-        f"“{name}” was interrupted; {len(_read_rows(journal))} of {num_examples} examples are kept.",
-        "Run the same cell again: it goes on with the others.",
-    )
+        append_line(journal, json.dumps(redact_values(entry)))

@@ -1,9 +1,8 @@
 """Scorers: each says how right a prediction is, given what was expected.
 
-A scorer is called as `scorer(prediction, expected)` and returns a `Score`. A prediction is what a system gave back
-(a text, a `Reply`, a number, a dict), whatever its form: what cannot be read scores 0, with the reason as note.
-What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that raises
-`DataError`; `scorer.check_expected(expected)` tells before any model is asked.
+A prediction is what a system gave back (a text, a `Reply`, a number, a dict): what cannot be read scores 0, with the
+reason as note. What is expected comes from the data set: where it does not fit the scorer, the data are wrong, and that
+raises `DataError`; `scorer.check_expected(expected)` tells before any model is asked.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +23,6 @@ from ..models import Reply, fold_text, list_named
 from .answers import ISO, parse_number, read_date, read_number, to_date, to_float
 
 TOLERANCE = 0.005  # half a cent: the largest distance of two numbers that counts as equal
-Wanted = TypeVar("Wanted")
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,28 @@ class Score:
 Scorer = Callable[[object, str], Score]  # takes prediction and expected value
 
 
-class Match(ABC, Generic[Wanted]):
-    """A scorer that reads what is expected before it compares; what it cannot read is a fault of the data."""
+class Match:
+    """A scorer that reads what is expected before it compares; what it cannot read is a fault of the data.
 
-    wants: str  # what may be expected, for the message
+    `_read_expected` returns what is expected in the form that `_compare` takes, or None; `wants` says what may be
+    expected.
+    """
+
+    wants: str
+    _read_expected: Callable[[Any], Any]
+    _compare: Callable[[Any, Any], Score]
 
     def __call__(self, prediction: object, expected: object = None) -> Score:
         """Return 1 or 0."""
+        wanted = self.check_expected(expected)
         found = prediction.text if isinstance(prediction, Reply) else prediction
-        return self._compare(found, self.check_expected(expected))
+        if found is None:
+            return Score(0.0, "there is no reply")
+        if isinstance(found, str) and not found.strip():
+            return Score(0.0, "the reply is empty")
+        return self._compare(found, wanted)
 
-    def check_expected(self, expected: object) -> Wanted:
+    def check_expected(self, expected: object) -> Any:
         """Return what is expected in the form that is compared; raise `DataError` where that cannot be."""
         wanted = self._read_expected(expected)
         if wanted is None:
@@ -67,44 +75,33 @@ class Match(ABC, Generic[Wanted]):
             )
         return wanted
 
-    @abstractmethod
-    def _read_expected(self, expected: object) -> Wanted | None: ...
-
-    @abstractmethod
-    def _compare(self, prediction: object, wanted: Wanted) -> Score: ...
-
 
 @dataclass(frozen=True)
-class ExactMatch(Match[str]):
-    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and punctuation at the end.
-
-    An int, a float or a bool is read as JSON spells it.
-    """
+class ExactMatch(Match):
+    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and the last punctuation."""
 
     wants = "a text or a number"
 
     def _read_expected(self, expected: object) -> str | None:
         text = spell(expected)
-        return normalise_text(text) if text and text.strip() else None
+        return _normalise(text) if text and text.strip() else None
 
     def _compare(self, prediction: object, wanted: str) -> Score:
         found = spell(prediction)
-        if found is not None and normalise_text(found) == wanted:
-            return Score(1.0)
-        return Score(0.0, _describe_miss(prediction))
+        is_same = found is not None and _normalise(found) == wanted
+        return Score(1.0) if is_same else Score(0.0, _describe_miss(prediction))
 
 
-def normalise_text(text: str) -> str:
-    """Return the text in lower case, with single spaces, without accents and without punctuation at its end."""
+def _normalise(text: str) -> str:
     plain = fold_text("".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f"))
     return plain.rstrip(" .,;:!?…") or plain
 
 
 @dataclass(frozen=True)
-class ChoiceMatch(Match[str]):
+class ChoiceMatch(Match):
     """1 where the prediction names the expected one of the choices, and no other, as `list_named` reads it.
 
-    Negation is not seen: "not a refund" names refund. There is at least one choice, and each once.
+    Negation is not seen: "not a refund" names refund.
     """
 
     choices: Sequence[str]
@@ -121,7 +118,7 @@ class ChoiceMatch(Match[str]):
         return next((choice for choice in self.choices if choice == expected), None)
 
     def _compare(self, prediction: object, wanted: str) -> Score:
-        if not isinstance(prediction, str) or not prediction.strip():
+        if not isinstance(prediction, str):
             return Score(0.0, _describe_miss(prediction))
         named = list_named(prediction, self.choices)
         if not named:
@@ -135,15 +132,15 @@ NEGATION = "the words are there; whether they are negated is not seen"
 
 
 @dataclass(frozen=True)
-class Contains(Match[Sequence[str]]):
+class Contains(Match):
     """1 where one of the accepted texts stands in the prediction. Cheap, and easily fooled.
 
     Two traps. Without whole words, "incorrect" contains "correct". With them, "not 30 days", "30 days is wrong" and
-    "10, 20 or 30 days" still contain "30 days": negation and hedging are not seen, and every hit says so in its
-    note. Ask for a form that can be read (a choice, a number, JSON) where a wrong answer could hold the right words.
+    "10, 20 or 30 days" still contain "30 days": every hit says so in its note. Ask for a form that can be read (a
+    choice, a number, JSON) where a wrong answer could hold the right words.
 
     The accepted texts are those of all examples; None takes them from `expected`, which is then a text or several.
-    As whole words they must not be a part of a longer word or number. Case never matters.
+    As whole words they are no part of a longer word or number. Case never matters.
     """
 
     accepted: Sequence[str] | None = None
@@ -160,7 +157,7 @@ class Contains(Match[Sequence[str]]):
         return _read_texts(expected if isinstance(expected, list | tuple) else [spell(expected)])
 
     def _compare(self, prediction: object, wanted: Sequence[str]) -> Score:
-        if not isinstance(prediction, str) or not prediction.strip():
+        if not isinstance(prediction, str):
             return Score(0.0, _describe_miss(prediction))
         text = fold_text(prediction)
         for one in wanted:
@@ -172,13 +169,11 @@ class Contains(Match[Sequence[str]]):
 
 
 @dataclass(frozen=True)
-class NumberMatch(Match[float]):
+class NumberMatch(Match):
     """1 where the prediction's number is within half a cent of the expected one; a text is read by `read_number`."""
 
     wants = "a number"
-
-    def _read_expected(self, expected: object) -> float | None:
-        return parse_number(expected)
+    _read_expected = staticmethod(parse_number)
 
     def _compare(self, prediction: object, wanted: float) -> Score:
         found = read_number(prediction) if isinstance(prediction, str) else to_float(prediction)
@@ -190,13 +185,11 @@ class NumberMatch(Match[float]):
 
 
 @dataclass(frozen=True)
-class DateMatch(Match[date]):
+class DateMatch(Match):
     """1 where the prediction's date is the expected one (2026-03-14); a text is read by `read_date`."""
 
     wants = "a date such as 2026-03-14"
-
-    def _read_expected(self, expected: object) -> date | None:
-        return to_date(expected)
+    _read_expected = staticmethod(to_date)
 
     def _compare(self, prediction: object, wanted: date) -> Score:
         found = read_date(prediction) if isinstance(prediction, str) else to_date(prediction)
@@ -216,11 +209,11 @@ class ValueMatch:
         """Return 1 or 0."""
         return self._choose(expected)(prediction, expected)
 
-    def check_expected(self, expected: object) -> None:
-        """Raise `DataError` where nothing is expected, or an impossible date."""
-        self._choose(expected).check_expected(expected)
+    def check_expected(self, expected: object) -> Any:
+        """Return what is expected in the form that is compared; an impossible date raises `DataError`."""
+        return self._choose(expected).check_expected(expected)
 
-    def _choose(self, expected: object) -> ExactMatch | NumberMatch | DateMatch:
+    def _choose(self, expected: object) -> Match:
         if isinstance(expected, date) or (isinstance(expected, str) and ISO.fullmatch(expected)):
             return DateMatch()
         return ExactMatch() if parse_number(expected) is None else NumberMatch()
@@ -249,16 +242,10 @@ def _shorten(text: str) -> str:
 
 def _describe_miss(prediction: object, unread: str = "") -> str:
     """Return why a prediction scores 0, as a note; `unread` says it of a text."""
-    if prediction is None:
-        return "there is no reply"
     if isinstance(prediction, str) and unread:
         return unread
-    if isinstance(prediction, str) and not prediction.strip():
-        return "the reply is empty"
-    spelled = str(prediction) if isinstance(prediction, date | bool) else spell(prediction)
-    if spelled is None:
-        return f"cannot be read here: {type(prediction).__name__}"
-    return f"found: {_shorten(spelled)}"
+    spelled = spell(prediction)
+    return f"cannot be read here: {type(prediction).__name__}" if spelled is None else f"found: {_shorten(spelled)}"
 
 
 def _read_texts(texts: object) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import Html, PromptError, draw_table
+from ..core import Html, PromptError, clean_text, draw_table
 from .templates import list_template_variables, render_template
 
 ELEMENTS = ("instruction", "context", "input", "output")
@@ -24,10 +24,10 @@ def suggest(wrong: object, known: Collection[str]) -> str:
     return (f"Did you mean {near[0]}? " if near else "") + f"There is: {', '.join(known) or 'none'}."
 
 
-def _check_elements(names: Iterable[object]) -> None:
+def _check_names(names: Iterable[object], known: Collection[str], kind: str) -> None:
     for name in names:
-        if name not in ELEMENTS:
-            raise PromptError(f"A prompt has no element “{name}”.", suggest(name, ELEMENTS))
+        if name not in known:
+            raise PromptError(f"A prompt has no {kind} “{name}”.", suggest(name, known))
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,11 +87,12 @@ class Prompt:
             value = getattr(self, field)
             if not isinstance(value, str):
                 raise PromptError(f"{field} of a prompt is {value!r}, not text.", f"Give {field} as text in quotes.")
+            object.__setattr__(self, field, clean_text(value))
         if not isinstance(self.system, tuple | list):
             raise PromptError(
                 f"system of the prompt {self.name} is {self.system!r}.", 'Give a list, such as ["instruction"].'
             )
-        _check_elements(self.system)
+        _check_names(self.system, ELEMENTS, "element")
         object.__setattr__(self, "system", tuple(element for element in ELEMENTS if element in self.system))
         for element in ELEMENTS:
             try:
@@ -129,9 +130,6 @@ class Prompt:
         """Return the messages for a chat API: a system message, where there is one, then a user message.
 
         The elements of a message are joined by blank lines; those with nothing but whitespace are left out.
-
-        Raises:
-            PromptError: a variable is missing or unknown, a template fails, or nothing is left to send.
         """
         texts = self._render_elements(variables)
         messages = []
@@ -146,9 +144,8 @@ class Prompt:
     def _render_elements(self, variables: dict[str, object]) -> dict[str, str]:
         unknown, missing = sorted(set(variables) - self.variables), sorted(self.variables - set(variables))
         if unknown:
-            raise PromptError(
-                f"The prompt {self.name} has no variable {', '.join(unknown)}.", suggest(unknown[0], self.variables)
-            )
+            problem = f"The prompt {self.name} has no variable {', '.join(unknown)}."
+            raise PromptError(problem, suggest(unknown[0], self.variables))
         if missing:
             places = []
             for name in missing:
@@ -181,13 +178,10 @@ class Prompt:
 
     def replace(self, /, **changes: Any) -> Prompt:
         """Return a prompt with the given fields changed and no revision."""
-        fields = {field.name for field in dataclasses.fields(self)}
-        for name in changes:
-            if name not in fields:
-                raise PromptError(f"A prompt has no field “{name}”.", suggest(name, fields))
+        _check_names(changes, vars(self), "field")
         return dataclasses.replace(self, **{"revision": None} | changes)
 
     def without(self, *elements: str) -> Prompt:
         """Return the prompt with the named elements emptied, as for an ablation."""
-        _check_elements(elements)
+        _check_names(elements, ELEMENTS, "element")
         return self.replace(**dict.fromkeys(elements, ""))

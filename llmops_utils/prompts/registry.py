@@ -7,9 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from filelock import FileLock
-
-from ..core import DATA, PromptError, explain_os_errors, read_bytes, write_whole
+from ..core import DATA, PromptError, hold_lock, read_bytes, write_whole
 from .prompt import ELEMENTS, Prompt, suggest
 
 PROMPTS = DATA / "prompts"
@@ -21,9 +19,6 @@ def load_prompt(name: str, version: int | str | None = None, folder: Path = PROM
     """Return the prompt of that name: its highest revision, that of a number, or that whose version has such digits.
 
     The first 4 to 8 digits are enough. Where a version stands in several files, it is the highest revision of them.
-
-    Raises:
-        PromptError: there is no such name or version, the digits fit several versions, or the file is malformed.
     """
     names = _list_names(folder)
     if name not in names:
@@ -54,35 +49,20 @@ def save_prompt(prompt: Prompt, folder: Path) -> Path:
 
     A content (version) that is already there is not written again, also where the description differs: the path of
     its latest file is returned.
-
-    Raises:
-        PromptError: the name cannot be a folder, the prompt is empty, or a file that is already there is malformed.
-        DataError: the file cannot be written.
     """
     if not re.fullmatch(NAME, prompt.name):
         raise PromptError(
             f"“{prompt.name}” cannot name a prompt.", "Use a-z, 0-9 and _, beginning with a letter: classify_intent."
         )
-    _check_not_empty(prompt, f"The prompt {prompt.name}")
-    try:
-        content = _write_toml(prompt).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise PromptError(f"The prompt {prompt.name} holds half a character.", "Remove the lone surrogate.") from error
     home = folder / prompt.name
-    with explain_os_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / ".lock")
-        lock.acquire()  # two processes would take the same number
-    try:
+    with hold_lock(home / "revisions"):  # two processes would take the same number
         revisions = _list_revisions(home)
         for revision in reversed(revisions):
             if _load_revision(folder, prompt.name, revision).version == prompt.version:
                 return home / f"{revision}.toml"
         path = home / f"{max(revisions, default=0) + 1}.toml"
-        write_whole(path, content)
-        return path
-    finally:
-        lock.release()
+        write_whole(path, _write_toml(prompt))
+    return path
 
 
 def _list_names(folder: Path) -> list[str]:
@@ -110,16 +90,9 @@ def _load_revision(folder: Path, name: str, revision: int) -> Prompt:
         if key not in known:
             raise PromptError(f"{place} has an unknown key “{key}”.", suggest(key, known))
     try:
-        prompt = Prompt(name=name, revision=revision, **content)
+        return Prompt(name=name, revision=revision, **content)
     except PromptError as error:
         raise PromptError(f"{place}: {error.problem}", error.next_step) from error
-    _check_not_empty(prompt, place)
-    return prompt
-
-
-def _check_not_empty(prompt: Prompt, place: str) -> None:
-    if not any(getattr(prompt, element).strip() for element in ELEMENTS):
-        raise PromptError(f"{place} is empty.", f"Give it at least one of {', '.join(ELEMENTS)}.")
 
 
 def _write_toml(prompt: Prompt) -> str:

@@ -16,41 +16,12 @@ MOST_ROUNDS = 1000  # of a range
 MOST_LOOPS = 2  # inside each other: rounds multiply
 # What a template may use: filters, and methods of texts, that make nothing much larger than what they are given.
 FILTERS = (
-    *(
-        "abs",
-        "attr",
-        "capitalize",
-        "count",
-        "d",
-        "default",
-        "dictsort",
-        "e",
-        "escape",
-        "first",
-        "float",
-        "int",
-        "items",
-    ),
-    *(
-        "join",
-        "last",
-        "length",
-        "list",
-        "lower",
-        "map",
-        "max",
-        "min",
-        "reject",
-        "rejectattr",
-        "reverse",
-        "round",
-        "select",
-    ),
-    *("selectattr", "sort", "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "wordcount"),
+    "abs attr capitalize count d default dictsort e escape first float int items join last length list lower map max min "
+    "reject rejectattr reverse round select selectattr sort string sum title tojson trim truncate unique upper wordcount"
 )
 TEXT_METHODS = (
-    *("capitalize", "casefold", "count", "endswith", "find", "isalpha", "isdigit", "lower", "lstrip"),
-    *("removeprefix", "removesuffix", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper"),
+    "capitalize casefold count endswith find isalpha isdigit lower lstrip removeprefix removesuffix rstrip split "
+    "splitlines startswith strip title upper"
 )
 
 
@@ -58,11 +29,11 @@ def _check_output(value: object) -> object:
     """Refuse what would silently print as `None` or, different in each run, as `<function … at 0x7f…>`."""
     from jinja2 import Undefined
 
-    if value is None:
-        raise TypeError("an expression gives None, not text")
-    if not isinstance(value, str | Undefined) and str(value) in ("nan", "<NA>", "NaT"):
+    if isinstance(value, str | Undefined):
+        return value
+    if str(value) in ("None", "nan", "<NA>", "NaT"):
         raise TypeError(f"an expression gives {value}, a gap in the data, not text")
-    if not isinstance(value, Undefined) and (callable(value) or isinstance(value, Iterator)):
+    if callable(value) or isinstance(value, Iterator):
         raise TypeError(f"an expression gives a {type(value).__name__}, not text (call it with (), or add | join)")
     return value
 
@@ -72,6 +43,8 @@ def _build_sandbox():
     from jinja2 import StrictUndefined
     from jinja2.compiler import CodeGenerator
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    text_methods = TEXT_METHODS.split()
 
     class BoundedCode(CodeGenerator):
         def visit_Concat(self, node, frame):
@@ -101,7 +74,7 @@ def _build_sandbox():
             return None  # jinja's own would let "{:1500000000}" through; so it is refused below
 
         def is_safe_attribute(self, obj, attr, value):
-            is_bounded = attr in TEXT_METHODS or not isinstance(obj, str | bytes)
+            is_bounded = attr in text_methods or not isinstance(obj, str | bytes)
             return is_bounded and super().is_safe_attribute(obj, attr, value)
 
     # Unoptimised: else constants are computed while it is compiled.
@@ -116,7 +89,7 @@ def _build_sandbox():
     # Without `dict`, `lipsum` and the rest a variable of that name is missed like any other; without `random` the
     # same values give the same text.
     sandbox.globals = {"range": _count_range, "namespace": sandbox.globals["namespace"]}
-    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS}
+    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS.split()}
     return sandbox
 
 
@@ -139,9 +112,10 @@ def list_template_variables(text: str) -> frozenset[str]:
     from jinja2 import TemplateAssertionError, nodes
     from jinja2.meta import find_undeclared_variables
 
-    tree = _build_sandbox().parse(text)
+    sandbox = _build_sandbox()
+    tree = sandbox.parse(text)
     for found in tree.find_all((nodes.Filter, nodes.Test)):
-        kind, known = ("filter", FILTERS) if isinstance(found, nodes.Filter) else ("test", _build_sandbox().tests)
+        kind, known = ("filter", sandbox.filters) if isinstance(found, nodes.Filter) else ("test", sandbox.tests)
         if found.name not in known:
             raise TemplateAssertionError(f"No {kind} named {found.name!r}", found.lineno)
     for outer in tree.find_all(nodes.For):

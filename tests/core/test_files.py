@@ -57,17 +57,14 @@ def test_a_line_after_half_a_line_begins_anew(tmp_path):
 
 def test_what_is_no_json_is_refused_with_its_name(tmp_path):
     path = tmp_path / "odd.json"
-    for content in (b"{", b"\xff\xfe", b"[" * 100_000, b""):
+    deep = b'{"a":' * 500 + b"1" + b"}" * 500
+    for content in (b"{", b"\xff\xfe", b"[" * 100_000, b"", deep, b"9" * 5000):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"odd\.json is not JSON"):
             read_json(path)
     path.write_bytes(b'{"a": 1,\n "b": }')
     with pytest.raises(DataError, match="line 2 column 7"):
         read_json(path)
-    for content in (b'{"a":' * 500 + b"1" + b"}" * 500, b"9" * 5000):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match="is not JSON"):
-            read_json(path)
     path.write_bytes(b'["\\ud83d\\u0000"]')
     assert read_json(path) == ["\ufffd"]
     path.write_bytes(b"\xef\xbb\xbf[1]")
@@ -117,11 +114,11 @@ def test_no_change_of_two_processes_is_lost(tmp_path):
 import sys
 from pathlib import Path
 from llmops_utils.core.files import change_json
-for _ in range(50):
+for _ in range(20):
     with change_json(Path(sys.argv[1]), {"count": 0}) as state:
         state["count"] += 1
 """
     path = tmp_path / "count.json"
     processes = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]
-    assert json.loads(path.read_text(encoding="utf-8")) == {"count": 100}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"count": 40}

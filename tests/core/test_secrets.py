@@ -7,14 +7,8 @@ import pytest
 from llmops_utils.core.secrets import is_secret_name, redact, redact_values
 
 NAMES = (
-    *(
-        "OPENAI_API_KEY",
-        "AZURE_OPENAI_KEY",
-        "AZURE_OPENAI_API_KEY",
-        "AWS_SECRET_ACCESS_KEY",
-        "DB_PASSWORD",
-        "PGPASSWORD",
-    ),
+    *("OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AZURE_OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD"),
+    "PGPASSWORD",
     *("COMET_API_KEY", "HF_TOKEN", "hf_token", "github_token", "apiKey", "clientSecret", "SMTP_PASSWD", "DB_PWD"),
     *("SIGNING_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "LLMOPS_API_KEY", "MY_PASSPHRASE"),
 )
@@ -63,7 +57,8 @@ def test_no_value_of_a_secret_variable_is_left_in_a_text_or_in_json(secrets):
 def test_no_key_by_its_shape_is_left_and_addresses_lose_password_and_key():
     assert [shape for shape in SHAPED if shape in redact(f"before {shape} after")] == []
     assert redact("GET http://ann:secret@host/v1?api_key=abcd1234&n=2") == "GET http://[key]@host/v1?api_key=[key]&n=2"
-    assert redact("Authorization: Bearer abc.def-123456") == "Authorization: Bearer [key]"
+    assert redact('{"authorization": "bearer abc.def-123456"}') == '{"authorization": "bearer [key]"}'
+    assert redact("sk-Q7wZ********************fJh is wrong") == "[key] is wrong"
 
 
 def test_honest_texts_stay(secrets):

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import typing
-from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -13,7 +12,7 @@ import pytest
 
 from llmops_utils.core import DATA, DataError
 from llmops_utils.datasets import Example, load_injections, make_examples, records, tables
-from llmops_utils.datasets.records import FactQuestion, HandbookQuestion, Message, Problem, ShopSentence
+from llmops_utils.datasets.records import FactQuestion, Message, Problem
 
 LOADERS = [loader for loader in vars(records).values() if isinstance(loader, partial)]  # each of a kind and a file
 
@@ -41,26 +40,16 @@ def test_records_have_the_types_they_promise():
     text = "Do you deliver to parcel lockers too? It would be one grinder."
     labels = ("delivery", "none", "neutral", "normal", "grinder", "none")
     assert message == Message("m-shots-002", "shots", text, *labels)
-    assert repr(message).startswith("Message(id='m-shots-002', split='shots', text='Do you deliver")
-    assert replace(message, intent="return").intent == "return"
     fact = records.load_fact_questions()[4]
     assert (type(fact), fact.accepted) == (FactQuestion, ("Atlantic", "Atlantic Ocean"))
     problem, dated = records.load_word_problems()[0], records.load_date_questions()[0]
     assert (type(problem), type(problem.level), dated.symbols[0]) == (Problem, int, "{")
     assert records.load_tasks()[1].tools == ("calculate",)
     assert type(records.load_orders()[0].quantity) is int
-    assert records.load_handbook_questions()[0] == HandbookQuestion(
-        "q001",
-        "dev",
-        "plain",
-        "By how much may a bank transfer be too low so that the order is still packed?",
-        "0.50 EUR",
+    asked = records.load_handbook_questions()[0]
+    assert (asked.pages, asked.passages) == (
         ("policies-bank-transfers",),
         ("Up to 0.50 EUR too little: we accept it and pack.",),
-    )
-    assert records.load_shop_sentences()[0] == ShopSentence(
-        *("t01", "The kettle is broken.", "La bouilloire est cassée."),
-        *("Der Wasserkocher ist kaputt.", "El hervidor está roto."),
     )
 
 
@@ -84,7 +73,7 @@ def test_each_label_outside_its_set_is_named_with_file_and_line(tmp_path, monkey
         for name, kind in typing.get_type_hints(loader.args[0]).items():
             if typing.get_origin(kind) is not typing.Literal:
                 continue
-            for label in ("other", "Delivery", "5"):
+            for label in ("other", "Delivery"):
                 with pytest.raises(DataError, match=rf"{loader.args[1]}, line \d: {name}: Input should be '"):
                     load_changed(loader, tmp_path, monkeypatch, **{name: label})
             tried += 1

@@ -16,7 +16,7 @@ def test_power_matches_the_example_in_the_manual_of_gpower(monkeypatch):
 
 
 def test_power_is_the_exact_chance_that_the_test_itself_finds_the_better_system():
-    for num, gained, lost in [(12, 0.4, 0.1), (60, 0.2, 0.05), (104, 0.30, 0.18), (150, 0.1, 0.0)]:
+    for num, gained, lost in [(12, 0.4, 0.1), (50, 0.2, 0.05), (60, 0.1, 0.0)]:
         pairs = [(better, worse) for better in range(num + 1) for worse in range(min(better, num - better + 1))]
         chances = multinomial.pmf([(*pair, num - sum(pair)) for pair in pairs], num, [gained, lost, 1 - gained - lost])
         likely = zip(pairs, chances, strict=True)
@@ -30,12 +30,6 @@ def test_fewer_than_six_flips_never_suffice_and_six_gains_do():
     assert compute_power(6, 1.0, 0.0) == pytest.approx(1)
 
 
-def test_power_grows_with_the_examples_and_falls_with_noise():
-    powers = [compute_power(num, 0.2, 0.1) for num in (50, 100, 200, 400)]
-    assert powers == sorted(powers)
-    assert compute_power(200, 0.15, 0.05) > compute_power(200, 0.25, 0.15) > compute_power(200, 0.45, 0.35)
-
-
 # For 0.45 and 0.05 the approximation of R. J. Connor, Biometrics 43 (1987), gives 23, somewhat too low for the exact test.
 def test_the_number_found_is_the_first_that_stays_sufficient():
     claims = {(0.45, 0.05): 25, (0.2, 0.1): 249, (0.15, 0.05): 168, (0.3, 0.1): 84, (0.12, 0.02): 114, (0.06, 0.0): 131}
@@ -46,17 +40,12 @@ def test_the_number_found_is_the_first_that_stays_sufficient():
         assert min(compute_power(more, gained, lost) for more in range(num, num + 40)) >= 0.8
 
 
-def test_shares_that_are_no_claim_raise():
+def test_what_cannot_be_planned_with_raises():
     nan = float("nan")
     for gained, lost in [(0.1, 0.1), (0.1, 0.2), (0.7, 0.4), (1.2, 0.0), (0.1, -0.1), (0.0, 0.0), (nan, 0.1)]:
         with pytest.raises(DataError, match="no claim to test"):
-            compute_power(50, gained, lost)
-        with pytest.raises(DataError, match="no claim to test"):
             find_num_examples(gained, lost)
-
-
-def test_numbers_that_cannot_be_planned_with_raise():
-    with pytest.raises(DataError, match="0 examples are none"):
+    with pytest.raises(DataError, match="0 examples are no claim to test"):
         compute_power(0, 0.2, 0.1)
     with pytest.raises(DataError, match="80 is no power"):
         find_num_examples(0.2, 0.1, power=80)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from functools import partial
+from random import Random
 
 import pytest
 from fake_provider import FakeProvider, refuse
@@ -29,7 +30,7 @@ from llmops_utils.core import (
     WorkbookError,
 )
 from llmops_utils.datasets import Example, load_messages
-from llmops_utils.evaluation import Answer, ChoiceMatch, Contains, ExactMatch, Row, Score, evaluate
+from llmops_utils.evaluation import Answer, Contains, ExactMatch, Row, Score, evaluate
 from llmops_utils.evaluation.run import HOPELESS
 from llmops_utils.models import Model, Provenance, Reply
 from llmops_utils.operations import TASKS, make_system
@@ -214,16 +215,6 @@ def test_as_many_examples_are_on_their_way_as_asked_for_or_set(monkeypatch):
     assert gate.most == 3
 
 
-def test_duration_is_that_of_the_clock_and_latency_that_of_the_calls():
-    def system(text):
-        time.sleep(0.03)
-        return make_reply()
-
-    report = evaluate(system, make_examples(8), ExactMatch(), parallel=8)
-    assert 0.03 <= report.duration_s < 8 * 0.03
-    assert report.latency_s == 0.5
-
-
 # --- failures ------------------------------------------------------------------------------------------------
 
 
@@ -246,13 +237,11 @@ def test_an_example_that_raises_is_a_failed_row_and_the_others_go_on():
             raise ZeroDivisionError("division by zero")
         return make_reply(text)
 
-    for parallel in (1, 4):
-        report = evaluate(system, make_examples(6), ExactMatch(), parallel=parallel)
-        failed = Row("e02", "input 2", "input 2", None, 0.0, error="ZeroDivisionError: division by zero")
-        assert report.rows[2] == failed
-        assert list(report.scores) == [1, 1, 0, 1, 1, 1]
-        assert str(report) == "system: 83% [44%, 97%] (n = 6), 1 failed with an error"
-        assert report.provenance == "fake (127.0.0.1), live"
+    report = evaluate(system, make_examples(6), ExactMatch(), parallel=4)
+    assert report.rows[2] == Row("e02", "input 2", "input 2", None, 0.0, error="ZeroDivisionError: division by zero")
+    assert list(report.scores) == [1, 1, 0, 1, 1, 1]
+    assert str(report) == "system: 83% [44%, 97%] (n = 6), 1 failed with an error"
+    assert report.provenance == "fake (127.0.0.1), live"
 
 
 def test_an_error_that_the_next_example_may_not_meet_is_a_failed_row_that_names_it():
@@ -348,10 +337,10 @@ def test_an_error_that_every_example_would_meet_ends_the_run_from_system_and_sco
         for system, scorer in [(fail, score_half), (str, fail)]:
             asked.clear()
             with pytest.raises(WorkbookError) as caught:
-                evaluate(system, make_examples(200), scorer, parallel=1)
+                evaluate(system, make_examples(60), scorer, parallel=1)
             assert caught.value is error
             assert asked[:4] == ["input 0", "input 1", "input 2", "input 3"]
-            assert len(asked) < 200
+            assert len(asked) < 60
 
 
 def test_after_a_fatal_error_the_same_call_asks_only_the_rest():
@@ -378,7 +367,6 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
         ([], ExactMatch(), "There are no examples to evaluate."),
         ([*examples, Example("e01", "another", "x")], ExactMatch(), "Two examples share an id."),
         ([*examples, Example("e03", "a", "")], ExactMatch(), "a text or a number"),
-        ([Example("1", "a", "yes"), Example("2", "a", "perhaps")], ChoiceMatch(["yes", "no"]), "one of yes, no"),
         (["a text"], score_half, "no examples"),
         (load_messages("shots")[:2], score_half, "no examples"),
     ]
@@ -395,9 +383,8 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
 
 
 @pytest.mark.parametrize("parallel", [1, 4])
-@pytest.mark.parametrize("after", [1, 5, 13])
-def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home, parallel, after):
-    stop, examples = Stop(after), make_examples(60)
+def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home, parallel):
+    stop, examples = Stop(5), make_examples(30)
 
     def system(text):
         return make_reply(stop.echo(text), cost_usd=None)
@@ -405,16 +392,16 @@ def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home, parallel,
     options = {"parallel": parallel, "name": "zero-shot", "key": {"prompt": "1a2b3c4d", "shots": 8}}
     error = interrupt(system, examples, **options)
     num_asked = len(stop.inputs)
-    assert after <= num_asked < 60
-    assert error.problem == f"“zero-shot” was interrupted; {num_asked} of 60 examples are kept."
+    assert 5 <= num_asked < 30
+    assert error.problem == f"“zero-shot” was interrupted; {num_asked} of 30 examples are kept."
     assert error.next_step == "Run the same cell again: it goes on with the others."
     assert len(list_files(home)) == 1
 
     stop.release()
     report = evaluate(system, examples, ExactMatch(), **options)
     assert sorted(stop.inputs) == sorted(example.input for example in examples)  # each once, over both runs
-    assert (report.num_resumed, len(report), report.num_failed) == (num_asked, 60, 0)
-    assert str(report) == f"zero-shot: 100% [94%, 100%] (n = 60), {num_asked} resumed"
+    assert (report.num_resumed, len(report), report.num_failed) == (num_asked, 30, 0)
+    assert str(report) == f"zero-shot: 100% [89%, 100%] (n = 30), {num_asked} resumed"
     assert [row.id for row in report.rows] == [example.id for example in examples]
     assert all(row.prediction == row.input and row.prompt_tokens == 10 for row in report.rows)
     assert report.provenance == "fake (127.0.0.1), live"
@@ -480,21 +467,6 @@ def test_an_example_that_failed_before_the_interrupt_is_asked_again():
     assert list(report.scores) == [1] * 30
 
 
-def test_a_report_of_kept_rows_alone_names_their_model():
-    stop, examples = Stop(3), make_examples(3)
-
-    def system(text):
-        stop.note(text)
-        if len(stop.inputs) == 3:
-            time.sleep(0.05)  # the interrupt comes while the last example is on its way
-        return make_reply(text)
-
-    interrupt(system, examples, parallel=1)
-    report = evaluate(system, examples, ExactMatch(), parallel=1, key="stated")
-    assert report.num_resumed == 3
-    assert report.provenance == "fake (127.0.0.1), live"
-
-
 def test_an_interrupt_while_the_examples_are_still_handed_out_keeps_what_is_done():
     stop, examples = Stop(1, delay_s=0), make_examples(3000)
     interval_s = sys.getswitchinterval()
@@ -514,7 +486,7 @@ def test_an_interrupt_while_a_thread_starts_waits_for_its_example(monkeypatch):
         start(thread)
         if thread.name.startswith("evaluate"):
             is_asked.wait(5)
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     def system(text):
         asked.append(text)
@@ -526,6 +498,15 @@ def test_an_interrupt_while_a_thread_starts_waits_for_its_example(monkeypatch):
     error = interrupt(system, make_examples(30), parallel=1)
     assert error.problem == "“system” was interrupted; 1 of 30 examples are kept."
     assert asked == ["input 0"]
+
+
+def test_no_interrupt_at_any_moment_leaves_a_thread_waiting_for_ever():
+    num_before = threading.active_count()
+    for after in Random(5).sample(range(1, 300), 60):
+        stop = Stop(after, delay_s=0)
+        error = interrupt(stop.echo, make_examples(300), parallel=4, name="echo", key=f"after {after}")
+        assert error.problem == f"“echo” was interrupted; {len(stop.inputs)} of 300 examples are kept."
+    assert threading.active_count() == num_before
 
 
 def test_each_row_is_on_disk_at_once_in_a_file_that_is_the_same_in_every_process(home):
@@ -617,48 +598,20 @@ def test_a_system_of_prompt_and_model_carries_its_key_and_an_edited_prompt_file_
 # --- over a real server --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def fake():
-    with FakeProvider() as provider:
-        yield provider
-
-
-@pytest.fixture
-def model(fake, monkeypatch):
-    """A model of the fake server, in live mode, that tries nothing again."""
-    settings = {"MODE": "live", "PROVIDER": "vllm", "BASE_URL": fake.base_url, "MODEL": "fake", "RETRIES": "0"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"LLMOPS_{name}", value)
-    return Model("01_test")
-
-
-def list_asked(fake):
-    return [body["messages"][-1]["content"] for body in fake.bodies]
-
-
-def test_a_request_that_fails_for_ever_fails_its_row_alone(fake, model):
-    fake.answer = lambda body: body["messages"][-1]["content"]
-    fake.choose_fault = lambda request: (
-        refuse(500, "The GPU fell over.") if request.body["messages"][-1]["content"] == "input 3" else None
-    )
-    report = evaluate(model.chat, make_examples(12), ExactMatch(), parallel=4)
-    assert list(report.scores) == [1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1]
+def test_a_request_that_fails_for_ever_fails_its_row_alone(monkeypatch):
+    with FakeProvider() as fake:
+        settings = {"MODE": "live", "PROVIDER": "vllm", "BASE_URL": fake.base_url, "MODEL": "fake", "RETRIES": "0"}
+        for name, value in settings.items():
+            monkeypatch.setenv(f"LLMOPS_{name}", value)
+        fake.answer = lambda body: body["messages"][-1]["content"]
+        fake.choose_fault = lambda request: (
+            refuse(500, "The GPU fell over.") if request.body["messages"][-1]["content"] == "input 3" else None
+        )
+        report = evaluate(Model("01_test").chat, make_examples(6), ExactMatch(), parallel=4)
+    assert list(report.scores) == [1, 1, 1, 0, 1, 1]
     failed, answered = report.rows[3], [row for row in report.rows if not row.error]
     assert failed.error.startswith("ProviderDown: 127.0.0.1 fails (500)")
     assert "The GPU fell over." in failed.error
     assert (failed.prompt_tokens, failed.num_calls, failed.prediction) == (0, 0, None)
     assert {(row.prompt_tokens, row.completion_tokens, row.cost_usd) for row in answered} == {(12, 3, 0.0)}
-    assert all(row.latency_s > 0 for row in answered)
     assert report.provenance == "fake (127.0.0.1), live"
-    assert sorted(list_asked(fake)) == sorted(f"input {number}" for number in range(12))
-
-
-def test_a_server_is_asked_each_example_once_over_an_interrupt(fake, model):
-    stop, examples = Stop(6), make_examples(40)
-    fake.answer = lambda body: stop.echo(body["messages"][-1]["content"])
-    interrupt(model.chat, examples, parallel=4)
-    num_asked = len(fake.requests)
-    stop.release()
-    report = evaluate(model.chat, examples, ExactMatch(), parallel=4, key="stated")
-    assert sorted(list_asked(fake)) == sorted(example.input for example in examples)
-    assert (report.num_resumed, list(report.scores)) == (num_asked, [1] * 40)

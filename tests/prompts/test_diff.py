@@ -30,21 +30,10 @@ def test_the_diff_reads_as_plain_text_with_plus_and_minus():
 
 
 def test_the_plain_diff_keeps_unchanged_lines_around_and_shows_line_ends():
-    lines = [f"line {num}" for num in range(9)]
-    old = Prompt("p", "\n".join(lines))
-    new = Prompt("p", "\n".join(["first", *lines[1:]]) + "\n", context="a\r")
-    assert str(diff_prompts(old, new)).split("\n")[2:] == [
-        "@@ instruction @@",
-        "-line 0",
-        "+first",
-        *(f" line {num}" for num in range(1, 9)),
-        "+",
-        "@@ context @@",
-        "+a␍",
-        "@@ input: unchanged @@",
-        "@@ output: unchanged @@",
-        "@@ system: unchanged @@",
-    ]
+    old, new = Prompt("p", "one\ntwo\nthree"), Prompt("p", "first\ntwo\nthree\n", context="a\r")
+    told = str(diff_prompts(old, new)).split("\n")[2:9]
+    assert told == ["@@ instruction @@", "-one", "+first", " two", " three", "+", "@@ context @@"]
+    assert "+a␍" in str(diff_prompts(old, new))
 
 
 def test_the_diff_marks_removed_and_added_words_in_place():
@@ -60,11 +49,7 @@ def test_the_diff_marks_removed_and_added_words_in_place():
 
 def test_neighbouring_words_line_breaks_and_emptied_elements_are_marked():
     cases = [
-        (
-            "Say it in a few words.",
-            "Say it with much detail words.",
-            f"it {DEL}in a few</del>{INS}with much detail</ins>",
-        ),
+        ("It is a few words", "It is much detail words", f"is {DEL}a few</del>{INS}much detail</ins>"),
         ("One two", "One\ntwo", f"One{DEL} </del>{INS}↵\n</ins>two"),
         ("Greeting:", "", f"pre-wrap'>{DEL}Greeting:</del></td>"),
     ]
@@ -80,7 +65,7 @@ def test_the_diff_escapes_all_texts():
 
 def test_the_marked_words_hold_both_texts_completely():
     chance = random.Random(0)
-    for _ in range(500):
+    for _ in range(200):
         old, new = ("".join(chance.choices(["a", "b", " ", "\n", "<", " c "], k=chance.randrange(12))) for _ in "12")
         page = diff_prompts(Prompt("p", old), Prompt("p", new))._repr_html_()
         found = re.search(r"<b>instruction</b></td><td[^>]*>(.*?)</td>", page, re.DOTALL)

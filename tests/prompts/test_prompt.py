@@ -1,8 +1,5 @@
 """Claims about prompts: strict templates in a sandbox, messages, versions by content."""
 
-import hashlib
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -91,27 +88,24 @@ def test_a_missing_variable_is_named_with_the_prompt_and_the_elements_that_want_
 
 
 def test_an_unknown_variable_is_named_with_the_nearest_and_all_known_ones():
-    cases = [
-        (GREETING.replace(context="{{ mood }}"), "Did you mean name? There is: mood, name."),
-        (Prompt("greeting", "Do it."), "There is: none."),
-    ]
-    for prompt, said in cases:
-        with pytest.raises(PromptError) as caught:
-            prompt.render(nam="Ada", **dict.fromkeys(prompt.variables - {"name"}, "good"))
-        assert (caught.value.problem, caught.value.next_step) == ("The prompt greeting has no variable nam.", said)
+    with pytest.raises(PromptError) as caught:
+        GREETING.replace(context="{{ mood }}").render(nam="Ada", mood="good")
+    assert caught.value.problem == "The prompt greeting has no variable nam."
+    assert caught.value.next_step == "Did you mean name? There is: mood, name."
 
 
-def test_a_value_none_raises_instead_of_printing_none():
-    prompt = Prompt("p", "{{ num }}{{ is_x }}")
-    assert "gives None, not text" in find_fault(prompt.render, num=None, is_x=False)
-    assert get_text(prompt, num=0, is_x=False) == "0False"
+def test_a_value_none_or_a_gap_in_the_data_raises_instead_of_printing_it():
+    prompt = Prompt("p", input="{{ x }}")
+    for gap in (None, float("nan"), np.float64("nan"), pandas.NA, pandas.NaT):
+        with pytest.raises(
+            PromptError, match=r"an expression gives .*, (a gap in the data, )?not text(?s:.*)the value of x"
+        ):
+            prompt.render(x=gap)
+    assert [get_text(prompt, x=value) for value in (0, False, "nan")] == ["0", "False", "nan"]
 
 
-def test_a_gap_in_the_data_raises_instead_of_printing_nan():
-    for gap in (float("nan"), np.float64("nan"), pandas.NA, pandas.NaT):
-        with pytest.raises(PromptError, match="the value of x"):
-            Prompt("p", input="{{ x }}").render(x=gap)
-    assert Prompt("p", input="{{ x }}").render(x="nan")[0]["content"] == "nan"
+def test_half_a_character_becomes_a_mark_where_the_text_enters():
+    assert Prompt("p", "Half \ud83d.") == Prompt("p", "Half \ufffd.")
 
 
 BOMBS = [
@@ -161,7 +155,6 @@ def test_the_sandbox_refuses_with_the_element_and_the_reason():
     unsafe = "access to attribute '{}' of '{}' object is unsafe"
     cases = [
         ("{{ ''.__class__ }}", unsafe.format("__class__", "str")),
-        ("{{ message.__class__.__mro__ }}", unsafe.format("__class__", "str")),
         ("{{ message['__class__'] }}", unsafe.format("__class__", "str")),
         ("{{ message | attr('__class__') }}", unsafe.format("__class__", "str")),
         ("{{ message[0].__init__.__globals__ }}", unsafe.format("__init__", "str")),
@@ -169,7 +162,6 @@ def test_the_sandbox_refuses_with_the_element_and_the_reason():
         ("{{ '{m.__class__}'.format_map({'m': message}) }}", unsafe.format("format_map", "str")),
         ("{{ [message].append(1) }}", unsafe.format("append", "list")),
         ("{{ message.txet }}", "'str object' has no attribute 'txet'"),
-        ("{{ message.format_map }}", unsafe.format("format_map", "str")),
         ("{{ message.upper }}", "an expression gives a builtin_function_or_method, not text"),
         ("{{ message | map('upper') }}", "an expression gives a generator, not text"),
         ("{{ range }}", "an expression gives a function, not text"),
@@ -202,9 +194,6 @@ def test_a_field_of_the_wrong_kind_raises():
 def test_the_version_of_a_known_prompt_never_changes():
     assert GREETING.version == "f49680c5"
     assert Prompt("p", "Grüße ☕", system=("instruction",)).version == "75a0482d"
-    canonical = '{"elements":{"context":"","input":"Name: {{ name }}","instruction":"Greet {{ name }}.",'
-    canonical += '"output":"Greeting:"},"system":[]}'
-    assert hashlib.sha256(canonical.encode()).hexdigest()[:8] == "f49680c5"
 
 
 def test_the_version_changes_with_the_elements_and_system_and_with_nothing_else():
@@ -254,9 +243,3 @@ def test_show_renders_the_elements_where_variables_are_given_and_reads_as_plain_
         "p f19d4d20\n[instruction → system]\nDo it.\n[context → user]\nFacts.\n[input → user]\nWhy?\n[output → user]\n"
     )
     assert find_fault(GREETING.show, nmae="Ada") == "The prompt greeting has no variable nmae."
-
-
-def test_importing_the_package_does_not_load_jinja():
-    code = "import sys, llmops_utils.prompts; print('jinja2' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"

@@ -1,13 +1,13 @@
 """Claims about the registry: revisions and versions are found, files round-trip, malformed ones are named."""
 
-import multiprocessing
 import os
 import random
+import threading
 
 import pytest
 
 from llmops_utils.core import DataError, PromptError, WorkbookError
-from llmops_utils.prompts import ELEMENTS, Prompt, list_prompts, load_prompt, save_prompt
+from llmops_utils.prompts import Prompt, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
 INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
@@ -101,22 +101,11 @@ def test_digits_that_fit_several_versions_raise(tmp_path):
 MALFORMED = [
     ('instruction = "a"\ncontext = b\n', " cannot be read: Invalid value (at line 2, column 11)."),
     ('instruction = "a"\ncontext = "b', " cannot be read: Unterminated string (at end of document)."),
-    ("", " is empty."),
-    ('instruction = " \\n"\ndescription = "x"', " is empty."),
     ('instruction = "a"\ncontex = "b"', " has an unknown key “contex”."),
     ('instruction = "a"\nname = "b"', " has an unknown key “name”."),
-    ('instruction = "a"\nrevision = 5', " has an unknown key “revision”."),
     ("instruction = 3", ": instruction of a prompt is 3, not text."),
-    ('[instruction]\na = "b"', ": instruction of a prompt is {'a': 'b'}, not text."),
-    ('instruction = "a"\ndescription = 1', ": description of a prompt is 1, not text."),
-    ('instruction = "a"\nsystem = "instruction"', ": system of the prompt greeting is 'instruction'."),
     ('instruction = "a"\nsystem = [1]', ": A prompt has no element “1”."),
-    ('instruction = "a"\nsystem = ["name"]', ": A prompt has no element “name”."),
     ('input = """\nb\n{{ c }"""', ": The input of the prompt greeting is no template, line 2: unexpected '}'."),
-    (
-        'instruction = "Grüße"'.encode("latin-1"),
-        " cannot be read: 'utf-8' codec can't decode byte 0xfc in position 17: invalid start byte.",
-    ),
     (
         'instruction = "a"'.encode("utf-16"),
         " cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte.",
@@ -146,8 +135,7 @@ def test_a_file_with_another_name_than_a_number_raises(registry):
 
 def test_a_broken_revision_does_not_hide_the_others(registry):
     write(registry, "broken")
-    assert load_prompt("greeting", folder=registry).revision == 3
-    assert load_prompt("greeting", 2, registry).revision == 2
+    assert [load_prompt("greeting", version, registry).revision for version in (None, 2)] == [3, 2]
 
 
 def test_windows_line_ends_and_a_byte_order_mark_keep_the_version(tmp_path):
@@ -163,12 +151,7 @@ def test_all_prompts_are_listed_by_name_and_revision(registry):
     (registry / "nothing").mkdir()
     found = [(prompt.name, prompt.revision) for prompt in list_prompts(registry)]
     assert found == [("farewell", 1), ("greeting", 1), ("greeting", 2), ("greeting", 3)]
-
-
-def test_a_registry_that_is_not_there_yet_lists_nothing_and_knows_no_name(tmp_path):
-    assert list_prompts(tmp_path / "new") == []
-    with pytest.raises(PromptError, match="There is: none"):
-        load_prompt("greeting", folder=tmp_path / "new")
+    assert list_prompts(registry / "new") == []
 
 
 def test_saving_writes_the_next_revision_and_the_same_content_only_once(registry):
@@ -180,41 +163,26 @@ def test_saving_writes_the_next_revision_and_the_same_content_only_once(registry
     assert load_prompt("hello", folder=registry).version == GREETING.version
 
 
-def _save_many(folder, letter):
-    for number in range(10):
-        save_prompt(Prompt("p", f"{letter} {number}"), folder)
+def test_prompts_saved_at_the_same_time_are_all_kept(tmp_path):
+    def save_many(letter):
+        for number in range(5):
+            save_prompt(Prompt("p", f"{letter} {number}"), tmp_path)
 
-
-def test_prompts_saved_by_several_processes_are_all_kept(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_save_many, args=(tmp_path, letter)) for letter in "abcd"]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    threads = [threading.Thread(target=save_many, args=(letter,)) for letter in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     saved = list_prompts(tmp_path)
-    assert sorted(prompt.instruction for prompt in saved) == sorted(f"{a} {num}" for a in "abcd" for num in range(10))
-    assert [prompt.revision for prompt in saved] == list(range(1, 41))
+    assert sorted(prompt.instruction for prompt in saved) == sorted(f"{a} {num}" for a in "abcd" for num in range(5))
+    assert [prompt.revision for prompt in saved] == list(range(1, 21))
 
 
-def test_what_cannot_be_a_file_is_not_saved(tmp_path):
-    faults = [(GREETING.replace(name=name), "cannot name a prompt") for name in ("", "A", "2nd", "a b", "a-b", "../a")]
-    faults += [(GREETING.replace(name=name), "cannot name a prompt") for name in ("grüße", "a\n", "_a")]
-    faults += [(GREETING.without(*ELEMENTS), "is empty"), (Prompt("p", "\ud800"), "holds half a character")]
-    for prompt, said in faults:
-        with pytest.raises(PromptError, match=said):
-            save_prompt(prompt, tmp_path)
+def test_a_name_that_cannot_be_a_folder_is_not_saved(tmp_path):
+    for name in ("", "A", "2nd", "a b", "a-b", "../a", "grüße", "a\n", "_a"):
+        with pytest.raises(PromptError, match="cannot name a prompt"):
+            save_prompt(GREETING.replace(name=name), tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_save_that_fails_leaves_no_file(tmp_path, monkeypatch):
-    def fail(*paths):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(DataError, match="No space left"):
-        save_prompt(GREETING, tmp_path)
-    assert list((tmp_path / "greeting").glob("[!.]*")) == list((tmp_path / "greeting").glob(".*.part")) == []
 
 
 def test_a_file_is_readable_toml(tmp_path):
@@ -238,7 +206,7 @@ PIECES += ["word", "é", "日本", "😀", "\x00", "\x1b", "\x7f", "\x85", "\u20
 def test_any_text_survives_the_file_exactly(tmp_path):
     chance = random.Random(0)
     texts = [*PIECES, *(piece + "x" for piece in PIECES), *("x" + piece for piece in PIECES)]
-    texts += ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(400)]
+    texts += ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(60)]
     for start in range(0, len(texts), 4):
         instruction, context, input, description = (texts[start : start + 4] + ["x"] * 3)[:4]
         prompt = Prompt(f"p{start}", instruction, context, input + "x", system=("context",), description=description)
