@@ -64,6 +64,18 @@ CHOICES = {  # for the numbers of a word problem
     "banknote": (50, 70, 80, 200),
     "limit": (40, 60, 75, 80, 90, 120, 150),
     "bag": (125, 200, 250, 500),
+    # For questions to the assistant.
+    "few": (2, 3, 4),
+    "round": (200, 250, 400, 500),
+    "tens": range(20, 200, 10),
+    "money": [Decimal(f"{euros}.{cents}") for euros in range(11, 60) for cents in (20, 40, 50, 60, 80)],
+    "small money": [Decimal(f"{euros}.{cents}") for euros in range(2, 8) for cents in (10, 40, 50, 90)],
+    "minutes": range(5, 60, 5),
+    "watts": range(60, 1500, 20),
+    "litres": [Decimal(f"{tenths}") / 10 for tenths in range(11, 40)],
+    "portion": [Decimal(f"0.{digits}") for digits in (12, 15, 2, 25, 3)],
+    "tariff": [Decimal(f"0.{digits}") for digits in (25, 3, 32, 36, 4)],
+    "halves": [Decimal(f"{hours}.5") for hours in range(1, 8)],
     # What does not change, where a wording tells it.
     "hour": (60,),
     "week": (7,),
