@@ -66,6 +66,8 @@ CHOICES = {  # for the numbers of a word problem
     "bag": (125, 200, 250, 500),
     # For questions to the assistant.
     "few": (2, 3, 4),
+    "dozens": range(12, 73, 12),
+    "year": range(2019, 2027),
     "round": (200, 250, 400, 500),
     "tens": range(20, 200, 10),
     "money": [Decimal(f"{euros}.{cents}") for euros in range(11, 60) for cents in (20, 40, 50, 60, 80)],

@@ -132,6 +132,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
     for mark in ("", "2"):
         order = draw_order(template, known, rng)
         fields = vars(order) | {"price": order.unit_price_eur, "postage": order.postage_eur}
+        fields["year"] = order.delivered_on[:4]
         texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
         shown[order.id] = find_order(order)
     question = rng.choice(template["wordings"]).format(**texts)
