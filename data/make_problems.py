@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 from llmops_utils.core import DATA, write_whole
@@ -85,6 +86,7 @@ CHOICES = {  # for the numbers of a word problem
 }
 
 
+@cache
 def load_templates(kind: str) -> list[dict]:
     """Return the tables of one kind in `training/templates.toml`."""
     return tomllib.loads((DATA / "training" / "templates.toml").read_text(encoding="utf-8"))[kind]
