@@ -127,14 +127,14 @@ def draw_order(template: dict, known: set[str], rng: random.Random) -> Order:
 
 def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rng: random.Random) -> Trace | None:
     """Return a trace from a template, or None where its result is not above 0 or has more than two decimals."""
-    texts = {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
-    shown = {}
+    texts, shown = {}, {}
     for mark in ("", "2"):
         order = draw_order(template, known, rng)
         fields = vars(order) | {"price": order.unit_price_eur, "postage": order.postage_eur}
         fields["year"] = order.delivered_on[:4]
         texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
         shown[order.id] = find_order(order)
+    texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
     question = rng.choice(template["wordings"]).format(**texts)
     letters, facts, steps = iter("abcd"), iter(template.get("facts", ())), []
     for call in template["calls"]:
