@@ -5,7 +5,7 @@
 writes 500 of each, drawn with the seed 7, as `train_word_problems.csv` and `train_date_questions.csv` into the folder;
 `load_records(Problem, path)` reads them. A problem has its answer, the way there in words, the same in symbols (an
 expression, or an operation on a date as JSON) and in Python. No question comes twice or stands in the files of the
-course. Its wordings do stand there with other names and numbers: they are those of `templates.toml`.
+course, and no wording does: all are those of `training/templates.toml`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 from llmops_utils.core import DATA, write_whole
@@ -36,7 +37,10 @@ NAMES = (
 )
 CITIES = ("Lyon", "Graz", "Turin", "Ghent", "Porto", "Basel", "Leeds", "Bergen")
 # All things begin with a consonant and take an s, so that "a" and the plural need no rules.
-COUNTED = ("kettle", "grinder", "scale", "filter", "lid", "handle", "cup")
+COUNTED = (
+    *("kettle", "grinder", "scale", "filter", "lid", "handle", "cup", "jug", "tin", "mug", "tray", "funnel", "carafe"),
+    *("teapot", "timer", "whisk", "milk jug", "tea strainer", "coffee pot", "pocket scale", "sugar bowl", "coaster"),
+)
 DEVICES = (
     *("kettle", "coffee grinder", "kitchen scale", "steel kettle", "glass kettle", "travel kettle"),
     *("hand grinder", "burr grinder", "pocket scale", "digital scale"),
@@ -56,13 +60,36 @@ CHOICES = {  # for the numbers of a word problem
     "cents": [Decimal(f"{euros}.{cents}") for euros in range(2, 10) for cents in (20, 50, 80)],
     "voucher": (5, 8, 15, 20, 25),
     # Without 50: the part and the rest would be the same number, and a wrong solution would pass.
-    "percent": (10, 20, 25, 30, 40, 60, 75),
+    "percent": (5, 10, 15, 20, 25, 30, 40, 60, 75),
+    "hundreds": range(120, 500, 10),
+    "banknote": (50, 70, 80, 200),
+    "limit": (40, 60, 75, 80, 90, 120, 150),
+    "bag": (125, 200, 250, 500),
+    # For questions to the assistant.
+    "few": (2, 3, 4),
+    "dozens": range(12, 73, 12),
+    "year": range(2019, 2027),
+    "round": (200, 250, 400, 500),
+    "tens": range(20, 200, 10),
+    "money": [Decimal(f"{euros}.{cents}") for euros in range(11, 60) for cents in (20, 40, 50, 60, 80)],
+    "small money": [Decimal(f"{euros}.{cents}") for euros in range(2, 8) for cents in (10, 40, 50, 90)],
+    "minutes": range(5, 60, 5),
+    "watts": range(60, 1500, 20),
+    "litres": [Decimal(f"{tenths}") / 10 for tenths in range(11, 40)],
+    "portion": [Decimal(f"0.{digits}") for digits in (12, 15, 2, 25, 3)],
+    "tariff": [Decimal(f"0.{digits}") for digits in (25, 3, 32, 36, 4)],
+    "halves": [Decimal(f"{hours}.5") for hours in range(1, 8)],
+    # What does not change, where a wording tells it.
+    "hour": (60,),
+    "week": (7,),
+    "kilogram": (1000,),
 }
 
 
+@cache
 def load_templates(kind: str) -> list[dict]:
-    """Return the tables of one kind in `templates.toml`."""
-    return tomllib.loads((DATA / "templates.toml").read_text(encoding="utf-8"))[kind]
+    """Return the tables of one kind in `training/templates.toml`."""
+    return tomllib.loads((DATA / "training" / "templates.toml").read_text(encoding="utf-8"))[kind]
 
 
 def draw_problems(
@@ -110,10 +137,10 @@ def draw_word_problem(template: dict, rng: random.Random) -> dict | None:
     # Equal numbers would hide which one a solution used, and an answer in the question could be had by copying. With
     # floats, too, the result is exact, so that nobody needs to round.
     is_plain = len(given) == len(texts) and Fraction(answer) not in given and eval(expression) == float(answer)
-    if reasoning is None or not is_plain:
+    if reasoning is None or not is_plain or not evaluate(template.get("when", "True"), texts):
         return None
-    item, other = rng.sample(COUNTED, 2)
-    words = texts | {"name": rng.choice(NAMES), "item": item, "other": other}
+    item = rng.choice(COUNTED)
+    words = texts | {"name": rng.choice(NAMES), "city": rng.choice(CITIES), "item": item}
     return {
         "question": wording.format(**words),
         "answer": answer,
@@ -129,7 +156,7 @@ def fill_in(formula: str, texts: dict[str, str]) -> str:
 
 
 def evaluate(formula: str, texts: dict[str, str]) -> Fraction:
-    """Return the exact value of a formula of `templates.toml`."""
+    """Return the exact value of a formula of the templates."""
     return eval(formula, {name: Fraction(text) for name, text in texts.items()})
 
 

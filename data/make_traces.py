@@ -1,74 +1,95 @@
-"""New traces of an agent that answers questions about orders: question, calls of tools, observations, answer.
+"""New traces of an agent that answers questions to the assistant: question, calls of tools, observations, answer.
 
     python data/make_traces.py 200 7 traces.jsonl
 
-writes 200 of them, drawn with the seed 7, as lines of JSON. The tools are `find_order` and `calculate`, as chapter 08
-defines them. Half of the questions ask for a field of the order, half need a calculation as well. No order stands in
-`orders.csv`, so no question stands in `agent_tasks.csv`; its wordings do: they are those of `templates.toml`.
+writes 200 of them, drawn with the seed 7, as lines of JSON, in turn with one, two and three calls. The tools are
+`find_order`, `search_notes` and `calculate`, as chapter 08 defines them, over orders and notes of their own: no order
+stands in `orders.csv`, and the notes are those of `training/notes.csv`, whose numbers are drawn anew again and again, so
+that an answer has to be read in the observation. The wordings are those of `training/templates.toml`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from make_problems import fill_in, load_templates
+import bm25s
+from make_problems import CHOICES, WEEKDAYS, load_templates
 
 from llmops_utils.agents import Step, Trace, calculate
 from llmops_utils.core import write_whole
-from llmops_utils.datasets import Order, load_notes, load_orders
+from llmops_utils.datasets import Note, Order, load_orders, load_records
 
-FREE_FROM = Decimal(60)  # EUR of goods from which postage is free, as in the note n09
+NOTES_EVERY = 20  # traces after which the numbers of the notes are drawn anew
 STATUSES = ("packed", "shipped", "delivered", "returned", "in repair")
+MODELS = {
+    "kettle": ("Brisa 1.0", "Brisa 1.7", "Nuvia 1.5"),
+    "grinder": ("Mola 40", "Mola 64", "Tarka 12"),
+    "scale": ("Libra 2", "Libra 5"),
+}
+COUNTRIES = (
+    *("Austria", "Belgium", "Croatia", "Denmark", "Finland", "France", "Germany", "Greece"),
+    *("Ireland", "Italy", "Luxembourg", "Netherlands", "Poland", "Portugal", "Slovenia", "Spain", "Sweden"),
+)
+COLOURS = ("red", "green", "blue", "black", "yellow", "orange", "grey", "white", "brown")
+FREE_FROM = 150  # EUR of goods from which the new orders have no postage
+CALL = re.compile(r"(.+) > (\w+)\((.*)\)")  # thought, tool, argument
 
 
 def make_traces(num: int, seed: int) -> list[Trace]:
-    """Return new traces, in turn one with a look-up and one with a calculation; the same seed gives the same ones."""
+    """Return new traces, in turn with one, two and three calls; the same seed gives the same ones and none twice."""
     rng = random.Random(seed)
-    fields, sums = load_templates("field"), load_templates("sum")
-    postage, orders = load_postage(), load_orders()
-    numbers = rng.sample(sorted(set(range(10_000, 100_000)) - {int(order.id[3:]) for order in orders}), num)
-    traces = []
-    for turn, number in enumerate(numbers):
-        template = rng.choice(sums if turn % 2 else fields)
-        is_kept = "formula" in template or template["field"] == "delivered_on"
-        order = draw_order(f"PW-{number}", orders, postage, is_kept, rng)
-        traces.append(build_trace(order, template, rng))
-    return traces
+    kinds: dict[int, dict[str, list[dict]]] = {1: {}, 2: {}, 3: {}}
+    for template in load_templates("agent"):
+        tools = " ".join(CALL.fullmatch(call)[2] for call in template["calls"])
+        kinds[len(template["calls"])].setdefault(tools, []).append(template)
+    notes = load_records(Note, "training/notes.csv")
+    known = {order.id for order in load_orders()}
+    traces: dict[Trace, None] = {}
+    while len(traces) < num:
+        if len(traces) % NOTES_EVERY == 0:
+            search = build_search([replace(note, text=redraw(note.text, rng)) for note in notes])
+        templates = rng.choice([*kinds[len(traces) % 3 + 1].values()])
+        trace = draw_trace(rng.choice(templates), search, known, rng)
+        if trace is not None:
+            traces[trace] = None
+    return [*traces]
 
 
-def load_postage() -> dict[str, str]:
-    """Return the postage to each country, from the note n08."""
-    (note,) = [note for note in load_notes() if note.id == "n08"]
-    zones = re.findall(r"\(([^)]+)\) (\d+\.\d\d) EUR", note.text)
-    return {country: postage for countries, postage in zones for country in countries.split(", ")}
+def redraw(text: str, rng: random.Random) -> str:
+    """Return the text of a note with other numbers of about the same size, another weekday and another colour."""
+
+    def draw(found: re.Match) -> str:
+        number = Decimal(found[0])
+        if "." in found[0]:
+            return f"{rng.randint(int(number * 6), int(number * 16)) / 10:.2f}"
+        return str(rng.randint(max(2, math.ceil(number * Decimal("0.6"))), int(number * Decimal("1.6")) + 1))
+
+    text = re.sub(r"\d+(\.\d+)?", draw, text)
+    for words in (WEEKDAYS, COLOURS):
+        text = re.sub(rf"\b({'|'.join(words)})\b", lambda _, words=words: rng.choice(words), text)
+    return text
 
 
-def draw_order(id: str, orders: list[Order], postage: dict[str, str], is_kept: bool, rng: random.Random) -> Order:
-    """Return a new order of one of the customers; one that `is_kept` was delivered and has two pieces or more."""
-    order, sold = rng.choice(orders), rng.choice(orders)
-    quantity = rng.randint(2 if is_kept else 1, 4)
-    status = "delivered" if is_kept else rng.choice(STATUSES)
-    ordered_on = date(2025, 6, 2) + timedelta(days=rng.randrange(270))
-    delivered_on = ordered_on + timedelta(days=rng.randint(3, 12))
-    return replace(
-        order,
-        id=id,
-        product=sold.product,
-        model=sold.model,
-        quantity=quantity,
-        unit_price_eur=sold.unit_price_eur,
-        postage_eur="0.00" if quantity * Decimal(sold.unit_price_eur) >= FREE_FROM else postage[order.country],
-        status=status,
-        ordered_on=str(ordered_on),
-        delivered_on="none" if status in ("packed", "shipped") else str(delivered_on),
-    )
+def build_search(notes: list[Note]) -> Callable[[str], str]:
+    """Return the agent's tool `search_notes` over some notes: the sentence that fits a query best, by BM25."""
+    sentences = [(note.title, sentence) for note in notes for sentence in re.split(r"(?<=\.) (?=[A-Z])", note.text)]
+    index = bm25s.BM25()
+    index.index(bm25s.tokenize([" ".join(pair) for pair in sentences], show_progress=False), show_progress=False)
+
+    def search_notes(query: str) -> str:
+        places, _ = index.retrieve(bm25s.tokenize(query, show_progress=False), k=1, show_progress=False)
+        return sentences[int(places[0, 0])][1]
+
+    return search_notes
 
 
 def find_order(order: Order) -> str:
@@ -79,23 +100,60 @@ def find_order(order: Order) -> str:
     )
 
 
-def build_trace(order: Order, template: dict, rng: random.Random) -> Trace:
-    """Return the trace that answers a question about an order."""
-    texts = {
-        "quantity": str(order.quantity),
-        "price": order.unit_price_eur,
-        "postage": order.postage_eur,
-        "percent": str(rng.choice((5, 10, 20, 30))),
-        "more": str(rng.randint(2, 9)),
-    }
-    question = rng.choice(template["wordings"]).format(id=order.id, **texts)
-    steps = [Step(f"{order.id}: the order", "find_order", order.id, find_order(order))]
-    if "field" in template:
-        return Trace(question, str(getattr(order, template["field"])), tuple(steps), "finished")
-    expression = fill_in(template["formula"], texts)
-    answer = f"{calculate(expression).value:.10g}"
-    thought = " and ".join(re.findall(r"\d[\d.]*", expression)) + ": calculate"
-    steps.append(Step(thought, "calculate", expression, answer))
+def draw_order(template: dict, known: set[str], rng: random.Random) -> Order:
+    """Return a new order that fits the template; its id is not known and is added to those that are."""
+    product = rng.choice([*MODELS])
+    quantity = rng.randint(template.get("pieces", 1), 4)
+    price = f"{rng.randint(12, 139)}.{rng.choice(('00', '40', '50', '90'))}"
+    status = rng.choice(template.get("status", STATUSES))
+    ordered_on = date(2025, 6, 2) + timedelta(days=rng.randrange(270))
+    delivered_on = ordered_on + timedelta(days=rng.randint(3, 12))
+    id = next(iter({f"PW-{rng.randrange(10_000, 100_000)}" for _ in range(9)} - known))
+    known.add(id)
+    return Order(
+        id=id,
+        customer="none",
+        product=product,
+        model=rng.choice(MODELS[product]),
+        quantity=quantity,
+        unit_price_eur=price,
+        postage_eur="0.00" if quantity * Decimal(price) >= FREE_FROM else rng.choice(("3.70", "5.60", "8.40")),
+        status=status,
+        ordered_on=str(ordered_on),
+        delivered_on="none" if status in ("packed", "shipped") else str(delivered_on),
+        country=rng.choice(COUNTRIES),
+    )
+
+
+def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rng: random.Random) -> Trace | None:
+    """Return a trace from a template, or None where its result is not above 0 or has more than two decimals."""
+    texts, shown = {}, {}
+    for mark in ("", "2"):
+        order = draw_order(template, known, rng)
+        fields = vars(order) | {"price": order.unit_price_eur, "postage": order.postage_eur}
+        fields["year"] = order.delivered_on[:4]
+        texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
+        shown[order.id] = find_order(order)
+    texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
+    question = rng.choice(template["wordings"]).format(**texts)
+    letters, facts, steps = iter("abcd"), iter(template.get("facts", ())), []
+    for call in template["calls"]:
+        thought, tool, argument = CALL.fullmatch(call.format(**texts)).groups()
+        if tool == "find_order":
+            observation = shown[argument]
+        elif tool == "search_notes":
+            observation = search(argument)
+            found = re.search(next(facts).format(**texts), observation)
+            if found is None:
+                raise ValueError(f"{argument!r} finds {observation!r}, which does not answer {question!r}")
+            texts |= {letter: fact for fact, letter in zip(found.groups(), letters, strict=False)}
+        else:
+            value = calculate(argument).value
+            if value <= 0 or round(value, 2) != round(value, 8):
+                return None
+            observation = f"{value:.10g}"
+        steps.append(Step(thought, tool, argument, observation))
+    answer = observation if tool == "calculate" else template.get("answer", "{a}").format(**texts)
     return Trace(question, answer, tuple(steps), "finished")
 
 
