@@ -29,3 +29,4 @@ from .files import append_line, change_json, explain_os_errors, hold_lock, read_
 from .secrets import is_key_shaped, is_secret_name, redact, redact_values
 from .settings import DATA, NOTEBOOKS, ROOT, Settings, check_key, load_settings, read_environment
 from .texts import clean_text, clean_values, parse_json_values, unify_text
+from .threads import Crew

@@ -54,7 +54,7 @@ def list_secrets() -> list[str]:
     try:
         environment = read_variables()
     except UnicodeDecodeError:  # a `.env` that is no text is told where settings are read
-        environment = os.environ
+        environment = dict(os.environ)
     found = set()
     for name, value in environment.items():
         if is_secret_name(name):

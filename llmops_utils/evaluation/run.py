@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 from ..core import (
     BudgetExceeded,
     CapabilityMissing,
+    Crew,
     DataError,
     EvaluationInterrupted,
     KeyRefused,
@@ -102,7 +101,7 @@ def evaluate(
         return row
 
     todo = [example for example in examples if example.id not in done]
-    answered = _Crew(run, todo, parallel or settings.calls_at_once)
+    answered = Crew(run, todo, parallel or settings.calls_at_once)
     try:
         for row in tqdm(answered, total=len(todo), desc=redact(name), disable=settings.repeats):
             done[row.id] = row
@@ -132,67 +131,6 @@ def evaluate(
     provenance = "; ".join(sorted(sources - {""})) or "no model asked"
     rows = tuple(done[example.id] for example in examples)
     return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
-
-
-class _Crew:
-    """Threads that run a function over items; iterated, it gives what comes out, in the order in which it does.
-
-    Unlike a `ThreadPoolExecutor` it can be interrupted at any moment: an interrupt inside of a lock in Python leaves the
-    lock held, and who waits for it waits for ever. The queues here are in C, where no interrupt falls.
-    """
-
-    def __init__(self, run: Callable, items: Sequence, num_threads: int) -> None:
-        self.num = len(items)
-        self._run = run
-        self._waiting, self._finished = SimpleQueue(), SimpleQueue()
-        for item in items:
-            self._waiting.put(item)
-        num_threads = min(num_threads, self.num)
-        self._threads = [threading.Thread(target=self._work, name="evaluate", daemon=True) for _ in range(num_threads)]
-
-    def __iter__(self) -> Iterator:
-        with _hold_interrupts():  # starting a thread takes locks in Python
-            for thread in self._threads:
-                thread.start()
-        for _ in range(self.num):
-            result, error = self._finished.get()
-            if error is not None:
-                raise error
-            yield result
-
-    def _work(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                item = self._waiting.get_nowait()
-                try:
-                    self._finished.put((self._run(item), None))
-                except BaseException as error:  # raised where the results are awaited
-                    self._finished.put((None, error))
-
-    def stop(self) -> None:
-        """Begin no further item, and wait for those that are under way."""
-        with contextlib.suppress(Empty):
-            while True:
-                self._waiting.get_nowait()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
-
-
-@contextlib.contextmanager
-def _hold_interrupts() -> Iterator[None]:
-    """Let an interrupt that comes meanwhile wait until the end; only the main thread gets any."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _check_examples(examples: list[Example], scorer: Scorer) -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from ..core import CapabilityMissing, DataError, ModelNotServed, ProviderError, Settings, Unreachable, WorkbookError
+from ..core import (
+    CapabilityMissing,
+    Crew,
+    DataError,
+    ModelNotServed,
+    ProviderError,
+    Settings,
+    Unreachable,
+    WorkbookError,
+)
 from .budget import Budget, bound_tokens, compute_cost
 from .calls import Answer, Content, Messages, check_messages, check_numbers, send
 from .catalog import CAPABILITIES
@@ -193,14 +201,19 @@ class Model:
         """
         from tqdm.auto import tqdm
 
-        settings = self.connection.settings
-        with ThreadPoolExecutor(settings.calls_at_once) as pool:
-            futures = [pool.submit(self.chat, prompt, **options) for prompt in prompts]
-            try:
-                return [future.result() for future in tqdm(futures, desc=label, disable=settings.repeats)]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        settings, replies = self.connection.settings, {}
+
+        def ask(numbered: tuple[int, Messages]) -> None:
+            number, prompt = numbered
+            replies[number] = self.chat(prompt, **options)
+
+        crew = Crew(ask, list(enumerate(prompts)), settings.calls_at_once)
+        try:
+            for _ in tqdm(crew, total=crew.num, desc=label, disable=settings.repeats):
+                pass
+        finally:
+            crew.stop()
+        return [replies[number] for number in range(crew.num)]
 
     def _ask_for_choice(self, choices: list[str], conversation: list[dict]) -> tuple[dict | None, list[dict]]:
         """Return a schema or grammar that allows only the choices, and the conversation, which names them without one."""
