@@ -58,7 +58,9 @@ def test_a_console_of_any_encoding_gets_plain_output_from_every_command(monkeypa
     commands = [["--help"], ["nonsense"], ["doctor"], ["models", "list"], ["models", "pull", "nonsense"]]
     commands += [[name, "--help"] for name in (*COMMANDS, "gate", "promote", "roll-back", "grade", "test")]
     commands += [["notebooks", "nonsense"], ["grade", str(tmp_path / "é…\udcff✓.json")], ["promote", "nonsense", "1"]]
-    monkeypatch.setattr(doctor, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("A “b” – c…", "ok", "→ 5 µs"),)))
+    monkeypatch.setattr(
+        command_line, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("A “b” – c…", "ok", "→ 5 µs"),))
+    )
     plain, offenders = '+ A "b" - c...: > 5 us\n', []
     for command in commands:
         told = {}
@@ -129,7 +131,7 @@ def test_models_list_shows_every_model_that_runs_here(run, tmp_path):
 
 
 def test_models_list_tells_which_models_are_here(monkeypatch, capsys):
-    monkeypatch.setattr("llmops_utils.models.has_weights", lambda model, home: model.name == "all-minilm-l6-v2")
+    monkeypatch.setattr(command_line, "has_weights", lambda model, home: model.name == "all-minilm-l6-v2")
     command_line.list_models()
     here = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith(" here")]
     assert here == ["all-minilm-l6-v2"]
@@ -200,7 +202,7 @@ def lab(monkeypatch):
 
     monkeypatch.setattr(command_line.subprocess, "call", call)
     monkeypatch.setattr(command_line, "fetch", fetch)
-    monkeypatch.setattr(doctor, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("Port", "ok", "open"),)))
+    monkeypatch.setattr(command_line, "diagnose", lambda: doctor.Diagnosis((doctor.Finding("Port", "ok", "open"),)))
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     monkeypatch.setattr(webbrowser, "get", lambda: object())
     monkeypatch.setenv("DISPLAY", ":0")
@@ -307,7 +309,7 @@ def test_the_browser_can_be_declined(lab, capsys):
 
 def test_the_lab_opens_where_something_is_at_fault_and_says_what(lab, monkeypatch, capsys):
     fault = doctor.Finding("Disk", "fault", "full", "Free some room.")
-    monkeypatch.setattr(doctor, "diagnose", lambda: doctor.Diagnosis((fault,)))
+    monkeypatch.setattr(command_line, "diagnose", lambda: doctor.Diagnosis((fault,)))
     lab.start()
     assert "✗ Disk: full\n    what to do: Free some room." in capsys.readouterr().out
 
@@ -348,8 +350,8 @@ def test_a_model_that_cannot_be_fetched_is_one_error(lab, monkeypatch):
 def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_told(monkeypatch, tmp_path):
     home, seen = tmp_path / "home", []
     server = SimpleNamespace(base_url="http://127.0.0.1:8080/v1", api_key="k" * 20)
-    monkeypatch.setattr("llmops_utils.models.fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
-    monkeypatch.setattr("llmops_utils.models.start_server", lambda *_: server)
+    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
+    monkeypatch.setattr(command_line, "start_server", lambda *_: server)
     wait = SimpleNamespace(wait=lambda: seen.append((home / "class.env").stat().st_mode & 0o77))
     monkeypatch.setattr("threading.Event", lambda: wait)
     monkeypatch.setenv("LLMOPS_HOME", str(home))
@@ -368,7 +370,7 @@ def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_to
 def fetched(monkeypatch):
     """The names of the models that were fetched."""
     names = []
-    monkeypatch.setattr("llmops_utils.models.fetch_weights", lambda model, home: names.append(model.name))
+    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: names.append(model.name))
     return names
 
 

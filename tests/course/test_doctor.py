@@ -496,7 +496,7 @@ def test_no_part_of_a_key_stands_in_a_diagnosis(monkeypatch):
 
 def test_the_command_ends_with_0_on_a_healthy_machine_and_with_1_on_another(monkeypatch, capsys):
     for findings, code in (((GOOD, NOTE), 0), ((GOOD, BAD), 1)):
-        monkeypatch.setattr(doctor, "diagnose", lambda findings=findings: Diagnosis(findings))
+        monkeypatch.setattr(cli, "diagnose", lambda findings=findings: Diagnosis(findings))
         with pytest.raises(SystemExit) as ended:
             cli.doctor()
         assert (ended.value.code, capsys.readouterr().out) == (code, f"{Diagnosis(findings)}\n")

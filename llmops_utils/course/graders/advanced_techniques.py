@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from ...agents import Step, Trace, calculate, make_tool
 from ...core import DataError
 from ...evaluation import Report, Row
-from ..exercises.checks import Wrong, call_learner, check_cases, is_right
+from .checks import Wrong, call_learner, check_cases, is_right
 
 
 def _grade_quorum(function) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from ..exercises.checks import check_cases, is_right
+from .checks import check_cases, is_right
 
 
 def _grade_cache(function) -> None:

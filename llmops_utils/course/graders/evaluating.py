@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from ..exercises.checks import Wrong, call_learner, check_cases, show
+from .checks import Wrong, call_learner, check_cases, show
 
 
 def _grade_verdict(function) -> None:

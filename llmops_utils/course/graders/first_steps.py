@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from ...models import Reply, TokenChance
-from ..exercises.checks import Wrong, check_cases, find_variable, is_of, is_right
+from .checks import Wrong, check_cases, find_variable, is_of, is_right
 
 
 def _grade_first_reply(answer) -> str:

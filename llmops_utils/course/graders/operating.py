@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 from ...evaluation import estimate_proportion
 from ...operations import ThresholdRow
-from ..exercises.checks import check_cases, tell_expected
+from .checks import check_cases, tell_expected
 
 
 def _grade_alarm(function) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from ...tracking import Span
-from ..exercises.checks import Wrong, check_cases, show, tell_expected
+from .checks import Wrong, check_cases, show, tell_expected
 
 
 def _grade_mask(function) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from numbers import Integral, Real
 
-from ..exercises.checks import check_cases
+from .checks import check_cases
 
 
 def _grade_merges(function) -> None:

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import pytest
 
-from llmops_utils.course.exercises.checks import (
+from llmops_utils.course.graders.checks import (
     LearnerCodeRaised,
     Wrong,
     call_learner,

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 from ...core import clean_text
+from ...models import Model
 
 MOST_SHOWN = 300  # characters of a value in a message
 
@@ -139,11 +140,7 @@ def find_variable(name: str) -> Any:
     return shell.user_ns.get(name) if shell is not None else None
 
 
-def find_model(chapter: str):
+def find_model(chapter: str) -> Any:
     """Return the model of the notebook, or one of the chapter's own where there is none."""
     model = find_variable("model")
-    if model is None:
-        from ...models import Model
-
-        model = Model(chapter)
-    return model
+    return Model(chapter) if model is None else model
