@@ -1,7 +1,5 @@
 """The command line: `python -m llmops_utils COMMAND`."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import subprocess

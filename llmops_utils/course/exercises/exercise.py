@@ -1,7 +1,5 @@
 """One exercise: check, hint, solution and reset, each a call and a button."""
 
-from __future__ import annotations
-
 import dis
 import html
 import re
@@ -79,11 +77,8 @@ class Exercise(BaseModel):
 
     Attributes:
         id: number of the chapter and of the exercise, such as "01.2".
-        title: a few words.
         variable: the name that the learner's answer has in the notebook.
-        task: what to do, in HTML-free prose.
         hints: from vague to nearly told.
-        solution_code: assigns `variable`.
         right: what to say to a right answer, where the grader does not say it.
     """
 

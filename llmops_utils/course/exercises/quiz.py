@@ -1,8 +1,7 @@
 """A quiz: questions with one right option each."""
 
-from __future__ import annotations
-
 import html
+from typing import Self
 
 import ipywidgets
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -31,7 +30,7 @@ class Question(BaseModel):
         return dict(zip(LETTERS, self.options, strict=False))
 
     @model_validator(mode="after")
-    def _check_answer(self) -> Question:
+    def _check_answer(self) -> Self:
         if self.answer not in self.menu:
             raise ValueError(f"the answer “{self.answer}” is none of {', '.join(self.menu)}")
         return self

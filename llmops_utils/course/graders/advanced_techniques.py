@@ -1,7 +1,5 @@
 """Graders of the chapters 07 and 08: votes, chains, choosing without peeking; tools, traces, programs."""
 
-from __future__ import annotations
-
 import re
 from collections import UserDict
 from numbers import Integral, Real

@@ -1,7 +1,5 @@
 """Graders of chapter 06: the lean towards a label, near and diverse examples, marks around a message, own examples."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Graders of chapter 13: a candidate, who looked first, the auditor."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 from ...core import PromptError

@@ -1,7 +1,5 @@
 """Graders of chapter 03: what a model needs, what it costs, what moves in a pair, the decision."""
 
-from __future__ import annotations
-
 from numbers import Real
 
 from .checks import check_cases, is_right

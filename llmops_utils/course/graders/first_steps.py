@@ -1,7 +1,5 @@
 """Graders of the chapters 00 to 02: first reply, what a model is, what LLMOps is."""
 
-from __future__ import annotations
-
 import re
 from numbers import Integral, Real
 

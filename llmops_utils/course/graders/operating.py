@@ -1,7 +1,5 @@
 """Graders of chapter 12: alarms, a threshold for a cache, card numbers, the gate."""
 
-from __future__ import annotations
-
 from numbers import Integral, Real
 
 from ...evaluation import estimate_proportion

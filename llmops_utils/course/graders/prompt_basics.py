@@ -1,7 +1,5 @@
 """Graders of chapter 05: a prompt for the feeling, missing elements, what an element gains."""
 
-from __future__ import annotations
-
 from numbers import Real
 
 from ...core import PromptError

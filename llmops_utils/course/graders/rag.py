@@ -1,7 +1,5 @@
 """Graders of chapter 09: chunks, fusion, unsupported numbers, a screen against attacks."""
 
-from __future__ import annotations
-
 from ...core import DATA
 from ...datasets import load_page_attacks
 from .checks import Wrong, call_learner, check_cases

@@ -1,7 +1,5 @@
 """Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop."""
 
-from __future__ import annotations
-
 import math
 from numbers import Integral, Real
 
