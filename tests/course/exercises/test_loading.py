@@ -1,7 +1,6 @@
 """Claims about the texts of exercises and quizzes: found by the notebook's name, complete, and checked when read."""
 
 import pytest
-from ipywidgets.widgets import widget as widget_module
 
 from llmops_utils.core import NOTEBOOKS, DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
@@ -114,12 +113,3 @@ def test_tasks_name_the_limits_that_their_graders_hold():
     given = "".join("".join(numbers) for _, numbers in advanced_techniques.PROBLEMS)
     assert given == "46.504.5050159206"
     assert [n for _, told in advanced_techniques.PROBLEMS for n in told if n not in EXERCISES["08.4"].task] == []
-
-
-def test_loading_builds_no_widget():
-    before = set(widget_module._instances)
-    assert [list_exercises(path.stem)[-1] for path in sorted(loading.FOLDER.glob("*.toml"))][:2] == [
-        "00.quiz",
-        "01.quiz",
-    ]
-    assert set(widget_module._instances) == before
