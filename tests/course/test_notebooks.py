@@ -231,7 +231,9 @@ def test_cleaning_keeps_outputs_and_ids():
     assert "widgets" not in notebook.metadata
 
 
-@pytest.mark.filterwarnings("ignore::nbformat.warnings.MissingIDFieldWarning", "ignore::nbformat.warnings.DuplicateCellId")
+@pytest.mark.filterwarnings(
+    "ignore::nbformat.warnings.MissingIDFieldWarning", "ignore::nbformat.warnings.DuplicateCellId"
+)
 def test_cells_without_an_id_or_with_that_of_another_get_one_and_others_keep_theirs(tmp_path):
     path, notebook = tmp_path / "00_start_here.ipynb", read(PATHS[0])
     kept = [cell["id"] for cell in notebook["cells"]]
