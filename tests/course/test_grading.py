@@ -203,7 +203,9 @@ def test_a_regression_that_was_promoted_all_the_same_is_seen(grade, runs):
     assert get_row(found, "gain").found.startswith("hurts")
 
 
-def test_a_dear_candidate_fails_gate_and_price_and_without_tokens_nothing_is_cheap(grade, runs):
+def test_a_dear_candidate_fails_gate_and_price_without_tokens_nothing_is_cheap_and_a_failed_call_decides_nothing(
+    grade, runs
+):
     runs[3].report = make_report("mine, gate", "gate", 36, tokens=5000)
     runs[4].report = make_report("mine, held", "held", 42, tokens=5000)
     found = grade(runs)
@@ -211,7 +213,11 @@ def test_a_dear_candidate_fails_gate_and_price_and_without_tokens_nothing_is_che
     assert get_row(found, "gate").found.startswith("price")
     report = make_report("mine, held", "held", 42, tokens=0)
     runs[4].report = replace(report, rows=tuple(replace(row, completion_tokens=0) for row in report.rows))
-    assert get_row(grade(runs), "price").points == 0
+    failed = replace(runs[3].report.rows[0], error="RateLimited", prediction=None, score=0.0)
+    runs[3].report = replace(runs[3].report, rows=(failed, *runs[3].report.rows[1:]))
+    found = grade(runs)
+    assert get_row(found, "price").points == 0
+    assert "failed with an error on 1 of 40 examples" in get_row(found, "gate").found
 
 
 def test_the_plain_prompt_is_no_candidate(grade):
@@ -289,15 +295,6 @@ def test_runs_on_messages_of_another_data_set_are_graded_with_nothing(grade, run
     assert found.warnings[0].startswith("“plain” decides nothing: 40 of the 40 messages of dev are missing")
 
 
-def test_a_failed_call_is_told_and_decides_nothing(grade, runs):
-    report = runs[3].report
-    failed = replace(report.rows[0], error="RateLimited", prediction=None, score=0.0)
-    runs[3].report = replace(report, rows=(failed, *report.rows[1:]))
-    row = get_row(grade(runs), "gate")
-    assert row.points == 0
-    assert "failed with an error on 1 of 40 examples" in row.found
-
-
 # --- the command line ----------------------------------------------------------------------------------------
 
 
@@ -332,29 +329,23 @@ def test_one_file_is_a_table_several_are_a_line_each_and_a_damaged_one_stops_non
     assert "cut.json is not JSON" in told.err
 
 
-def test_a_class_becomes_a_table(files, monkeypatch, tmp_path):
-    assert run_command(monkeypatch, *files[:2], "--csv", tmp_path / "class.csv") == 0
-    with (tmp_path / "class.csv").open(encoding="utf-8") as file:
+def test_a_class_becomes_a_table_that_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path):
+    table = tmp_path / "class.csv"
+    assert run_command(monkeypatch, *files[:2], "--csv", table) == 0
+    with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     told = [(row["learner"], row["total"], row["held-back score"]) for row in rows]
     assert told == [("ada", "100", "20"), ("bob", "15", "0")]
     assert list(rows[0]) == ["learner", "total", *ALL, "warnings"]
     assert "x.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", files[0] / "x.csv")
 
-
-def test_a_table_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path, capsys):
-    table = tmp_path / "class.csv"
-    table.write_text("the old one", encoding="utf-8")
-
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for name, call in (("llmops_utils.course.grading.tabulate_grades", interrupt), ("os.replace", interrupt)):
-        with monkeypatch.context() as patch:
-            patch.setattr(name, call)
-            assert run_command(patch, *files[:2], "--csv", table) in (1, 130)
-        assert table.read_text(encoding="utf-8") == "the old one"
-        assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["class.csv"]
+    before = table.read_bytes()
+    monkeypatch.setattr("os.replace", interrupt)
+    assert run_command(monkeypatch, files[1], "--csv", table) in (1, 130)
+    assert (table.read_bytes(), [path.name for path in tmp_path.glob("*.csv*")]) == (before, ["class.csv"])
 
 
 def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, monkeypatch, tmp_path, capsys):

@@ -19,11 +19,11 @@ from widget_views import (
     read_views,
 )
 
-from llmops_utils.core import load_settings, read_environment
-from llmops_utils.core.errors import BudgetExceeded, KeyMalformed
+from llmops_utils.core import load_settings
+from llmops_utils.core.errors import BudgetExceeded
 from llmops_utils.course import ProviderChooser, TableExplorer
 from llmops_utils.course.widgets.models import MODES
-from llmops_utils.models import find_key, load_catalog
+from llmops_utils.models import load_catalog
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 PROVIDERS = load_catalog().providers
@@ -62,14 +62,6 @@ def test_the_lines_are_settings_that_load_and_never_hold_a_key(monkeypatch):
             wrong += [] if has_model and is_shown else [(entry.id, mode)]
     assert wrong == []
     assert [part for part in (KEY, KEY[3:9]) if part in shown] == []
-
-
-def test_a_place_holder_that_stayed_is_refused_as_a_key(monkeypatch):
-    name, _, value = choose("openai", "live").make_lines()[-1].partition("=")
-    monkeypatch.setenv(name, value)
-    assert read_environment()[name] == "(your key)"
-    with pytest.raises(KeyMalformed, match="OPENAI_API_KEY"):
-        find_key(PROVIDERS["openai"], load_settings())
 
 
 def test_the_chooser_tells_what_a_provider_costs_and_lacks():
