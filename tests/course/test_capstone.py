@@ -7,7 +7,6 @@ from capstone_evidence import make_report
 
 from llmops_utils.core import DataError, PromptError
 from llmops_utils.course.capstone import BRIEF, Watch, list_part_ids, load_part, load_plain, make_traffic, run_watch
-from llmops_utils.course.exercises import load_exercises
 from llmops_utils.evaluation import ChoiceMatch, evaluate
 from llmops_utils.models import Model
 from llmops_utils.operations import TASKS, make_system
@@ -80,15 +79,6 @@ def test_traffic_takes_answers_tokens_and_scores_from_the_rows(reports):
 
 
 # --- what the course ships -----------------------------------------------------------------------------------
-
-
-def test_in_replay_a_prompt_of_ones_own_is_told_to_need_the_model(monkeypatch, tmp_path):
-    monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "progress.json"))
-    exercise = load_exercises("13_capstone")[0][0]
-    told = exercise.check(lambda plain: (plain.replace(instruction="Which desk?"), 3))
-    assert told.state == "wrong"
-    assert "LLMOPS_MODE=auto" in told.message
-    assert exercise.check(lambda plain: (plain.replace(system=("instruction", "context")), 4)).state == "right"
 
 
 def test_with_the_default_model_the_plain_prompt_misses_the_brief():

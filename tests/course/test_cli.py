@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError, FetchFailed
+from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError
 from llmops_utils.course import doctor
 from llmops_utils.models import load_catalog
 
@@ -228,19 +228,6 @@ def test_the_lab_fetches_the_model_only_where_it_answers(lab, monkeypatch):
                 patch.setenv(name, value)
             lab.start()
         assert lab.num_fetches == is_fetched, variables
-
-
-def test_a_model_that_cannot_be_fetched_is_one_error(lab, monkeypatch):
-    def fail():
-        raise FetchFailed("No network.", "Set LLMOPS_MODE=replay.")
-
-    monkeypatch.setattr(command_line, "fetch", fail)
-    monkeypatch.setenv("LLMOPS_MODE", "live")
-    monkeypatch.setattr(sys, "argv", ["llmops_utils", "lab"])
-    with pytest.raises(SystemExit) as ended:
-        command_line.main()
-    assert ended.value.code == "FetchFailed: No network.\nWhat to do: Set LLMOPS_MODE=replay."
-    assert lab.commands == []
 
 
 # Serving

@@ -16,7 +16,7 @@ from widget_views import (
 
 from llmops_utils.core import ProviderError, RecordingMissing
 from llmops_utils.course import LifecycleMap, PowerCalculator, ProviderChooser, TrainingCalculator
-from llmops_utils.course.widgets.base import TeachingWidget, shorten
+from llmops_utils.course.widgets.base import TeachingWidget
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 NO_TEXT = (LifecycleMap, PowerCalculator, ProviderChooser, TrainingCalculator)  # nothing in them comes from outside
@@ -110,7 +110,3 @@ def test_what_was_not_recorded_is_told_with_a_way_out_and_other_errors_with_thei
     widget = LifecycleMap()
     assert "LLMOPS_MODE=live" in widget.explain(RecordingMissing("There is none.", "Record it."))
     assert widget.explain(ProviderError("Gone.", "Try again.")) == "Gone.\nWhat to do: Try again."
-
-
-def test_a_text_is_cut_only_where_it_is_longer():
-    assert [shorten("kettle", num) for num in (7, 6, 5)] == ["kettle", "kettle", "kett…"]

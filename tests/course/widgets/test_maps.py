@@ -120,10 +120,6 @@ def test_the_chosen_box_is_marked_and_no_other_also_in_words():
     assert "is marked" not in draw_ring()
 
 
-def test_a_picture_holds_no_id_that_could_stand_twice_on_a_page():
-    assert re.search(r"\s(id|on\w+)=", draw_ring(STAGES[0])) is None
-
-
 # --- the lifecycle -------------------------------------------------------------------------------------------
 
 

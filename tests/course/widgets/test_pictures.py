@@ -78,13 +78,6 @@ def test_what_is_written_into_a_figure_is_not_black_unless_it_was_given_a_colour
     assert {chosen.get_color(), to_hex(legend.get_texts()[0].get_color())} == {"#c03030"}
 
 
-def test_equal_figures_give_equal_pictures_and_the_readers_style_stays():
-    before = dict(plt.rcParams)
-    shown = [draw_changes(["free", "kettle"], [-0.25, 0.1], "change of yes")._repr_html_() for _ in range(2)]
-    assert shown[0] == shown[1]
-    assert dict(plt.rcParams) == before
-
-
 # --- charts --------------------------------------------------------------------------------------------------
 
 
@@ -152,16 +145,6 @@ def test_near_points_differ_in_colour_and_form_and_their_names_stand_apart_below
     boxes = [text.get_window_extent() for text in texts]
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
     assert axes.get_legend().get_window_extent().y1 < axes.xaxis.label.get_window_extent().y0
-
-
-def test_the_first_name_of_a_chart_with_lines_stands_on_top_beside_its_score_and_interval(keep_figures):
-    (axes,) = draw_scores(NEAR).figure.axes
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["full", "no context", "no examples"]
-    assert axes.yaxis_inverted()
-    (drawn,) = axes.containers
-    assert drawn.lines[0].get_xdata().tolist() == [0.5, 0.5, 0.25]
-    ends = [segment[:, 0].tolist() for segment in drawn.lines[2][0].get_segments()]
-    assert ends == [pytest.approx([one.score.low, one.score.high]) for one in NEAR]
 
 
 def test_what_flipped_is_listed_up_to_a_number_of_each_kind():
