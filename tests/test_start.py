@@ -92,26 +92,22 @@ def make_stamp(start, version=sys.version_info):
 # The version of Python
 
 
-@pytest.mark.parametrize("version", [(2, 7, 18), (3, 8, 0), (3, 10, 14), (3, 14, 0)])
-def test_another_python_stops_with_what_to_do(version, start, monkeypatch):
-    set_arguments(monkeypatch, start, version=version)
-    with pytest.raises(SystemExit) as stopped:
-        start.main()
-    problem, step = stopped.value.code.strip().splitlines()
-    assert problem == f"The course needs Python 3.11, 3.12 or 3.13; this is Python {version[0]}.{version[1]}."
-    assert step.startswith("What to do: install one of them and use it: `make lab PYTHON=python3.12`")
-    assert "py -3.12 start.py" in step
+def test_another_python_stops_with_what_to_do_and_a_supported_one_goes_on(start, monkeypatch):
+    for version in ((2, 7, 18), (3, 10, 14), (3, 14, 0)):
+        set_arguments(monkeypatch, start, version=version)
+        with pytest.raises(SystemExit) as stopped:
+            start.main()
+        problem, step = stopped.value.code.strip().splitlines()
+        assert problem == f"The course needs Python 3.11, 3.12 or 3.13; this is Python {version[0]}.{version[1]}."
+        assert step.startswith("What to do: install one of them and use it: `make lab PYTHON=python3.12`")
+        assert "py -3.12 start.py" in step
     assert not start.ENVIRONMENT.exists()
-    assert not start.TOOLS.exists()
-
-
-@pytest.mark.parametrize("version", [(3, 11, 0), (3, 12, 5), (3, 13, 2)])
-def test_a_supported_python_goes_on(version, start, monkeypatch):
-    set_arguments(monkeypatch, start, "setup", version=version)
     called = []
     monkeypatch.setattr(start, "set_up", lambda: called.append("set_up"))
-    start.main()
-    assert called == ["set_up"]
+    for version in ((3, 11, 0), (3, 12, 5), (3, 13, 2)):
+        set_arguments(monkeypatch, start, "setup", version=version)
+        start.main()  # hands nothing over: there is no subprocess.call here, so one would raise
+    assert called == ["set_up"] * 3
 
 
 def test_an_old_python_can_read_the_script_as_far_as_its_message():
@@ -127,10 +123,6 @@ def test_an_old_python_can_read_the_script_as_far_as_its_message():
 
 def test_the_pinned_lines_of_a_package_come_with_their_hashes(start):
     assert start.read_hashed("uv") == "uv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
-    assert start.read_hashed("alpha") == "alpha==1.0 \\\n    --hash=sha256:aa\n"
-
-
-def test_the_last_package_of_the_lock_is_read_to_the_end(start):
     assert start.read_hashed("uvicorn") == "uvicorn==2.0\n"
 
 
@@ -146,12 +138,22 @@ def test_the_lock_of_the_course_pins_uv_with_hashes(start, monkeypatch):
 # Setting up
 
 
-def test_nothing_is_done_where_the_stamp_fits(start, commands, capsys):
+def test_nothing_is_done_where_the_stamp_fits_and_another_python_or_none_makes_the_environment_again(
+    start, commands, capsys
+):
     make_stamp(start)
     start.set_up()
+    assert (commands, capsys.readouterr().out, start.TOOLS.exists()) == ([], "", False)
+    make_stamp(start, version=(3, 9))
+    start.set_up()
+    assert [command[1] for command in commands if command[0].endswith("uv")] == ["venv", "pip", "pip"]
+    commands.clear()
+    start.PYTHON.unlink()
+    start.set_up()
+    assert (commands[0][1], "--clear" in commands[0]) == ("venv", True)
+    commands.clear()
+    start.set_up()
     assert commands == []
-    assert capsys.readouterr().out == ""
-    assert not start.TOOLS.exists()
 
 
 def test_the_first_set_up_fetches_uv_makes_the_environment_and_installs(start, commands, tmp_path):
@@ -186,47 +188,18 @@ def test_uv_is_fetched_by_the_lines_of_the_lock(start, tmp_path):
     assert read == [start.read_hashed("uv")]
 
 
-def test_the_second_set_up_does_nothing(start, commands):
+def test_another_lock_installs_again_and_keeps_environment_and_uv_unless_that_is_another(start, commands, tmp_path):
     start.set_up()
-    num_commands = len(commands)
-    start.set_up()
-    assert len(commands) == num_commands == 5
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
-def test_another_lock_installs_again_and_keeps_uv_and_environment(name, start, commands, tmp_path):
-    start.set_up()
-    commands.clear()
-    with open(tmp_path / name, "a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    start.set_up()
-    assert [command[1:3] for command in commands] == [["pip", "install"]] * 2 + [["-m", "compileall"]]
-    commands.clear()
-    start.set_up()
-    assert commands == []
-
-
-def test_another_version_of_uv_is_fetched_again(start, commands, tmp_path):
-    start.set_up()
+    for name in ("requirements.txt", "pyproject.toml"):
+        commands.clear()
+        with open(tmp_path / name, "a", encoding="utf-8") as file:
+            file.write("# changed\n")
+        start.set_up()
+        assert [command[1:3] for command in commands] == [["pip", "install"]] * 2 + [["-m", "compileall"]]
     commands.clear()
     (tmp_path / "requirements.txt").write_text(LOCK.replace("0.9.1", "0.9.2"), encoding="utf-8")
     start.set_up()
     assert commands[0][:4] == [sys.executable, "-m", "pip", "install"]
-
-
-def test_an_environment_without_python_is_made_again(start, commands):
-    start.set_up()
-    commands.clear()
-    start.PYTHON.unlink()
-    start.set_up()
-    assert commands[0][1] == "venv"
-    assert "--clear" in commands[0]
-
-
-def test_an_environment_of_another_python_is_made_again(start, commands):
-    make_stamp(start, version=(3, 9))
-    start.set_up()
-    assert [command[1] for command in commands if command[0].endswith("uv")] == ["venv", "pip", "pip"]
 
 
 def test_what_is_compiled_leaves_out_tests_and_a_large_package_below_the_environment_alone(start):
@@ -261,52 +234,41 @@ def test_what_cannot_be_compiled_does_not_stop_the_set_up(start, commands):
 # Failing
 
 
-@pytest.mark.parametrize("error", [subprocess.CalledProcessError(1, "pip"), FileNotFoundError(2, "No such file")])
-def test_a_failing_pip_stops_with_what_to_do_and_leaves_no_stamp(error, start):
-    make_run_fail(start, error)
-    with pytest.raises(SystemExit) as stopped:
-        start.set_up()
-    problem, step = stopped.value.code.strip().splitlines()
-    assert problem == "uv could not be fetched."
-    assert step.startswith("What to do: check your network and that `python -m pip --version` works")
+def test_a_failing_pip_stops_with_what_to_do_and_leaves_no_stamp(start):
+    for error in (subprocess.CalledProcessError(1, "pip"), FileNotFoundError(2, "No such file")):
+        make_run_fail(start, error)
+        with pytest.raises(SystemExit) as stopped:
+            start.set_up()
+        problem, step = stopped.value.code.strip().splitlines()
+        assert problem == "uv could not be fetched."
+        assert step.startswith("What to do: check your network and that `python -m pip --version` works")
     assert not start.STAMP.exists()
     assert not (start.TOOLS / "wanted.txt").exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "problem"),
-    [
+def test_a_failing_step_stops_with_its_own_message_leaves_no_stamp_and_the_next_run_goes_on(start, commands):
+    succeed = start.subprocess.run
+    for number, problem in (
         (2, "No environment could be made."),
-        (3, "The packages could not be installed."),
-        (4, "The course's own package could not be installed."),
-    ],
-)
-def test_a_failing_step_stops_with_its_own_message_and_leaves_no_stamp(number, problem, start, commands):
-    succeed = start.subprocess.run
+        (2, "The packages could not be installed."),
+        (3, "The course's own package could not be installed."),
+    ):
+        commands.clear()
 
-    def run(command, **options):
-        done = succeed(command, **options)
-        if len(commands) == number:
-            raise subprocess.CalledProcessError(2, command)
-        return done
+        def run(command, number=number, **options):
+            done = succeed(command, **options)
+            if len(commands) == number:
+                raise subprocess.CalledProcessError(2, command)
+            return done
 
-    start.subprocess.run = run
-    with pytest.raises(SystemExit) as stopped:
-        start.set_up()
-    assert stopped.value.code.strip().splitlines()[0] == problem
-    assert "What to do: run this again" in stopped.value.code
-    assert not start.STAMP.exists()
-    assert len(commands) == number
-
-
-def test_after_a_failure_the_next_run_goes_on(start, commands):
-    succeed = start.subprocess.run
-    make_run_fail(start, subprocess.CalledProcessError(1, "pip"))
-    with pytest.raises(SystemExit):
-        start.set_up()
+        start.subprocess.run = run
+        with pytest.raises(SystemExit) as stopped:
+            start.set_up()
+        assert stopped.value.code.strip().splitlines()[0] == problem
+        assert "What to do: run this again" in stopped.value.code
+        assert not start.STAMP.exists()
     start.subprocess.run = succeed
     start.set_up()
-    assert len(commands) == 5
     assert start.STAMP.is_file()
 
 
@@ -429,54 +391,34 @@ def test_of_the_users_configuration_only_the_way_to_packages_reaches_pip_and_uv(
         "PIP_PROXY": "http://127.0.0.1:3128",
     }
     assert for_uv["UV_DEFAULT_INDEX"] == "https://nearer.example/packages"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://b.example/packages")  # uv's own setting wins
+    assert start.build_environments()[1]["UV_DEFAULT_INDEX"] == "https://b.example/packages"
     assert for_uv["UV_INDEX"] == "https://second.example/packages"
     assert (for_uv["UV_INSECURE_HOST"], for_uv["SSL_CERT_FILE"]) == ("mirror.example", "/certificates.pem")
     assert (for_uv["UV_NO_CONFIG"], for_uv["ALL_PROXY"]) == ("1", "http://127.0.0.1:3128")
 
 
-def test_settings_of_uv_that_say_how_to_reach_packages_win(start, monkeypatch):
-    start.subprocess.run = lambda *_, **__: SimpleNamespace(stdout=b"global.index-url='https://a.example/packages'\n")
-    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://b.example/packages")
-    assert start.build_environments()[1]["UV_DEFAULT_INDEX"] == "https://b.example/packages"
-
-
 # Handing over
 
 
-@pytest.mark.parametrize(
-    ("arguments", "handed_over"),
-    [((), ["lab"]), (("doctor",), ["doctor"]), (("models", "list"), ["models", "list"])],
-)
-def test_the_command_is_handed_over_with_its_exit_code(arguments, handed_over, start, monkeypatch, tmp_path):
-    set_arguments(monkeypatch, start, *arguments)
-    make_stamp(start, version=(3, 12))
+def test_the_command_is_handed_over_with_its_exit_code_and_ctrl_c_ends_without_a_traceback(
+    start, monkeypatch, tmp_path
+):
     called = []
 
     def call(command, cwd):
         called.append((command, cwd))
         return 3
 
-    start.subprocess.call = call
-    with pytest.raises(SystemExit) as ended:
-        start.main()
-    assert ended.value.code == 3
-    assert called == [([str(start.PYTHON), "-m", "llmops_utils", *handed_over], tmp_path)]
-
-
-def test_setup_hands_nothing_over(start, monkeypatch):
-    set_arguments(monkeypatch, start, "setup")
-    make_stamp(start, version=(3, 12))
-    start.main()  # there is no subprocess.call here, so a call would raise
-
-
-def test_ctrl_c_ends_without_a_traceback(start, monkeypatch):
-    set_arguments(monkeypatch, start)
-    make_stamp(start, version=(3, 12))
-
     def interrupt(command, **options):
         raise KeyboardInterrupt
 
-    start.subprocess.call = interrupt
-    with pytest.raises(SystemExit) as ended:
-        start.main()
-    assert ended.value.code == 130
+    make_stamp(start, version=(3, 12))
+    for arguments, handed_over in (((), ["lab"]), (("models", "list"), ["models", "list"])):
+        set_arguments(monkeypatch, start, *arguments)
+        for run, code in ((call, 3), (interrupt, 130)):
+            start.subprocess.call = run
+            with pytest.raises(SystemExit) as ended:
+                start.main()
+            assert ended.value.code == code
+        assert called[-1] == ([str(start.PYTHON), "-m", "llmops_utils", *handed_over], tmp_path)

@@ -1,7 +1,5 @@
 """Prompt, retrieve, fine-tune or train: which of the four fits a situation, by the rules of thumb in adaptation.toml."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path

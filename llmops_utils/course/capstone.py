@@ -1,7 +1,5 @@
 """The learner's own release, from a plain prompt to a watched one: what is asked for, on which messages, and the watch."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 
@@ -94,9 +92,6 @@ def _cut_part(part: str, most: int | None) -> list[Example]:
 def load_plain() -> Prompt:
     """Return the plain prompt that everybody begins with."""
     return load_prompt(BRIEF.prompt, 1)
-
-
-# --- the watch -----------------------------------------------------------------------------------------------
 
 
 class Watch(BaseModel):

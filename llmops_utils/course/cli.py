@@ -1,11 +1,10 @@
 """The command line: `python -m llmops_utils COMMAND`."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import subprocess
 import sys
+import threading
 import unicodedata
 import webbrowser
 from pathlib import Path
@@ -14,13 +13,21 @@ from typing import Annotated
 import typer
 
 from ..core import ROOT, DataError, WorkbookError, load_settings, write_whole
-from ..models import choose_local_models, load_catalog
+from ..models import Model, choose_local_models, fetch_weights, has_weights, load_catalog, start_server
+from ..operations import EXIT_CODES, choose_folder, promote, roll_back, run_gate
+from .doctor import diagnose
+from .grading import Grade, grade_submission, write_table
+from .notebooks import list_notebooks, record_notebook, store_outputs
+from .submissions import make_plain
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="The LLMOps workbook.", pretty_exceptions_enable=False
 )
 models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
 app.add_typer(models, name="models")
+
+Note = Annotated[str, typer.Option(help="Why.")]
+Registry = Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")]
 
 # What is written to a console that lacks a character, as those of Windows and of containers often do.
 PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─│╭╮╰╯€µ", "+x--x><><\"\"\"'''----|++++Eu")
@@ -29,12 +36,10 @@ PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─�
 @app.command()
 def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True) -> None:
     """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
-    from .doctor import diagnose
-
-    if _needs_weights():
+    settings = load_settings()
+    if settings.asks and settings.is_embedded:
         fetch()
-    diagnosis = diagnose()
-    print(diagnosis, flush=True)
+    print(diagnose(), flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
     command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -42,17 +47,13 @@ def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True)
     if not browser or not _has_browser():
         print("\nThere is no browser to open here: open the address that JupyterLab prints below.\n", flush=True)
         command.append("--no-browser")
+    # The course's own configuration turns off JupyterLab's question about news.
+    paths = [str(Path(__file__).with_name("lab_config")), os.environ.get("JUPYTER_CONFIG_PATH")]
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
     try:
-        environment = os.environ | {"JUPYTER_CONFIG_PATH": _list_config_paths()}
         sys.exit(subprocess.call(command, cwd=ROOT, env=environment))
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _list_config_paths() -> str:
-    """Return Jupyter's configuration paths with the course's own, which turns off the question about news."""
-    own = str(Path(__file__).with_name("lab_config"))
-    return os.pathsep.join(filter(None, [own, os.environ.get("JUPYTER_CONFIG_PATH")]))
 
 
 def _has_browser() -> bool:
@@ -60,21 +61,13 @@ def _has_browser() -> bool:
         webbrowser.get()
     except webbrowser.Error:
         return False
-    return sys.platform != "linux" or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("WSL_DISTRO_NAME")
-    )
-
-
-def _needs_weights() -> bool:
-    settings = load_settings()
-    return settings.mode != "replay" and settings.is_embedded
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
+    return sys.platform != "linux" or any(map(os.environ.get, screens))
 
 
 @app.command()
 def doctor() -> None:
     """Check this machine and say for each fault what to do."""
-    from .doctor import diagnose
-
     diagnosis = diagnose()
     print(diagnosis)
     sys.exit(0 if diagnosis.is_healthy else 1)
@@ -83,8 +76,6 @@ def doctor() -> None:
 @models.command("list")
 def list_models() -> None:
     """List the models that run on this machine, and whether their files are there."""
-    from ..models import has_weights
-
     home = load_settings().home
     for model in load_catalog().local.values():
         state = "here" if has_weights(model, home) else "not fetched"
@@ -95,8 +86,6 @@ def list_models() -> None:
 @models.command("fetch")
 def fetch() -> None:
     """Fetch the embedded chat model and the embedding model, as far as they are missing."""
-    from ..models import fetch_weights
-
     settings = load_settings()
     for model in choose_local_models(settings):
         fetch_weights(model, settings.home)
@@ -105,8 +94,6 @@ def fetch() -> None:
 @models.command("pull")
 def pull(name: str) -> None:
     """Fetch one model of the catalog, then say how to use it."""
-    from ..models import fetch_weights
-
     model = load_catalog().find_local(name)
     fetch_weights(model, load_settings().home)
     setting = "LLMOPS_MODEL" if model.kind == "chat" else "LLMOPS_EMBEDDING_MODEL"
@@ -119,10 +106,6 @@ def serve(
     port: Annotated[int, typer.Option(help="The port.")] = 8080,
 ) -> None:
     """Serve the embedded model to a class. Prints the path of a file with the settings for the students."""
-    import threading
-
-    from ..models import fetch_weights, start_server
-
     settings = load_settings()
     model, _ = choose_local_models(settings)
     paths = fetch_weights(model, settings.home)
@@ -151,8 +134,6 @@ def make_notebooks(
     names: Annotated[list[str] | None, typer.Argument(help="Names, such as 01_llm_basics; default: all.")] = None,
 ) -> None:
     """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
-    from .notebooks import list_notebooks, store_outputs
-
     for path in [_find_notebook(name) for name in names] if names else list_notebooks():
         print(f"{path.name} …", flush=True)
         store_outputs(path)
@@ -160,8 +141,6 @@ def make_notebooks(
 
 def _find_notebook(name: str) -> Path:
     """Return the notebook of that name. Raises `DataError` with the known names."""
-    from .notebooks import list_notebooks
-
     known = {path.stem: path for path in list_notebooks()}
     if Path(name).stem not in known:
         raise DataError(f"There is no notebook “{name}”.", f"Choose one of {', '.join(known)}.")
@@ -201,8 +180,6 @@ def record(name: str) -> None:
 
     The recordings of other models stay. Recordings of this model that the notebook no longer asks for go.
     """
-    from .notebooks import record_notebook
-
     path = _find_notebook(name)
     num_kept, num_dropped = record_notebook(path)
     print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
@@ -213,16 +190,13 @@ def run_gate_command(
     name: Annotated[str, typer.Argument(help="The prompt, such as route_message.")],
     candidate: Annotated[str, typer.Option(help="A revision or version; default: the highest revision.")] = "",
     num: Annotated[int | None, typer.Option(help="Only so many examples; default: the whole split.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
+    folder: Registry = None,
     recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_operating_llms",
 ) -> None:
     """Compare a candidate prompt with the one in production on its own data set.
 
     Exit code 0: pass. 3: worse beyond chance. 4: too dear. 5: too few examples to tell. 1: an error, nothing decided.
     """
-    from ..models import Model
-    from ..operations import EXIT_CODES, choose_folder, run_gate
-
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
     decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num, asks_all=True)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
@@ -230,28 +204,15 @@ def run_gate_command(
 
 
 @app.command("promote")
-def promote_prompt(
-    name: str,
-    revision: int,
-    note: Annotated[str, typer.Option(help="Why.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
-) -> None:
+def promote_prompt(name: str, revision: int, note: Note = "", folder: Registry = None) -> None:
     """Put a revision of a prompt into production."""
-    from ..operations import choose_folder, promote
-
     release = promote(name, revision, folder or choose_folder(name), note)
     print(f"In production: {name}, revision {release.production.revision}.")
 
 
 @app.command("roll-back")
-def roll_back_prompt(
-    name: str,
-    note: Annotated[str, typer.Option(help="Why.")] = "",
-    folder: Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")] = None,
-) -> None:
+def roll_back_prompt(name: str, note: Note = "", folder: Registry = None) -> None:
     """Put the revision back into production that was there before the present one."""
-    from ..operations import choose_folder, roll_back
-
     release = roll_back(name, folder or choose_folder(name), note)
     print(f"In production: {name}, revision {release.production.revision}.")
 
@@ -265,9 +226,6 @@ def grade_files(
 
     Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
     """
-    from .grading import Grade, grade_submission, write_table
-    from .submissions import make_plain
-
     grades: list[Grade] = []
     num_unread = 0
     for file in files:

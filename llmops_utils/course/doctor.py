@@ -1,7 +1,5 @@
 """Check this machine, and say for each fault the one thing to do."""
 
-from __future__ import annotations
-
 import csv
 import datetime
 import html

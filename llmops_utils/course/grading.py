@@ -1,7 +1,5 @@
 """The grade of a capstone submission: every line is computed from the stored answers, none is believed."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

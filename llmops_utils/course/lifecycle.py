@@ -1,10 +1,8 @@
 """The lifecycle of an LLM application: its stages in order, and the tools of the field for each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from ..datasets import OR_NONE, Record, load_records
 
@@ -132,5 +130,4 @@ class LandscapeTool(Record):
 
 def load_tools() -> list[LandscapeTool]:
     """Return the tools in the order of the stages. Raises `DataError` with file and line."""
-    stages = get_args(StageId)
-    return sorted(load_records(LandscapeTool, "tools.csv"), key=lambda tool: stages.index(tool.stage))
+    return load_records(LandscapeTool, "tools.csv")

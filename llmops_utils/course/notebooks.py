@@ -5,8 +5,6 @@ It makes visible what a comparison of outputs cannot see: a picture, a comment, 
 widget shows.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import json
@@ -20,6 +18,7 @@ from ..evaluation import ship_results
 from ..models import Recordings, hash_key
 
 SEAL = "workbook_seal"
+TIMEOUT_S = 600  # of a cell
 KEPT_METADATA = ("tags", "jupyter")
 
 
@@ -44,13 +43,8 @@ def read_notebook(path: Path):
 
     content = read_json(path)
     try:
-        seen: set[str] = set()
-        for number, cell in enumerate(content["cells"], 1):
-            cell.setdefault("id", f"cell-{number}")
-            while cell["id"] in seen:
-                cell["id"] += "-again"
-            seen.add(cell["id"])
         content["nbformat_minor"] = max(5, content["nbformat_minor"])  # the first with ids
+        _, content = nbformat.validator.normalize(content)
         notebook = nbformat.reads(json.dumps(content), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:  # nbformat raises as many kinds as there are ways to be none
@@ -59,40 +53,20 @@ def read_notebook(path: Path):
     return notebook
 
 
-def compute_seal(notebook: dict, recordings: Path) -> dict[str, str]:
-    """Return the checksums of code, outputs and recordings of a notebook in its JSON form."""
-    code = [[cell.get("id"), _join(cell["source"])] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    outputs = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+def compute_seal(notebook, recordings: Path) -> dict[str, str]:
+    """Return the checksums of code, outputs and recordings of a notebook as nbformat reads it, with its lines joined."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = json.dumps([[cell.get("id"), cell.source] for cell in cells], ensure_ascii=False)
+    outputs = json.dumps([cell.outputs for cell in cells], ensure_ascii=False, sort_keys=True)
     stored = recordings.read_bytes().replace(b"\r\n", b"\n") if recordings.is_file() else b""
-    return {
-        "code": _hash(json.dumps(code, ensure_ascii=False).encode()),
-        "outputs": _hash(json.dumps(_join_lines(outputs), ensure_ascii=False, sort_keys=True).encode()),
-        "recordings": _hash(stored),
-    }
+    parts = {"code": code.encode(), "outputs": outputs.encode(), "recordings": stored}
+    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _join(source: str | list[str]) -> str:
-    return source if isinstance(source, str) else "".join(source)
-
-
-def _join_lines(value: object) -> object:
-    """Return outputs with their lists of lines joined, the form that does not depend on the writer."""
-    if isinstance(value, dict):
-        return {
-            key: _join(part) if key == "text" or ("/" in key and not key.endswith("json")) else _join_lines(part)
-            for key, part in value.items()
-        }
-    return [_join_lines(part) for part in value] if isinstance(value, list) else value
-
-
-def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **environment: str):
+def run_notebook(notebook, folder: Path, mode: str, **environment: str):
     """Return a notebook object with the outputs of a kernel of its own, which starts in `folder` in this environment.
 
-    `environment` holds further variables for it. Raises `NotebookFailed` where a cell raises or takes over `timeout_s`.
+    `environment` holds further variables for it. Raises `NotebookFailed` where a cell raises or takes over `TIMEOUT_S`.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -107,7 +81,7 @@ def run_notebook(notebook, folder: Path, mode: str, timeout_s: int = 300, **envi
                     if name not in ("LLMOPS_MODE", "LLMOPS_RECORDINGS", "LLMOPS_RESULTS"):
                         del os.environ[name]
                 os.environ |= {"LLMOPS_HOME": home, "LLMOPS_NO_DOTENV": "1"}
-            NotebookClient(notebook, timeout=timeout_s, kernel_name="python3", resources=resources).execute()
+            NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", resources=resources).execute()
     except (CellExecutionError, CellTimeoutError) as error:
         raise NotebookFailed(str(error)[-3000:], "Mend the cell and run `make notebooks` again.") from None
     finally:
@@ -144,7 +118,7 @@ def solve_notebook(notebook, chapter: str):
     return solved
 
 
-def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> tuple[int, int]:
+def record_notebook(path: Path, mode: str = "record") -> tuple[int, int]:
     """Record what a notebook asks, as it is and solved; return how many recordings are kept and dropped.
 
     Recordings of other models stay. Those of this model that nothing asked for are dropped. The mode `record` asks
@@ -163,8 +137,8 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
             "LLMOPS_PROGRESS": str(Path(folder) / "progress.json"),
             "LLMOPS_RESULTS": str(Path(folder) / "results"),
         }
-        run_notebook(copy.deepcopy(notebook), path.parent, mode, timeout_s, **environment)
-        run_notebook(solve_notebook(notebook, path.stem), path.parent, "fill", timeout_s, **environment)
+        run_notebook(copy.deepcopy(notebook), path.parent, mode, **environment)
+        run_notebook(solve_notebook(notebook, path.stem), path.parent, "fill", **environment)
         used = set(log.read_text(encoding="utf-8").split())
     names = {recording.model for recording in recordings if hash_key(recording.key) in used}
     num_dropped = 0
@@ -173,7 +147,7 @@ def record_notebook(path: Path, mode: str = "record", timeout_s: int = 600) -> t
     return len(recordings), num_dropped
 
 
-def store_outputs(path: Path, timeout_s: int = 300) -> None:
+def store_outputs(path: Path) -> None:
     """Record what a notebook asks and is not recorded yet, then store the outputs of its replay.
 
     So a stored output is what every reader's replay gives. Exercises are stored as the learner meets them. Raises
@@ -181,9 +155,9 @@ def store_outputs(path: Path, timeout_s: int = 300) -> None:
     """
     import nbformat
 
-    record_notebook(path, "fill", timeout_s)
+    record_notebook(path, "fill")
     with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
-        notebook = run_notebook(read_notebook(path), path.parent, "replay", timeout_s, LLMOPS_RESULTS=results)
+        notebook = run_notebook(read_notebook(path), path.parent, "replay", LLMOPS_RESULTS=results)
         ship_results(Path(results), int(path.stem[:2]))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")

@@ -1,8 +1,7 @@
 """The learner's progress, kept in the learner's own folder."""
 
-from __future__ import annotations
-
 import datetime
+from collections.abc import Callable
 
 from ..core import DataError, change_json, explain_os_errors, load_settings, read_json
 
@@ -28,22 +27,19 @@ class Progress:
             except (DataError, KeyError, TypeError, AttributeError) as error:
                 if isinstance(error.__cause__, OSError):  # perhaps it can be read again in a moment
                     raise
-            self._put_aside()
+            now = datetime.datetime.now()
+            self.path.replace(self.path.with_name(f"progress.damaged.{now:%Y-%m-%d-%H-%M-%S-%f}.json"))
             return {}
 
     def mark_done(self, exercise: str) -> None:
         """Note that an exercise is solved; the first date stays."""
         self._change(lambda done: done.setdefault(exercise, datetime.date.today().isoformat()))
 
-    def reset(self, exercise: str | None = None) -> None:
-        """Forget one exercise, or all."""
-        self._change(lambda done: done.pop(exercise, None) if exercise else done.clear())
+    def reset(self, exercise: str) -> None:
+        """Forget that an exercise is solved."""
+        self._change(lambda done: done.pop(exercise, None))
 
-    def _change(self, change) -> None:
+    def _change(self, change: Callable[[dict], object]) -> None:
         self.read()  # a damaged file makes room
         with change_json(self.path, {"done": {}}) as content:
             change(content["done"])
-
-    def _put_aside(self) -> None:
-        places = [self.path.with_name(f"progress.damaged{number}.json") for number in ("", *range(2, 100))]
-        self.path.replace(next((place for place in places if not place.exists()), places[-1]))

@@ -1,7 +1,5 @@
 """What the rows of a submission really say: labels and scores anew, whole parts, and as many tokens as there are words."""
 
-from __future__ import annotations
-
 import functools
 import re
 from dataclasses import replace

@@ -4,8 +4,6 @@
 in the file, so whoever doubts them asks the model again.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

@@ -48,18 +48,13 @@ BAD = Finding("Disk", "fault", "full", "Free some room.")
 
 
 def test_a_diagnosis_is_a_line_for_each_finding_and_one_for_each_step():
-    assert str(Diagnosis((GOOD, NOTE, BAD))).splitlines() == [
+    assert repr(Diagnosis((GOOD, NOTE, BAD))).splitlines() == [
         "✓ Port: open",
         "· Memory: little",
         "    what to do: Close something.",
         "✗ Disk: full",
         "    what to do: Free some room.",
     ]
-    assert repr(Diagnosis((BAD,))) == str(Diagnosis((BAD,)))
-
-
-def test_only_a_fault_makes_a_diagnosis_unhealthy():
-    assert [Diagnosis(found).is_healthy for found in ((), (GOOD, NOTE), (GOOD, BAD, NOTE))] == [True, True, False]
 
 
 def test_html_tells_state_finding_and_step_in_words_and_escapes_them():
@@ -118,16 +113,15 @@ def test_packages_as_in_the_lock_are_ok_and_those_for_other_systems_are_not_want
     assert finding == Finding("Packages", "ok", "2 packages as in requirements.txt")
 
 
-def test_wrong_and_missing_packages_are_a_fault_that_names_both_versions(check_lock):
+def test_wrong_and_missing_packages_are_a_fault_that_names_both_versions_and_a_missing_lock_is_one(
+    check_lock, monkeypatch
+):
     found = check_lock(f"pytest=={PYTEST}{HASH}", f"filelock==0.0.1 ; python_version >= '3'{HASH}", f"{NONE}==1.0")
     assert_fault(found, f"filelock is {FILELOCK}, not 0.0.1, {NONE} is missing", "start.py setup")
     found = check_lock(*(f"{NONE}-{number}==1.0" for number in range(5)))
     assert found.message == ", ".join(f"{NONE}-{number} is missing" for number in range(3)) + " and 2 more"
-
-
-def test_a_missing_lock_is_a_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "LOCK", tmp_path / "gone.txt")
-    assert_fault(check_packages(), "gone.txt is missing", "git checkout requirements.txt")
+    doctor.LOCK.unlink()
+    assert_fault(check_packages(), "requirements.txt is missing", "git checkout requirements.txt")
 
 
 @pytest.fixture
@@ -165,10 +159,6 @@ def test_a_file_of_a_package_that_is_missing_or_cut_is_a_fault_whatever_its_vers
     assert check_lock(*lock).state == "ok"
 
 
-def test_no_file_of_the_packages_here_is_missing_or_cut():
-    assert check_packages().state == "ok"
-
-
 def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_made(monkeypatch):
     def fail():
         raise ImportError("cannot import name 'x' from 'psutil'")
@@ -176,7 +166,7 @@ def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_
     monkeypatch.setattr("psutil.virtual_memory", fail)
     findings = {finding.name: finding for finding in diagnose().findings}
     assert_fault(findings["Memory"], "ImportError: cannot import name 'x' from 'psutil'", "start.py setup")
-    assert findings["JupyterLab"].state == "ok"
+    assert (findings["JupyterLab"].state, findings["Packages"].state) == ("ok", "ok")
 
 
 # Foreign modules and certificates
@@ -254,29 +244,22 @@ def test_sound_settings_are_told_with_mode_provider_and_the_names_of_keys(monkey
 def test_unsound_settings_are_a_fault_with_a_step(monkeypatch):
     for name, value, said, step in (
         ("LLMOPS_MDOE", "replay", "There is no setting LLMOPS_MDOE.", "Did you mean LLMOPS_MODE?"),
-        ("LLMOPS_MODE", "online", "LLMOPS_MODE is not usable", "Correct LLMOPS_MODE"),
         ("LLMOPS_PROVIDER", "opanai", "no provider “opanai”", "Did you mean openai?"),
         ("LLMOPS_PROVIDER", "custom", "needs an address", "LLMOPS_BASE_URL"),
-        ("LLMOPS_BASE_URL", "127.0.0.1", "LLMOPS_BASE_URL is not usable", "Correct LLMOPS_BASE_URL"),
-        ("OPENAI_API_KEY", KEY.removeprefix("sk-"), "does not look like a key", "OPENAI_API_KEY"),
         ("ANTHROPIC_API_KEY", KEY, "does not look like a key", "ANTHROPIC_API_KEY"),
         ("OPENAI_API_KEY", f"'{KEY}'", "stands in quotes", "OPENAI_API_KEY"),
-        ("LLMOPS_API_KEY", f"{KEY} {KEY}", "holds a space", "LLMOPS_API_KEY"),
     ):
         assert_fault(check_with(monkeypatch, **{name: value}), said, step)
 
 
 def test_what_the_notebooks_would_refuse_is_a_fault_and_a_provider_without_a_key_is_none_in_replay(monkeypatch):
-    monkeypatch.setenv("LLMOPS_PROVIDER", "openai")
-    connect("00_start_here")
-    assert check_settings().state == "ok"
+    assert check_with(monkeypatch, LLMOPS_PROVIDER="openai").state == "ok"
     monkeypatch.setenv("LLMOPS_MODE", "live")
     for variables in (
         {"LLMOPS_PROVIDER": "openai"},
         {"LLMOPS_PROVIDER": "mistral", "LLMOPS_MODE": "record"},
         {"LLMOPS_PROVIDER": "custom", "LLMOPS_BASE_URL": "http://127.0.0.1:8000/v1"},
         {"LLMOPS_PROVIDER": "embedded", "LLMOPS_MODEL": "smollm2-135m-instrukt"},
-        {"LLMOPS_PROVIDER": "embedded", "LLMOPS_MODEL": "all-minilm-l6-v2"},
         {"LLMOPS_PROVIDER": "embedded", "LLMOPS_EMBEDDING_MODEL": "smollm2-135m-instruct"},
     ):
         with monkeypatch.context() as patch:
@@ -307,16 +290,9 @@ def test_whole_model_files_are_ok_and_missing_ones_a_fault(asked, tmp_path):
     finding = check_weights(load_settings(mode="live", home=tmp_path))
     assert finding == Finding("Model files", "ok", "smollm2-135m-instruct and all-minilm-l6-v2 are there and whole")
     assert asked.files == [("smollm2-135m-instruct", tmp_path), ("all-minilm-l6-v2", tmp_path)]
-    asked.missing = {"all-minilm-l6-v2", "qwen3-0.6b"}
+    asked.missing = {"all-minilm-l6-v2"}
     fetch = "Run `python -m llmops_utils models fetch`."
     assert_fault(check_weights(load_settings(mode="live")), "missing or damaged: all-minilm-l6-v2", fetch)
-    another = check_weights(load_settings(mode="auto", model="qwen3-0.6b"))
-    assert_fault(another, "missing or damaged: qwen3-0.6b", fetch)
-
-
-def test_an_empty_home_is_a_fault_for_real(tmp_path):
-    finding = check_weights(load_settings(mode="live", home=tmp_path))
-    assert_fault(finding, "smollm2-135m-instruct, all-minilm-l6-v2", "fetch")
 
 
 def test_model_files_that_are_not_needed_are_not_looked_for(asked):
@@ -335,102 +311,60 @@ def test_model_files_that_are_not_needed_are_not_looked_for(asked):
 def test_a_port_that_opens_is_ok_and_one_that_does_not_is_a_fault(monkeypatch):
     assert check_port() == Finding("Loopback", "ok", "a port on 127.0.0.1 can be opened")
 
-    class Refused:
-        def __enter__(self):
-            return self
+    def refuse():
+        raise PermissionError(13, "Permission denied")
 
-        def __exit__(self, *error):
-            return False
-
-        def bind(self, address):
-            assert address == ("127.0.0.1", 0)
-            raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(doctor, "socket", SimpleNamespace(socket=Refused))
+    monkeypatch.setattr("socket.socket", refuse)
     assert_fault(check_port(), "Permission denied", "firewall")
 
 
-@pytest.fixture
-def disk(monkeypatch):
-    """The free bytes of each disk, an error where there is no disk, and the folders that were looked at."""
-    disk = SimpleNamespace(free=9e9, looked=[])
-
-    def disk_usage(folder):
-        disk.looked.append(folder)
-        if disk.free is None:
-            raise FileNotFoundError(2, "No such file or directory")
-        return SimpleNamespace(free=disk.free)
-
-    monkeypatch.setattr(doctor, "shutil", SimpleNamespace(disk_usage=disk_usage))
-    return disk
-
-
-def test_the_disk_needs_half_a_gigabyte_and_is_that_of_the_nearest_folder(disk, tmp_path):
-    settings = load_settings(home=tmp_path / "not" / "yet")
-    for free, message in ((84_300_000_000, "84 GB free"), (500_000_000, "0 GB free")):
-        disk.free = free
-        assert check_disk(settings) == Finding("Disk", "ok", message)
-    for free, message in ((499_999_999, "0.5 GB free"), (12_000_000, "0.0 GB free")):
-        disk.free = free
-        assert_fault(check_disk(settings), message, "LLMOPS_HOME")
-    assert set(disk.looked) == {tmp_path}
-
-
-def test_a_disk_that_is_not_there_is_a_fault_and_not_searched_for_ever(disk, monkeypatch, tmp_path):
+def test_the_disk_needs_half_a_gigabyte_and_is_that_of_the_nearest_folder(monkeypatch, tmp_path):
     looked = []
+    settings = load_settings(home=tmp_path / "not" / "yet")
+    for free, state, message in (
+        (84_300_000_000, "ok", "84 GB free"),
+        (500_000_000, "ok", "0 GB free"),
+        (499_999_999, "fault", "0.5 GB free"),
+    ):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr("shutil.disk_usage", lambda folder, usage=usage: looked.append(folder) or usage)
+        found = check_disk(settings)
+        assert (found.state, found.message) == (state, message)
+    assert set(looked) == {tmp_path}
+    assert list(tmp_path.iterdir()) == []  # nothing stays of the try to write
 
-    def is_there(self, **options):
-        looked.append(self)
-        assert len(looked) < 100, "It searches for ever."
-        return False
 
-    settings, disk.free = load_settings(home=tmp_path / "on" / "another" / "disk"), None
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "exists", is_there)  # so it is on Windows, where no Z: need be
-        finding = check_disk(settings)
-    assert_fault(finding, "cannot be used (No such file or directory)", "LLMOPS_HOME")
-
-
-def test_a_home_that_cannot_be_written_is_a_fault_and_nothing_stays_of_the_try(monkeypatch, tmp_path):
-    assert check_disk(load_settings(home=tmp_path / "not" / "yet")).state == "ok"
-    assert list(tmp_path.iterdir()) == []
+def test_a_home_that_cannot_be_written_or_is_not_there_at_all_is_a_fault(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     for home in (tmp_path / "file", tmp_path / "file" / "home"):
         assert_fault(check_disk(load_settings(home=home)), "cannot be used (", "LLMOPS_HOME")
 
-    def refuse(**options):
+    def refuse(*_, **options):
         raise PermissionError(30, "Read-only file system")
 
+    settings = load_settings(home=tmp_path / "on" / "another" / "disk")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda self: False)  # so it is on Windows, where no Z: need be
+        patch.setattr("shutil.disk_usage", refuse)
+        assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    assert_fault(check_disk(load_settings(home=tmp_path)), "cannot be used (Read-only file system)", "LLMOPS_HOME")
+    assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
 
 
 def test_little_memory_is_a_note_with_a_step(monkeypatch):
-    step = "Close other programs, or work with LLMOPS_MODE=replay."
-    for free, expected in (
-        (25_200_000_000, Finding("Memory", "ok", "25 GB free")),
-        (1_000_000_000, Finding("Memory", "ok", "1 GB free")),
-        (900_000_000, Finding("Memory", "note", "0.9 GB free is little", step)),
-    ):
+    for free, state, message in ((1_000_000_000, "ok", "1 GB free"), (900_000_000, "note", "0.9 GB free is little")):
         monkeypatch.setattr("psutil.virtual_memory", lambda free=free: SimpleNamespace(available=free))
-        assert check_memory() == expected
+        found = check_memory()
+        assert (found.state, found.message, "replay" in found.step) == (state, message, state == "note")
 
 
 def test_a_clock_in_the_past_is_a_fault(monkeypatch):
     newest = max(entry.checked for entry in load_catalog().providers.values() if entry.checked)
-
-    def check(days):
-        class Today(datetime.date):
-            @classmethod
-            def today(cls):
-                return newest + datetime.timedelta(days=days)
-
-        monkeypatch.setattr(doctor, "datetime", SimpleNamespace(date=Today, timedelta=datetime.timedelta))
-        return check_clock()
-
-    for days in (-1, 0, 900):
-        assert check(days) == Finding("Clock", "ok", str(newest + datetime.timedelta(days=days)))
-    assert_fault(check(-2), f"it says {newest - datetime.timedelta(days=2)}", "Set the date of this machine.")
+    for days, state in ((-2, "fault"), (-1, "ok"), (900, "ok")):
+        today = newest + datetime.timedelta(days=days)
+        clock = SimpleNamespace(date=SimpleNamespace(today=lambda today=today: today), timedelta=datetime.timedelta)
+        monkeypatch.setattr(doctor, "datetime", clock)
+        assert check_clock().state == state, days
 
 
 # Jupyter
@@ -470,24 +404,19 @@ def test_a_diagnosis_holds_every_check_and_leaves_out_what_depends_on_faulty_set
 
 
 def test_no_part_of_a_key_stands_in_a_diagnosis(monkeypatch):
-    monkeypatch.setattr(doctor, "list_damage", lambda name: [])  # a second each time, and no key is in it
     bare = KEY.removeprefix("sk-")
     parts = {bare[start : start + 4] for start in range(len(bare) - 3)}
     for name, value in (
         ("OPENAI_API_KEY", KEY),
         ("OPENAI_API_KEY", bare),
         ("OPENAI_API_KEY", f'"{KEY}"'),
-        ("OPENAI_API_KEY", f"{KEY} {KEY}"),
         ("OPENAI_API_KEY", f"{KEY}–{KEY}"),
         ("ANTHROPIC_API_KEY", KEY),
-        ("LLMOPS_API_KEY", KEY),
         ("LLMOPS_API_KEY", f"{KEY}\n"),
         ("LLMOPS_API_KEYS", KEY),
     ):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, value)
-            diagnosis = diagnose()
-        shown = str(diagnosis) + repr(diagnosis) + diagnosis._repr_html_()
+        diagnosis = Diagnosis((check_with(monkeypatch, **{name: value}),))  # no other check reads a key
+        shown = repr(diagnosis) + diagnosis._repr_html_()
         assert [part for part in parts if part in shown] == []
 
 
@@ -496,7 +425,7 @@ def test_no_part_of_a_key_stands_in_a_diagnosis(monkeypatch):
 
 def test_the_command_ends_with_0_on_a_healthy_machine_and_with_1_on_another(monkeypatch, capsys):
     for findings, code in (((GOOD, NOTE), 0), ((GOOD, BAD), 1)):
-        monkeypatch.setattr(doctor, "diagnose", lambda findings=findings: Diagnosis(findings))
+        monkeypatch.setattr(cli, "diagnose", lambda findings=findings: Diagnosis(findings))
         with pytest.raises(SystemExit) as ended:
             cli.doctor()
         assert (ended.value.code, capsys.readouterr().out) == (code, f"{Diagnosis(findings)}\n")

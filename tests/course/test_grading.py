@@ -38,8 +38,12 @@ ALL = {
 }
 
 
+GATED = ["gate", "gain", "release"]  # the lines that need both runs on the gate
+
+
 def list_missing(grade):
-    return [row.name for row in grade.rows if not row.is_met]
+    """Return the lines that are not met, but for the watch, which takes long to compute and has tests of its own."""
+    return [row.name for row in grade.rows if not row.is_met and row.name != "watch"]
 
 
 def get_row(grade, name):
@@ -63,10 +67,10 @@ def runs():
 
 @pytest.fixture
 def grade(release):
-    """Return a function that grades a submission: complete, but for what is given."""
+    """Return a function that grades a submission: complete, but for the watch and for what is given."""
 
-    def compute(runs=None, release=release, **changes):
-        return compute_grade(make_evidence(None, runs=runs, release=release, **changes))
+    def compute(runs=None, release=release, watch=None, **changes):
+        return compute_grade(make_evidence(None, runs=runs, release=release, watch=watch, **changes))
 
     return compute
 
@@ -74,7 +78,7 @@ def grade(release):
 def test_a_complete_release_gets_all_points_and_each_answer_is_scored_once(grade, monkeypatch):
     scored = []
     monkeypatch.setattr(scoring, "rescore", lambda *told: scored.append(told[0].name) or rescore(*told))
-    found = grade()
+    found = grade(watch=Watch())
     assert {row.name: row.points for row in found.rows if row.of} == ALL
     assert (found.total, found.total_of, found.warnings) == (100, 100, ())
     assert found.line == "ada: 100 of 100; complete"
@@ -82,25 +86,17 @@ def test_a_complete_release_gets_all_points_and_each_answer_is_scored_once(grade
 
 
 def test_no_evidence_at_all_is_graded_with_nothing(grade):
-    found = grade(runs=[], release=None, watch=None)
+    found = grade(runs=[], release=None)
     assert found.total == 0
     assert all(row.next_step for row in found.rows if row.of)
 
 
 def test_a_missing_run_costs_the_lines_that_need_it(grade):
-    for left_out, missing in enumerate(
-        (
-            ["baseline", "candidate"],
-            ["candidate", "order"],
-            ["gate", "gain", "release"],
-            ["gate", "gain", "release"],
-            ["held-back score"],
-            ["watch"],
-        )
-    ):
+    needed_by = (["baseline", "candidate"], ["candidate", "order"], GATED, GATED, ["held-back score"])
+    for left_out, missing in enumerate(needed_by):
         runs = make_runs()
         del runs[left_out]
-        assert set(missing) <= set(list_missing(grade(runs))) <= {*missing, "watch"}
+        assert list_missing(grade(runs)) == missing
 
 
 def test_scores_and_labels_that_were_altered_are_seen_and_do_not_count(grade, runs):
@@ -126,14 +122,6 @@ def test_a_message_that_the_data_do_not_hold_or_that_stands_twice_is_left_out_an
         assert (len(found), altered) == (47, [changed.rows[0].id])
     found, altered = rescore(replace(report, rows=(report.rows[0],) * 48))
     assert (len(found), len(altered)) == (1, 47)
-
-
-def test_an_answer_of_any_form_is_scored_and_breaks_nothing(grade, runs):
-    report = runs[3].report
-    odd = (None, 7, ["repair"], {"desk": "repair"}, "REPAIR, or delivery")
-    rows = [replace(row, prediction=said, score=0.0) for row, said in zip(report.rows, odd, strict=False)]
-    runs[3].report = replace(report, rows=(*rows, *report.rows[len(odd) :]))
-    assert get_row(grade(runs), "evidence").points == 10
 
 
 def test_the_held_back_score_needs_enough_messages_of_its_part(grade, runs, monkeypatch):
@@ -162,18 +150,12 @@ def test_who_leaves_out_wrong_answers_gains_nothing(grade, runs):
     found = grade(runs)
     assert get_row(found, "held-back score").points == 0
     assert found.warnings[0].startswith("“mine, held” decides nothing: 8 of the 48 messages of held are missing")
-    for left_out, missing in (
-        ((0,), {"baseline", "candidate"}),
-        ((1,), {"candidate", "order"}),
-        ((2, 3), {"gate", "gain", "release", "watch"}),
-        ((4,), {"held-back score"}),
-        ((3, 5), {"gate", "gain", "release", "watch"}),
-    ):
+    for left_out, missing in (((0,), ["baseline", "candidate"]), ((1,), ["candidate", "order"]), ((2, 3), GATED)):
         runs = make_runs()
         for place in left_out:
             runs[place].report = replace(runs[place].report, rows=runs[place].report.rows[:36])
         found = grade(runs)
-        assert (set(list_missing(found)), len(found.warnings)) == (missing, len(left_out)), left_out
+        assert (list_missing(found), len(found.warnings)) == (missing, len(left_out)), left_out
     # Rows of another part add nothing, and whoever looked at test with a few messages has looked.
     runs = make_runs()
     runs[4].report = replace(runs[4].report, rows=(*runs[4].report.rows, *make_report("x", "dev", 40).rows))
@@ -221,7 +203,9 @@ def test_a_regression_that_was_promoted_all_the_same_is_seen(grade, runs):
     assert get_row(found, "gain").found.startswith("hurts")
 
 
-def test_a_dear_candidate_fails_gate_and_price_and_without_tokens_nothing_is_cheap(grade, runs):
+def test_a_dear_candidate_fails_gate_and_price_without_tokens_nothing_is_cheap_and_a_failed_call_decides_nothing(
+    grade, runs
+):
     runs[3].report = make_report("mine, gate", "gate", 36, tokens=5000)
     runs[4].report = make_report("mine, held", "held", 42, tokens=5000)
     found = grade(runs)
@@ -229,7 +213,11 @@ def test_a_dear_candidate_fails_gate_and_price_and_without_tokens_nothing_is_che
     assert get_row(found, "gate").found.startswith("price")
     report = make_report("mine, held", "held", 42, tokens=0)
     runs[4].report = replace(report, rows=tuple(replace(row, completion_tokens=0) for row in report.rows))
-    assert get_row(grade(runs), "price").points == 0
+    failed = replace(runs[3].report.rows[0], error="RateLimited", prediction=None, score=0.0)
+    runs[3].report = replace(runs[3].report, rows=(failed, *runs[3].report.rows[1:]))
+    found = grade(runs)
+    assert get_row(found, "price").points == 0
+    assert "failed with an error on 1 of 40 examples" in get_row(found, "gate").found
 
 
 def test_the_plain_prompt_is_no_candidate(grade):
@@ -255,16 +243,19 @@ def test_an_alarm_that_does_not_come_or_cries_wolf_costs_the_watch(grade, runs):
     row = get_row(grade(watch=Watch(quantile=0.9, in_a_row=1)), "watch")
     assert (row.points, row.found.partition(";")[0]) == (0, "alarm after 50 requests")
     runs[5].report = replace(runs[3].report, name="worse")
-    row = get_row(grade(runs), "watch")
+    row = get_row(grade(runs, watch=Watch()), "watch")
     assert (row.points, row.found.partition(";")[0]) == (0, "no alarm")
+    row = get_row(grade(runs[:5], watch=Watch()), "watch")
+    assert (row.points, row.found) == (0, "there is no watch, or no run of the incident")
 
 
 def test_the_watch_is_that_of_what_was_in_production(grade, runs, tmp_path):
     earlier = make_run("earlier", "incident", runs[3].report, CANDIDATE.replace(instruction="Old."), SHOTS, 0)
-    assert get_row(grade([earlier, *runs]), "watch").found.startswith("alarm after 100 requests")
+    found = grade([earlier, *runs], watch=Watch())
+    assert get_row(found, "watch").found.startswith("alarm after 100 requests")
     del runs[3]  # the candidate was held up: the plain prompt stayed
     release = make_release(tmp_path, ("plain", "worse", "back"))
-    assert get_row(grade(runs, release=release), "watch").points == 10
+    assert get_row(grade(runs, release=release, watch=Watch()), "watch").points == 10
 
 
 def test_what_a_teacher_should_look_at_is_a_warning_and_costs_nothing(grade, runs):
@@ -273,13 +264,13 @@ def test_what_a_teacher_should_look_at_is_a_warning_and_costs_nothing(grade, run
     runs.append(make_run("other, gate", "gate", make_report("other", "gate", 30), other, SHOTS, 7))
     problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
     found = grade(runs, problems=(problem,))
-    assert found.total == 100
+    assert list_missing(found) == []
     assert found.warnings == (
         "test was looked at with 2 candidates: the best of several is partly luck",
         "the runs come from several models: huge (weights b); tiny (weights a)",
         "not in the evidence: mine, held: The run “mine, held” was never ended.",
     )
-    assert found.line.endswith("complete; 3 warnings")
+    assert found.line == "ada: 90 of 100; missing: watch; 3 warnings"
 
 
 def test_the_html_holds_every_line_those_without_points_too_and_no_markup_of_others(grade, runs):
@@ -293,24 +284,15 @@ def test_the_html_holds_every_line_those_without_points_too_and_no_markup_of_oth
     html = found._repr_html_()
     assert html.count("<tr>") == 1 + 14
     assert "<script" not in html
-    assert "100 of 100 points" in html
+    assert "90 of 100 points" in html
 
 
 def test_runs_on_messages_of_another_data_set_are_graded_with_nothing(grade, runs):
     for run in runs:
         run.report = replace(run.report, rows=tuple(replace(row, id=f"x-{row.id}") for row in run.report.rows))
     found = grade(runs)
-    assert set(ALL) - {"roll back"} == set(list_missing(found))
+    assert set(list_missing(found)) == set(ALL) - {"roll back", "watch"}
     assert found.warnings[0].startswith("“plain” decides nothing: 40 of the 40 messages of dev are missing")
-
-
-def test_a_failed_call_is_told_and_decides_nothing(grade, runs):
-    report = runs[3].report
-    failed = replace(report.rows[0], error="RateLimited", prediction=None, score=0.0)
-    runs[3].report = replace(report, rows=(failed, *report.rows[1:]))
-    row = get_row(grade(runs), "gate")
-    assert row.points == 0
-    assert "failed with an error on 1 of 40 examples" in row.found
 
 
 # --- the command line ----------------------------------------------------------------------------------------
@@ -347,29 +329,23 @@ def test_one_file_is_a_table_several_are_a_line_each_and_a_damaged_one_stops_non
     assert "cut.json is not JSON" in told.err
 
 
-def test_a_class_becomes_a_table(files, monkeypatch, tmp_path):
-    assert run_command(monkeypatch, *files[:2], "--csv", tmp_path / "class.csv") == 0
-    with (tmp_path / "class.csv").open(encoding="utf-8") as file:
+def test_a_class_becomes_a_table_that_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path):
+    table = tmp_path / "class.csv"
+    assert run_command(monkeypatch, *files[:2], "--csv", table) == 0
+    with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     told = [(row["learner"], row["total"], row["held-back score"]) for row in rows]
     assert told == [("ada", "100", "20"), ("bob", "15", "0")]
     assert list(rows[0]) == ["learner", "total", *ALL, "warnings"]
     assert "x.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", files[0] / "x.csv")
 
-
-def test_a_table_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path, capsys):
-    table = tmp_path / "class.csv"
-    table.write_text("the old one", encoding="utf-8")
-
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for name, call in (("llmops_utils.course.grading.tabulate_grades", interrupt), ("os.replace", interrupt)):
-        with monkeypatch.context() as patch:
-            patch.setattr(name, call)
-            assert run_command(patch, *files[:2], "--csv", table) in (1, 130)
-        assert table.read_text(encoding="utf-8") == "the old one"
-        assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["class.csv"]
+    before = table.read_bytes()
+    monkeypatch.setattr("os.replace", interrupt)
+    assert run_command(monkeypatch, files[1], "--csv", table) in (1, 130)
+    assert (table.read_bytes(), [path.name for path in tmp_path.glob("*.csv*")]) == (before, ["class.csv"])
 
 
 def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, monkeypatch, tmp_path, capsys):
@@ -413,7 +389,7 @@ def sound(release):
     return content, list_places(content)[1:]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_stands_in_a_submission_is_one_grade_or_one_error_in_plain_text(sound, tmp_path, data):
     content, places = copy.deepcopy(sound[0]), sound[1]

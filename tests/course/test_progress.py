@@ -3,13 +3,13 @@
 import datetime
 import json
 import os
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from llmops_utils.core import ROOT, DataError
+from llmops_utils.core import DataError
 from llmops_utils.course import Progress
 
 TODAY = datetime.date.today().isoformat()
@@ -41,33 +41,22 @@ def list_names(path):
     return sorted(entry.name for entry in path.parent.iterdir() if not entry.name.endswith(".lock"))
 
 
-def test_the_file_is_in_the_learners_folder_unless_a_setting_names_another(path, tmp_path, monkeypatch):
+def test_without_a_file_nothing_is_solved_and_none_is_made(path, tmp_path, monkeypatch):
     assert Progress().path == path
+    assert Progress().read() == {}
+    assert not path.parent.exists()
     monkeypatch.setenv("LLMOPS_PROGRESS", str(tmp_path / "else.json"))
     assert Progress().path == tmp_path / "else.json"
 
 
-def test_without_a_file_nothing_is_solved_and_none_is_made(path):
-    assert Progress().read() == {}
-    assert not path.parent.exists()
-
-
-def test_marking_notes_the_date_of_today_and_the_first_date_stays(solved, path):
+def test_marking_notes_the_date_of_today_the_first_date_stays_and_reset_forgets_one(solved, path):
     solved.mark_done("01.1")
     solved.mark_done("00.quiz")
-    assert Progress().read() == OLD | {"00.quiz": TODAY}
-    assert list_names(path) == ["progress.json"]
-
-
-def test_reset_forgets_one_exercise_or_all(solved):
     solved.reset("09.9")
-    assert solved.read() == OLD
+    assert Progress().read() == OLD | {"00.quiz": TODAY}
     solved.reset("01.1")
-    assert solved.read() == {"01.2": OLD["01.2"]}
-    solved.mark_done("01.1")
-    assert solved.read()["01.1"] == TODAY
-    solved.reset()
-    assert solved.read() == {}
+    assert solved.read() == {"01.2": OLD["01.2"], "00.quiz": TODAY}
+    assert list_names(path) == ["progress.json"]
 
 
 # Damage
@@ -123,15 +112,7 @@ def test_a_file_that_cannot_be_read_just_now_is_not_taken_for_damaged(solved, pa
     assert solved.read() == OLD
 
 
-def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
-    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "file"))
-    with pytest.raises(DataError) as caught:
-        Progress().mark_done("01.1")
-    assert "LLMOPS_HOME" in caught.value.next_step
-
-
-def test_a_failing_write_leaves_the_old_file(solved, path, monkeypatch):
+def test_a_place_that_cannot_be_written_says_what_to_do_and_leaves_the_old_file(solved, path, tmp_path, monkeypatch):
     def fail(source, target):
         raise OSError(28, "No space left on device")
 
@@ -139,31 +120,17 @@ def test_a_failing_write_leaves_the_old_file(solved, path, monkeypatch):
         patch.setattr(os, "replace", fail)
         with pytest.raises(DataError, match="No space left"):
             solved.mark_done("01.3")
-    assert solved.read() == OLD
+    assert (solved.read(), list_names(path)) == (OLD, ["progress.json"])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError) as caught:
+        Progress().mark_done("01.1")
+    assert "LLMOPS_HOME" in caught.value.next_step
+
+
+def test_two_that_mark_at_once_lose_nothing(path):
+    names = [f"{name}.{number}" for number in range(20) for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: Progress().mark_done(name), names))
+    assert sorted(Progress().read()) == sorted(names)
     assert list_names(path) == ["progress.json"]
-
-
-MARK_MANY = """
-import sys, time
-from pathlib import Path
-from llmops_utils.course.progress import Progress
-
-folder, name, other = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-(folder / f"ready-{name}").touch()
-deadline = time.monotonic() + 60
-while not (folder / f"ready-{other}").exists() and time.monotonic() < deadline:
-    time.sleep(0.002)
-for number in range(30):
-    Progress().mark_done(f"{name}.{number}")
-"""
-
-
-def test_two_processes_marking_at_once_lose_nothing(path):
-    path.parent.mkdir()
-    started = [
-        subprocess.Popen([sys.executable, "-c", MARK_MANY, str(path.parent), *names], cwd=ROOT)
-        for names in (("a", "b"), ("b", "a"))
-    ]
-    assert [process.wait(timeout=120) for process in started] == [0, 0]
-    assert sorted(Progress().read()) == sorted(f"{name}.{number}" for name in "ab" for number in range(30))
-    assert [name for name in list_names(path) if "damaged" in name] == []

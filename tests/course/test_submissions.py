@@ -1,7 +1,6 @@
 """Claims about the evidence of the capstone: gathered from the archives, written as a whole, and refused when damaged."""
 
 import json
-import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -36,17 +35,13 @@ def test_runs_are_read_from_real_archives():
     assert run.prompt.version == CANDIDATE.version
 
 
-def test_of_equal_runs_the_first_counts(home):
+def test_of_equal_runs_the_first_counts_and_what_cannot_be_read_is_told(home):
     again = make_run("mine", "dev", make_report("mine", "dev", 34), CANDIDATE, SHOTS, 99)
-    made = make_evidence(home, runs=[*make_runs(), again])
+    problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
+    made = make_evidence(home, runs=[*make_runs(), again], problems=(problem,))
+    assert made.unread == ("mine, held: The run “mine, held” was never ended.",)
     assert [run.started_ms for run in made.runs] == [1, 2, 3, 4, 5, 6]
     assert made.runs[5].prompt.version == WORSE.version
-
-
-def test_a_run_that_was_never_ended_is_told(home):
-    problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
-    made = make_evidence(home, runs=make_runs()[:4], problems=(problem,))
-    assert made.unread == ("mine, held: The run “mine, held” was never ended.",)
 
 
 def test_a_name_that_cannot_be_that_of_a_file_is_refused(home):
@@ -63,20 +58,6 @@ def test_a_submission_lies_in_the_learners_own_folder_and_comes_back_as_it_was(h
     path = save_submission(made)
     assert path == home / "capstone" / "ada.json"
     assert load_submission(path) == made
-    assert [one.name for one in path.parent.iterdir()] == ["ada.json"]
-
-
-def test_a_disk_that_fails_leaves_the_earlier_file(home, monkeypatch):
-    path = save_submission(make_evidence(home / "registry"))
-    before = path.read_bytes()
-
-    def fail(*_):
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(DataError, match="full"):
-        save_submission(make_evidence(home, num_shots=4, release=None))
-    assert path.read_bytes() == before
 
 
 def test_the_file_holds_no_key_and_no_path(home, monkeypatch):
@@ -99,22 +80,16 @@ def set_row(content, **changes):
 
 DAMAGE = (
     (lambda c: c.update(edition=1), "of edition 1, and this course reads edition 2"),
-    (lambda c: c.pop("edition"), "of edition None"),
     (lambda c: c.update(format="something"), "no submission of the capstone"),
-    (lambda c: c.pop("runs"), "damaged at runs"),
     (lambda c: c.update(extra=1), "damaged at extra"),
     (lambda c: c["runs"][0].update(part="train"), "damaged at runs → 0 → part"),
-    (lambda c: c["runs"][0]["report"].pop("rows"), "damaged at runs → 0 → report → rows"),
     (lambda c: c["runs"][0]["report"].update(rows=[]), "it has no rows"),
-    (lambda c: c["runs"][0]["report"].update(provenance=7), "damaged at runs → 0 → report → provenance"),
     (lambda c: set_row(c, score="all"), "damaged at runs → 0 → report → rows → 0 → score"),
     (lambda c: set_row(c, expected=None), "damaged at runs → 0 → report → rows → 0 → expected"),
-    (lambda c: set_row(c, latency_s=-1), "a number of the row m-dev-001 is out of range"),
     (lambda c: set_row(c, latency_s=float("inf")), "a number of the row m-dev-001 is out of range"),
     (lambda c: set_row(c, score=float("nan")), "a number of the row m-dev-001 is out of range"),
     (lambda c: set_row(c, prompt_tokens=float("inf")), "damaged at runs → 0 → report → rows → 0 → prompt_tokens"),
     (lambda c: c["prompt"].update(instruction="{{ mess"), "is no template"),
-    (lambda c: c["prompt"].pop("name"), "damaged at prompt → name"),
     (lambda c: c["runs"][2].update(prompt={}), "damaged at runs → 2 → prompt → name"),
     (lambda c: c["release"].update(history=[{"action": "dance"}]), "damaged at release → history → 0"),
     (lambda c: c["release"]["history"].pop(1), "damaged at release → history: Value error, entry 3 of the history"),

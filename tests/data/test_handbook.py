@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from llmops_utils.core import DATA
-from llmops_utils.datasets import find_near_duplicates, load_handbook_questions, load_injections, load_page_attacks
+from llmops_utils.datasets import load_handbook_questions, load_page_attacks
 
 KIND_NUMBERS = {"plain": 15, "paraphrase": 15, "code": 12, "two pages": 7, "outdated": 3, "unanswerable": 14}
 # Answers of "two pages" that stand on no page: 4 working days and 2 more; 22 clicks of 0.03 mm.
@@ -17,6 +17,7 @@ STOPWORD = re.compile(
     "|or|our|should|so|that|the|there|this|to|up|was|we|what|when|which|with|you|your"
 )
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (DATA / "handbook").glob("*.md")}
+OUTDATED = {"policies-price-list-2024", "policies-returns"}
 QUESTIONS = load_handbook_questions()
 ANSWERABLE = [question for question in QUESTIONS if question.kind != "unanswerable"]
 
@@ -51,7 +52,7 @@ def test_both_splits_have_the_same_mix_of_kinds_and_so_nearly_have_their_first_q
             assert all(abs(found[kind] - share * num / 66) <= 1 for kind, share in KIND_NUMBERS.items())
 
 
-def test_pages_passages_and_answers_fit_the_kind():
+def test_pages_passages_and_answers_fit_the_kind_and_every_current_page_answers_a_question():
     sizes = {"unanswerable": (0,), "two pages": (2,)}
     wrong = []
     for one in QUESTIONS:
@@ -59,12 +60,8 @@ def test_pages_passages_and_answers_fit_the_kind():
         if not fits or bool(one.answer) != bool(one.pages) or len(one.answer.split()) > 6:
             wrong.append(one.id)
     assert wrong == []
-
-
-def test_every_current_page_answers_a_question_and_two_pages_are_outdated():
     named = {page for question in QUESTIONS for page in question.pages}
-    assert set(PAGES) - named == {"policies-price-list-2024", "policies-returns"}
-    assert {page for page, text in PAGES.items() if "\nstatus: outdated\n" in text} == set(PAGES) - named
+    assert {page for page, text in PAGES.items() if "\nstatus: outdated\n" in text} == set(PAGES) - named == OUTDATED
 
 
 def test_every_passage_stands_once_on_its_page_and_on_no_other():
@@ -123,10 +120,6 @@ def test_an_outdated_page_stands_against_each_outdated_question():
     assert [value for value in old.values() if value not in outdated] == []
 
 
-def test_no_two_handbook_questions_are_nearly_the_same():
-    assert find_near_duplicates([question.question for question in QUESTIONS]) == []
-
-
 # The attacks from a page
 
 
@@ -140,19 +133,11 @@ def test_each_kind_of_page_attack_has_answerable_questions_of_its_own_in_both_sp
     assert len(kinds) == 8
 
 
-def test_a_marker_stands_in_its_own_attack_alone():
+def test_a_marker_stands_in_its_own_attack_alone_and_addresses_belong_to_example_com():
     attacks = load_page_attacks()
     texts = [*PAGES.values(), *(f"{q.question} {q.answer}" for q in QUESTIONS)]
     assert [one.id for one in attacks if one.marker not in one.text] == []
     assert [a.id for a in attacks if any(a.marker.casefold() in text.casefold() for text in texts)] == []
     assert [(one.id, two.id) for one, two in itertools.permutations(attacks, 2) if one.marker in two.text] == []
-
-
-def test_addresses_in_page_attacks_belong_to_example_com():
-    hosts = [host for attack in load_page_attacks() for host in re.findall(r"(?:://|@)([\w.-]+[a-z])", attack.text)]
-    assert len(hosts) >= 3
+    hosts = [host for one in attacks for host in re.findall(r"(?:://|@)([\w.-]+[a-z])", one.text)]
     assert [host for host in hosts if not host.endswith(".example.com")] == []
-
-
-def test_no_page_attack_is_near_an_injection_or_another_attack():
-    assert find_near_duplicates([one.text for one in [*load_page_attacks(), *load_injections()]]) == []

@@ -34,16 +34,6 @@ def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
         assert f"| `{path.name}` | {num} |" in readme
 
 
-def test_short_texts_have_no_loose_white_space():
-    records = [*datasets.load_fact_questions(), *datasets.load_shop_sentences(), *datasets.load_handbook_questions()]
-    loose = []
-    for record in records:
-        for value in vars(record).values():
-            texts = [value] if isinstance(value, str) else value
-            loose += [text for text in texts if text != " ".join(text.split())]
-    assert loose == []
-
-
 # Messages
 
 
@@ -66,12 +56,6 @@ def test_every_label_occurs_in_every_split_and_shots_hold_one_request_each():
         num = sum(message.second_intent != "none" for message in messages)
         assert num == 0 if split == "shots" else num >= 10
     assert [message.id for message in load_messages() if message.second_intent == message.intent] == []
-
-
-def test_an_order_id_stands_in_its_message_as_a_whole():
-    numbered = [message for message in load_messages() if message.order_id != "none"]
-    wrong = [one.id for one in numbered if not re.search(rf"(?<!\w){re.escape(one.order_id)}(?!\w)", one.text)]
-    assert (len(numbered) >= 40, wrong) == (True, [])
 
 
 def list_trigrams(text):
@@ -146,19 +130,21 @@ def test_no_fact_question_tells_its_answer_or_lists_one_twice():
         if is_told or len(set(one.accepted)) < len(answers) or "  " in answers or not one.question.endswith("?"):
             wrong.append(one.id)
     assert wrong == []
-    assert find_near_duplicates([question.question for question in questions]) == []
 
 
-def test_a_sentence_stands_in_four_languages_and_is_like_no_other():
+def test_a_sentence_stands_in_four_languages():
     sentences = datasets.load_shop_sentences()
     assert [one.id for one in sentences if len({normalize(text) for text in vars(one).values()}) != 5] == []
-    assert find_near_duplicates([sentence.english for sentence in sentences]) == []
 
 
-def test_a_note_has_15_to_45_words_in_at_most_three_sentences():
-    for note in datasets.load_notes():
-        assert 15 <= len(note.text.split()) <= 45, note.id
-        assert 1 <= len(re.findall(r"[.!?](?= |$)", note.text)) <= 3, note.id
+def test_no_two_short_texts_of_a_kind_are_nearly_the_same():
+    kinds = (
+        [one.question for one in datasets.load_fact_questions()],
+        [one.english for one in datasets.load_shop_sentences()],
+        [one.question for one in datasets.load_handbook_questions()],
+        [one.text for one in [*datasets.load_page_attacks(), *datasets.load_injections()]],
+    )
+    assert [found for found in map(find_near_duplicates, kinds) if found] == []
 
 
 def test_four_graded_answers_belong_to_each_question():

@@ -1,13 +1,7 @@
-"""Markdown pages and PDFs in odd forms, drawn by a seed, and what is lost of them on the way into chunks.
-
-`python tests/fakes/odd_pages.py 300 60` makes so many pages and PDFs and says what they cost, what failed and what is
-lost.
-"""
+"""Markdown pages and PDFs in odd forms, drawn by a seed, and what is lost of them on the way into chunks."""
 
 import random
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pypdf
@@ -174,11 +168,3 @@ def try_pages(num_markdown, num_pdf, seed=0):
             if wanted and kept not in wanted:
                 wrong.append(f"{path.name}: by {method} {len(kept)} characters of {[len(one) for one in wanted]}")
     return wrong
-
-
-if __name__ == "__main__":
-    for counts in ((int(sys.argv[1]), 0), (0, int(sys.argv[2]))):
-        started = time.perf_counter()
-        found = try_pages(*counts)
-        print(f"{(time.perf_counter() - started) / max(sum(counts), 1):.4f} s per page, {len(found)} wrong of {counts}")
-        print("\n".join(found))

@@ -224,7 +224,7 @@ def run_command(monkeypatch, folder, *arguments):
 
 
 def test_the_command_ends_with_the_code_of_the_outcome(folder, monkeypatch, capsys):
-    monkeypatch.setattr("llmops_utils.models.Model", lambda chapter: FakeModel())
+    monkeypatch.setattr(command_line, "Model", lambda chapter: FakeModel())
     assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "2", "--num", "64") == 0
     assert "PASS. sort" in capsys.readouterr().out
     assert run_command(monkeypatch, folder, "gate", "sort", "--num", "8") == 5

@@ -1,28 +1,29 @@
 """One exercise: check, hint, solution and reset, each a call and a button."""
 
-from __future__ import annotations
-
 import dis
 import html
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import ipywidgets
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from ...core import WorkbookError
-from ..graders import find_grader
+from ...core import RecordingMissing, WorkbookError
+from ..graders import GRADERS
+from ..graders.checks import LearnerCodeRaised, Wrong, find_variable, tell_error
 from ..progress import Progress
-from .checks import LearnerCodeRaised, Wrong, find_variable, tell_error
+from ..widgets.base import TeachingWidget, make_button, style_html
 
 _UNSET = object()
-TITLES = {
-    "right": "Right.",
-    "wrong": "Not yet.",
-    "raised": "Your code ended in an error.",
-    "not attempted": "Not attempted.",
-    "hint": "Hint.",
-    "solution": "Solution.",
-    "reset": "Open again.",
+STYLES = {  # of an outcome by its state: the colour of its box and its title
+    "right": ("success", "Right."),
+    "wrong": ("warning", "Not yet."),
+    "raised": ("danger", "Your code ended in an error."),
+    "not attempted": ("info", "Not attempted."),
+    "hint": ("info", "Hint."),
+    "solution": ("info", "Solution."),
+    "reset": ("info", "Open again."),
 }
 
 
@@ -42,9 +43,9 @@ class Outcome:
         return f"{self.state}: {self.message}"
 
     def _repr_html_(self) -> str:
-        kind = {"right": "success", "wrong": "warning", "raised": "danger"}.get(self.state, "info")
+        kind, title = STYLES[self.state]
         return (
-            f'<div class="alert alert-{kind}" role="status"><strong>{TITLES[self.state]}</strong> '
+            f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
             f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'
         )
 
@@ -52,6 +53,11 @@ class Outcome:
 def mark_code(text: str) -> str:
     """Return a text as HTML, with what stands in back-ticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
+def make_outcome_button(name: str, place: str, call: Callable[[], Outcome], view: ipywidgets.HTML) -> ipywidgets.Button:
+    """Return a button that shows the outcome of a call in a view."""
+    return make_button(name, f"{name}: {place}", lambda: setattr(view, "value", style_html(call()._repr_html_())))
 
 
 def is_blank(answer: object) -> bool:
@@ -71,11 +77,8 @@ class Exercise(BaseModel):
 
     Attributes:
         id: number of the chapter and of the exercise, such as "01.2".
-        title: a few words.
         variable: the name that the learner's answer has in the notebook.
-        task: what to do, in HTML-free prose.
         hints: from vague to nearly told.
-        solution_code: assigns `variable`.
         right: what to say to a right answer, where the grader does not say it.
     """
 
@@ -97,10 +100,16 @@ class Exercise(BaseModel):
         if is_blank(answer):
             return Outcome("not attempted", f"Put your answer into `{self.variable}`, run that cell, then check again.")
         try:
-            message = find_grader(self.id)(answer) or self.right
+            message = GRADERS[self.id](answer) or self.right
         except Wrong as wrong:
             return Outcome("wrong", f"{wrong} A hint: q{self.id.rpartition('.')[2]}.hint().")
-        except LearnerCodeRaised as raised:
+        except (LearnerCodeRaised, RecordingMissing) as raised:
+            if isinstance(getattr(raised, "cause", raised), RecordingMissing):
+                return Outcome(
+                    "wrong",
+                    "From the recordings only the answer of the solution can be checked. With a model any can: set "
+                    "LLMOPS_MODE=auto.",
+                )
             given = ", ".join(repr(argument)[:80] for argument in raised.arguments)
             return Outcome(
                 "raised",
@@ -137,25 +146,18 @@ class Exercise(BaseModel):
 
     def _build_widget(self):
         """Return the task with the four calls as buttons, and the last outcome below them."""
-        import ipywidgets
-
-        from ..widgets.base import TeachingWidget, style_html
-
         view = ipywidgets.HTML()
-        made = []
-        calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
-        for name, call in calls.items():
-            button = ipywidgets.Button(description=name, tooltip=f"{name}: exercise {self.id}")
-            button.on_click(lambda _, call=call: setattr(view, "value", style_html(call()._repr_html_())))
-            made.append(button)
-        task = self._tell()
-        return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(made), view], repr(self), task)
-
-    def _tell(self) -> str:
-        return (
+        buttons = [
+            make_outcome_button("Check", f"exercise {self.id}", self.check, view),
+            make_outcome_button("Hint", f"exercise {self.id}", self.hint, view),
+            make_outcome_button("Solution", f"exercise {self.id}", self.solution, view),
+            make_outcome_button("Reset", f"exercise {self.id}", self.reset, view),
+        ]
+        task = (
             f'<div class="alert alert-info" role="note"><strong>Exercise {self.id}: {html.escape(self.title)}.</strong> '
             f"{mark_code(self.task)}</div>"
         )
+        return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)
 
     def __repr__(self) -> str:
         return f"Exercise {self.id}: {self.title}. {self.task}"

@@ -1,7 +1,5 @@
 """Exercises and quizzes read from `data/exercises/`, a file for each chapter or lesson."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 
@@ -27,9 +25,7 @@ def load_exercises(chapter: str) -> tuple[list[Exercise], Quiz]:
     Args:
         chapter: begins with the number that names the file: `06` for 06_prompting_basic, `06_2` for 06_2_few_shot.
 
-    Raises:
-        ExerciseError: there are none.
-        DataError: the file is damaged; the text names file and entry.
+    Raises `ExerciseError` where there are none, `DataError` with file and entry where the file is damaged.
     """
     number = re.match(r"\d\d(_\d+(?=_|$))?", chapter)
     path = FOLDER / f"{number[0]}.toml" if number else None

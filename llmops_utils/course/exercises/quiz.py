@@ -1,14 +1,15 @@
 """A quiz: questions with one right option each."""
 
-from __future__ import annotations
-
 import html
+from typing import Self
 
+import ipywidgets
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from ...core import ExerciseError
 from ..progress import Progress
-from .exercise import Outcome
+from ..widgets.base import TeachingWidget
+from .exercise import Outcome, make_outcome_button
 
 LETTERS = "abcdef"
 
@@ -29,7 +30,7 @@ class Question(BaseModel):
         return dict(zip(LETTERS, self.options, strict=False))
 
     @model_validator(mode="after")
-    def _check_answer(self) -> Question:
+    def _check_answer(self) -> Self:
         if self.answer not in self.menu:
             raise ValueError(f"the answer “{self.answer}” is none of {', '.join(self.menu)}")
         return self
@@ -80,30 +81,21 @@ class Quiz(BaseModel):
 
     def _build_widget(self):
         """Return the questions with radio buttons, a button that checks, and the last outcome below it."""
-        import ipywidgets
-
-        from ..widgets.base import TeachingWidget, style_html
-
         view = ipywidgets.HTML()
-        button = ipywidgets.Button(description="Check", tooltip="Check the quiz")
-        button.on_click(lambda _: setattr(view, "value", style_html(self.check()._repr_html_())))
-        rows = []
+        rows, parts = [], []
         for place, question in enumerate(self.questions):
+            title = f"<strong>{place + 1}. {html.escape(question.text)}</strong>"
+            options = "<br>".join(f"{letter}) {html.escape(option)}" for letter, option in question.menu.items())
+            parts.append(f"<p>{title}<br>{options}</p>")
             menu = ipywidgets.RadioButtons(
                 options=[(f"{letter}) {option}", letter) for letter, option in question.menu.items()],
                 value=self._chosen.get(place),
                 layout=ipywidgets.Layout(width="auto"),
             )
             menu.observe(lambda change, place=place: self._chosen.update({place: change["new"]}), "value")
-            rows += [ipywidgets.HTML(f"<p><strong>{place + 1}. {html.escape(question.text)}</strong></p>"), menu]
-        return TeachingWidget([*rows, button, view], repr(self), self._tell())
-
-    def _tell(self) -> str:
-        parts = []
-        for place, question in enumerate(self.questions):
-            options = "<br>".join(f"{letter}) {html.escape(option)}" for letter, option in question.menu.items())
-            parts.append(f"<p><strong>{place + 1}. {html.escape(question.text)}</strong><br>{options}</p>")
-        return "".join(parts)
+            rows += [ipywidgets.HTML(f"<p>{title}</p>"), menu]
+        button = make_outcome_button("Check", "the quiz", self.check, view)
+        return TeachingWidget([*rows, button, view], repr(self), "".join(parts))
 
     def __repr__(self) -> str:
         return f"Quiz {self.id}: {len(self.questions)} questions."

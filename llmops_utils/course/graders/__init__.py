@@ -1,33 +1,23 @@
-"""Graders by subject: one function for each exercise, found by the exercise's id.
+"""Graders by subject: one function for each exercise, under the exercise's id.
 
 A grader takes the answer. It raises `Wrong` where that is not right; else it returns what to say, or nothing where
 the data hold it.
 """
 
-from __future__ import annotations
+from . import (
+    advanced_techniques,
+    basic_techniques,
+    capstone,
+    choosing,
+    evaluating,
+    first_steps,
+    operating,
+    prompt_basics,
+    rag,
+    tracking,
+    training,
+)
 
-import importlib
-from collections.abc import Callable
-
-MODULES = {
-    "00": "first_steps",
-    "01": "first_steps",
-    "02": "first_steps",
-    "03": "choosing",
-    "04": "training",
-    "05": "prompt_basics",
-    "06": "basic_techniques",
-    "07": "advanced_techniques",
-    "08": "advanced_techniques",
-    "09": "rag",
-    "10": "tracking",
-    "11": "evaluating",
-    "12": "operating",
-    "13": "capstone",
-}
-
-
-def find_grader(id: str) -> Callable[[object], str | None]:
-    """Return the grader of an exercise, such as "06.1"; its module is imported here, since it may need heavy ones."""
-    module = importlib.import_module(f"{__name__}.{MODULES[id[:2]]}")
-    return module.GRADERS[id]
+SUBJECTS = (first_steps, choosing, training, prompt_basics, basic_techniques, advanced_techniques, rag, tracking)
+SUBJECTS += (evaluating, operating, capstone)
+GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

@@ -1,7 +1,5 @@
 """Graders of the chapters 07 and 08: votes, chains, choosing without peeking; tools, traces, programs."""
 
-from __future__ import annotations
-
 import re
 from collections import UserDict
 from numbers import Integral, Real
@@ -9,7 +7,7 @@ from numbers import Integral, Real
 from ...agents import Step, Trace, calculate, make_tool
 from ...core import DataError
 from ...evaluation import Report, Row
-from ..exercises.checks import Wrong, call_learner, check_cases, is_right
+from .checks import Wrong, call_learner, check_cases, is_right
 
 
 def _grade_quorum(function) -> None:

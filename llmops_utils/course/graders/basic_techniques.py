@@ -1,14 +1,11 @@
 """Graders of chapter 06: the lean towards a label, near and diverse examples, marks around a message, own examples."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
 
-from ...core import RecordingMissing
 from ...datasets import INTENTS, load_messages
-from ..exercises.checks import LearnerCodeRaised, Wrong, call_learner, check_cases, find_model
+from .checks import Wrong, call_learner, check_cases, find_model
 
 MOST_SHOTS = 4
 HELD_BACK = slice(128, 160)
@@ -114,19 +111,9 @@ def _grade_shots(function) -> str:
     instruction = "Classify the customer's message as one of: " + ", ".join(INTENTS) + "."
     num_right = 0
     for message in messages:
-        try:
-            shots = call_learner(function, message.text)
-            turns = [{"role": "system", "content": instruction}, *_write_turns(shots, message.text)]
-            reply = model.chat(
-                [*turns, {"role": "user", "content": message.text}], choices=list(INTENTS), max_tokens=16
-            )
-        except (RecordingMissing, LearnerCodeRaised) as error:
-            if isinstance(getattr(error, "cause", error), RecordingMissing):
-                raise Wrong(
-                    "With recordings only, just one choice can be checked: the four nearest of `pool`, each text "
-                    "embedded by itself, the nearest last. With a model any choice can."
-                ) from error
-            raise
+        turns = _write_turns(call_learner(function, message.text), message.text)
+        prompt = [{"role": "system", "content": instruction}, *turns, {"role": "user", "content": message.text}]
+        reply = model.chat(prompt, choices=list(INTENTS), max_tokens=16)
         num_right += reply.text == message.intent
     if num_right < THRESHOLD:
         raise Wrong(

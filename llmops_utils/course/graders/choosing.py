@@ -1,10 +1,8 @@
 """Graders of chapter 03: what a model needs, what it costs, what moves in a pair, the decision."""
 
-from __future__ import annotations
-
 from numbers import Real
 
-from ..exercises.checks import check_cases, is_right
+from .checks import check_cases, is_right
 
 
 def _grade_cache(function) -> None:

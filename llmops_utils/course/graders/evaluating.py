@@ -1,10 +1,8 @@
 """Graders of chapter 11: each mends one evaluation of the clinic."""
 
-from __future__ import annotations
-
 from numbers import Real
 
-from ..exercises.checks import Wrong, call_learner, check_cases, show
+from .checks import Wrong, call_learner, check_cases, show
 
 
 def _grade_verdict(function) -> None:
@@ -45,9 +43,6 @@ def _grade_chosen(function) -> None:
     def tell(candidates, judge) -> str:
         return f"the answers {candidates}"
 
-    def explain(*_) -> str:
-        return "By the labels, how many of the chosen answers are right?"
-
     first, second, third = ["short", "long story", "longest story"], ["a", "bb"], ["yes", "no", "oh"]
     cases = [
         (([first, second], len), 0.5),
@@ -56,7 +51,8 @@ def _grade_chosen(function) -> None:
         (([third], lambda answer: 0.5), 0.0),
         (([["short", "x"], ["x", "short"]], lambda answer: 1.0), 0.5),
     ]
-    check_cases(score, cases, Real, "a share between 0 and 1", given=tell, explain=explain)
+    remark = "By the labels, how many of the chosen answers are right?"
+    check_cases(score, cases, Real, "a share between 0 and 1", given=tell, explain=remark)
 
 
 def _grade_rubric(function) -> None:

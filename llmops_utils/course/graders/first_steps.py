@@ -1,14 +1,12 @@
 """Graders of the chapters 00 to 02: first reply, what a model is, what LLMOps is."""
 
-from __future__ import annotations
-
 import re
 from numbers import Integral, Real
 
 import numpy as np
 
 from ...models import Reply, TokenChance
-from ..exercises.checks import Wrong, check_cases, find_variable, is_of, is_right
+from .checks import Wrong, check_cases, find_variable, is_of, is_right
 
 
 def _grade_first_reply(answer) -> str:

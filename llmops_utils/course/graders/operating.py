@@ -1,12 +1,10 @@
 """Graders of chapter 12: alarms, a threshold for a cache, card numbers, the gate."""
 
-from __future__ import annotations
-
 from numbers import Integral, Real
 
 from ...evaluation import estimate_proportion
 from ...operations import ThresholdRow
-from ..exercises.checks import check_cases, tell_expected
+from .checks import check_cases, tell_expected
 
 
 def _grade_alarm(function) -> None:

@@ -1,13 +1,11 @@
 """Graders of chapter 05: a prompt for the feeling, missing elements, what an element gains."""
 
-from __future__ import annotations
-
 from numbers import Real
 
-from ...core import PromptError, RecordingMissing
+from ...core import PromptError
 from ...datasets import Message, load_messages
 from ...prompts import ELEMENTS, Prompt
-from ..exercises.checks import Wrong, check_cases, find_variable, is_right
+from .checks import Wrong, check_cases, find_model, is_right
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
@@ -22,15 +20,12 @@ def list_held_back() -> list[Message]:
 
 
 def _grade_feeling(prompt) -> str:
-    model = find_variable("model")
-    if not hasattr(model, "chat_each"):
-        raise Wrong("Run the cells of Set-up first, so that there is a `model`.")
     if not isinstance(prompt, Prompt):
         raise Wrong(f"This is a {type(prompt).__name__}; build a Prompt, which is tried on messages of its own.")
     if prompt.variables != {"message"}:
         names = ", ".join(sorted(prompt.variables)) or "none"
         raise Wrong(f"Its variables are: {names}. It is called with the variable message alone.")
-    held_back = list_held_back()
+    model, held_back = find_model("05_prompt_basics"), list_held_back()
     try:
         prompts = [prompt.render(message=message.text) for message in held_back]
     except PromptError as error:
@@ -38,13 +33,7 @@ def _grade_feeling(prompt) -> str:
     shown = "".join(message["content"] for message in prompts[1])
     if held_back[0].text in shown:
         raise Wrong("A held-back message stands among the examples. Show messages of the shots split only.")
-    try:
-        replies = model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)
-    except RecordingMissing:
-        raise Wrong(
-            "In replay mode nobody answers a prompt of your own. Run the course with a model (LLMOPS_MODE=live)."
-        ) from None
-    found = [reply.text for reply in replies]
+    found = [reply.text for reply in model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)]
     num_right = sum(text == message.sentiment for text, message in zip(found, held_back, strict=True))
     told = f"{num_right} of {len(held_back)} held-back messages are right"
     if num_right < NUM_NEEDED:

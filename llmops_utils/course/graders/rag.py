@@ -1,10 +1,8 @@
 """Graders of chapter 09: chunks, fusion, unsupported numbers, a screen against attacks."""
 
-from __future__ import annotations
-
 from ...core import DATA
 from ...datasets import load_page_attacks
-from ..exercises.checks import Wrong, call_learner, check_cases
+from .checks import Wrong, call_learner, check_cases
 
 LEAST_CAUGHT = 4  # of the 8 attacks held back, one of each kind
 MOST_FALSE_ALARMS = 0.02  # of the handbook's paragraphs

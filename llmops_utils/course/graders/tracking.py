@@ -1,11 +1,9 @@
 """Graders of chapter 10: masking, changes between runs, an affordable run, where the time went."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 from ...tracking import Span
-from ..exercises.checks import Wrong, check_cases, show, tell_expected
+from .checks import Wrong, check_cases, show, tell_expected
 
 
 def _grade_mask(function) -> None:
@@ -89,7 +87,7 @@ def _grade_slowest(function) -> None:
         (Span("alone", "request", 0.0, 1.0), "alone"),
     ]
     remark = "Whose own time is the longest?"
-    check_cases(function, cases, str, "the name of a span", given=tell, explain=lambda *_: remark)
+    check_cases(function, cases, str, "the name of a span", given=tell, explain=remark)
 
 
 GRADERS = {"10.1": _grade_mask, "10.2": _grade_changes, "10.3": _grade_affordable, "10.4": _grade_slowest}

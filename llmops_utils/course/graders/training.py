@@ -1,11 +1,9 @@
 """Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop."""
 
-from __future__ import annotations
-
 import math
 from numbers import Integral, Real
 
-from ..exercises.checks import check_cases
+from .checks import check_cases
 
 
 def _grade_merges(function) -> None:

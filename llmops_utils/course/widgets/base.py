@@ -1,7 +1,5 @@
 """What all widgets share: a static view beside the live one, and controls that have the live one drawn anew."""
 
-from __future__ import annotations
-
 import functools
 import html
 from collections.abc import Callable, Sequence
@@ -9,6 +7,11 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 
 from ...core import RecordingMissing, WorkbookError
+
+UNRECORDED = (
+    "This is not among the recordings. What stands in the menus at first is; for all else run the notebook with a model "
+    "(LLMOPS_MODE=live)."
+)
 
 
 class TeachingWidget(ipywidgets.VBox):
@@ -23,7 +26,7 @@ class TeachingWidget(ipywidgets.VBox):
         controls: each change of one of these has the view drawn anew.
     """
 
-    unrecorded = ""  # what to tell in replay where an answer was not recorded
+    repeats_static = False  # whether the static view stands below the live one too, since the notebook speaks of it
 
     def __init__(
         self,
@@ -32,7 +35,8 @@ class TeachingWidget(ipywidgets.VBox):
         static_html: str,
         controls: Sequence[ipywidgets.Widget] = (),
     ) -> None:
-        super().__init__(children)
+        below = [ipywidgets.HTML(style_html(static_html))] if self.repeats_static else []
+        super().__init__([*children, *below])
         self.summary, self.static_html = summary, static_html
         if controls:
             follow(self.show, *controls)
@@ -48,11 +52,15 @@ class TeachingWidget(ipywidgets.VBox):
         try:
             self.view.value = style_html(self._draw())
         except WorkbookError as error:
-            self.view.value = style_html(say(self.explain(error)))
+            self.tell(self.explain(error))
+
+    def tell(self, text: str) -> None:
+        """Put a sentence in place of the view."""
+        self.view.value = style_html(say(text))
 
     def explain(self, error: WorkbookError) -> str:
         """Return what to tell the reader about an error."""
-        return self.unrecorded if isinstance(error, RecordingMissing) and self.unrecorded else str(error)
+        return UNRECORDED if isinstance(error, RecordingMissing) else str(error)
 
     def _draw(self) -> str:
         """Return as HTML what the controls ask for."""

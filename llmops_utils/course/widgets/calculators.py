@@ -1,7 +1,5 @@
 """Calculators and a decision aid: how many examples a claim needs, what training costs, and how to adapt a model."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Mapping
 
@@ -11,7 +9,7 @@ from ...core import Html, WorkbookError, draw_table
 from ...evaluation import compute_power, find_num_examples
 from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
 from ..adaptation import CHOICES, Advice, Situation, rank_ways
-from .base import TeachingWidget, follow, label, style_html
+from .base import TeachingWidget, follow, label
 
 NUMS = (12, 25, 50, 100, 200, 400)
 EFFECTS = ((0.30, 0.10), (0.20, 0.10), (0.15, 0.05), (0.10, 0.05), (0.06, 0.02))
@@ -38,6 +36,8 @@ LABELS = {
 class PowerCalculator(TeachingWidget):
     """The power of a comparison of two systems on the same examples, with the exact McNemar test at 5 %."""
 
+    repeats_static = True
+
     def __init__(self) -> None:
         self.gained = _build_slider(20, 1, 60, "gained, % of examples")
         self.lost = _build_slider(10, 0, 40, "lost, % of examples")
@@ -49,11 +49,8 @@ class PowerCalculator(TeachingWidget):
             f"Power calculator: {len(EFFECTS)} effects. With {gained:.0%} of the examples gained and {lost:.0%} "
             f"lost, {find_num_examples(gained, lost)} examples give a power of 80%."
         )
-        static = _tabulate_effects()
-        # The effects stand below the controls too: the text of the notebook speaks of them.
-        below = ipywidgets.HTML(style_html(static))
         controls = [self.gained, self.lost, self.num, self.power]
-        super().__init__([*controls, self.view, below], summary, static, controls)
+        super().__init__([*controls, self.view], summary, _tabulate_effects(), controls)
 
     def _draw(self) -> str:
         gained, lost, num = self.gained.value / 100, self.lost.value / 100, self.num.value
@@ -93,6 +90,8 @@ class TrainingCalculator(TeachingWidget):
     `own_case` are parameters and tokens of a run of the notebook, one case more for the table.
     """
 
+    repeats_static = True
+
     def __init__(self, usd_per_gpu_hour: float, own_case: tuple[float, float]) -> None:
         self.cases = {"this chapter's model": own_case} | CASES
         self.case = ipywidgets.Dropdown(options=list(self.cases), value="SmolLM2-135M", **label("case"))
@@ -110,10 +109,8 @@ class TrainingCalculator(TeachingWidget):
             f"{usd_per_gpu_hour:g} dollars an hour, from {_spell(min(prices))} to {_spell(max(prices))}."
         )
         static = self._tabulate(costs, usd_per_gpu_hour)
-        # The ready cases stand below the controls too: the text of the notebook speaks of them.
-        below = ipywidgets.HTML(style_html(static))
         controls = [self.parameters, self.tokens, self.gpu, self.utilisation, self.price, self.num_gpus]
-        super().__init__([self.case, *controls, self.view, below], summary, static, controls)
+        super().__init__([self.case, *controls, self.view], summary, static, controls)
         follow(self._fill_case, self.case)
 
     def _fill_case(self) -> None:

@@ -1,7 +1,5 @@
 """Dashboards: tracked runs side by side, a stream of requests under watch, and the state of the capstone."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable, Mapping, Sequence
 
@@ -158,6 +156,8 @@ class MonitorDashboard(TeachingWidget):
     with the number `start`.
     """
 
+    repeats_static = True
+
     def __init__(self, monitor: Monitor, streams: Mapping[str, Sequence[Request]], start: int) -> None:
         self._monitor, self._streams, self._start = monitor, dict(streams), start
         rule = monitor.rule
@@ -167,11 +167,9 @@ class MonitorDashboard(TeachingWidget):
         self.in_a_row = ipywidgets.IntSlider(rule.in_a_row, min=1, max=4, **label("in a row"))
         windows = {name: list(monitor.watch(stream)) for name, stream in streams.items()}
         told = "; ".join(f"{name}: {self._tell_alarm(windows[name])}" for name in windows)
-        static = self._tabulate(windows)
+        summary = f"Monitor dashboard, windows of {monitor.size}: {told}."
         controls = [self.menu, self.quantile, self.in_a_row]
-        # All streams stand below the controls too: the text of the notebook speaks of them.
-        children = [*controls, self.view, ipywidgets.HTML(style_html(static))]
-        super().__init__(children, f"Monitor dashboard, windows of {monitor.size}: {told}.", static, controls)
+        super().__init__([*controls, self.view], summary, self._tabulate(windows), controls)
 
     def _draw(self) -> str:
         monitor = self._monitor.with_rule(AlertRule(self.quantile.value, self.in_a_row.value))

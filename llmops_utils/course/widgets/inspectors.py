@@ -1,7 +1,5 @@
 """What led to an answer, looked at closely: chains of prompts, an agent's traces, and retrieval."""
 
-from __future__ import annotations
-
 import functools
 import html
 import itertools
@@ -15,7 +13,7 @@ from ...datasets import Example, Task
 from ...evaluation import Answer, Scorer, ValueMatch
 from ...models import Model
 from ...rag import Chunk, Hit, Passage, Retriever, describe_place
-from .base import TeachingWidget, follow, label, make_button, say, shorten, style_html
+from .base import TeachingWidget, follow, label, make_button, say, shorten
 
 COLUMNS = ("way", "step", "end of the prompt", "reply", "answer read", "tokens", "result")
 MAX_LETTERS = 200  # of a prompt or reply in the static table
@@ -30,8 +28,6 @@ class ChainExplorer(TeachingWidget):
     All examples are asked at once, for the static table. A way takes a problem and returns an `Answer` whose trace has
     a dict per reply, with the texts "step" and "prompt" and the "answer" that was read from the reply.
     """
-
-    unrecorded = "This was not recorded, and in replay no model is asked. Choose another combination, or run it live."
 
     def __init__(
         self, examples: Sequence[Example], ways: Mapping[str, Callable[[str], Answer]], scorer: Scorer
@@ -193,11 +189,6 @@ class RetrievalInspector(TeachingWidget):
     tokens. The ready questions come with their gold passages, which are marked and may be none.
     """
 
-    unrecorded = (
-        "This question is not among the recordings. Those of the menu are; to search for your own, run the notebook "
-        "with a model (LLMOPS_MODE=live)."
-    )
-
     def __init__(
         self,
         retrievers: Mapping[str, Retriever],
@@ -207,30 +198,26 @@ class RetrievalInspector(TeachingWidget):
     ) -> None:
         self._retrievers, self._write_prompt, self._model = retrievers, write_prompt, model
         self._questions = questions
-        self._look = functools.cache(self._tell)  # each question is searched once
         self.menu = ipywidgets.Dropdown(options=list(questions), **label("question", width="95%"))
         self.field = ipywidgets.Text(placeholder="or type one of your own", **label("own", width="80%"))
-        self.message = ipywidgets.HTML()
         summary = (
             f"Retrieval inspector: the first {NUM_RANKS} hits of {', '.join(retrievers)} for {len(questions)} "
             f"questions, and the prompts from the first {NUM_PASSAGES} hits of the last."
         )
         search = make_button("Search", "Search for the question that you typed", lambda: self.search(self.field.value))
-        children = [self.menu, ipywidgets.HBox([self.field, search]), self.message, self.view]
-        super().__init__(children, summary, "".join(map(self._look, questions)))
+        children = [self.menu, ipywidgets.HBox([self.field, search]), self.view]
+        super().__init__(children, summary, "".join(map(self._tell, questions)))
         follow(lambda: self.search(self.menu.value), self.menu)
         self.search(self.menu.value)
 
     def search(self, question: str) -> None:
-        """Show what is found for a question; where that is not possible say so, and let the view stay."""
-        try:
-            found = self._look(question)
-        except WorkbookError as error:
-            self.message.value = say(self.explain(error))
-            return
-        self.message.value = ""
+        """Show what is found for a question, or why it cannot be searched."""
+        self._question = question
+        self.show()
+
+    def _draw(self) -> str:
         # JupyterLab breaks preformatted text in the middle of a word.
-        self.view.value = style_html(found.replace("<pre style='", "<pre style='word-break:normal;"))
+        return self._tell(self._question).replace("<pre style='", "<pre style='word-break:normal;")
 
     def _tell(self, question: str) -> str:
         found = {name: retriever.find_chunks(question, NUM_RANKS) for name, retriever in self._retrievers.items()}

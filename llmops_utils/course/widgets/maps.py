@@ -1,7 +1,5 @@
 """Two maps: the course with the learner's progress, and the lifecycle as a ring of stages that link to chapters."""
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Sequence

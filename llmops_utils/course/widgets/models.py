@@ -1,7 +1,5 @@
 """Models looked at: choose a provider, grow a text token by token, weigh the options, explore a table of models."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Callable, Mapping, Sequence
 
@@ -77,7 +75,7 @@ class NextTokenExplorer(TeachingWidget):
         self._pieces: list[str] = []
         self._tokens, self._probabilities = self._ask([])
         self._random = np.random.default_rng(0)
-        self._text, self._message = ipywidgets.HTML(), ipywidgets.HTML()
+        self._text = ipywidgets.HTML()
         self.temperature = ipywidgets.FloatSlider(1.0, min=0.1, max=2.0, step=0.1, **label("temperature", "7em"))
         self.top_p = ipywidgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05, **label("top-p", "7em"))
         buttons = [
@@ -91,8 +89,7 @@ class NextTokenExplorer(TeachingWidget):
             f"({self._probabilities[0]:.1%} of the next tokens)."
         )
         sliders = [self.temperature, self.top_p]
-        children = [self._text, *sliders, self.view, ipywidgets.HBox(buttons), self._message]
-        super().__init__(children, summary, "", sliders)
+        super().__init__([self._text, *sliders, self.view, ipywidgets.HBox(buttons)], summary, "", sliders)
         self.static_html = self._text.value + self._draw()
 
     @property
@@ -106,8 +103,8 @@ class NextTokenExplorer(TeachingWidget):
 
     def restart(self) -> None:
         """Begin again with the prompt and the same draws."""
-        if self._move([]):
-            self._random = np.random.default_rng(0)
+        self._random = np.random.default_rng(0)
+        self._move([])
 
     def show(self) -> None:
         """Show the text, and the bars for what may come next."""
@@ -123,16 +120,15 @@ class NextTokenExplorer(TeachingWidget):
         if self._pieces:
             self._move(self._pieces[:-1])
 
-    def _move(self, pieces: list[str]) -> bool:
-        """Return whether the text could be changed; where the model fails it stays as it is, and why is said."""
+    def _move(self, pieces: list[str]) -> None:
+        """Change the text; where the model fails it stays as it is, and why is said."""
         try:
             self._tokens, self._probabilities = self._ask(pieces)
         except WorkbookError as error:
-            self._message.value = say(str(error))
-            return False
-        self._pieces, self._message.value = pieces, ""
+            self.tell(self.explain(error))
+            return
+        self._pieces = pieces
         self.show()
-        return True
 
     def _ask(self, pieces: Sequence[str]) -> tuple[list[str], np.ndarray]:
         chances = self._model.next_tokens(self._prompt + "".join(pieces), NUM_TOKENS)
@@ -143,8 +139,8 @@ class NextTokenExplorer(TeachingWidget):
 
     def _draw(self) -> str:
         settings = f"temperature {self.temperature.value:.1f}, top-p {self.top_p.value:.2f}"
-        labels = [repr(token)[1:-1] for token in self._tokens[:NUM_SHOWN]]
-        return draw_bars(labels, self._reshape()[:NUM_SHOWN], f"The {NUM_SHOWN} likeliest next tokens ({settings})")
+        caption = f"The {NUM_SHOWN} likeliest next tokens ({settings})"
+        return draw_bars(self._tokens[:NUM_SHOWN], self._reshape()[:NUM_SHOWN], caption)
 
 
 class ModelScorecard(TeachingWidget):

@@ -1,7 +1,5 @@
 """Bars and charts, each with the same in words."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -28,12 +26,13 @@ SPAN_COLOURS = {
 }
 
 
-def draw_bars(labels: Sequence[str], values: Sequence[float], caption: str = "") -> str:
-    """Return a table of tokens and their probabilities with bars as HTML; it reads well with and without colours."""
+def draw_bars(tokens: Sequence[str], values: Sequence[float], caption: str = "") -> str:
+    """Return a table of tokens and their probabilities with bars as HTML; line breaks in a token are visible."""
     widest = max([*values, 1e-9])
     rows = []
-    for label, value in zip(labels, values, strict=True):
-        rows.append((Html(f"<code>{html.escape(label)}</code>"), f"{value:.1%}", draw_bar(value / widest, width_em=16)))
+    for token, value in zip(tokens, values, strict=True):
+        code = Html(f"<code>{html.escape(repr(token)[1:-1])}</code>")
+        rows.append((code, f"{value:.1%}", draw_bar(value / widest, width_em=16)))
     top = Html(f"<span style='white-space:nowrap'>{html.escape(caption)}</span>") if caption else ""
     return draw_table(("token", "probability", ""), rows, top, align="lr")
 
@@ -55,7 +54,7 @@ class Bars:
         return "\n".join(f"{value:6.1%}  {label!r}" for label, value in zip(self.labels, self.values, strict=True))
 
     def _repr_html_(self) -> str:
-        return draw_bars([repr(label)[1:-1] for label in self.labels], self.values)
+        return draw_bars(self.labels, self.values)
 
 
 class Picture:
@@ -194,10 +193,10 @@ def draw_curves(
     styles = (":", "-.", "--")
     for number, (name, value) in enumerate((lines or {}).items()):
         axes.axhline(value, linestyle=styles[number % len(styles)], color=INK)
-        axes.annotate(name, (axes.get_xlim()[1], value), ha="right", va="bottom", color=INK)
+        axes.annotate(name, (axes.get_xlim()[1], value), ha="right", va="bottom")
         told.append(f"{name}: {value:.2f}")
     axes.set(xlabel="steps", ylabel="bits per byte", xlim=(0, None))
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(frameon=False)
     return Picture(figure, "Loss curves in bits per byte. " + ". ".join(told) + ".")
 
 
@@ -220,7 +219,7 @@ def draw_power_laws(measured: Mapping[str, tuple[Sequence[float], Sequence[float
         axes.set_xticks(ends, [f"{end:,.0f}" for end in ends])
         axes.set_yticks(heights, [f"{height:.2f}" for height in heights])
         low, high = law.exponent.low, law.exponent.high
-        axes.set_title(f"exponent {law.exponent.value:.2f} [{low:.2f}, {high:.2f}]", fontsize=9, color=INK)
+        axes.set_title(f"exponent {law.exponent.value:.2f} [{low:.2f}, {high:.2f}]", fontsize=9)
         points = ", ".join(f"{loss:.2f} at {size:,.0f}" for size, loss in zip(sizes, losses, strict=True))
         told.append(f"{name}: {points}; {law}")
     panels[0][0].set_ylabel("bits per byte on test")

@@ -1,7 +1,5 @@
 """Prompts tried out: their elements switched on and off, and few-shot examples chosen by hand."""
 
-from __future__ import annotations
-
 import functools
 import html
 import itertools
@@ -29,11 +27,6 @@ class PromptWorkbench(TeachingWidget):
     built; that raises `WorkbookError` where it cannot be. `build` makes the messages from a prompt, of which the input
     always stays, a text, and the shots, which are what the box "examples" adds.
     """
-
-    unrecorded = (
-        "This combination is not among the recordings. Those of the first message are; for the others run "
-        "the notebook with a model (LLMOPS_MODE=live)."
-    )
 
     def __init__(
         self,
@@ -123,11 +116,6 @@ class ShotPicker(TeachingWidget):
     labelled ones. `measure` runs a few-shot prompt with some examples and returns its report under a name.
     """
 
-    unrecorded = (
-        "This choice is not among the recordings. The ready sets are; to measure your own choice, run the notebook "
-        "with a model (LLMOPS_MODE=live)."
-    )
-
     def __init__(
         self,
         pool: Sequence[Message],
@@ -147,40 +135,36 @@ class ShotPicker(TeachingWidget):
             for intent, found in titles.items()
         }
         self.grid = ipywidgets.VBox(list(self.lists.values()))
-        self.message = ipywidgets.HTML()
         button = make_button("Measure", "Measure the chosen examples", self.measure)
         best = max(self.reports.values(), key=lambda report: report.score.value)
         summary = (
             f"Shot picker: {len(ready)} ready sets of examples, measured on {len(best)} messages; "
             f"the best of them is “{best.name}” with {best.score}."
         )
-        children = [self.menu, self.grid, button, self.message, self.view]
-        super().__init__(children, summary, self._tabulate(ready), [self.menu])
+        super().__init__([self.menu, self.grid, button, self.view], summary, self._tabulate(ready), [self.menu])
 
     def measure(self) -> None:
         """Measure what is chosen, in the order of the pool; say so where that is not possible."""
         if self.menu.value == OWN:
             picked = {number for menu in self.lists.values() for number in menu.value}
             shots = [shot for number, shot in enumerate(self._pool) if number in picked]
-            self.message.value = say(f"Measuring {len(shots)} examples …")
+            self.tell(f"Measuring {len(shots)} examples …")
             try:
                 self.reports[OWN] = self._measure(shots, f"{OWN}: {len(shots)} examples")
             except WorkbookError as error:
-                self.message.value = say(self.explain(error))
+                self.tell(self.explain(error))
                 return
         self.show()
 
     def show(self) -> None:
         """Show the chosen set; for your own choice also the lists."""
         self.grid.layout.display = None if self.menu.value == OWN else "none"
-        is_open = self.menu.value not in self.reports
-        self.message.value = say("Choose examples and press Measure.") if is_open else ""
         super().show()
 
     def _draw(self) -> str:
         report = self.reports.get(self.menu.value)
         if report is None:
-            return ""
+            return say("Choose examples and press Measure.")
         rows = []
         for name, num_right, num in self._count_right(report):
             num_answered = sum(row.prediction == name for row in report.rows)

@@ -9,8 +9,11 @@ from datetime import date
 from itertools import pairwise
 from types import SimpleNamespace
 
+import ipywidgets
 import numpy as np
 import pytest
+from ipywidgets.widgets import widget as widget_module
+from widget_views import list_parts
 
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
@@ -107,6 +110,33 @@ NAMES = {
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "work": work,
 }
+
+
+class Shown:
+    """An exercise or a quiz as a cell displays it."""
+
+    def __init__(self, shown):
+        bundle = shown._repr_mimebundle_()
+        self.data = bundle[0] if isinstance(bundle, tuple) else bundle
+        view = self.data["application/vnd.jupyter.widget-view+json"]
+        self.widgets = list_parts(widget_module._instances[view["model_id"]])
+        self.menus = [one for one in self.widgets if isinstance(one, ipywidgets.RadioButtons)]
+        self.buttons = {one.description: one for one in self.widgets if isinstance(one, ipywidgets.Button)}
+
+    def click(self, name="Check"):
+        """Press a button and return what stands below it."""
+        self.buttons[name].click()
+        return self.widgets[-1].value
+
+    def read(self):
+        """Return all HTML that is shown now."""
+        return "".join(one.value for one in self.widgets if isinstance(one, ipywidgets.HTML))
+
+
+@pytest.fixture
+def show():
+    """Return a function that displays an exercise or a quiz."""
+    return Shown
 
 
 @pytest.fixture(autouse=True)

@@ -55,12 +55,6 @@ def test_the_static_view_holds_table_picture_parameters_prompt_and_flips(runs, d
     assert [[row[0] for row in rows].count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
 
 
-def test_parameters_that_are_texts_stand_left_and_numbers_right(runs):
-    html = RunDashboard(runs, ["model", "shots"], ["score"], ("zero", "four")).static_html
-    assert "<th scope='col' style='text-align:left'>model</th><th scope='col'>shots</th>" in html
-    assert "<td style='text-align:left'>tiny</td><td>0</td>" in html
-
-
 def test_the_filter_keeps_the_runs_that_hold_all_words(dashboard):
     everything = ["zero", "four", "eight"]
     expected = {"": everything, "shots=8": ["eight"], "shots=80": [], "four": ["four"], "unknown=1": []}
@@ -160,18 +154,15 @@ def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor)
 # --- the capstone --------------------------------------------------------------------------------------------
 
 
-def test_the_board_has_a_row_for_each_criterion_and_the_first_open_one_is_next(tmp_path):
-    data = read_bundle(make_board(tmp_path))
+def test_the_board_has_a_row_for_each_criterion_the_first_open_one_is_next_and_the_menu_explains_one(tmp_path):
+    board = make_board(tmp_path)
+    data = read_bundle(board)
     states = [row[0] for row in read_rows(data["text/html"])]
     assert [states.count(state) for state in ("● done", "○ open ◀ next", "○ open")] == [3, 1, 7]
     assert read_rows(data["text/html"])[states.index("○ open ◀ next")][1] == "order"
     assert data["text/plain"] == (
         "Capstone dashboard: 3 of 11 criteria done, 20 of 100 points; next, order: Choose on dev first, then run 13.6."
     )
-
-
-def test_the_menu_explains_one_criterion(tmp_path):
-    board = make_board(tmp_path)
     board.menu.value = "gate"
     assert "<strong>Found:</strong> not both prompts were measured" in board.detail.value
     assert "<strong>Next:</strong> Run the gate (13.6)." in board.detail.value

@@ -22,6 +22,7 @@ from widget_views import (
 from llmops_utils.agents import Trace
 from llmops_utils.core import DataError, ProviderError, RecordingMissing
 from llmops_utils.course import TraceInspector
+from llmops_utils.course.widgets.base import UNRECORDED
 from llmops_utils.course.widgets.inspectors import OWN
 from llmops_utils.datasets import Task
 from llmops_utils.evaluation import Answer
@@ -55,27 +56,18 @@ def test_the_static_view_has_a_table_per_problem_with_a_row_per_call(chain):
     assert data["text/plain"] == ("Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right.")
 
 
-def test_it_begins_with_the_first_problem_and_way(chain):
+def test_it_begins_with_the_first_problem_and_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
     assert "<b>A shop has 2 boxes of 7 lids.</b> Expected: 14" in chain.view.value
     assert (read_step(chain)["step"], read_step(chain)["result"]) == ("1 of 1: answer", "right")
     assert [press(chain, name).disabled for name in ("Back", "Next step")] == [True, True]
-
-
-def test_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
     chain.way.value = "two prompts"
     assert read_step(chain)["step"] == "1 of 2: expression"
     assert read_step(chain)["result"] == "shown with the last step"
     for _ in range(2):
         assert press(chain, "Next step").disabled
-        assert read_step(chain) == {
-            "way": "two prompts",
-            "step": "2 of 2: result",
-            "end of the prompt": "2 * 7",
-            "reply": "13 … (cut off)",
-            "answer read": "13",
-            "tokens read + written": "31 + 2",
-            "result": "wrong",
-        }
+        assert list(read_step(chain).values()) == [
+            *("two prompts", "2 of 2: result", "2 * 7", "13 … (cut off)", "13", "31 + 2", "wrong")
+        ]
     for _ in range(2):
         press(chain, "Back")
         assert read_step(chain)["step"] == "1 of 2: expression"
@@ -97,38 +89,36 @@ def test_a_problem_of_ones_own_is_solved_and_not_judged(chain):
     assert "Expected" not in chain.view.value
 
 
-def test_what_was_not_recorded_is_said_in_a_friendly_line():
+def test_a_way_that_was_not_recorded_says_so_and_the_others_are_shown():
     def miss(question):
         raise RecordingMissing("There is no recording.", "Run it live.")
 
     chain = make_chain(direct=answer_directly, other=miss)
-    assert read_rows(chain.static_html)[1][:4] == ["other", "", "", chain.unrecorded]
+    assert read_rows(chain.static_html)[1][:4] == ["other", "", "", UNRECORDED]
     chain.way.value = "other"
-    assert f"<p role='status'>{chain.unrecorded}</p>" in chain.view.value
+    assert UNRECORDED in chain.view.value
     chain.way.value = "direct"
     assert read_step(chain)["result"] == "right"
 
 
-def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_no_markup():
+def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_each_problem_is_asked_once():
     asked = []
 
     def answer(question):
         asked.append(question)
-        return Answer(1, (make_reply(EVIL + 300 * "x"),), [{"step": EVIL, "prompt": EVIL, "answer": EVIL}])
+        return Answer(1, (make_reply(300 * "x"),), [{"step": EVIL, "prompt": EVIL, "answer": EVIL}])
 
     chain = make_chain(long=answer)
-    assert chain.static_html.count("x" * 100) == 2
+    assert chain.static_html.count("x" * 199) == 2
     assert "x" * 201 not in chain.static_html
     assert "x" * 300 in chain.view.value
     assert "<script" not in chain.static_html + chain.view.value
     for name in ("p-2", "p-1"):
         chain.problem.value = name
-    assert asked == [problem.input for problem in PROBLEMS]  # each is asked once
+    assert asked == [problem.input for problem in PROBLEMS]
 
 
 # --- traces --------------------------------------------------------------------------------------------------
-
-BUTTONS = ("To the start", "Back", "Forward", "To the end")
 
 
 @pytest.fixture
@@ -152,9 +142,7 @@ def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict(i
 def test_buttons_that_lead_nowhere_are_disabled(inspector):
     for name, expected in (("To the end", [False, False, True, True]), ("To the start", [True, True, False, False])):
         press(inspector, name)
-        buttons = inspector.children[1].children
-        assert [button.description for button in buttons] == list(BUTTONS)
-        assert [button.disabled for button in buttons] == expected
+        assert [button.disabled for button in inspector.children[1].children] == expected
 
 
 def test_another_question_begins_at_its_start_and_is_wrong_by_answer_and_by_tools(inspector):
@@ -226,40 +214,27 @@ def test_the_gold_passage_is_marked_and_nothing_else(retrieval):
     assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
 
 
-def test_the_prompt_holds_the_first_hits_of_the_last_search_and_its_tokens(retrieval):
+def test_the_prompt_holds_the_first_hits_of_the_last_search_and_its_tokens_and_words_stay_whole(retrieval):
     prompt = retrieval.view.value.partition("<details>")[2]
-    texts = [GOLD, "The owner says", LOCKER]
-    assert [text for text in texts if text not in prompt] == []
+    assert [text for text in (GOLD, "The owner says", LOCKER) if text not in prompt] == []
     num_words = len(prompt.partition("user: ")[2].partition("</pre>")[0].split())
     assert f"The assembled prompt: {num_words} tokens" in prompt
+    assert retrieval.view.value.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
 
 
-def test_an_own_question_is_searched_and_is_no_markup(retrieval):
+def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retrieval, model):
     search(retrieval, f"Is the owner {EVIL}?")
     assert f"<strong>Is the owner {ESCAPED}?</strong>" in retrieval.view.value
     assert "<strong>[1] people</strong>" in retrieval.view.value
-    assert "<script" not in retrieval.view.value
-
-
-def test_what_cannot_be_searched_is_told_and_the_view_stays(retrieval, model):
-    before = retrieval.view.value
     for question, fault, told in (
-        ("", None, "nothing to look for"),
         ("   ", None, "nothing to look for"),
-        ("Something new?", RecordingMissing("no such recording", "record it"), "not among the recordings"),
+        ("Something new?", RecordingMissing("no such recording", "record it"), UNRECORDED),
         ("Something new?", ProviderError(EVIL, "Try again."), ESCAPED),
     ):
         model.fault = fault
         search(retrieval, question)
-        assert told in retrieval.message.value
-        assert retrieval.view.value == before
+        assert told in retrieval.view.value
+        assert "<script" not in retrieval.view.value
     model.fault = None
     retrieval.menu.value = OWNER
-    assert retrieval.message.value == ""
     assert OWNER in retrieval.view.value
-
-
-def test_the_view_keeps_the_words_of_passages_and_prompt_whole(retrieval):
-    view = retrieval.view.value
-    assert view.count("<pre style='word-break:normal;") == view.count("<pre") == 3  # two passages and the prompt
-    assert "word-break" not in retrieval.static_html

@@ -19,11 +19,11 @@ from widget_views import (
     read_views,
 )
 
-from llmops_utils.core import DataError, load_settings, read_environment
-from llmops_utils.core.errors import BudgetExceeded, KeyMalformed
-from llmops_utils.course import ModelScorecard, ProviderChooser, TableExplorer
+from llmops_utils.core import load_settings
+from llmops_utils.core.errors import BudgetExceeded
+from llmops_utils.course import ProviderChooser, TableExplorer
 from llmops_utils.course.widgets.models import MODES
-from llmops_utils.models import find_key, load_catalog
+from llmops_utils.models import load_catalog
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 PROVIDERS = load_catalog().providers
@@ -39,16 +39,7 @@ def choose(provider, mode):
     return chooser
 
 
-def expect_lines(entry, mode):
-    lines = [f"LLMOPS_MODE={mode}", f"LLMOPS_PROVIDER={entry.id}"]
-    if entry.id == "custom":
-        lines += ["LLMOPS_BASE_URL=http://127.0.0.1:8000/v1", "LLMOPS_MODEL=the name of the model there"]
-    elif entry.id != "embedded":
-        lines += [f"LLMOPS_MODEL={entry.default_model}"]
-    return lines + ([f"{entry.key_variable}=(your key)"] if entry.key_variable and mode != "replay" else [])
-
-
-def test_the_lines_name_mode_provider_model_and_key_and_never_the_key_itself(monkeypatch):
+def test_the_lines_are_settings_that_load_and_never_hold_a_key(monkeypatch):
     monkeypatch.setenv("LLMOPS_API_KEY", KEY)
     for entry in PROVIDERS.values():
         if entry.key_variable:
@@ -57,35 +48,20 @@ def test_the_lines_name_mode_provider_model_and_key_and_never_the_key_itself(mon
     for entry in PROVIDERS.values():
         for mode in MODES:
             chooser = choose(entry.id, mode)
-            shown += str(chooser.make_lines()) + read_views(chooser) + str(read_bundle(chooser)) + repr(chooser)
+            shown += read_views(chooser) + str(read_bundle(chooser)) + repr(chooser)
+            lines = dict(line.split("=", 1) for line in chooser.make_lines())
+            with monkeypatch.context() as patch:
+                for name, value in lines.items():
+                    patch.setenv(name, KEY if name == entry.key_variable else value)
+                settings = load_settings()
+            wants_key = bool(entry.key_variable) and mode != "replay"
+            has_model = lines.get("LLMOPS_MODEL", entry.default_model) or entry.id == "custom"
             is_shown = "\n".join(chooser.make_lines()) in unescape(chooser.view.value)
-            if chooser.make_lines() != expect_lines(entry, mode) or not is_shown:
+            if (settings.mode, settings.provider, entry.key_variable in lines) != (mode, entry.id, wants_key):
                 wrong.append((entry.id, mode))
+            wrong += [] if has_model and is_shown else [(entry.id, mode)]
     assert wrong == []
     assert [part for part in (KEY, KEY[3:9]) if part in shown] == []
-
-
-def test_the_lines_are_settings_that_load(monkeypatch):
-    wrong = []
-    for provider in PROVIDERS:
-        for mode in MODES:
-            with monkeypatch.context() as patch:
-                for line in choose(provider, mode).make_lines():
-                    name, _, value = line.partition("=")
-                    if name.startswith("LLMOPS_"):
-                        patch.setenv(name, value)
-                settings = load_settings()
-                if (settings.mode, settings.provider) != (mode, provider):
-                    wrong.append((provider, mode))
-    assert wrong == []
-
-
-def test_a_place_holder_that_stayed_is_refused_as_a_key(monkeypatch):
-    name, _, value = choose("openai", "live").make_lines()[-1].partition("=")
-    monkeypatch.setenv(name, value)
-    assert read_environment()[name] == "(your key)"
-    with pytest.raises(KeyMalformed, match="OPENAI_API_KEY"):
-        find_key(PROVIDERS["openai"], load_settings())
 
 
 def test_the_chooser_tells_what_a_provider_costs_and_lacks():
@@ -182,33 +158,16 @@ def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
 def test_where_the_model_fails_it_is_told_and_the_text_stays(explorer, model):
     explorer.take()
     explorer.take()
-    before = read_views(explorer)
     for name in ("Take the likeliest", "Draw one", "Back", "Start again"):
         model.fault = BudgetExceeded(f"Too dear: {EVIL}", "Set a larger budget.")
         press(explorer, name)
-        message = explorer.children[-1].value
-        assert ESCAPED in message
-        assert "What to do: Set a larger budget." in message
+        assert ESCAPED in explorer.view.value
+        assert "What to do: Set a larger budget." in explorer.view.value
         assert explorer.text == "The kettle is red red"
-        assert read_views(explorer) == before + message
     model.fault = None
     press(explorer, "Take the likeliest")
     assert explorer.text == "The kettle is red red red"
-    assert explorer.children[-1].value == ""
-
-
-def test_an_error_at_the_first_question_is_raised(model):
-    model.fault = BudgetExceeded("Too dear", "Set a larger budget.")
-    with pytest.raises(BudgetExceeded, match="Too dear"):
-        make_explorer(model)
-
-
-def test_tokens_are_no_markup_and_their_line_breaks_are_visible():
-    explorer = make_explorer(FakeTokens({"<b>": 0.5, "\n": 0.3, "\t": 0.2}))
-    explorer.take()
-    assert [label for label, _, _ in read_bars(explorer.view.value)] == ["<b>", "\\n", "\\t"]
-    assert "<u>&lt;b&gt;</u>" in read_views(explorer)
-    assert "<b>" not in read_views(explorer) + explorer.static_html
+    assert read_bars(explorer.view.value)[0][0] == " red"
 
 
 # --- the scorecard -------------------------------------------------------------------------------------------
@@ -228,29 +187,16 @@ def test_the_static_scorecard_is_a_table_of_all_options(card):
     assert data["text/plain"].startswith("Model scorecard: “small” is first of 2 with 0.60 points")
 
 
-def test_a_weight_changes_the_ranking(card):
+def test_a_weight_changes_the_ranking_and_without_any_nothing_is_ranked(card):
     card.sliders["price"].value = 0
     assert [row[1] for row in read_rows(card.view.value)] == ["large", "small"]
     assert "price (weight 0)" in card.view.value
-
-
-def test_weights_that_do_not_move_leave_no_doubt(card):
     card.spread.value = 0
     assert [row[-1] for row in read_rows(card.view.value)] == ["100%", "0%"]
-    assert "moves by up to 0%" in card.view.value
-
-
-def test_without_any_weight_nothing_is_ranked(card):
-    for slider in card.sliders.values():
-        slider.value = 0
+    card.sliders["quality"].value = 0
     assert "nothing counts" in card.view.value
     card.sliders["quality"].value = 1
     assert "<table>" in card.view.value
-
-
-def test_a_missing_score_is_refused():
-    with pytest.raises(DataError):
-        ModelScorecard({"small": {"quality": 1}}, {"quality": 1, "price": 1})
 
 
 # --- the table explorer --------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Claims about the prompt workbench and the shot picker: every choice is what is sent, measured and shown."""
 
-import re
-
 import pytest
 from widget_views import (
     ESCAPED,
@@ -33,28 +31,19 @@ def workbench(model):
     return make_workbench(model)
 
 
-def test_the_static_view_has_a_row_for_each_of_the_sixteen_combinations_of_the_first_message(workbench):
+def test_the_static_view_has_a_row_for_each_of_the_sixteen_combinations_and_each_is_asked_once(workbench, model):
     data = read_bundle(workbench)
     rows = read_rows(data["text/html"])
     marks = [tuple(part for part, mark in zip(PARTS, row, strict=False) if mark == "●") for row in rows]
     assert marks == COMBINATIONS
     assert (len(set(marks)), marks[0], marks[-1]) == (16, (), PARTS)
     assert [row[-1] for row in rows] == ["right" if "examples" in parts else "wrong" for parts in marks]
+    price = f"${1000 * price_tokens(*PRICED_AT, 3, 2):.3f} per 1,000"
+    assert rows[0] == ["○", "○", "○", "○", "3 + 2", price, "Thank you.", "wrong"]
     assert "Message: My kettle leaks. Expected: kettle." in data["text/html"]
     assert data["text/plain"].startswith("Prompt workbench: 16 combinations of instruction, context, examples and")
     assert "8 of them get the right answer" in data["text/plain"]
-
-
-def test_a_row_holds_tokens_and_the_list_price(workbench):
-    price = f"${1000 * price_tokens(*PRICED_AT, 3, 2):.3f} per 1,000"
-    assert read_rows(workbench.static_html)[0] == ["○", "○", "○", "○", "3 + 2", price, "Thank you.", "wrong"]
-    assert f"at {PRICED_AT[1]}" in workbench.static_html
-
-
-def test_each_combination_is_asked_once(workbench, model):
-    assert [workbench.choose(0, "examples") for _ in range(2)] == ["kettle", "kettle"]
-    assert workbench.choose(0) == "Thank you."
-    assert len(model.asked) == 16
+    assert (workbench.choose(0, "examples"), len(model.asked)) == ("kettle", 16)
 
 
 def test_the_boxes_choose_the_elements_and_the_input_always_stays(workbench):
@@ -75,12 +64,6 @@ def test_without_a_recording_a_line_says_so_and_the_prompt_is_still_shown(workbe
     assert workbench.choose(0, "examples") == "kettle"
     with pytest.raises(RecordingMissing):
         make_workbench(FakeChat("kettle", "another message"))
-
-
-def test_a_reply_is_no_markup():
-    workbench = make_workbench(FakeChat(EVIL, "My kettle leaks."))
-    assert (workbench.static_html.count(ESCAPED), workbench.view.value.count(ESCAPED)) == (8, 1)
-    assert "<script" not in workbench.static_html + workbench.view.value
 
 
 # --- the shot picker -----------------------------------------------------------------------------------------
@@ -124,10 +107,9 @@ def test_the_lists_are_hidden_until_one_chooses(picker):
     assert picker.grid.layout.display == "none"
     picker.menu.value = OWN
     assert picker.grid.layout.display is None
-    assert "Choose examples and press Measure." in picker.message.value
-    assert re.findall("<t[dh]", picker.view.value) == []
+    assert "Choose examples and press Measure." in picker.view.value
     picker.menu.value = "none"
-    assert (picker.grid.layout.display, picker.message.value) == ("none", "")
+    assert picker.grid.layout.display == "none"
 
 
 def test_an_own_choice_is_measured_in_the_order_of_the_pool(picker, measure):
@@ -135,7 +117,6 @@ def test_an_own_choice_is_measured_in_the_order_of_the_pool(picker, measure):
     press(picker, "Measure")
     assert measure.calls[-1] == (f"{OWN}: 2 examples", ["s1", "s3"])
     assert f"{OWN}: 2 examples" in picker.view.value
-    assert picker.message.value == ""
 
 
 def test_what_cannot_be_measured_is_told_and_the_ready_sets_are_still_shown(picker, measure):
@@ -146,8 +127,7 @@ def test_what_cannot_be_measured_is_told_and_the_ready_sets_are_still_shown(pick
     ):
         measure.fault = fault
         press(picker, "Measure")
-        assert told in picker.message.value
-        assert "<script" not in picker.message.value
+        assert told in picker.view.value
+        assert "<script" not in picker.view.value
     picker.menu.value = "none"
-    assert picker.message.value == ""
     assert "<strong>none</strong>" in picker.view.value

@@ -1,13 +1,12 @@
 """What graders use: call the learner's code, compare what it returns, and say in what it is not right."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, get_args
 
 from ...core import clean_text
+from ...models import Model
 
 MOST_SHOWN = 300  # characters of a value in a message
 
@@ -52,7 +51,7 @@ def check_cases(
     *,
     given: str | Callable[..., str] = "",
     read: Callable[[Any], Any] = lambda found: found,
-    explain: Callable[..., str] = lambda *_: "",
+    explain: str | Callable[..., str] = "",
     tolerance: float = 1e-9,
     keeps: bool = False,
 ) -> None:
@@ -66,7 +65,7 @@ def check_cases(
         form: the same in words: “return …”.
         given: how the arguments are told: a pattern such as "the text {!r}", or a function of them.
         read: what of the result is compared and told.
-        explain: takes the result, the expected one and the arguments; returns a sentence on what may be wrong, or "".
+        explain: a sentence on what may be wrong, or a function of the result, the expected one and the arguments.
         tolerance: of numbers, as a share of the expected one, and absolute below 1.
         keeps: whether the function must leave its arguments as they are.
     """
@@ -84,7 +83,8 @@ def check_cases(
             raise Wrong(f"{told} changed what it was given. Work on a copy.")
         found = read(returned)
         if not is_right(found, expected, tolerance):
-            raise Wrong(f"{told} returned {show(found)}{reason} {explain(found, expected, *arguments)}".rstrip())
+            remark = explain(found, expected, *arguments) if callable(explain) else explain
+            raise Wrong(f"{told} returned {show(found)}{reason} {remark}".rstrip())
 
 
 def is_of(value: object, kind: Any) -> bool:
@@ -139,11 +139,7 @@ def find_variable(name: str) -> Any:
     return shell.user_ns.get(name) if shell is not None else None
 
 
-def find_model(chapter: str):
+def find_model(chapter: str) -> Any:
     """Return the model of the notebook, or one of the chapter's own where there is none."""
     model = find_variable("model")
-    if model is None:
-        from ...models import Model
-
-        model = Model(chapter)
-    return model
+    return Model(chapter) if model is None else model
