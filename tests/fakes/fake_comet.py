@@ -41,6 +41,7 @@ class FakeComet:
         paths: of all requests that were answered, in order, without their query.
         keys: the API keys that requests carried in their header.
         is_cut: drop every connection.
+        cut_at: a path; from the first request to it on, connections are dropped.
         broken_at: a path; requests to it are answered with status 500.
     """
 
@@ -49,6 +50,7 @@ class FakeComet:
         self.paths: list[str] = []
         self.keys: set[str] = set()
         self.is_cut = False
+        self.cut_at = ""
         self.broken_at = ""
         self.lock = threading.Lock()
 
@@ -122,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("content-encoding") == "gzip":
             content = gzip.decompress(content)
         with fake.lock:
+            if fake.cut_at and parts.path.endswith(fake.cut_at):
+                fake.is_cut = True
             if fake.is_cut:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
