@@ -10,6 +10,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from ..core import DataError, Settings, SettingsError, WorkbookError, read_environment
+from ..models import import_jsonschema
 
 NO_SERVER = "Name the host and port of a Chroma server (chroma run) that asks for no sign-in, or unset CHROMA_HOST."
 
@@ -67,6 +68,7 @@ def import_chroma():
     """
     import pydantic
 
+    import_jsonschema()
     with patch("pydantic_settings.BaseSettings", pydantic.BaseModel):
         import chromadb
         import chromadb.api.client
