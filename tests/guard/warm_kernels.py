@@ -6,6 +6,8 @@ a kernel starts as always. A forked kernel has the environment, working folder, 
 asked for, a random state of its own, and is the head of a session of its own, as jupyter_client starts one.
 """
 
+import gc
+import importlib
 import json
 import os
 import random
@@ -20,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 ADDRESS = "WORKBOOK_WARM"  # the variable with the path of the server's socket
+PACKAGES = ("ipykernel.kernelapp", "ipykernel.ipkernel", "numpy", "pandas", "matplotlib.pyplot", "openai", "bm25s")
+PACKAGES += ("matplotlib_inline.backend_inline", "scipy.stats", "llmops_utils.course", "llmops_utils.training")
 
 
 class ForkedKernel:
@@ -137,12 +141,10 @@ def reap(*_):
 
 
 def import_packages():
-    """Import what notebooks import; nothing that starts a thread, such as onnxruntime."""
-    import gc
-
-    from llmops_utils.rag import chroma
-
-    chroma.import_chroma()
+    """Import what notebooks import; nothing that starts a thread, as onnxruntime does, or reads settings, as comet_ml."""
+    for name in PACKAGES:
+        importlib.import_module(name)
+    importlib.import_module("llmops_utils.rag.chroma").import_chroma()
     gc.freeze()  # so that pages stay shared
 
 
