@@ -57,6 +57,7 @@ def make_fingerprint(notebook):
     files = [path for path in data.rglob("*") if path.is_file() and path.relative_to(data).parts[0] != "recordings"]
     files += [path for path in (ROOT / "llmops_utils").rglob("*") if path.suffix in (".py", ".toml")]
     files += [notebook, data / "recordings" / f"{notebook.stem}.jsonl", ROOT / "requirements.txt", Path(__file__)]
+    files += (ROOT / "tests" / "guard").glob("*.py")
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(files):
         digest.update(f"{path}:{path.stat().st_size}:".encode() + path.read_bytes())

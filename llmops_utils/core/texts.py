@@ -35,8 +35,8 @@ def clean_values(value: Any, levels: int = MOST_LEVELS) -> Any:
         raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
     if isinstance(value, dict):
         return {clean_values(name, levels): clean_values(part, levels - 1) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean_values(part, levels - 1) for part in value]
+    if isinstance(value, list | tuple):  # of numbers mostly, those of an embedding
+        return [part if type(part) is float else clean_values(part, levels - 1) for part in value]
     return value
 
 
@@ -59,4 +59,5 @@ def unify_text(text: str) -> str:
     Combining marks, which Hindi and Thai need, stay.
     """
     unified = unicodedata.normalize("NFKC", clean_text(text))
-    return "".join(letter for letter in unified if unicodedata.category(letter) != "Cf")
+    marks = {letter for letter in set(unified) if unicodedata.category(letter) == "Cf"}
+    return "".join(letter for letter in unified if letter not in marks) if marks else unified

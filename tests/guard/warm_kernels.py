@@ -44,23 +44,14 @@ class ForkedKernel:
                 self.returncode = 0
         return self.returncode
 
-    def wait(self, timeout=None):
-        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+    def wait(self):
         while self.poll() is None:
-            if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("kernel", timeout)
             time.sleep(0.02)
         return self.returncode
 
     def send_signal(self, number):
         if self.poll() is None:
             os.kill(self.pid, number)
-
-    def kill(self):
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self):
-        self.send_signal(signal.SIGTERM)
 
 
 def start_server():
