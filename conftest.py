@@ -41,6 +41,12 @@ if not LIVE:
 def pytest_configure(config):
     """Skip what needs the model or the package index unless it was asked for."""
     runs_notebooks = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
+    if not LIVE:
+        import warm_kernels
+
+        if runs_notebooks and not hasattr(config, "workerinput"):
+            SERVERS.extend(warm_kernels.start_server())
+        warm_kernels.pytest_configure()
     if not config.option.markexpr and not (LIVE and runs_notebooks):
         config.option.markexpr = "live" if LIVE else "not live and not network"
 
@@ -51,6 +57,7 @@ def make_fingerprint(notebook):
     files = [path for path in data.rglob("*") if path.is_file() and path.relative_to(data).parts[0] != "recordings"]
     files += [path for path in (ROOT / "llmops_utils").rglob("*") if path.suffix in (".py", ".toml")]
     files += [notebook, data / "recordings" / f"{notebook.stem}.jsonl", ROOT / "requirements.txt", Path(__file__)]
+    files += (ROOT / "tests" / "guard").glob("*.py")
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(files):
         digest.update(f"{path}:{path.stat().st_size}:".encode() + path.read_bytes())
@@ -103,6 +110,7 @@ def pytest_runtest_logreport(report):
 
 
 RESULTS = defaultdict(set)
+SERVERS = []  # which fork kernels
 
 
 def pytest_sessionfinish(session):
@@ -118,5 +126,8 @@ def pytest_sessionfinish(session):
             if outcomes == {"passed"}:
                 passed[path.stem] = make_fingerprint(path)
         config.cache.set(PASSED, passed)
+    for server in SERVERS:
+        server.terminate()
+        server.wait()
     if not LIVE:
         shutil.rmtree(os.environ["LLMOPS_HOME"], ignore_errors=True)

@@ -32,8 +32,8 @@ def clean_values(value: Any, levels: int = MOST_LEVELS) -> Any:
         raise ValueError(f"nested deeper than {MOST_LEVELS} levels")
     if isinstance(value, dict):
         return {clean_values(name, levels): clean_values(part, levels - 1) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean_values(part, levels - 1) for part in value]
+    if isinstance(value, list | tuple):  # of numbers mostly, those of an embedding
+        return [part if type(part) is float else clean_values(part, levels - 1) for part in value]
     return value
 
 
@@ -59,7 +59,8 @@ def unify_text(text: str) -> str:
     if text.isascii():
         return text
     unified = unicodedata.normalize("NFKC", _cap_marks(text))
-    return "".join(letter for letter in unified if unicodedata.category(letter) != "Cf")
+    invisible = {letter for letter in set(unified) if unicodedata.category(letter) == "Cf"}
+    return "".join(letter for letter in unified if letter not in invisible) if invisible else unified
 
 
 def _cap_marks(text: str) -> str:
@@ -67,9 +68,12 @@ def _cap_marks(text: str) -> str:
 
     To put marks into their order takes the square of their number. The limit is that of Unicode's stream-safe format.
     """
+    marks = {letter for letter in set(text) if unicodedata.combining(letter)}
+    if not marks:
+        return text
     kept, num_marks = [], 0
     for letter in text:
-        num_marks = num_marks + 1 if unicodedata.combining(letter) else 0
+        num_marks = num_marks + 1 if letter in marks else 0
         if num_marks <= MOST_MARKS:
             kept.append(letter)
     return "".join(kept)

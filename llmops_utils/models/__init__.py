@@ -6,6 +6,6 @@ from .connection import choose_local_models, connect, find_key, name_source
 from .model import Model
 from .recording import Recorder, Recordings, hash_key
 from .reply import Provenance, Reply, TokenChance
-from .schemas import close_schema, find_choice, fold_text, list_named, parse_json
+from .schemas import close_schema, find_choice, fold_text, import_jsonschema, list_named, parse_json
 from .server import start_server
 from .weights import fetch_weights, has_weights

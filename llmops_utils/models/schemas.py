@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +62,26 @@ def parse_json(text: str, schema: Schema) -> object:
     return None
 
 
+def import_jsonschema():
+    """Return jsonschema, of which chromadb and comet_ml also load the first that is imported.
+
+    By itself it builds the grammar of international addresses (the format "iri"), which takes longer than all else that
+    a notebook imports, 1.7 s, and which nothing here checks: without that package it leaves this one format out.
+    """
+    grammar = "rfc3987_syntax"
+    is_first = not {"jsonschema", grammar} & set(sys.modules)
+    if is_first:
+        sys.modules[grammar] = None  # type: ignore[assignment]  # Python's mark of what cannot be imported
+    try:
+        import jsonschema
+    finally:
+        if is_first:
+            del sys.modules[grammar]
+    return jsonschema
+
+
 def _fits(value: object, schema: dict) -> bool:
+    import_jsonschema()
     from jsonschema import Draft202012Validator, SchemaError
     from referencing import Registry
     from referencing.exceptions import Unresolvable

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from ..core import DataError, Settings, SettingsError, WorkbookError, read_environment
+from ..models import import_jsonschema
 
 
 class IndexMismatch(WorkbookError):
@@ -60,6 +61,7 @@ def import_chroma():
     """
     import pydantic
 
+    import_jsonschema()
     with patch("pydantic_settings.BaseSettings", pydantic.BaseModel):
         import chromadb
         import chromadb.api.client

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -70,11 +70,12 @@ def split_words(text: str) -> list[str]:
     text = unify_text(text).casefold()
     letter = r"\w" if text.isascii() else rf"[\w{list_marks()}]"
     for compound in re.findall(rf"{letter}+(?:[-.]{letter}+)*", text):
-        parts = re.split(r"[-.]", compound)
+        parts = compound.replace(".", "-").split("-")
         words += [_strip_plural(word) for word in (parts if len(parts) == 1 else [compound, *parts])]
     return [word for word in words if word not in STOP_WORDS]
 
 
+@lru_cache(100_000)
 def _strip_plural(word: str) -> str:
     """Return a word without its plural ending.
 

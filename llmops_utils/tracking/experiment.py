@@ -29,6 +29,7 @@ from ..core import (
     read_environment,
     redact,
 )
+from ..models import import_jsonschema
 from .reports import clean
 from .runs import Fault, get_folder, is_placeholder, list_archives, read_members, read_run, split_messages
 
@@ -52,6 +53,7 @@ GATHERED = (
 def _load_comet():
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
+    import_jsonschema()
     where = "Look at the variables that begin with COMET_, and at .comet.config in your home and beside the notebook."
     try:
         import comet_ml

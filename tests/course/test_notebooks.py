@@ -213,7 +213,7 @@ def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kern
     answers = get_recordings(PATHS[0]).read_text(encoding="utf-8").replace("Berlin", "Bonn")
     (recordings / f"{PATHS[0].stem}.jsonl").write_text(answers, encoding="utf-8")
     monkeypatch.setenv("LLMOPS_RECORDINGS", str(recordings))
-    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "-p", "warm_kernels"]
     command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), str(copied)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     failed = [int(number) for number in re.findall(r"^FAILED .*::Cell (\d+)", done.stdout, flags=re.MULTILINE)]
