@@ -1,9 +1,9 @@
-"""The steps of fine-tuning: gradients of the adapter alone, in two threads, and AdamW."""
+"""The steps of fine-tuning: the gradient of the adapter alone, computed in two threads, and AdamW."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,13 +16,13 @@ from .llama import Llama, check_memory
 from .llama_operations import compute_reply_loss
 from .token_trees import TokenTree
 
-WORKERS = 2  # threads, each with a micro-batch of its own and one thread of the BLAS
+WORKERS = 2  # threads, each with a micro-batch of its own
 TOKENS = 512  # of a micro-batch, at most about: enough for fast products, few enough for the memory
 WARM_UP = 5  # steps until the full rate is reached
 LEAST = 0.1  # share of the rate that is left at the end
 FIRST, SECOND, DECAY = 0.9, 0.99, 0.01  # of AdamW: the decay of its two averages, and that of the numbers
-LONGEST = 1.0  # gradients that are longer than this, all taken together, are shortened to it
-FLOATS_KEPT = 24  # for the gradients of a token in a layer, times the width of the model
+LONGEST = 1.0  # a gradient that is longer than this is shortened to it
+FLOATS_KEPT = 24  # for the gradient of a token in a layer, times the width of the model
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,16 @@ class State:
     """Where a training stands. Each step makes a new one, so that an interrupt at any time finds a whole one.
 
     Attributes:
-        numbers: all of the adapter, in one row.
-        first: the average of their gradients.
-        second: the average of the squares of these.
-        best: the numbers of the epoch that was best on dev.
+        numbers: all of the adapter, in one row; `best` are those of the epoch that was best on dev.
+        first: the average of their gradients; `second` is that of the squares.
         losses: of each step.
         dev_losses: before the first epoch and after each.
-        seconds: that it took so far.
     """
 
     numbers: np.ndarray
+    best: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    best: np.ndarray
     losses: tuple[float, ...] = ()
     dev_losses: tuple[float, ...] = ()
     seconds: float = 0.0
@@ -86,7 +83,11 @@ class State:
 
 
 class AdapterTraining:
-    """A training from state to state. `peak_mb` is the most memory of the process that was seen.
+    """A training from state to state, on trees to learn from and trees of the dev set.
+
+    Attributes:
+        steps_per_epoch: batches, the last of which may be smaller.
+        peak_mb: most memory of the process that was seen.
 
     Raises:
         DataError: less memory is free than it will take.
@@ -101,125 +102,121 @@ class AdapterTraining:
         dev_trees: Sequence[TokenTree],
         pool: ThreadPoolExecutor,
     ) -> None:
-        self.llama, self.adapter, self.recipe, self.pool = llama, adapter, recipe, pool
-        self.trees = [*trees, *dev_trees]
-        self.num_train, self.num_dev = len(trees), len(dev_trees)
+        self._llama, self._adapter, self._recipe, self._pool = llama, adapter, recipe, pool
+        self._trees, self._num_train = [*trees, *dev_trees], len(trees)
+        self._below: dict[int, np.ndarray] = {}
+        self._first_layer = llama.num_layers - recipe.num_layers
         self.steps_per_epoch = math.ceil(len(trees) / recipe.batch)
-        self.num_steps = self.steps_per_epoch * recipe.epochs
         self.peak_mb = 0.0
-        self._below: list[np.ndarray] = [np.empty(0)] * len(self.trees)
-        longest = max(TOKENS, *(len(tree) for tree in self.trees))
-        in_work = 4 * WORKERS * longest * FLOATS_KEPT * (recipe.num_layers + 1)
-        kept = 2 * sum(len(tree) for tree in self.trees)
-        check_memory((in_work + kept) * llama.width + 40 * adapter.num_parameters, "train this adapter")
+        lengths = [len(tree) for tree in self._trees]
+        in_work = 4 * WORKERS * max(TOKENS, *lengths) * FLOATS_KEPT * (recipe.num_layers + 1)
+        in_state = 40 * sum(matrix.size for matrix in adapter.matrices.values())
+        check_memory((in_work + 2 * sum(lengths)) * llama.width + in_state, "train this adapter")
 
-    def read(self) -> Iterable[int]:
-        """Compute what lies below the adapted layers, once, and keep it in float16; give the number of trees read.
+    def read(self) -> Iterator[int]:
+        """Compute what lies below the adapted layers, and keep it in float16; give how many trees were read each time.
 
-        Float16 halves the memory; the gradients differ in their fourth digit.
+        Float16 halves the memory and moves a gradient in its fourth digit.
         """
-        groups = _split_evenly(range(len(self.trees)), self.trees)
-        jobs = self.pool.map(
-            lambda group: self.llama.compute_below([self.trees[one] for one in group], self.adapter.first_layer), groups
-        )
-        for group, vectors in zip(groups, jobs, strict=True):
-            ends = np.cumsum([len(self.trees[one]) for one in group])[:-1]
-            for one, part in zip(group, np.split(vectors.astype(np.float16), ends), strict=True):
-                self._below[one] = part
-            yield len(group)
+        parts = _split_evenly(range(len(self._trees)), self._trees)
+        jobs = self._pool.map(self._read_part, parts)
+        for part, vectors in zip(parts, jobs, strict=True):
+            self._below |= zip(part, vectors, strict=True)
+            yield len(part)
+
+    def _read_part(self, part: Sequence[int]) -> list[np.ndarray]:
+        trees = [self._trees[one] for one in part]
+        vectors = self._llama.run_below(trees, self._first_layer).astype(np.float16)
+        return np.split(vectors, np.cumsum([len(tree) for tree in trees])[:-1])
 
     def make_state(self) -> State:
         """Return the state before the first step."""
-        numbers = np.concatenate([matrix.ravel() for matrix in self.adapter.matrices.values()])
-        return State(numbers, np.zeros_like(numbers), np.zeros_like(numbers), numbers)
+        numbers = np.concatenate([matrix.ravel() for matrix in self._adapter.matrices.values()])
+        return State(numbers, numbers, np.zeros_like(numbers), np.zeros_like(numbers))
+
+    def name_matrices(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the numbers of a state as the matrices of the adapter."""
+        matrices = self._adapter.matrices
+        parts = np.split(numbers, np.cumsum([matrix.size for matrix in matrices.values()])[:-1])
+        return {name: part.reshape(matrices[name].shape) for name, part in zip(matrices, parts, strict=True)}
 
     def is_done(self, state: State) -> bool:
         """Return whether all epochs are over, or the last ones brought nothing new on dev."""
-        if self._is_dev_due(state):
-            return False
-        if self.num_dev and len(state.dev_losses) - 1 - state.best_epoch >= self.recipe.patience:
-            return len(state.losses) % self.steps_per_epoch == 0
-        return len(state.losses) == self.num_steps
+        has_stopped = len(state.dev_losses) - 1 - state.best_epoch >= self._recipe.patience
+        has_ended = len(state.losses) == self._recipe.epochs * self.steps_per_epoch
+        return (has_stopped or has_ended) and not self._is_dev_due(state)
 
     def advance(self, state: State) -> State:
-        """Return the state after one more step, or after dev was measured where an epoch is over.
+        """Return the state after one more step, or, where an epoch is over, with the loss on dev.
 
         Raises:
             DataError: the loss is no number any more.
         """
         if not self._is_dev_due(state):
             return self._step(state)
-        dev = range(self.num_train, len(self.trees))
-        loss, _ = self._compute(state.numbers, dev, needs_gradient=False)
+        loss, _ = self._compute(state, range(self._num_train, len(self._trees)), is_dev=True)
         new = replace(state, dev_losses=(*state.dev_losses, loss))
-        return replace(new, best=state.numbers) if new.best_epoch == len(new.dev_losses) - 1 else new
+        return replace(new, best=new.numbers) if new.best_epoch == len(new.dev_losses) - 1 else new
 
     def _is_dev_due(self, state: State) -> bool:
-        return self.num_dev > 0 and len(state.losses) == len(state.dev_losses) * self.steps_per_epoch
+        has_dev = len(self._trees) > self._num_train
+        return has_dev and len(state.losses) == len(state.dev_losses) * self.steps_per_epoch
 
     def _step(self, state: State) -> State:
         epoch, number = divmod(len(state.losses), self.steps_per_epoch)
-        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.num_train)
-        batch = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
-        loss, gradient = self._compute(state.numbers, batch.tolist())
+        order = np.random.default_rng([self._recipe.seed, epoch]).permutation(self._num_train)
+        loss, gradient = self._compute(state, order[number * self._recipe.batch :][: self._recipe.batch].tolist())
         gradient *= min(1.0, LONGEST / (float(np.linalg.norm(gradient)) + 1e-12))
-        step = len(state.losses) + 1
-        falling = LEAST + (1 - LEAST) * (1 + math.cos(math.pi * step / self.num_steps)) / 2
-        rate = self.recipe.rate * min(1.0, step / WARM_UP) * falling
+        step, num_steps = len(state.losses) + 1, self._recipe.epochs * self.steps_per_epoch
+        falling = LEAST + (1 - LEAST) * (1 + math.cos(math.pi * step / num_steps)) / 2
+        rate = self._recipe.rate * min(1.0, step / WARM_UP) * falling
         first = state.first + (1 - FIRST) * (gradient - state.first)
         second = state.second + (1 - SECOND) * (gradient * gradient - state.second)
         move = first / (1 - FIRST**step) / (np.sqrt(second / (1 - SECOND**step)) + 1e-8)
         numbers = state.numbers * (1 - rate * DECAY) - rate * move
         return replace(state, numbers=numbers, first=first, second=second, losses=(*state.losses, loss))
 
-    def _compute(
-        self, numbers: np.ndarray, rows: Sequence[int], needs_gradient: bool = True
-    ) -> tuple[float, np.ndarray]:
-        """Return the mean loss of the replies in some rows, and its gradient, summed in the order of the parts.
+    def _compute(self, state: State, rows: Sequence[int], is_dev: bool = False) -> tuple[float, np.ndarray]:
+        """Return the mean loss over the tokens of the replies in some rows, and the gradient.
 
-        The parts depend on the rows alone and not on which thread is ready first, so the sums repeat to the last bit.
+        How rows are divided and in which order parts are summed depends on the rows alone, not on which thread is ready
+        first: so a training repeats to the last bit.
         """
-        weight = 1 / sum(len(self.trees[one].places) for one in rows)
-        parts = _split_evenly(rows, self.trees)
-        results = list(self.pool.map(lambda part: self._compute_part(numbers, part, weight, needs_gradient), parts))
-        loss = sum(result[0] for result in results)
+        weight = 1 / sum(len(self._trees[one].places) for one in rows)
+        parts = _split_evenly(rows, self._trees)
+        results = list(self._pool.map(lambda part: self._compute_part(state.numbers, part, weight, is_dev), parts))
+        loss = sum(part_loss for part_loss, _ in results)
         if not math.isfinite(loss):
             raise DataError(
-                f"The loss is {loss} after so many steps.", f"Lower the rate: it is {self.recipe.rate:g}; try a third."
+                f"The loss became {loss} after {len(state.losses)} steps.",
+                f"Lower the rate: it is {self._recipe.rate:g}; try a third of it.",
             )
-        return loss, sum(result[1] for result in results[1:]) + results[0][1]
+        return loss, np.sum([gradient for _, gradient in results], axis=0)
 
-    def _compute_part(self, numbers: np.ndarray, part: Sequence[int], weight: float, needs_gradient: bool):
+    def _compute_part(self, numbers: np.ndarray, part: Sequence[int], weight: float, is_dev: bool):
         import psutil
 
-        trees = [self.trees[one] for one in part]
-        packing = self.llama.pack(trees)
-        starts = np.cumsum([0, *(len(tree) for tree in trees[:-1])])
-        places = np.concatenate([tree.places + start for tree, start in zip(trees, starts, strict=True)])
-        x = Tensor(np.concatenate([self._below[one] for one in part]).astype(numbers.dtype))
-        lora = {name: Tensor(matrix) for name, matrix in self.name_matrices(numbers).items()}
-        for layer in range(self.adapter.first_layer, self.llama.num_layers):
-            x = self.llama.run_layer(x, layer, packing, lora, self.adapter.scale)
+        trees = [self._trees[one] for one in part]
+        packing = self._llama.pack(trees)
+        places = np.concatenate([tree.places + at.start for tree, at in zip(trees, packing.slices, strict=True)])
         targets = np.concatenate([tree.targets for tree in trees])
-        vectors = self.llama.normalise_output(x)
-        loss = compute_reply_loss(vectors, self.llama.output_table, places, targets, weight)
+        lora = {name: Tensor(matrix) for name, matrix in self.name_matrices(numbers).items()}
+        x = Tensor(np.concatenate([self._below[one] for one in part]).astype(numbers.dtype))
+        for layer in range(self._first_layer, self._llama.num_layers):
+            x = self._llama.run_layer(x, layer, packing, lora, self._adapter.scale)
+        x = self._llama.normalise_output(x)
+        loss = compute_reply_loss(x, self._llama.output_table, places, targets, weight)
         self.peak_mb = max(self.peak_mb, psutil.Process().memory_info().rss / 1e6)
-        if not needs_gradient:
+        if is_dev:
             return float(loss.data), numbers[:0]
         loss.backward()
         return float(loss.data), np.concatenate([tensor.gradient.ravel() for tensor in lora.values()])
 
-    def name_matrices(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the numbers of a state as the matrices of the adapter."""
-        ends = np.cumsum([matrix.size for matrix in self.adapter.matrices.values()])[:-1]
-        pairs = zip(self.adapter.matrices.items(), np.split(numbers, ends), strict=True)
-        return {name: part.reshape(matrix.shape) for (name, matrix), part in pairs}
-
 
 def _split_evenly(rows: Sequence[int], trees: Sequence[TokenTree]) -> list[list[int]]:
     """Return rows in parts of about as many tokens: one for each worker, or more where they would be too long."""
-    total = sum(len(trees[one]) for one in rows)
-    parts: list[list[int]] = [[] for _ in range(min(len(rows), max(WORKERS, math.ceil(total / TOKENS))))]
+    num_tokens = sum(len(trees[one]) for one in rows)
+    parts: list[list[int]] = [[] for _ in range(min(len(rows), max(WORKERS, math.ceil(num_tokens / TOKENS))))]
     sizes = [0] * len(parts)
     for one in sorted(rows, key=lambda row: -len(trees[row])):
         smallest = sizes.index(min(sizes))

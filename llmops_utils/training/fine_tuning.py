@@ -1,4 +1,4 @@
-"""Fine-tuning: an adapter learned beside a frozen Llama, from demonstrations, that can be stopped and goes on."""
+"""Fine-tuning: an adapter learned beside a frozen Llama from demonstrations, in a run that can be stopped and goes on."""
 
 from __future__ import annotations
 
@@ -56,70 +56,67 @@ def fine_tune(
     checkpoint: Path | None = None,
     is_silent: bool = False,
 ) -> FineTuningRun:
-    """Return a trained adapter and how its training went; the same arguments give the same numbers on this machine.
+    """Return a trained adapter and how its training went; the same arguments give the same numbers on one machine.
 
     Args:
         name: what the adapter is called.
         dev: demonstrations by whose loss training stops in time.
-        test_texts: what the adapter will be tested on; none of it may stand in the demonstrations or in dev.
+        test_texts: what the adapter will be tested on; none may stand in the demonstrations or in dev.
         checkpoint: a file for the state on the way. A run that was stopped goes on from there where model,
             demonstrations, dev and recipe are the same, and ends as if it had not been stopped.
         is_silent: no progress bar, and no word of the checkpoint.
 
     Raises:
-        DataError: there is nothing to learn, a row cannot be used, the memory does not suffice, or the loss became NaN.
+        DataError: there is nothing to learn, a row cannot be used, the memory does not suffice, or the loss is no number
+            any more.
         TrainingInterrupted: the learner interrupted it.
     """
     from tqdm.auto import tqdm
 
-    check_demonstrations(demonstrations, dev, test_texts)
+    demonstrations, dev = list(demonstrations), list(dev)
+    longest = min(recipe.max_tokens, llama.context)
+    trees, dev_trees = (encode_demonstrations(rows, llama.tokenizer, longest) for rows in (demonstrations, dev))
+    check_demonstrations([*demonstrations, *dev], test_texts)
     data = hash_demonstrations(demonstrations)
-    key = json.dumps([llama.sha256, data, hash_demonstrations(dev), asdict(recipe)])
     adapter = make_adapter(llama, name, recipe.num_layers, recipe.rank, recipe.alpha, recipe.seed, data)
-    trees = encode_demonstrations(llama.tokenizer, demonstrations, recipe.max_tokens)
-    dev_trees = encode_demonstrations(llama.tokenizer, dev, recipe.max_tokens)
+    key = json.dumps([llama.sha256, data, hash_demonstrations(dev), asdict(recipe)])
     try:
-        # A BLAS with two threads of its own gains less than two threads that each ask one of it.
+        # Two threads of Python that each ask one thread of the BLAS gain more than one that asks two.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-            started = time.perf_counter()
             training = AdapterTraining(llama, adapter, recipe, trees, dev_trees, pool)
             state = _find_state(checkpoint, key, is_silent) or training.make_state()
-            before = state.seconds
-            with tqdm(desc="layers below", total=len(trees) + len(dev_trees), disable=is_silent) as bar:
-                for num_read in training.read():
-                    bar.update(num_read)
-            written = time.perf_counter()
-            bar = tqdm(desc="steps", total=training.num_steps, initial=len(state.losses), disable=is_silent)
+            started = written = time.perf_counter() - state.seconds
             try:
-                while not training.is_done(state):
-                    new = training.advance(state)
-                    state = replace(new, seconds=before + time.perf_counter() - started)
-                    bar.update(len(state.losses) - bar.n)
-                    if checkpoint and time.perf_counter() - written > SECONDS_BETWEEN:
-                        _write_state(checkpoint, key, state)
-                        written = time.perf_counter()
+                with tqdm(desc="layers below", total=len(trees) + len(dev_trees), disable=is_silent) as bar:
+                    for num_read in training.read():
+                        bar.update(num_read)
+                num_steps, done = recipe.epochs * training.steps_per_epoch, len(state.losses)
+                with tqdm(desc="steps", total=num_steps, initial=done, disable=is_silent) as bar:
+                    while not training.is_done(state):
+                        new = training.advance(state)
+                        state = replace(new, seconds=time.perf_counter() - started)
+                        bar.update(len(state.losses) - bar.n)
+                        if checkpoint and time.perf_counter() - written > SECONDS_BETWEEN:
+                            _write_state(checkpoint, key, state)
+                            written = time.perf_counter()
             finally:  # whatever happened, this is the state after the last whole step
-                bar.close()
                 if checkpoint:
                     _write_state(checkpoint, key, state)
     except (KeyboardInterrupt, RuntimeError) as error:
         # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
         if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        raise TrainingInterrupted(
-            f"The training of “{name}” was interrupted.",
-            f"Run the same cell again: it goes on from {checkpoint}."
-            if checkpoint
-            else "Give it checkpoint=Path('…') the next time: then it goes on where it was stopped.",
-        ) from None
+        way = f"it goes on from {checkpoint}." if checkpoint else "with checkpoint=Path('…') it could go on."
+        raise TrainingInterrupted(f"The training of “{name}” was interrupted.", f"Run the cell again; {way}") from None
+    num_epochs = len(state.losses) / training.steps_per_epoch
     notes = {"recipe": asdict(recipe), "num_demonstrations": len(demonstrations), "dev_losses": state.dev_losses}
     return FineTuningRun(
         replace(adapter, matrices=training.name_matrices(state.best if dev else state.numbers), notes=notes),
         list(state.losses),
         list(state.dev_losses),
-        state.best_epoch or len(state.losses) // training.steps_per_epoch,
+        state.best_epoch or round(num_epochs),
         state.seconds,
-        len(state.losses) / training.steps_per_epoch * len(trees) / state.seconds,
+        num_epochs * len(trees) / state.seconds,
         training.peak_mb,
     )
 
@@ -131,18 +128,18 @@ def _write_state(path: Path, key: str, state: State) -> None:
 
 
 def _find_state(path: Path | None, key: str, is_silent: bool) -> State | None:
-    """Return the state in a checkpoint of the same model, data and recipe; None where there is none, and say why."""
+    """Return the state in a checkpoint of the same key; None where there is none."""
     if path is None or not path.exists():
         return None
-    found, why = None, "it is of other data, another model or another recipe"
+    state, why = None, "other data, another model or another recipe"
     try:
         with np.load(path) as file:
             if str(file["key"]) == key:
-                arrays = {name: file[name] for name in ("numbers", "first", "second", "best")}
                 losses = {name: tuple(file[name].tolist()) for name in ("losses", "dev_losses")}
-                found = State(**arrays, **losses, seconds=float(file["seconds"]))
+                arrays = {name: file[name] for name in ("numbers", "best", "first", "second")}
+                state = State(**arrays, **losses, seconds=float(file["seconds"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        why = f"it cannot be read: {error}"
+        why = f"it cannot be read ({error})"
     if not is_silent:
-        print(f"{path.name}: on from step {len(found.losses)}." if found else f"{path.name}: begun anew; {why}.")
-    return found
+        print(f"{path.name}: on from step {len(state.losses)}" if state else f"{path.name}: begun anew; {why}")
+    return state

@@ -1,6 +1,6 @@
 """A model of the Llama family, read from a GGUF file into NumPy arrays, and its forward pass. All of it is here.
 
-It reads as llama.cpp does: root-mean-square normalisation, rotary positions, grouped-query attention, SwiGLU.
+Normalisation by root mean squares, rotary positions, grouped-query attention and SwiGLU, as llama.cpp computes them.
 Source: H. Touvron et al., LLaMA: open and efficient foundation language models, 2023.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..core import DataError
 from ..models.weights import compute_sha256
@@ -20,7 +21,7 @@ from .chat_tokenizer import ChatTokenizer
 from .gguf_file import GgufFile
 from .gradients import Tensor, add
 from .llama_operations import attend_grouped, normalise_frozen, project, project_adapted, rotate, swiglu
-from .token_trees import Packing, TokenTree, make_plain_tree, pack_trees
+from .token_trees import Packing, TokenTree, make_tree, pack_trees
 
 if TYPE_CHECKING:
     from .adapters import Adapter
@@ -42,7 +43,7 @@ class Llama:
         epsilon: keeps a root mean square away from 0.
         rope_base: of the angles that tell positions.
         context: most tokens that it was trained to read at once.
-        arrays: by their names in GGUF, in float32.
+        arrays: float32, by their names in GGUF.
         tokenizer: from the same file.
     """
 
@@ -55,8 +56,8 @@ class Llama:
     epsilon: float
     rope_base: float
     context: int
-    arrays: Mapping[str, np.ndarray]
-    tokenizer: ChatTokenizer
+    arrays: Mapping[str, np.ndarray] = field(repr=False)
+    tokenizer: ChatTokenizer = field(repr=False)
 
     @property
     def width(self) -> int:
@@ -65,112 +66,105 @@ class Llama:
 
     @property
     def output_table(self) -> np.ndarray:
-        """A vector for each token, by which it is scored: those that tokens are read by, where the file has no others."""
+        """The vectors by which the next token is scored: where the file has no others, those that tokens are read by."""
         return self.arrays.get(OUTPUT, self.arrays[TABLE])
 
     def pack(self, trees: Sequence[TokenTree]) -> Packing:
         """Return the packing of trees for the heads of this model."""
-        return pack_trees(trees, self.width // self.num_heads, self.rope_base, self.arrays[TABLE].dtype)
+        return pack_trees(trees, self.width // self.num_heads, self.rope_base)
 
     def run_layer(self, x: Tensor, layer: int, packing: Packing, lora: Mapping[str, Tensor], scale: float) -> Tensor:
         """Return the vectors of all tokens, shape (N, width), behind a layer; `lora` holds what is learned beside it."""
+
+        def apply(x, kind):
+            name = f"blk.{layer}.{kind}.weight"
+            if f"{name}.lora_a" in lora:
+                return project_adapted(x, self.arrays[name], lora[f"{name}.lora_a"], lora[f"{name}.lora_b"], scale)
+            return project(x, self.arrays[name])
+
         norm = normalise_frozen(x, self.arrays[f"blk.{layer}.attn_norm.weight"], self.epsilon)
-        query, key, value = (self._project(norm, layer, kind, lora, scale) for kind in ("attn_q", "attn_k", "attn_v"))
-        query, key = rotate(query, packing.turns), rotate(key, packing.turns)
-        mixed = attend_grouped(query, key, value, packing, self.num_heads, self.num_groups)
-        x = add(x, self._project(mixed, layer, "attn_output", lora, scale))
+        query, key = (rotate(apply(norm, kind), packing.turns) for kind in ("attn_q", "attn_k"))
+        mixed = attend_grouped(query, key, apply(norm, "attn_v"), packing, self.num_heads, self.num_groups)
+        x = add(x, apply(mixed, "attn_output"))
         norm = normalise_frozen(x, self.arrays[f"blk.{layer}.ffn_norm.weight"], self.epsilon)
-        gate, up = (self._project(norm, layer, kind, lora, scale) for kind in ("ffn_gate", "ffn_up"))
-        return add(x, self._project(swiglu(gate, up), layer, "ffn_down", lora, scale))
+        return add(x, apply(swiglu(apply(norm, "ffn_gate"), apply(norm, "ffn_up")), "ffn_down"))
 
-    def _project(self, x: Tensor, layer: int, kind: str, lora: Mapping[str, Tensor], scale: float) -> Tensor:
-        name = f"blk.{layer}.{kind}.weight"
-        if f"{name}.lora_a" in lora:
-            return project_adapted(x, self.arrays[name], lora[f"{name}.lora_a"], lora[f"{name}.lora_b"], scale)
-        return project(x, self.arrays[name])
-
-    def normalise_output(self, x: Tensor) -> Tensor:
-        """Return the vectors behind the last layer as the table of the output scores them."""
-        return normalise_frozen(x, self.arrays[OUTPUT_NORM], self.epsilon)
-
-    def compute_below(self, trees: Sequence[TokenTree], end: int, adapter: Adapter | None = None) -> np.ndarray:
+    def run_below(self, trees: Sequence[TokenTree], end: int, adapter: Adapter | None = None) -> np.ndarray:
         """Return the vectors of all tokens of the trees behind the first `end` layers, shape (N, width)."""
-        packing, scale = self.pack(trees), adapter.scale if adapter else 0.0
-        lora = adapter.make_tensors() if adapter else {}
+        packing = self.pack(trees)
+        lora, scale = (adapter.make_tensors(), adapter.scale) if adapter else ({}, 0.0)
         x = self.arrays[TABLE][np.concatenate([tree.ids for tree in trees])]
         for layer in range(end):
             x = self.run_layer(Tensor(x), layer, packing, lora, scale).data  # nothing is kept for gradients
         return x
 
+    def normalise_output(self, x: Tensor) -> Tensor:
+        """Return the vectors behind the last layer as the output table scores them."""
+        return normalise_frozen(x, self.arrays[OUTPUT_NORM], self.epsilon)
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # several wait for each other where another program computes
     def compute_logits(self, ids: Sequence[int], adapter: Adapter | None = None) -> np.ndarray:
         """Return the scores of the next token behind each of the ids, shape (n, vocabulary).
 
         Raises:
-            DataError: there is no id, or the adapter belongs to another model.
+            DataError: there are no ids or too many, or the adapter belongs to another model.
         """
-        if not len(ids):
-            raise DataError("There is no token to read.", "Give at least one.")
+        if not 1 <= len(ids) <= self.context:
+            raise DataError(f"{len(ids)} tokens cannot be read at once.", f"Give 1 to {self.context}.")
         if adapter:
             adapter.check_base(self.sha256)
-        x = Tensor(self.compute_below([make_plain_tree(ids)], self.num_layers, adapter))
-        return self.normalise_output(x).data @ self.output_table.T
+        x = self.run_below([make_tree([[*ids, 0]], [len(ids)])], self.num_layers, adapter)
+        return self.normalise_output(Tensor(x)).data @ self.output_table.T
 
 
 def read_llama(path: Path) -> Llama:
     """Return the model of a GGUF file, with 4 bytes for each parameter.
 
     Raises:
-        DataError: the file is broken, is not of the Llama family, lacks an array or has one too many, or the memory
-            does not suffice.
+        DataError: the file is broken, is no Llama, lacks an array or has one too many, or the memory does not suffice.
     """
     file = GgufFile(path)
-    said = file.metadata
-    architecture = said.get("general.architecture")
-    if architecture != "llama" or said.get("general.type", "model") != "model":
+    said = {key.removeprefix("llama."): value for key, value in file.metadata.items()}
+    if said.get("general.architecture") != "llama" or said.get("general.type", "model") != "model":
         raise DataError(
-            f"{file.path.name} holds no model of the architecture llama but “{architecture}”, type "
-            f"“{said.get('general.type', 'model')}”.",
+            f"{file.name} holds no Llama but a {said.get('general.type', 'model')} of the architecture "
+            f"{said.get('general.architecture')}.",
             "Use a model of the Llama family, SmolLM2 say.",
         )
-    check_memory(4 * sum(math.prod(shape) for shape in file.shapes.values()), f"read {file.path.name}")
+    check_memory(4 * sum(math.prod(shape) for shape in file.shapes.values()), f"read {file.name}")
     try:
-        num_layers, width, hidden, num_heads = (
-            int(said[f"llama.{key}"])
-            for key in ("block_count", "embedding_length", "feed_forward_length", "attention.head_count")
+        num_heads = int(said["attention.head_count"])
+        num_groups = int(said.get("attention.head_count_kv", num_heads))
+        size = int(said["embedding_length"]) // num_heads
+        expected = _list_shapes(said, num_groups * size)
+        wrong = [name for name, shape in expected.items() if file.shapes.get(name) != shape]
+        wrong += [name for name in file.shapes if name not in expected and name != OUTPUT]  # what would be left out
+        if wrong:
+            raise ValueError(f"{', '.join(wrong[:3])}: missing, of another shape, or one too many")
+        if num_heads % num_groups or said.get("rope.dimension_count", size) != size or "rope.scaling.type" in said:
+            raise ValueError("its heads or positions are of another kind")
+        return Llama(
+            str(said.get("general.name", path.stem)),
+            str(said.get("general.license", "unknown")),
+            compute_sha256(path),
+            int(said["block_count"]),
+            num_heads,
+            num_groups,
+            float(said["attention.layer_norm_rms_epsilon"]),
+            float(said.get("rope.freq_base", 10_000)),
+            int(said["context_length"]),
+            {name: file.read_tensor(name) for name in file.shapes},
+            ChatTokenizer(file.metadata),
         )
-        num_groups = int(said.get("llama.attention.head_count_kv", num_heads))
-        epsilon = float(said["llama.attention.layer_norm_rms_epsilon"])
-        context, size = int(said["llama.context_length"]), width // num_heads
-        if min(num_layers, width, hidden, num_groups, size) < 1 or width % num_heads or num_heads % num_groups:
-            raise ValueError("its sizes do not divide each other")
-        if (
-            said.get("llama.rope.dimension_count", size) != size
-            or said.get("llama.rope.scaling.type", "none") != "none"
-        ):
-            raise ValueError("its positions are told in another way")
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise DataError(
-            f"{file.path.name} cannot be read as a Llama ({error}).", "Fetch the file anew, or use another model."
+            f"{file.name} cannot be read as a Llama ({error}).", "Fetch the file anew, or use another model."
         ) from error
-    expected = _list_shapes(num_layers, width, hidden, num_groups * size, len(said.get("tokenizer.ggml.tokens", ())))
-    _check_shapes(file, expected)
-    return Llama(
-        str(said.get("general.name", file.path.stem)),
-        str(said.get("general.license", "unknown")),
-        compute_sha256(file.path),
-        num_layers,
-        num_heads,
-        num_groups,
-        epsilon,
-        float(said.get("llama.rope.freq_base", 10_000.0)),
-        context,
-        {name: file.read_tensor(name) for name in file.shapes},
-        ChatTokenizer(said),
-    )
 
 
-def _list_shapes(num_layers: int, width: int, hidden: int, narrow: int, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """Return what arrays the sizes ask for."""
+def _list_shapes(said: Mapping, narrow: int) -> dict[str, tuple[int, ...]]:
+    """Return the arrays that the sizes in the header ask for."""
+    width, hidden = int(said["embedding_length"]), int(said["feed_forward_length"])
     in_layer: dict[str, tuple[int, ...]] = {
         "attn_norm": (width,),
         "attn_q": (width, width),
@@ -182,20 +176,10 @@ def _list_shapes(num_layers: int, width: int, hidden: int, narrow: int, vocabula
         "ffn_up": (hidden, width),
         "ffn_down": (width, hidden),
     }
-    shapes = {f"blk.{layer}.{kind}.weight": shape for layer in range(num_layers) for kind, shape in in_layer.items()}
-    return {TABLE: (vocabulary, width), OUTPUT_NORM: (width,)} | shapes
-
-
-def _check_shapes(file: GgufFile, expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `DataError` where an array is missing, has another shape, or would be left out of the computation."""
-    wrong = [name for name, shape in expected.items() if file.shapes.get(name) != shape]
-    wrong += [name for name in file.shapes if name not in expected and name != OUTPUT]
-    if wrong:
-        raise DataError(
-            f"{file.path.name} holds not the arrays of a Llama of its sizes: {', '.join(wrong[:3])} missing, of another "
-            "shape, or one too many.",
-            "Fetch the file anew, or use another model.",
-        )
+    shapes: dict[str, tuple[int, ...]] = {TABLE: (len(said["tokenizer.ggml.tokens"]), width), OUTPUT_NORM: (width,)}
+    for layer in range(int(said["block_count"])):
+        shapes |= {f"blk.{layer}.{kind}.weight": shape for kind, shape in in_layer.items()}
+    return shapes
 
 
 def check_memory(num_bytes: float, purpose: str) -> None:
@@ -206,5 +190,5 @@ def check_memory(num_bytes: float, purpose: str) -> None:
     if num_bytes > free:
         raise DataError(
             f"To {purpose} takes about {num_bytes / 1e6:,.0f} MB of memory, and {free / 1e6:,.0f} MB are free.",
-            "Close other programs and kernels; training takes less with fewer adapted layers and shorter texts.",
+            "Close other programs and kernels; training takes less with fewer layers and shorter demonstrations.",
         )

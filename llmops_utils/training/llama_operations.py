@@ -59,14 +59,15 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
 def rotate(x: Tensor, turns: np.ndarray) -> Tensor:
     """Return queries or keys, shape (N, heads × size), each pair of neighbours turned by the angles of its position.
 
-    A pair is one complex number here, and turning it a product. So the score of a query and a key depends on how far
-    apart they stand. GGUF holds the pairs as neighbours; other formats hold the two halves of a head apart.
+    A pair is one complex number here, and a turn a product. The score of a query and a key then depends on how far
+    apart they stand. GGUF holds pairs as neighbours; other formats hold the two halves of a head apart.
     Source: J. Su et al., RoFormer: enhanced transformer with rotary position embedding, 2021.
     """
+    turns = turns.astype(np.result_type(x.data, np.complex64))[:, None]
 
     def turn(values, by):
-        pairs = np.ascontiguousarray(values).view(turns.dtype).reshape(len(by), -1, by.shape[1])
-        return (pairs * by[:, None]).view(values.dtype).reshape(values.shape)
+        pairs = np.ascontiguousarray(values).view(by.dtype).reshape(len(by), -1, by.shape[-1])
+        return (pairs * by).view(values.dtype).reshape(values.shape)
 
     return Tensor(turn(x.data, turns), (x,), lambda g: (turn(g, turns.conj()),))
 
@@ -78,8 +79,7 @@ def attend_grouped(
 
     Args:
         query: shape (N, heads × size).
-        key: shape (N, groups × size).
-        value: shape (N, groups × size).
+        key: shape (N, groups × size), as `value` is.
         packing: its slices and masks keep the trees apart.
         num_heads: heads of queries.
         num_groups: heads of keys and values; divides `num_heads`.
@@ -129,7 +129,7 @@ def compute_reply_loss(x: Tensor, table: np.ndarray, places: np.ndarray, targets
     Args:
         x: vectors that the model puts out, shape (N, width).
         table: a frozen vector for each token of the vocabulary, shape (vocabulary, width).
-        places: rows of x, shape (m,); one that stands there twice counts twice.
+        places: rows of x, shape (m,); one may stand there several times.
         targets: ids that came next, shape (m,).
         weight: 1 / m gives the mean.
     """

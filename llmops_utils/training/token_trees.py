@@ -12,13 +12,13 @@ HIDDEN = -1e9  # added to the score of what a token may not see
 
 @dataclass(frozen=True)
 class TokenTree:
-    """A beginning and the branches that go on from it, as one row of tokens; the beginning is computed once for all.
+    """A beginning and the branches that go on from it, in one row of n tokens: what they share is computed once.
 
     Attributes:
-        ids: the tokens, shape (n,): the beginning, then each branch without its last token, from which nothing follows.
-        positions: where each token stands in its own text, shape (n,).
-        branches: the number of each token's branch, -1 in the beginning, shape (n,).
-        places: tokens in the row whose next token is to be predicted, shape (m,).
+        ids: the tokens: the beginning, then each branch without its last one, from which nothing follows.
+        positions: where each token stands in its own text.
+        branches: the number of each token's branch; -1 in the beginning.
+        places: tokens in the row whose next one is to be predicted, shape (m,); it may stand there for two branches.
         targets: what came next at these places, shape (m,).
     """
 
@@ -31,50 +31,43 @@ class TokenTree:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def make_mask(self, dtype: np.dtype) -> np.ndarray:
-        """Return 0 where a token (row) may see another (column), `HIDDEN` elsewhere, shape (n, n).
+    def make_mask(self) -> np.ndarray:
+        """Return 0 where a token (row) sees another (column): the beginning, its own branch, nothing that comes later.
 
-        It sees the beginning, its own branch and itself, and nothing that comes later.
+        Elsewhere it is `HIDDEN`; shape (n, n).
         """
-        is_beginning, is_same = self.branches[None] == -1, self.branches[None] == self.branches[:, None]
-        return np.where(np.tri(len(self), dtype=bool) & (is_beginning | is_same), 0, HIDDEN).astype(dtype)
+        is_seen = (self.branches == -1) | (self.branches == self.branches[:, None])
+        return np.where(np.tri(len(self), dtype=bool) & is_seen, np.float32(0), np.float32(HIDDEN))
 
 
-def make_tree(texts: Sequence[Sequence[int]], starts: Sequence[int]) -> TokenTree:
-    """Return a tree of texts in ids; what is alike in all of them, up to the first reply, is their beginning.
+def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
+    """Return a tree of texts in ids, each predicted from its `start` on, which is at least 1.
 
-    Each text is predicted from its `start` on, which is 1 or more.
+    Their beginning is what they have in common, up to the first start.
     """
-    length = min(starts)
-    while any(list(text[:length]) != list(texts[0][:length]) for text in texts):
-        length -= 1
-    ids, positions, branches = list(texts[0][:length]), list(range(length)), [-1] * length
-    places: list[int] = []
-    targets: list[int] = []
+    common = min(starts)
+    while any(text[:common] != texts[0][:common] for text in texts):
+        common -= 1
+    ids, positions, branches = texts[0][:common], list(range(common)), [-1] * common
+    places, targets = [], []
     for number, (text, start) in enumerate(zip(texts, starts, strict=True)):
-        offset = len(ids) - length  # of this branch in the row
-        ids += text[length:-1]
-        positions += range(length, len(text) - 1)
-        branches += [number] * (len(text) - 1 - length)
-        places += [place if place < length else place + offset for place in range(start - 1, len(text) - 1)]
+        moved = len(ids) - common  # how much further on this branch stands in the row than in its text
+        places += [place if place < common else place + moved for place in range(start - 1, len(text) - 1)]
         targets += text[start:]
+        ids = ids + text[common:-1]
+        positions += range(common, len(text) - 1)
+        branches += [number] * (len(text) - 1 - common)
     return TokenTree(*(np.array(values, dtype=np.int64) for values in (ids, positions, branches, places, targets)))
-
-
-def make_plain_tree(ids: Sequence[int]) -> TokenTree:
-    """Return a tree of one text that is read to its end, with nothing to predict."""
-    row = np.array(ids, dtype=np.int64)
-    return TokenTree(row, np.arange(len(row)), np.full(len(row), -1), row[:0], row[:0])
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Trees end to end in one array of N tokens: large products instead of many small ones, and no padding.
+    """Trees end to end in one array of N tokens: a few large products, and no padding.
 
     Attributes:
         slices: where each tree stands.
         masks: the mask of each tree.
-        turns: for each token the angles of its position as complex numbers of length 1, shape (N, head size / 2).
+        turns: the angles of each token's position as complex numbers of length 1, shape (N, head size / 2).
     """
 
     slices: list[slice]
@@ -82,11 +75,11 @@ class Packing:
     turns: np.ndarray
 
 
-def pack_trees(trees: Sequence[TokenTree], head_size: int, base: float, dtype: np.dtype) -> Packing:
-    """Return the packing of trees for heads of a size, with the `base` of the rotary positions and a real dtype."""
+def pack_trees(trees: Sequence[TokenTree], head_size: int, base: float) -> Packing:
+    """Return the packing of trees for heads of a size, whose angles fall from 1 per position towards 1 / `base`."""
     ends = np.cumsum([len(tree) for tree in trees]).tolist()
     slices = [slice(end - len(tree), end) for tree, end in zip(trees, ends, strict=True)]
-    frequencies = base ** (-np.arange(0, head_size, 2) / head_size)
-    angles = np.concatenate([tree.positions for tree in trees])[:, None] * frequencies
-    turns = np.exp(1j * angles).astype(np.result_type(dtype, np.complex64))
-    return Packing(slices, [tree.make_mask(dtype) for tree in trees], turns)
+    angles = np.concatenate([tree.positions for tree in trees])[:, None] * base ** (
+        -np.arange(0, head_size, 2) / head_size
+    )
+    return Packing(slices, [tree.make_mask() for tree in trees], np.exp(1j * angles))
