@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .llama import Llama
 
 KINDS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # the matrices of a layer
+BASE = "general.base_model.0.name"
 DETAILS = "workbook.adapter"  # the key under which the file holds, as JSON, what llama.cpp does not ask for
 
 
@@ -83,14 +84,12 @@ class Adapter:
         details = {key: getattr(self, key) for key in ("base_sha256", "data_sha256", "rank", "seed", "notes")}
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         writer = gguf.GGUFWriter(part, "llama")
-        writer.add_type("adapter")
-        writer.add_name(self.name)
-        writer.add_license(self.licence)
+        said = {"general.type": "adapter", "general.name": self.name, "general.license": self.licence}
+        said |= {BASE: self.base, "adapter.type": "lora", DETAILS: json.dumps(details)}
+        for key, value in said.items():
+            writer.add_string(key, value)
         writer.add_base_model_count(1)
-        writer.add_base_model_name(0, self.base)
-        writer.add_string("adapter.type", "lora")
         writer.add_float32("adapter.lora.alpha", self.alpha)
-        writer.add_string(DETAILS, json.dumps(details))
         for name, matrix in small.items():
             writer.add_tensor(name, matrix)
         with explain_os_errors(path):
@@ -139,7 +138,7 @@ def read_adapter(path: Path, base_sha256: str) -> Adapter:
         adapter = Adapter(
             name=said["general.name"],
             licence=said["general.license"],
-            base=said["general.base_model.0.name"],
+            base=said[BASE],
             alpha=float(said["adapter.lora.alpha"]),
             matrices=matrices,
             **json.loads(said[DETAILS]),

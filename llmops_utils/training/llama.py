@@ -10,21 +10,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..core import DataError
 from ..models.weights import compute_sha256
+from .adapters import KINDS, Adapter
 from .chat_tokenizer import ChatTokenizer
 from .gguf_file import GgufFile
 from .gradients import Tensor, add
 from .llama_operations import attend_grouped, normalise_frozen, project, project_adapted, rotate, swiglu
 from .token_trees import Packing, TokenTree, make_tree, pack_trees
-
-if TYPE_CHECKING:
-    from .adapters import Adapter
 
 TABLE, OUTPUT_NORM, OUTPUT = "token_embd.weight", "output_norm.weight", "output.weight"
 
@@ -165,17 +162,9 @@ def read_llama(path: Path) -> Llama:
 def _list_shapes(said: Mapping, narrow: int) -> dict[str, tuple[int, ...]]:
     """Return the arrays that the sizes in the header ask for."""
     width, hidden = int(said["embedding_length"]), int(said["feed_forward_length"])
-    in_layer: dict[str, tuple[int, ...]] = {
-        "attn_norm": (width,),
-        "attn_q": (width, width),
-        "attn_k": (narrow, width),
-        "attn_v": (narrow, width),
-        "attn_output": (width, width),
-        "ffn_norm": (width,),
-        "ffn_gate": (hidden, width),
-        "ffn_up": (hidden, width),
-        "ffn_down": (width, hidden),
-    }
+    attention = (width, width), (narrow, width), (narrow, width), (width, width)
+    in_layer: dict[str, tuple[int, ...]] = {"attn_norm": (width,), "ffn_norm": (width,)}
+    in_layer |= zip(KINDS, (*attention, (hidden, width), (hidden, width), (width, hidden)), strict=True)
     shapes: dict[str, tuple[int, ...]] = {TABLE: (len(said["tokenizer.ggml.tokens"]), width), OUTPUT_NORM: (width,)}
     for layer in range(int(said["block_count"])):
         shapes |= {f"blk.{layer}.{kind}.weight": shape for kind, shape in in_layer.items()}

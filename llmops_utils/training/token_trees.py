@@ -64,10 +64,7 @@ def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
 class Packing:
     """Trees end to end in one array of N tokens: a few large products, and no padding.
 
-    Attributes:
-        slices: where each tree stands.
-        masks: the mask of each tree.
-        turns: the angles of each token's position as complex numbers of length 1, shape (N, head size / 2).
+    Each tree has a slice and a mask; `turns`, shape (N, head size / 2), are the angles of positions as complex numbers.
     """
 
     slices: list[slice]
