@@ -88,7 +88,7 @@ def fine_tune(
             started = written = time.perf_counter() - state.seconds
             try:
                 with tqdm(desc="layers below", total=len(trees) + len(dev_trees), disable=is_silent) as bar:
-                    for num_read in training.read():
+                    for num_read in () if training.is_done(state) else training.read():
                         bar.update(num_read)
                 num_steps, done = recipe.epochs * training.steps_per_epoch, len(state.losses)
                 with tqdm(desc="steps", total=num_steps, initial=done, disable=is_silent) as bar:
