@@ -1,0 +1,111 @@
+"""Claims about the operations of a Llama: gradients agree with finite differences, positions and branches do as said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from llmops_utils.training import llama_operations as operations
+from llmops_utils.training.adapters import make_adapter
+from llmops_utils.training.gradients import Tensor, compare_gradients
+from llmops_utils.training.token_trees import HIDDEN, make_tree, pack_trees
+
+CLOSE = 1e-5
+RANDOM = np.random.default_rng(7)
+BRANCHED = make_tree([[5, 6, 7, 8, 9], [5, 6, 3, 4]], [3, 2])
+PLAIN = make_tree([[4, 5, 6, 7]], [1])
+PACKING = pack_trees([BRANCHED, PLAIN], 4, 100.0)
+NUM = len(BRANCHED) + len(PLAIN)
+
+
+def draw(*shape):
+    return Tensor(RANDOM.standard_normal(shape))
+
+
+def sum_squares(x):
+    """Return a loss with a different gradient at each place."""
+    weights = np.arange(1, x.data.size + 1).reshape(x.data.shape) / 7
+    return Tensor((x.data**2 * weights).sum(), (x,), lambda g: (2 * g * x.data * weights,))
+
+
+FROZEN, GAIN = draw(5, 4).data, draw(4).data
+OPERATIONS = {
+    "project": (lambda x: operations.project(x, FROZEN), (draw(3, 4),)),
+    "project_adapted": (
+        lambda x, a, b: operations.project_adapted(x, FROZEN, a, b, 0.7),
+        (draw(3, 4), draw(2, 4), draw(5, 2)),
+    ),
+    "normalise_frozen": (lambda x: operations.normalise_frozen(x, GAIN, 1e-3), (draw(3, 4),)),
+    "swiglu": (operations.swiglu, (draw(3, 4), draw(3, 4))),
+    "rotate": (lambda x: operations.rotate(x, PACKING.turns), (draw(NUM, 12),)),
+    "attend_grouped": (
+        lambda q, k, v: operations.attend_grouped(q, k, v, PACKING, 6, 2),
+        (draw(NUM, 24), draw(NUM, 8), draw(NUM, 8)),
+    ),
+}
+
+
+def test_every_operation_and_the_loss_agree_with_finite_differences(monkeypatch):
+    monkeypatch.setattr(operations, "PLACES_AT_ONCE", 2)
+    places, targets, table = np.array([0, 2, 2, 1, 2]), np.array([4, 1, 0, 2, 2]), draw(5, 4).data
+    losses = {
+        name: (lambda run=operation, given=inputs: sum_squares(run(*given)), inputs)
+        for name, (operation, inputs) in OPERATIONS.items()
+    }
+    x = draw(3, 4)
+    losses["loss"] = (lambda: operations.compute_reply_loss(x, table, places, targets, 0.3), (x,))
+    gaps = {name: compare_gradients(*pair) for name, pair in losses.items()}
+    assert {name: gap for name, gap in gaps.items() if gap >= CLOSE} == {}
+
+
+def test_every_matrix_of_an_adapter_agrees_with_finite_differences(tiny):
+    exact = replace(tiny, arrays={name: array.astype(np.float64) for name, array in tiny.arrays.items()})
+    lora = {
+        name: Tensor(one.astype(np.float64)) for name, one in make_adapter(tiny, "x", 2, 3, 6, 0, "").matrices.items()
+    }
+    for one in lora.values():
+        one.data += RANDOM.normal(0, 0.1, one.data.shape)  # where B is 0, A has no gradient
+
+    def compute():
+        x = Tensor(exact.arrays["token_embd.weight"][np.concatenate([BRANCHED.ids, PLAIN.ids])])
+        packing = exact.pack([BRANCHED, PLAIN])
+        for layer in range(2):
+            x = exact.run_layer(x, layer, packing, lora, 2.0)
+        places = np.concatenate([BRANCHED.places, PLAIN.places + len(BRANCHED)])
+        targets = np.concatenate([BRANCHED.targets, PLAIN.targets])
+        return operations.compute_reply_loss(exact.normalise_output(x), exact.output_table, places, targets, 1 / 7)
+
+    assert len(lora) == 28
+    assert compare_gradients(compute, list(lora.values())) < 1e-4
+
+
+def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start():
+    assert BRANCHED.ids.tolist() == [5, 6, 7, 8, 3]
+    assert BRANCHED.positions.tolist() == [0, 1, 2, 3, 2]
+    assert BRANCHED.branches.tolist() == [-1, -1, 0, 0, 1]
+    assert BRANCHED.places.tolist() == [2, 3, 1, 4]
+    assert BRANCHED.targets.tolist() == [8, 9, 3, 4]
+    seen = (BRANCHED.make_mask() == 0).astype(int).tolist()
+    assert seen == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
+    assert set(BRANCHED.make_mask().ravel().tolist()) == {0.0, HIDDEN}
+    same = make_tree([[1, 2, 3], [1, 2, 3]], [2, 2])  # the same reply twice counts twice
+    assert (same.ids.tolist(), same.places.tolist(), same.targets.tolist()) == ([1, 2], [1, 1], [3, 3])
+
+
+def test_scores_of_rotated_vectors_depend_on_their_distance_alone_and_pairs_are_neighbours():
+    turns = pack_trees([make_tree([list(range(9))], [1])], 4, 100.0).turns
+    one = operations.rotate(Tensor(np.tile([1.0, 0.0, 0.0, 0.0], (8, 1))), turns).data
+    assert one[3] == pytest.approx([np.cos(3), np.sin(3), 0, 0])
+    query, key = (operations.rotate(Tensor(np.tile(RANDOM.standard_normal(4), (8, 1))), turns).data for _ in range(2))
+    assert query[5] @ key[2] == pytest.approx(query[7] @ key[4])
+    assert query[5] @ key[2] != pytest.approx(query[5] @ key[4])
+
+
+def test_the_loss_is_the_logarithm_of_the_number_of_equal_scores_and_finite_for_huge_ones():
+    places, targets = np.array([0, 1]), np.array([0, 3])
+    equal = operations.compute_reply_loss(Tensor(np.zeros((2, 4))), np.ones((8, 4)), places, targets, 0.5)
+    assert float(equal.data) == pytest.approx(np.log(8))
+    huge = operations.compute_reply_loss(Tensor(np.full((2, 4), 1e4)), np.eye(4), places, targets, 0.5)
+    assert float(huge.data) == pytest.approx(np.log(4))
+    gates = Tensor(np.array([[-1e4, 0.0, 1e4]], np.float32))
+    assert operations.swiglu(gates, Tensor(np.ones((1, 3), np.float32))).data.tolist() == [[0, 0, 1e4]]
