@@ -160,6 +160,10 @@ def run_tests(
         ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-cell-timeout=120"],
     ]
     environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process rewrites all test files
+    if not live:  # from the start: what pytest's plugins import is guarded as well
+        guarded = [str(ROOT / "tests" / "guard"), *filter(None, [environment.get("PYTHONPATH")])]
+        environment |= {"WORKBOOK_GUARD": "1", "PYTHONPATH": os.pathsep.join(guarded)}
     if live:
         fetch()
         environment["WORKBOOK_LIVE"] = "1"

@@ -28,7 +28,8 @@ from llmops_utils.course.widgets.pictures import BAR_COLOUR, INK, MUTED_COLOUR, 
 from llmops_utils.evaluation import Bin, Estimate, compare
 from llmops_utils.models import Provenance
 from llmops_utils.tracking import Span
-from llmops_utils.training import Architecture, fit_power_law
+from llmops_utils.training import Architecture
+from llmops_utils.training.scaling import PowerLaw
 from llmops_utils.training.trainer import Look, Recipe, TrainingRun
 
 # --- bars ----------------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def make_run(*dev_bits):
     return TrainingRun("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None, "key")
 
 
-LAW = fit_power_law([1000, 10_000, 100_000], [4, 2, 1])
+LAW = PowerLaw(Estimate(0.30103, 0.30103, 0.30103), 32.0, 3)
 SIZES = ([1000, 10_000, 100_000], [4, 2, 1], LAW)
 
 
