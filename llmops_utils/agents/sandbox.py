@@ -26,6 +26,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import tempfile
 import textwrap
 import threading
@@ -43,13 +44,12 @@ MAX_EXPRESSION_CHARS = 1000
 FUNCTIONS = ("abs", "max", "min", "round", "sum")
 ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.UAdd, ast.USub, ast.List, ast.Tuple, ast.Load)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.MatMult)
-# Starts a worker that ends with its host: code that never looks at the clock does not see that the host is gone. The
-# command setpriv is of util-linux; elsewhere there is none, or one that cannot do it.
+# Starts a worker with a limit of processor time: code that never looks at the clock does not see that its host is gone.
 STARTER = """#!/bin/sh
 ulimit -t {0}
-setpriv --pdeathsig KILL true 2>/dev/null && exec setpriv --pdeathsig KILL {1} "$@"
 exec {1} "$@"
 """
+END_WITH_HOST = ("setpriv", "--pdeathsig", "KILL")  # of util-linux; elsewhere there is none, or one that cannot do it
 FENCE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n`]*+\n(.*?)(?:^[ \t]*+\1|\Z)", re.DOTALL | re.MULTILINE)
 
 # Runs in the sandbox and makes text of the value there, where time and memory are limited. Monty would build the
@@ -211,7 +211,7 @@ def _get_pool():
             from pydantic_monty._binary import find_monty_binary
 
             starter = Path(tempfile.mkdtemp(prefix="sandbox-")) / "start"
-            starter.write_text(STARTER.format(MAX_CPU_S, shlex.quote(find_monty_binary())))
+            starter.write_text(STARTER.format(MAX_CPU_S, shlex.join([*_find_prefix(), find_monty_binary()])))
             starter.chmod(0o700)
             can_run = os.name == "posix" and os.access(starter, os.X_OK)  # not on Windows, nor on a disk with noexec
             # None waits idle: each is started by the thread that uses it, since it ends with that thread.
