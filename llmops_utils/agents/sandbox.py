@@ -204,6 +204,15 @@ def close_pool() -> None:
         shutil.rmtree(starter.parent, ignore_errors=True)
 
 
+def _find_prefix() -> tuple[str, ...]:
+    """Return the words of a command that ends what it starts together with its host, where there is one."""
+    try:
+        is_there = subprocess.run([*END_WITH_HOST, "true"], capture_output=True).returncode == 0
+    except OSError:
+        is_there = False
+    return END_WITH_HOST if is_there else ()
+
+
 def _get_pool():
     with _lock:
         if not _pools:
