@@ -1,6 +1,7 @@
 """Claims about the texts that a model may be trained on: their form, and that none of them meets a test."""
 
 import csv
+import re
 
 from llmops_utils import datasets
 from llmops_utils.core import DATA
@@ -22,6 +23,31 @@ def test_messages_go_round_the_intents_with_known_labels_and_their_order_in_the_
     assert {row["urgency"] for row in rows} == set(URGENCIES)
     assert [row["id"] for row in rows if row["order_id"] != "none" and row["order_id"] not in row["text"]] == []
     assert len({row["id"] for row in rows}) == len(rows)
+
+
+def test_replies_are_short_signed_and_spread_evenly_over_the_intents():
+    messages = {row["id"]: row for row in read("messages")}
+    rows = read("replies")
+    answered = [row["message"] for row in rows]
+    assert len(set(answered)) == len({row["id"] for row in rows}) == len(rows) == 240
+    intents = [messages[one]["intent"] for one in answered]
+    assert {intent: intents.count(intent) for intent in INTENTS} == dict.fromkeys(INTENTS, 30)
+    assert [row["id"] for row in rows if not 15 <= len(row["reply"].split()) <= 45] == []
+    closing = re.compile(r" Kind regards, [A-Z][a-z]+, [a-z ]+, TH(\d{3})")
+    bodies = [closing.split(row["reply"]) for row in rows]
+    assert [row["id"] for row, body in zip(rows, bodies, strict=True) if body[1:] != [row["message"][1:], ""]] == []
+    assert find_near_duplicates([body[0] for body in bodies]) == []
+
+
+def test_replies_name_only_orders_of_their_message_and_no_word_that_the_house_avoids():
+    messages = {row["id"]: row["text"] for row in read("messages")}
+    rows = read("replies")
+    named = [
+        (row["id"], order, messages[row["message"]]) for row in rows for order in re.findall(r"PW-\d{5}", row["reply"])
+    ]
+    assert [(one, order) for one, order, message in named if order not in message] == []
+    avoided = re.compile(r"!|unfortunately|as already mentioned|policy|you should have|\b(?<!\.)\d+ EUR", re.I)
+    assert [row["id"] for row in rows if avoided.search(row["reply"])] == []
 
 
 def test_judged_answers_come_in_fours_of_equal_number():
