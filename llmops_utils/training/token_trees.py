@@ -43,21 +43,31 @@ class TokenTree:
 def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
     """Return a tree of texts in ids, each predicted from its `start` on, which is at least 1.
 
-    Their beginning is what they have in common, up to the first start.
+    Their beginning is what they have in common, up to the first start. A text that goes on from another one, as the later
+    turns of a conversation do, stands for both.
     """
-    common = min(starts)
-    while any(text[:common] != texts[0][:common] for text in texts):
+    branches: list[tuple[list[int], set[int]]] = []  # ids, and which of them are predicted
+    for text, start in sorted(zip(texts, starts, strict=True), key=lambda pair: -len(pair[0])):
+        predicted = set(range(start, len(text)))
+        longer = next((known for ids, known in branches if ids[: len(text)] == text and not known & predicted), None)
+        if longer is None:
+            branches.append((text, predicted))
+        else:
+            longer |= predicted
+    common, first = min(starts), branches[0][0]
+    while any(ids[:common] != first[:common] for ids, _ in branches):
         common -= 1
-    ids, positions, branches = texts[0][:common], list(range(common)), [-1] * common
+    row, positions, owners = first[:common], list(range(common)), [-1] * common
     places, targets = [], []
-    for number, (text, start) in enumerate(zip(texts, starts, strict=True)):
-        moved = len(ids) - common  # how much further on this branch stands in the row than in its text
-        places += [place if place < common else place + moved for place in range(start - 1, len(text) - 1)]
-        targets += text[start:]
-        ids = ids + text[common:-1]
-        positions += range(common, len(text) - 1)
-        branches += [number] * (len(text) - 1 - common)
-    return TokenTree(*(np.array(values, dtype=np.int64) for values in (ids, positions, branches, places, targets)))
+    for number, (ids, predicted) in enumerate(branches):
+        moved = len(row) - common  # how much further on this branch stands in the row than in its text
+        for place in sorted(predicted):
+            places.append(place - 1 if place - 1 < common else place - 1 + moved)
+            targets.append(ids[place])
+        row = row + ids[common:-1]
+        positions += range(common, len(ids) - 1)
+        owners += [number] * (len(ids) - 1 - common)
+    return TokenTree(*(np.array(values, dtype=np.int64) for values in (row, positions, owners, places, targets)))
 
 
 @dataclass(frozen=True)
