@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,6 +14,7 @@ from ..core import DataError, KeyMissing, Settings, SettingsError, check_key, lo
 from .catalog import LocalModel, Provider, load_catalog
 from .recording import Recorder, Recordings
 from .transport import RecordingTransport, make_embeddings
+from .weights import AdapterFile, find_adapter
 
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
 
@@ -38,10 +40,11 @@ class Connection:
         return DefaultHttpxClient(transport=self.transport, timeout=self.settings.timeout_s)
 
 
-def connect(chapter: str, settings: Settings | None = None) -> Connection:
+def connect(chapter: str, settings: Settings | None = None, adapter: Path | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    The chapter is the name of the notebook and of its file of recordings. Raises `SettingsError` where the settings name
+    The chapter is the name of the notebook and of its file of recordings. With an adapter, the embedded model has another
+    name and another source, so that no answer, recording or cache of the one is ever taken for the other's. Raises `SettingsError` where the settings name
     no model, or no key where one is needed.
     """
     settings = settings or load_settings()
@@ -53,7 +56,14 @@ def connect(chapter: str, settings: Settings | None = None) -> Connection:
         local, encoder = choose_local_models(settings)
         model, embedding_model, key = local.name, encoder.name, "embedded"
         base_url, source = EMBEDDED_URL, name_source(local)
-        live = EmbeddedTransport(local, encoder, settings)
+        file = find_adapter(adapter, local.files[0].sha256 if local.files else "") if adapter else None
+        if file is not None:
+            model, source = f"{model}+{file.name}", f"{source}, adapter sha256:{file.sha256[:12]}"
+        live = EmbeddedTransport(local, encoder, settings, file)
+    elif adapter is not None:
+        raise SettingsError(
+            f"An adapter runs on the embedded model, and the settings name {provider.title}.", "Unset LLMOPS_PROVIDER."
+        )
     else:
         model = settings.model or provider.default_model
         embedding_model = settings.embedding_model or provider.embedding_model
@@ -140,8 +150,11 @@ class EmbeddedTransport(httpx2.BaseTransport):
     Both are fetched, checked and started at the first request, and never in replay.
     """
 
-    def __init__(self, model: LocalModel, encoder: LocalModel, settings: Settings) -> None:
+    def __init__(
+        self, model: LocalModel, encoder: LocalModel, settings: Settings, adapter: AdapterFile | None = None
+    ) -> None:
         self.model = model
+        self.adapter = adapter
         self.encoder = encoder
         self.settings = settings
         self._inner = httpx2.HTTPTransport(verify=False)  # to this process on loopback, without encryption
@@ -156,7 +169,8 @@ class EmbeddedTransport(httpx2.BaseTransport):
 
         settings = self.settings
         [weights, *_] = fetch_weights(self.model, settings.home).values()
-        server = share_server(weights, self.model.name, settings.context, settings.parallel, settings.threads)
+        shared = (settings.context, settings.parallel, settings.threads, self.adapter)
+        server = share_server(weights, self.model.name, *shared)
         root = httpx2.URL(server.base_url)
         url = request.url.copy_with(host=root.host, port=root.port)
         headers = {"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"}

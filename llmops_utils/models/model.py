@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import (
@@ -50,8 +51,14 @@ OBJECT_TOKENS = 48  # what a server may write around a choice, white space inclu
 class Model:
     """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name."""
 
-    def __init__(self, chapter: str, budget: Budget | None = None, settings: Settings | None = None) -> None:
-        self.connection = connect(chapter, settings)
+    def __init__(
+        self,
+        chapter: str,
+        budget: Budget | None = None,
+        settings: Settings | None = None,
+        adapter: Path | None = None,
+    ) -> None:
+        self.connection = connect(chapter, settings, adapter)
         settings = self.connection.settings
         self.budget = budget or Budget(settings.budget_usd, settings.budget_tokens)
         self.name = self.connection.model

@@ -6,20 +6,27 @@ import atexit
 import os
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core import ServerError
+
+if TYPE_CHECKING:
+    from .weights import AdapterFile
 
 # llama.cpp keeps what it has read of earlier prompts, by default up to 8 GiB: too much for an old laptop. A prompt of
 # 600 tokens takes about 14 MiB with the smallest model.
 CACHE_MIB = 256
+IDLE_S = 300  # longer than any answer takes
 
 # Why one thread fewer writes than reads: with one of two cores kept busy by another program, an answer of 48 tokens took
 # 2.2 to 3.1 seconds with two threads and 1.2 to 1.4 with one; alone 0.7 and 1.0 (`benchmarks/threads.py` measures yours).
 
 _lock = threading.Lock()
 _running: dict[tuple, EmbeddedServer] = {}
+_last_used: dict[tuple, float] = {}  # seconds of the monotonic clock
 atexit.register(_running.clear)
 
 
@@ -47,6 +54,7 @@ def start_server(
     threads: int | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
+    adapter: Path | None = None,
 ) -> EmbeddedServer:
     """Start a server and return it, ready to answer.
 
@@ -57,6 +65,7 @@ def start_server(
         threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
         host: where to listen; anything but loopback opens the server to the network.
         port: 0 chooses a free one.
+        adapter: a file of LoRA matrices that are added to the weights.
     """
     try:
         import xllamacpp
@@ -79,6 +88,8 @@ def start_server(
     params.cache_ram_mib = CACHE_MIB
     params.verbosity = -1
     params.ui = False
+    if adapter is not None:  # a server has one for good: switched off and on, it would go on from states of the other
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     try:
         handle = xllamacpp.Server(params)
         address = handle.listening_address
@@ -91,10 +102,20 @@ def start_server(
     return EmbeddedServer(f"{address}/v1", key, handle)
 
 
-def share_server(weights: Path, model: str, context: int, parallel: int, threads: int | None) -> EmbeddedServer:
-    """Return this process's server for the model, started at the first call."""
-    wanted = (str(weights), model, context, parallel, threads)
+def share_server(
+    weights: Path, model: str, context: int, parallel: int, threads: int | None, adapter: AdapterFile | None = None
+) -> EmbeddedServer:
+    """Return this process's server for the model, with or without an adapter, started at the first call.
+
+    Where another one is started, those that nobody has asked for `IDLE_S` end: each holds half a gigabyte.
+    """
+    wanted = (str(weights), model, context, parallel, threads, adapter)
     with _lock:
+        now = time.monotonic()
         if wanted not in _running:
-            _running[wanted] = start_server(weights, model, context, parallel, threads)
+            for idle in [one for one, used in _last_used.items() if now - used > IDLE_S]:
+                del _running[idle], _last_used[idle]
+            path = adapter.path if adapter else None
+            _running[wanted] = start_server(weights, model, context, parallel, threads, adapter=path)
+        _last_used[wanted] = now
         return _running[wanted]

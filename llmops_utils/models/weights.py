@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ..core import DataError, FetchFailed, WeightsError, explain_os_errors, hold_lock, read_json, write_whole
 from .catalog import HubFile, LocalModel, PackagedFile
 
+ADAPTER_DETAILS = "workbook.adapter"  # the key under which an adapter holds, as JSON, what llama.cpp does not ask for
 SPARE_BYTES = 50_000_000  # room that is left on the disk after a fetch
 
 
@@ -190,3 +192,43 @@ def _fetch_from_hub(hub: HubFile, part: Path) -> tuple[Path, str]:
             f"{hub.repo}/{hub.name} could not be fetched from the hub ({type(error).__name__}).",
             "Check your network and the name; for a model behind a licence, accept it on the hub and set HF_TOKEN.",
         ) from error
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """An adapter as a server needs it: `name` is what its maker called it, `sha256` that of the file."""
+
+    path: Path
+    name: str
+    sha256: str
+
+
+def find_adapter(path: Path, base_sha256: str) -> AdapterFile:
+    """Return what the file of an adapter says of itself; `training.read_adapter` reads all of it.
+
+    Raises:
+        DataError: the file is missing, broken or no adapter of this course, or belongs to another base.
+    """
+    from ..core.gguf_file import GgufFile
+
+    said = GgufFile(path).metadata
+    try:
+        if said["adapter.type"] != "lora":
+            raise ValueError("it is of another type")
+        name, base = str(said["general.name"]), str(json.loads(said[ADAPTER_DETAILS])["base_sha256"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path.name} is no adapter of this course ({error}).", "Name a file that a fine-tuning wrote."
+        ) from error
+    check_base(name, base, base_sha256)
+    return AdapterFile(path, name, compute_sha256(path))
+
+
+def check_base(adapter: str, wanted_sha256: str, found_sha256: str) -> None:
+    """Raise `DataError` where an adapter belongs to another file: on that its answers would be nonsense."""
+    if wanted_sha256 != found_sha256:
+        raise DataError(
+            f"The adapter “{adapter}” belongs to another base: its file has the checksum {wanted_sha256[:12]}… and not "
+            f"{found_sha256[:12]}….",
+            "Use it with that file, or train one for this.",
+        )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import DataError, explain_os_errors
-from .gguf_file import GgufFile
+from ..core.gguf_file import GgufFile
+from ..models import ADAPTER_DETAILS, check_base
 from .gradients import Tensor
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 KINDS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")  # the matrices of a layer
 BASE = "general.base_model.0.name"
-DETAILS = "workbook.adapter"  # the key under which the file holds, as JSON, what llama.cpp does not ask for
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,6 @@ class Adapter:
         """Return the matrices as parameters of a forward pass."""
         return {name: Tensor(matrix) for name, matrix in self.matrices.items()}
 
-    def check_base(self, sha256: str) -> None:
-        """Raise `DataError` where the adapter belongs to another file than the one with this checksum."""
-        if self.base_sha256 != sha256:
-            raise DataError(
-                f"The adapter “{self.name}” belongs to another base: to {self.base}, whose file has the checksum "
-                f"{self.base_sha256[:12]}… and not {sha256[:12]}….",
-                "Use it with that file, or train one for this.",
-            )
-
     def write(self, path: Path) -> None:
         """Write a file that llama.cpp serves, in float16; whole or not at all.
 
@@ -85,7 +76,7 @@ class Adapter:
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         writer = gguf.GGUFWriter(part, "llama")
         said = {"general.type": "adapter", "general.name": self.name, "general.license": self.licence}
-        said |= {BASE: self.base, "adapter.type": "lora", DETAILS: json.dumps(details)}
+        said |= {BASE: self.base, "adapter.type": "lora", ADAPTER_DETAILS: json.dumps(details)}
         for key, value in said.items():
             writer.add_string(key, value)
         writer.add_base_model_count(1)
@@ -141,7 +132,7 @@ def read_adapter(path: Path, base_sha256: str) -> Adapter:
             base=said[BASE],
             alpha=float(said["adapter.lora.alpha"]),
             matrices=matrices,
-            **json.loads(said[DETAILS]),
+            **json.loads(said[ADAPTER_DETAILS]),
         )
         ranks = [one.shape[0 if name.endswith("a") else 1] for name, one in matrices.items()]
         if {*ranks} != {adapter.rank} or not isinstance(adapter.base_sha256, str):
@@ -151,5 +142,5 @@ def read_adapter(path: Path, base_sha256: str) -> Adapter:
             f"{file.name} is no adapter of this course ({error}).",
             "Name a file that `Adapter.write` made, or train one.",
         ) from error
-    adapter.check_base(base_sha256)
+    check_base(adapter.name, adapter.base_sha256, base_sha256)
     return adapter

@@ -15,10 +15,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..core import DataError
-from ..models.weights import compute_sha256
+from ..core.gguf_file import GgufFile
+from ..models.weights import check_base, compute_sha256
 from .adapters import KINDS, Adapter
 from .chat_tokenizer import ChatTokenizer
-from .gguf_file import GgufFile
 from .gradients import Tensor, add
 from .llama_operations import attend_grouped, normalise_frozen, project, project_adapted, rotate, swiglu
 from .token_trees import Packing, TokenTree, make_tree, pack_trees
@@ -109,7 +109,7 @@ class Llama:
         if not 1 <= len(ids) <= self.context:
             raise DataError(f"{len(ids)} tokens cannot be read at once.", f"Give 1 to {self.context}.")
         if adapter:
-            adapter.check_base(self.sha256)
+            check_base(adapter.name, adapter.base_sha256, self.sha256)
         x = self.run_below([make_tree([[*ids, 0]], [len(ids)])], self.num_layers, adapter)
         return self.normalise_output(Tensor(x)).data @ self.output_table.T
 

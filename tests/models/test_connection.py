@@ -1,17 +1,20 @@
 """From settings to a connection: names, sources, keys, and what replay leaves alone."""
 
+import json
 import sys
 from pathlib import Path
 
+import gguf
 import httpx2
+import numpy as np
 import openai
 import pytest
 
 from llmops_utils.core import Settings, load_settings
 from llmops_utils.core.errors import DataError, KeyMalformed, RecordingMissing, ServerError, SettingsError, WeightsError
-from llmops_utils.models import weights
+from llmops_utils.models import ADAPTER_DETAILS, weights
 from llmops_utils.models.catalog import load_catalog
-from llmops_utils.models.connection import EMBEDDED_URL, connect, find_key, name_source
+from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
 from llmops_utils.models.recording import Recording, Recordings
 
@@ -55,6 +58,63 @@ def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refuse
     for names in ({"model": "all-minilm-l6-v2"}, {"embedding_model": "smollm2-135m-instruct"}):
         with pytest.raises(SettingsError, match="wants a chat model"):
             connect("01_test", make_settings(tmp_path, **names))
+
+
+# --- adapters ------------------------------------------------------------------------------------------------
+
+
+def write_adapter(path, name="mine", base=CATALOG.local["smollm2-135m-instruct"].files[0].sha256, **changes):
+    writer = gguf.GGUFWriter(path, "llama")
+    said = {"general.name": name, "adapter.type": "lora", ADAPTER_DETAILS: json.dumps({"base_sha256": base})}
+    for key, value in (said | changes).items():
+        writer.add_string(key, value)
+    writer.add_tensor("blk.0.attn_q.weight.lora_a", np.ones((2, 4), np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, monkeypatch):
+    path = write_adapter(tmp_path / "mine.gguf")
+    settings = make_settings(tmp_path, mode="fill")
+    asked = []
+
+    def answer(self, request):
+        asked.append(self.adapter and self.adapter.path)
+        body = {
+            "choices": [{"message": {"content": f"by {'mine' if self.adapter else 'base'}"}, "finish_reason": "stop"}]
+        }
+        return httpx2.Response(200, json=body | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+
+    monkeypatch.setattr(EmbeddedTransport, "_forward", answer)
+    base, mine = Model("01_test", settings=settings), Model("01_test", settings=settings, adapter=path)
+    assert (base.name, mine.name) == ("smollm2-135m-instruct", "smollm2-135m-instruct+mine")
+    assert mine.connection.source.startswith(f"{base.connection.source}, adapter sha256:")
+    for _ in range(2):  # the second time from recordings
+        assert (base.chat("Hi").text, mine.chat("Hi").text) == ("by base", "by mine")
+        assert "adapter" in str(mine.chat("Hi").provenance)
+    assert asked == [None, path]
+    write_adapter(path, name="mine", base=CATALOG.local["smollm2-135m-instruct"].files[0].sha256, extra="trained anew")
+    assert Model("01_test", settings=settings, adapter=path).chat("Hi").text == "by mine"
+    assert asked == [None, path, path]  # another file under the same name is asked again
+
+
+def test_an_adapter_of_another_base_for_a_provider_or_that_is_none_is_refused(tmp_path):
+    settings = make_settings(tmp_path)
+    path = write_adapter(tmp_path / "foreign.gguf", base="0" * 64)
+    with pytest.raises(DataError, match="belongs to another base"):
+        connect("01_test", settings, path)
+    with pytest.raises(SettingsError, match="An adapter runs on the embedded model"):
+        connect("01_test", make_settings(tmp_path, provider="mistral"), path)
+    write_adapter(path, **{"adapter.type": "other"})
+    for content in (path.read_bytes(), b"GGUF", b"", path.read_bytes()[:200]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"foreign\.gguf"):
+            connect("01_test", settings, path)
+    with pytest.raises(DataError, match="cannot be read"):
+        connect("01_test", settings, tmp_path / "missing.gguf")
 
 
 # --- sources -------------------------------------------------------------------------------------------------

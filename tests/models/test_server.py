@@ -19,6 +19,7 @@ from llmops_utils.models import server
 from llmops_utils.models.budget import bound_tokens
 from llmops_utils.models.model import Model
 from llmops_utils.models.server import EmbeddedServer, count_cores, share_server, start_server
+from llmops_utils.models.weights import AdapterFile
 
 
 def run_python(code):
@@ -68,13 +69,14 @@ def started(monkeypatch):
     """Replace the start of a server; the fixture holds the arguments of each start."""
     starts, barrier = [], threading.Event()
 
-    def pretend(*arguments):
+    def pretend(*arguments, adapter=None):
         barrier.wait(0.05)  # long enough for other threads to arrive
         starts.append(arguments)
         return EmbeddedServer(f"http://127.0.0.1:{len(starts)}/v1", "key", None)
 
     monkeypatch.setattr(server, "start_server", pretend)
     monkeypatch.setattr(server, "_running", {})
+    monkeypatch.setattr(server, "_last_used", {})
     return starts
 
 
@@ -92,8 +94,17 @@ def test_threads_share_one_server_and_other_settings_get_another(started):
     assert share_server(Path("w.gguf"), "m", 2048, 4, None) is found[0]
 
 
+def test_a_server_that_nobody_asked_for_minutes_ends_when_another_starts(started, monkeypatch):
+    base = share_server(Path("w.gguf"), "m", 2048, 4, None)
+    tuned = share_server(Path("w.gguf"), "m", 2048, 4, None, AdapterFile(Path("a.gguf"), "a", "0"))
+    assert (len(server._running), base is tuned) == (2, False)
+    monkeypatch.setattr(server, "IDLE_S", -1)
+    share_server(Path("w.gguf"), "m", 2048, 4, None, AdapterFile(Path("a.gguf"), "a", "1"))  # trained anew
+    assert len(server._running) == 1
+
+
 def test_a_start_that_fails_may_be_tried_again(started, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise ServerError("No.", "Again.")
 
     with monkeypatch.context() as patch:

@@ -10,7 +10,8 @@ import pytest
 import tiny_llama
 
 from llmops_utils.core import DataError
-from llmops_utils.training.adapters import DETAILS, KINDS, make_adapter, read_adapter
+from llmops_utils.models import ADAPTER_DETAILS as DETAILS
+from llmops_utils.training.adapters import KINDS, make_adapter, read_adapter
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_full_disk_or_numbers_that_float16_cannot_hold_leave_the_old_file_and_
 def test_what_is_no_adapter_or_belongs_to_another_base_is_refused(tmp_path, tiny, adapter):
     adapter.write(tmp_path / "whole.gguf")
     whole = (tmp_path / "whole.gguf").read_bytes()
-    with pytest.raises(DataError, match="belongs to another base: to Tiny"):
+    with pytest.raises(DataError, match="belongs to another base: its file"):
         read_adapter(tmp_path / "whole.gguf", "0" * 64)
     for name, content in {
         "cut": whole[:-9],

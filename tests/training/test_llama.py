@@ -11,10 +11,10 @@ import pytest
 import tiny_llama
 
 from llmops_utils.core import DataError, WorkbookError, load_settings
+from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.datasets import load_fact_questions, load_messages
 from llmops_utils.models import fetch_weights, load_catalog
 from llmops_utils.training.adapters import make_adapter
-from llmops_utils.training.gguf_file import GgufFile
 from llmops_utils.training.llama import read_llama
 from llmops_utils.training.token_trees import make_tree
 

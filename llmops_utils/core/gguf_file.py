@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import DataError, explain_os_errors
+from .errors import DataError
+from .files import explain_os_errors
 
 NUMBERS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8"}
 TEXT, ARRAY = 8, 9  # the other kinds of value, by their numbers in the file
