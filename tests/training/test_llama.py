@@ -13,7 +13,7 @@ import tiny_llama
 from llmops_utils.core import DataError, WorkbookError, load_settings
 from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.datasets import load_fact_questions, load_messages
-from llmops_utils.models import fetch_weights, load_catalog
+from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.training.adapters import make_adapter
 from llmops_utils.training.llama import read_llama
 from llmops_utils.training.token_trees import make_tree
@@ -235,3 +235,14 @@ def test_logits_and_greedy_texts_are_those_of_llama_cpp_with_and_without_an_adap
         )
         assert max(gaps) < limit
         assert sum(same) >= (0.95 if base == exact else 0.5) * len(same)
+
+
+@pytest.mark.live
+def test_base_and_adapter_answer_side_by_side_and_never_for_each_other(llama, tmp_path):
+    draw_adapter(llama, 4, 0.03).write(tmp_path / "adapter.gguf")
+    models = [Model("trial"), Model("trial", adapter=tmp_path / "adapter.gguf")]
+    questions = [one.question for one in load_fact_questions()[:6]]
+    alone = [[model.chat(question, max_tokens=12).text for question in questions] for model in models]
+    assert alone[0] != alone[1]
+    in_turns = [[model.chat(question, max_tokens=12).text for model in models] for question in questions]
+    assert in_turns == [list(pair) for pair in zip(*alone, strict=True)]
