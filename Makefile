@@ -35,6 +35,12 @@ bench: setup ## throughput of the model, of embedding and of search here, as rat
 	@$(VENV) benchmarks/gate.py
 	@$(VENV) benchmarks/monitor.py
 
+trials: setup ## what kills, foreign files, odd documents and keys in all places do to the course: counts, all should be 0
+	@$(VENV) benchmarks/kills.py 20
+	@$(VENV) benchmarks/foreign_files.py
+	@$(VENV) benchmarks/keys.py
+	@$(VENV) tests/fakes/odd_pages.py 300 60
+
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run
 
