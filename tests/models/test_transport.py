@@ -187,6 +187,8 @@ def test_a_reply_or_stream_that_breaks_off_is_never_stored(fake, path, ask):
     for ending in ("", 'data: {"error": {"message": "gone"}}\n\n', 'data: {"choi'):
         fake.stream_ending = ending
         assert ask("record", STREAM).status_code == 502
+    fake.stream_ending, fake.finish_reason = "done", "error"
+    assert ask("record", STREAM).status_code == 502
     assert count_lines(path) == 0
     fake.stream_ending = ": keep-alive\n\n\n\ndata: [DONE]\n\n"
     assert ask("record", STREAM).status_code == 200
