@@ -248,7 +248,11 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
 def test_what_a_provider_does_not_take_is_not_sent_and_said_with_the_reply(fake, make_model):
     openai = make_model(provider="openai").chat("Hi", temperature=0.7)
     anthropic = make_model(provider="anthropic").chat("Hi", seed=7)
-    assert ("temperature" in fake.bodies[0], "seed" in fake.bodies[1], anthropic.provenance.seed) == (False, False, None)
+    assert ("temperature" in fake.bodies[0], "seed" in fake.bodies[1], anthropic.provenance.seed) == (
+        False,
+        False,
+        None,
+    )
     assert openai.provenance.dropped == ("temperature",)
     assert "seed" in anthropic.provenance.dropped
     assert str(openai.provenance).endswith("without temperature")
