@@ -14,7 +14,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 
@@ -23,6 +23,7 @@ from .recording import Recorder, Recording
 from .reply import find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
 
 MISSING = "recording_missing"
+CUT_SHORT = 502, "It ended its stream before the answer was complete."
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
 
 
@@ -143,7 +144,10 @@ class RecordingTransport(httpx2.BaseTransport):
 
 
 class CheckedStream(httpx2.SyncByteStream):
-    """The bytes of a stream as they come; at the end it raises `ProviderError` where the answer was not complete."""
+    """The bytes of a stream as they come; it raises `ProviderError` at an error among them, or at an early end.
+
+    An error is not handed on: of one that is a plain text, openai would not show the words.
+    """
 
     def __init__(self, response: httpx2.Response, source: str) -> None:
         self.response = response
@@ -151,13 +155,24 @@ class CheckedStream(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes."""
-        text = b""
+        line, is_complete = b"", False
         for part in self.response.iter_bytes():
-            text += part
+            *lines, line = re.split(rb"[\r\n]+", line + part)
+            is_complete |= any([self._check(one) for one in lines])
             yield part
-        found = find_stream_error(text.decode(errors="replace"))
+        if not self._check(line) and not is_complete:
+            self._stop(CUT_SHORT)
+
+    def _check(self, line: bytes) -> bool:
+        """Return whether a line ends the answer, or raise the error in it."""
+        found, is_end = read_line(line.decode(errors="replace"))
         if found is not None:
-            raise ProviderError(f"{self.source} broke off its stream: {redact(str(found[1]))}", "Ask again.", found[0])
+            self._stop(found)
+        return is_end
+
+    def _stop(self, found: tuple[int, Any]) -> NoReturn:
+        said = redact(str(get_field(found[1], "message") or found[1]))
+        raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again.", found[0])
 
     def close(self) -> None:
         """Close the connection."""
@@ -170,15 +185,18 @@ def _is_stream(response: httpx2.Response) -> bool:
 
 def find_stream_error(text: str) -> tuple[int, Any] | None:
     """Return status and words of an error among the events of a stream, or of their end before the answer's."""
-    is_complete = False
-    for line in re.split(r"[\r\n]+", text):
-        event = _parse(line.removeprefix("data:"))
-        found = find_error(event)
-        if found is not None:
-            return found
-        is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
-        is_complete |= line.removeprefix("data:").strip() == "[DONE]"
-    return None if is_complete else (502, "It ended its stream before the answer was complete.")
+    lines = [read_line(line) for line in re.split(r"[\r\n]+", text)]
+    errors = [found for found, _ in lines if found is not None]
+    is_complete = any(is_end for _, is_end in lines)
+    return errors[0] if errors else None if is_complete else CUT_SHORT
+
+
+def read_line(line: str) -> tuple[tuple[int, Any] | None, bool]:
+    """Return status and words of an error in a line of a stream, and whether the line ends the answer."""
+    said = line.removeprefix("data:").strip()
+    event = _parse(said)
+    is_end = any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices"))) or said == "[DONE]"
+    return find_error(event), is_end
 
 
 def _parse(content: str | bytes) -> Any:
