@@ -158,7 +158,8 @@ class CheckedStream(httpx2.SyncByteStream):
         line, is_complete = b"", False
         for part in self.response.iter_bytes():
             *lines, line = re.split(rb"[\r\n]+", line + part)
-            is_complete |= any([self._check(one) for one in lines])
+            for one in lines:
+                is_complete |= self._check(one)
             yield part
         if not self._check(line) and not is_complete:
             self._stop(CUT_SHORT)
