@@ -14,7 +14,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx2
 
@@ -155,23 +155,18 @@ class CheckedStream(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes."""
-        line, is_complete = b"", False
+        text = line = b""
         for part in self.response.iter_bytes():
+            text += part
             *lines, line = re.split(rb"[\r\n]+", line + part)
-            for one in lines:
-                is_complete |= self._check(one)
+            self._check(b"\n".join(lines), may_go_on=True)
             yield part
-        if not self._check(line) and not is_complete:
-            self._stop(CUT_SHORT)
+        self._check(text, may_go_on=False)
 
-    def _check(self, line: bytes) -> bool:
-        """Return whether a line ends the answer, or raise the error in it."""
-        found, is_end = read_line(line.decode(errors="replace"))
-        if found is not None:
-            self._stop(found)
-        return is_end
-
-    def _stop(self, found: tuple[int, Any]) -> NoReturn:
+    def _check(self, text: bytes, may_go_on: bool) -> None:
+        found = find_stream_error(text.decode(errors="replace"))
+        if found is None or (may_go_on and found is CUT_SHORT):
+            return
         said = redact(str(get_field(found[1], "message") or found[1]))
         raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again.", found[0])
 
@@ -186,18 +181,15 @@ def _is_stream(response: httpx2.Response) -> bool:
 
 def find_stream_error(text: str) -> tuple[int, Any] | None:
     """Return status and words of an error among the events of a stream, or of their end before the answer's."""
-    lines = [read_line(line) for line in re.split(r"[\r\n]+", text)]
-    errors = [found for found, _ in lines if found is not None]
-    is_complete = any(is_end for _, is_end in lines)
-    return errors[0] if errors else None if is_complete else CUT_SHORT
-
-
-def read_line(line: str) -> tuple[tuple[int, Any] | None, bool]:
-    """Return status and words of an error in a line of a stream, and whether the line ends the answer."""
-    said = line.removeprefix("data:").strip()
-    event = _parse(said)
-    is_end = any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices"))) or said == "[DONE]"
-    return find_error(event), is_end
+    is_complete = False
+    for line in re.split(r"[\r\n]+", text):
+        event = _parse(line.removeprefix("data:"))
+        found = find_error(event)
+        if found is not None:
+            return found
+        is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
+        is_complete |= line.removeprefix("data:").strip() == "[DONE]"
+    return None if is_complete else CUT_SHORT
 
 
 def _parse(content: str | bytes) -> Any:
