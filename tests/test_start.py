@@ -186,6 +186,9 @@ def test_uv_is_fetched_by_the_lines_of_the_lock(start, tmp_path):
     with pytest.raises(SystemExit):
         start.find_uv({})
     assert read == [start.read_hashed("uv")]
+    start.subprocess.run = lambda *_, **__: None  # pip ends well and leaves no uv
+    with pytest.raises(SystemExit, match=r"delete the folder \.tools"):
+        start.find_uv({})
 
 
 def test_another_lock_installs_again_and_keeps_environment_and_uv_unless_that_is_another(start, commands, tmp_path):

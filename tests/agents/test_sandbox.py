@@ -401,7 +401,10 @@ def test_a_process_loads_no_interpreter_before_it_needs_one_and_refuses_it_to_a_
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="the system cannot tie a process to its parent")
 def test_a_worker_ends_with_its_killed_host_and_has_a_limit_of_processor_time():
-    code = "from llmops_utils.agents import Limits, run_code\nrun_code('while True: pass', Limits(duration_s=60))\n"
+    code = (  # one that never looks at the clock, nor notices by itself that its host is gone
+        "from llmops_utils.agents import Limits, run_code\n"
+        "run_code('7**30_000_000', Limits(duration_s=60, memory_bytes=2**30))\n"
+    )
     host = subprocess.Popen([sys.executable, "-B", "-c", code], cwd=ROOT)
     workers, deadline = [], time.monotonic() + 60
     while not workers and time.monotonic() < deadline:

@@ -20,13 +20,14 @@ VALUES = {
     "OPENAI_API_KEY": "plain-value-of-a-key-1",
     "AZURE_OPENAI_KEY": '  with"quote\\and-back ',
     "DB_PASSWORD": "pässwört-ünïcode",
+    "MAIL_PASSWORD": "\nlines-around-it-5\r\n",
     "hf_token": "'quoted-token-77'",
     "AWS_SECRET_ACCESS_KEY": "abc/def+ghi/jkl+mno",
     "DATABASE_URL": "postgres://ann:s3cr3tword@db.example/shop",
     "LLMOPS_BASE_URL": "https://bob:hidden%21pass@host.example/v1?api-key=querykey99",
 }
 INNER = ("plain-value-of-a-key-1", 'with"quote\\and-back', "pässwört-ünïcode", "quoted-token-77")
-INNER += ("abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pass", "hidden!pass", "querykey99")
+INNER += ("lines-around-it-5", "abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pass", "hidden!pass", "querykey99")
 SHAPED = (
     *("sk-abcdefghijkl123456", "sk-ant-api03-Q7wZabcdefgh", "gsk_abcdefghijkl1234", "hf_abcdefghijklmnop"),
     *("AIzaSyA-abcdefghijklmnop", "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijklmnop1234", "xoxb-1234567890-abc"),

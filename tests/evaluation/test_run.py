@@ -3,6 +3,7 @@
 import _thread
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -10,6 +11,8 @@ import time
 from functools import partial
 from random import Random
 
+import numpy as np
+import pandas as pd
 import pytest
 from fake_provider import FakeProvider, refuse
 
@@ -373,8 +376,9 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
     for faulty, scorer, said in cases:
         with pytest.raises(DataError, match=said):
             evaluate(asked.append, faulty, scorer, key="stated")
-    with pytest.raises(DataError, match="cannot be kept as JSON"):
-        evaluate(asked.append, examples, ExactMatch(), key={"prompt": object()})
+    for key in ({"prompt": object()}, {"shots": np.zeros(3)}, np.zeros(3), pd.DataFrame({"a": [1]})):
+        with pytest.raises(DataError, match="cannot be kept as JSON"):
+            evaluate(asked.append, examples, ExactMatch(), key=key)
     assert asked == []
     assert list_files(home) == []
 
@@ -419,6 +423,21 @@ def test_without_a_stated_key_nothing_is_kept_and_the_message_says_how_it_would_
     assert evaluate(stop.echo, make_examples(30), ExactMatch(), name="zero-shot").num_resumed == 0
 
 
+def test_a_home_that_cannot_be_used_or_is_full_is_named(home, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(13, "Not here")
+
+    home.write_text("no folder", encoding="utf-8")
+    with pytest.raises(DataError, match=r"evaluations.*cannot be written"):
+        evaluate(str, make_examples(2), ExactMatch(), key="stated")
+    home.unlink()
+    for place in ("llmops_utils.core.files.os.open", "pathlib.Path.exists", "pathlib.Path.unlink"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, fail)
+            with pytest.raises(DataError, match=r"jsonl cannot be \w+ \(Not here"):
+                evaluate(str, make_examples(2), ExactMatch(), key="stated")
+
+
 def test_what_an_interrupt_leaves_holds_no_key(home, monkeypatch):
     key = "a'quoted\"and\\slashed"
     monkeypatch.setenv("SHOP_API_KEY", key)
@@ -430,6 +449,7 @@ def test_what_an_interrupt_leaves_holds_no_key(home, monkeypatch):
 
     interrupt(system, [Example("a", key, "x"), Example("b", "stop", "x")], score_half, parallel=1)
     (journal,) = (home / "evaluations").iterdir()
+    assert os.name == "nt" or journal.stat().st_mode & 0o777 == 0o600
     assert '"[key]": ["[key]"]' in journal.read_text(encoding="utf-8")
     assert "quoted" not in journal.read_text(encoding="utf-8")
 

@@ -74,6 +74,9 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
         fake.faults.append(Fault(200, body))
         with pytest.raises(kind, match=said):
             make_model().chat("Hi")
+    fake.faults.append(Fault(200, {"error": limit, "data": None}))
+    with pytest.raises(RateLimited, match="rate limit exceeded"):
+        make_model().embed("Hi")
     fake.requests.clear()
     fake.faults.append(Fault(200, {"error": limit}, {"retry-after-ms": "1"}))
     assert (make_model(retries=1).chat("Hi").text, len(fake.requests)) == ("Hello there.", 2)
@@ -226,6 +229,11 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", fake.base_url[:-3])
     make_model(base_url="http://far.example/v1").chat("Hi")
     assert fake.requests[0].headers["host"] == "far.example"
+    monkeypatch.setenv("HTTPS_PROXY", fake.base_url[:-3])
+    num_connections = fake.num_connections
+    with pytest.raises(Unreachable):  # the fake hands no https on
+        make_model(base_url="https://far.example/v1").chat("Hi")
+    assert fake.num_connections > num_connections
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert make_model().chat("Hi").text == "Hello there."
@@ -237,9 +245,14 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
         assert "secret-word" not in str(caught.value)
 
 
-def test_what_a_provider_does_not_take_is_said_with_the_reply(make_model):
+def test_what_a_provider_does_not_take_is_not_sent_and_said_with_the_reply(fake, make_model):
     openai = make_model(provider="openai").chat("Hi", temperature=0.7)
     anthropic = make_model(provider="anthropic").chat("Hi", seed=7)
+    assert ("temperature" in fake.bodies[0], "seed" in fake.bodies[1], anthropic.provenance.seed) == (
+        False,
+        False,
+        None,
+    )
     assert openai.provenance.dropped == ("temperature",)
     assert "seed" in anthropic.provenance.dropped
     assert str(openai.provenance).endswith("without temperature")

@@ -107,7 +107,8 @@ def test_labels_with_signs_dashes_and_parts_of_others_are_told_apart():
             ("no\u00adn-toxic", toxic, "non-toxic"),
             ("ｔｏｘｉｃ", toxic, "toxic"),
         ),
-        *(("partly correct", ["partly correct.", "correct."], "partly correct."), ("(b)", ["(A)", "(B)"], "(B)")),
+        *(("partly correct", ["partly correct.", "correct."], "partly correct."),),
+        *(("partly correct.", ["partly correct", "correct"], "partly correct"), ("(b)", ["(A)", "(B)"], "(B)")),
         *(("I dont know", ["I don't know"], None), ("i don’t know.", ["I don't know", "know"], "I don't know")),
         *(("US", ["US", "us"], "US"), ("It is us.", ["US", "us"], "us"), ('{"choice": "none"}', ["choice"], None)),
     ]

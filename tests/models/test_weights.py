@@ -67,12 +67,13 @@ def build_wheel(folder):
 
 
 def use_pip(patch, folder):
-    """Let pip see nothing but a folder of wheels."""
+    """Let pip see nothing but a folder of wheels, by the settings of somebody whose other ones would stop it."""
     for name in list(os.environ):
         if name.startswith("PIP_"):
             patch.delenv(name)
-    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    for name, value in (settings | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}).items():
+    config = folder.with_name("pip.conf")
+    config.write_text(f"[global]\nfind-links = {folder.as_uri()}\nno-deps = maybe\n[download]\nno-index = true\n")
+    for name, value in {"PIP_CONFIG_FILE": str(config), "PIP_CONSTRAINT": "/nowhere", "PYTHONHOME": "/nowhere"}.items():
         patch.setenv(name, value)
 
 
@@ -133,7 +134,7 @@ def replace_pip(tmp_path, monkeypatch):
     def replace(line):
         script = tmp_path / "python"
         find = 'for word; do case "$word" in --dest=*) dest="${word#--dest=}";; esac; done'
-        script.write_text(f"#!/bin/sh\n{find}\n{line}\n", encoding="utf-8")
+        script.write_text(f'#!/bin/sh\n[ "$4" = config ] && exit\n{find}\n{line}\n', encoding="utf-8")
         script.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(script))
 

@@ -2,7 +2,8 @@
 
 import os
 import random
-import threading
+import subprocess
+import sys
 
 import pytest
 
@@ -164,15 +165,17 @@ def test_saving_writes_the_next_revision_and_the_same_content_only_once(registry
 
 
 def test_prompts_saved_at_the_same_time_are_all_kept(tmp_path):
-    def save_many(letter):
-        for number in range(5):
-            save_prompt(Prompt("p", f"{letter} {number}"), tmp_path)
-
-    threads = [threading.Thread(target=save_many, args=(letter,)) for letter in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from llmops_utils.prompts import Prompt, save_prompt
+with ThreadPoolExecutor(2) as pool:
+    texts = [f"{letter} {num}" for letter in sys.argv[2] for num in range(5)]
+    list(pool.map(lambda text: save_prompt(Prompt("p", text), Path(sys.argv[1])), texts))
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path, letters]) for letters in ("ab", "cd")]
+    assert [process.wait(60) for process in processes] == [0, 0]
     saved = list_prompts(tmp_path)
     assert sorted(prompt.instruction for prompt in saved) == sorted(f"{a} {num}" for a in "abcd" for num in range(5))
     assert [prompt.revision for prompt in saved] == list(range(1, 21))

@@ -1,6 +1,8 @@
 """Claims about reading pages, with real files in every bad form."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,18 @@ Descaling
 
    #### Limescale *and* salt
 
+<!--
+# in a comment
+-->
+
+```one line```
+#	Writing C#
+
+````
+```
+# in a fence that three do not close
+````
+
 # Price
 """
     found = list_headings(text)
@@ -56,6 +70,7 @@ Descaling
         ("Kettles", "Care"),
         ("Kettles", "Descaling"),
         ("Kettles", "Descaling", "Limescale *and* salt"),
+        ("Writing C#",),
         ("Price",),
     ]
     assert [text[heading.start : heading.end] for heading in found] == [
@@ -63,6 +78,7 @@ Descaling
         "## Care",
         "Descaling\n---------",
         "   #### Limescale *and* salt",
+        "#\tWriting C#",
         "# Price",
     ]
 
@@ -108,14 +124,23 @@ def test_what_stands_between_rulers_is_text_unless_it_holds_fields_alone():
         parse_page("p", "---\na: " + "[" * 500 + "\n---\ntext")
 
 
+def test_no_page_keeps_the_reader_busy():
+    started = time.process_time()
+    for piece in (" ", "#", "-", "a: ", "\n", "`", "<!--", "> "):
+        for start in ("# a", "---\n", "---\na:", ""):
+            with contextlib.suppress(DataError):  # no YAML
+                parse_page("p", f"{start}{piece * 20_000}x")
+    assert time.process_time() - started < 5  # 12 s for one heading with a pattern that tries each beginning anew
+
+
 def test_a_pdf_with_an_empty_password_is_read_and_one_that_needs_a_password_says_so(tmp_path):
     path = tmp_path / "a.pdf"
     for algorithm in ("RC4-128", "AES-256"):
         write_pdf(path, ["Scales weigh."], {"user_password": "", "owner_password": "x", "algorithm": algorithm})
         assert load_pages(tmp_path)[0].text == "Scales weigh."
-    write_pdf(path, ["Scales weigh."], {"user_password": "secret", "algorithm": "RC4-128"})
-    with pytest.raises(DataError, match=r"a\.pdf needs a password"):
-        load_pages(tmp_path)
+        write_pdf(path, ["Scales weigh."], {"user_password": "secret", "algorithm": algorithm})
+        with pytest.raises(DataError, match=r"a\.pdf needs a password"):
+            load_pages(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")

@@ -129,6 +129,8 @@ def test_a_key_that_is_missing_or_cannot_be_one_is_found_before_anything_is_sent
         with pytest.raises(KeyMalformed) as caught:
             find_comet_key()
         assert key.strip("'") not in str(caught.value)
+    monkeypatch.setenv("COMET_API_KEY", f" {GOOD_KEY}\n")
+    assert find_comet_key() == GOOD_KEY
 
 
 WATCHED = """
