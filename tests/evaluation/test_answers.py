@@ -52,7 +52,18 @@ WRITTEN = {
     **{"2½": 2.5, "2 ½ hours": 2.5, "½": 0.5, "-2¾": -2.75, "2 1/2 cups": 2.5, r"2\frac{1}{2}": 2.5, "3⅓": 3 + 1 / 3},
     **{"25m2": 25, "25 m²": 25, "25 m^2": 25, "25m3": 25, "3.5cm2": 3.5, "9.8m/s2": 9.8, "25km2 of land": 25},
     **{"= $118 000": 118000, "118 000 EUR": 118000, "1 234 567.5": 1234567.5, "5 to 10": 10, "2026 100": 100},
-    **{"\u200b40": 40, "4\u200b0": 40, "٤٠": 40},
+    **{"\u200b40": 40, "4\u200b0": 40, "٤٠": 40, "١٬٢٣٤٫٥": 1234.5, "۱۲٫۵": 12.5, "\u202a40\u202c": 40},
+    **{"12,34,567": 1234567, "₹1,23,456.50": 123456.5, "1.234,567": 1234.567, "3,14159": 3.14159, "1234,567": 1234.567},
+    **{
+        "5.000,- EUR": 5000,
+        "40.– CHF": 40,
+        "40,--": 40,
+        r"40^\circ C": 40,
+        r"40^{\circ}": 40,
+        "_40_": 40,
+        "__-40__": -40,
+    },
+    **{"3 = 5² - 22": 22, "40¹": 40, "x_1 = 5": 5, "₹500": 500, "R$ 1.234,56": 1234.56, "12h30": None, "5²": None},
 }
 
 
@@ -138,6 +149,13 @@ AFTER_A_MARK = {
     "So, the answer is 13.\n\nThe answer is": 13,
     "So, the answer is 13, not 12 = 3 × 4. **Answer:** $": 13,
     "12 items. The answer is": None,
+    '{"answer": "40 EUR", "steps": 3}': 40,
+    '{"steps": 3, "answer": -40.5, "of": 2}': -40.5,
+    "### Final Answer\n\n**40** after 3 steps": 40,
+    "**Answer**\n40 of 50": 40,
+    "The answer was 40, in 3 steps": 40,
+    "The correct answer would be 40 after 3": 40,
+    "It equals 3. I give no answer\nto 40": 40,
 }
 
 
@@ -180,6 +198,14 @@ def test_dates_are_read_in_every_form():
             "1 day = 24 h\n#### 2026-03-14",
             r"\boxed{14 March 2026}",
         ),
+        *(
+            "March the 14th, 2026",
+            "the 14th day of March 2026",
+            "14 March of 2026",
+            "14 March, in 2026",
+            "_2026-03-14_",
+        ),
+        '{"answer": "2026-03-14", "start": "2026-03-01"}',
         "It arrives on Saturday, 14 March 2026.",
         "Ordered on 2026-03-01, it arrives on 2026-03-14.",
         "The answer is 14 March 2026, not 15 March 2026.",
