@@ -21,14 +21,10 @@ LASTING = (400, 404, 405, 413, 415, 422)  # a refusal of the request itself, not
 SAID = ("message", "detail", "msg")  # where a server says what is wrong
 MOST_SAID = 400  # characters of a server's own message that are passed on
 MOST_NUMBER = 65_504  # in a vector: what 16 bits can hold, as recordings keep it
-TOO_LONG = re.compile(
-    r"(?i)context.?(?:length|size|window)|(?:prompt|input) (?:is too long|length)|token count.*exceed"
-)
+TOO_LONG = re.compile(r"(?i)context.?(?:length|size|window)|(prompt|input) (is too long|length)|token count.*exceed")
 TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests|quota")
 # A refusal for a key, an account or a model that is not there yet: the next day it may be none.
-PASSING = re.compile(
-    TOO_MANY.pattern + r"|credit|billing|api.?key|(?:model|deployment).{0,200}(?:load|not (?:found|exist))"
-)
+PASSING = re.compile(TOO_MANY.pattern + r"|credit|billing|api.?key|(model|deployment).{0,99}(load|not found|not exist)")
 BROKEN = ("error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource")
 FINISHES = dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length")
 THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
