@@ -11,6 +11,8 @@ MOST_LEVELS = 100  # of values in values: more would overrun whatever walks thro
 MOST_MARKS = 30  # on one letter
 SURROGATES = re.compile("[\ud800-\udfff]")
 REPLACED = "\ufffd"
+# Soft hyphens, zero-width signs and marks of direction, as a table for `str.translate`.
+INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF])
 
 
 def clean_text(text: str) -> str:

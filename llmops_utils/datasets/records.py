@@ -263,6 +263,6 @@ def _spell(record: Record, field: str) -> str:
     """Return a field as text; a column with gaps makes 5 into 5.0, which stands for 5."""
     value = getattr(record, field)
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if text in ("None", "nan", "<NA>", "NaT") and not isinstance(value, str):
+    if text in ("None", "nan", "NaN", "<NA>", "NaT") and not isinstance(value, str):
         raise DataError(f"The record {record.id} has no {field} ({text}).", "Fill the gap, or leave the record out.")
     return text

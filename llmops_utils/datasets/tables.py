@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from ..core import DATA, DataError, load_settings, read_bytes
+from ..core import DATA, INVISIBLE, DataError, load_settings, read_bytes
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
     line = 1
     try:
         text = _read_text(path)
-        mark = max(",;\t", key=text.partition("\n")[0].count)
+        mark = max(",;\t", key=text.partition("\n")[0].partition("\r")[0].count)
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-        header = rows.fieldnames or []
+        rows.fieldnames = header = [name.translate(INVISIBLE).strip() for name in rows.fieldnames or []]
         if doubled := [name for name in header if header.count(name) > 1]:
             raise DataError(f"{path.name}, line 1: the column {doubled[0]} stands twice.", "Name each column once.")
         line = rows.line_num + 1

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..core import DataError
 from .metrics import Estimate, Proportion, estimate_proportion
+from .scorers import spell
 
 if TYPE_CHECKING:
     import pandas
@@ -56,10 +57,12 @@ def measure_agreement(
             f"{len(grades)} grades and {len(labels)} labels do not pair.",
             "Give one grade for each of 2 labels or more.",
         )
-    spelled = [str(grade) for grade in grades]
-    names = list(dict.fromkeys([*sorted(set(map(str, labels))), *sorted(set(spelled))]))
+    spelled, wanted = [spell(grade) or str(grade) for grade in grades], [spell(label) or "" for label in labels]
+    if "" in wanted:
+        raise DataError("A label is missing, or no text.", "Give a text for each answer.")
+    names = list(dict.fromkeys([*sorted(set(wanted)), *sorted(set(spelled))]))
     place = {name: index for index, name in enumerate(names)}
-    cells = np.array([(place[str(label)], place[grade]) for label, grade in zip(labels, spelled, strict=True)])
+    cells = np.array([(place[label], place[grade]) for label, grade in zip(wanted, spelled, strict=True)])
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, tuple(cells.T), 1)
     kappa = _resample_kappa(cells, counts, range(len(labels)) if groups is None else groups)

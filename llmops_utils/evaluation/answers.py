@@ -10,10 +10,14 @@ from decimal import Decimal
 from numbers import Real
 from typing import TypeVar
 
+from ..core import INVISIBLE
+
 Value = TypeVar("Value", float, date)
-# "The answer is", "Answer:", \boxed{, and "#### 3" at the start of a line, which as "#### 3. Add" is a heading.
+# "The answer is", "Answer:", the field of JSON and the heading, \boxed{, and "#### 3" at the start of a line, which as
+# "#### 3. Add" is a heading.
 ANSWER = re.compile(
-    r"\banswer\b\**\s*(?:is\b|[:=])|\\boxed\s*\{|^[ \t]*\#{4}[ \t]+(?=[^\w\n]{0,9}[0-9]++(?![.)][ \t]))",
+    r"\banswer\b[*\"'’]*\s*(?:(?:is|was|equals|would be)\b|[:=])|^[#* \t]*(?:final[ \t]+)?answer[* \t]*$"
+    r"|\\boxed\s*\{|^[ \t]*\#{4}[ \t]+(?=[^\w\n]{0,9}[0-9]++(?![.)][ \t]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # "36 + 4 =" right after "the answer is": the sum is still to come. A sentence's end, a comma and "40 (" end it.
@@ -45,12 +49,13 @@ def _pick(text: str, items: list[tuple[int, Value | None]]) -> Value | None:
     return items[-1][1] if items else None
 
 
-ASCII = dict(zip([*range(0xFF01, 0xFF5F), 0x2044], [*range(0x21, 0x7F), ord("/")], strict=True))  # full-width signs
+# Full-width signs, the fraction slash, and Arabic separators.
+ASCII = dict(zip([*range(0xFF01, 0xFF5F), 0x2044, 0x066B, 0x066C], [*range(0x21, 0x7F), *map(ord, "/.,")], strict=True))
 
 
 def _fold_signs(text: str) -> str:
-    """Return the text with plain digits, one kind of dash, and without invisible marks."""
-    text = re.sub("[\u00ad\u200b-\u200d\u2060\ufeff]", "", text.translate(ASCII))
+    """Return the text with plain digits, one kind of dash, and without invisible signs and emphasis."""
+    text = re.sub(r"(?<![\w)\]}])_++|(?<!_)_++(?!\w)", "", text.translate(ASCII | INVISIBLE))  # _emphasis_
     text = re.sub("[\u2010-\u2013\u2212\ufe63]", "-", text)
     return re.sub(r"[^\D0-9]", lambda found: str(int(found[0])), text)
 
@@ -65,7 +70,7 @@ NUMBER = re.compile(
        |(?<!\w)(?<![A-Za-z]-)(?<![0-9][/:.,]))             # not in a word, GPT-4, 1/2 or 14:30
     (?P<digits>[0-9]++(?:[.,'’{SPACES}][0-9]++)*+|(?<!\.)\.[0-9]++)
     (?P<exponent>e[+-]?[0-9]++(?!\w))?+
-    (?!_|/[0-9]|:[0-9]|\^|(?:st|nd|rd|th)\b                # not 1/2, 14:30, 2^3, 3rd or a3f9, but 25m2
+    (?!_|/[0-9]|:[0-9]|[\^²³⁰⁴-⁹⁻]|(?:st|nd|rd|th)\b    # not 1/2, 14:30, 2^3, 3rd or a3f9, but 25m2
        |(?!(?:[kcdmµ]?m|ft|in|yd)[23](?!\w))[a-z]+[0-9])
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -82,6 +87,8 @@ STYLES = (
     (r"\{([.,])\}", r"\1"),
     (r"\\([$%€£])", r"\1"),
     (r"\\(?:times|cdot)\b", "×"),
+    (r"\^\s?\{?\\circ\}?", "°"),
+    (r"(?<=[0-9])[.,](?:--?|—)(?![\w-])", ",00"),
     (r"\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}", r" \1/\2"),
     (r"(?<=[0-9])(?:\\[,;: ]|~)(?=[0-9]{3})", "\u202f"),
     (rf"(?<![\w.,])({GROUPED})((?:[ ][0-9]{{3}})++)(?![ ]?[0-9])", lambda found: found[0].replace(" ", "\u202f")),
@@ -100,12 +107,12 @@ def _add_part(found: re.Match) -> str:
 def read_number(text: str) -> float | None:
     """Return the number that a text gives as its answer, or None where it gives none.
 
-    It is the number after the last "answer is", "Answer:", "####" or \\boxed{, else after the last "=", else the last
-    one in the text. 1,234.50 and 1.234,50 and 1 234.50 (with any space) are the same; 12,50 is 12.5, but 12,500 is
-    12500 and 12.500 is 12.5. 2 × 10^3 is 2000, 2½ and 2 1/2 are 2.5, 25m2 is 25; numbers in LaTeX, in full-width and
-    other digits and with any kind of minus are read. Currency and percent signs do not count: 5 % is 5.0. Dates, times,
-    fractions like 1/2, powers like 2^10, ordinals like 3rd, names like GPT-4 and numbers in words are no numbers;
-    "3 million" is 3. Negation is not seen.
+    It is the number after the last "answer is", "Answer:" (or such a heading or field of JSON), "####" or \\boxed{, else
+    after the last "=", else the last one in the text. 1,234.50 and 1.234,50 and 1 234.50 (with any space) are the same;
+    12,50 is 12.5, but 12,500 is 12500 and 12.500 is 12.5; 1,23,456 and 5.000,- are read as in India and on price tags.
+    2 × 10^3 is 2000, 2½ and 2 1/2 are 2.5, 25m2 is 25; numbers in LaTeX, other digits and any minus are read. Currency
+    and percent signs do not count: 5 % is 5.0. Dates, times, fractions like 1/2, powers like 2^10, ordinals like 3rd,
+    names like GPT-4 and numbers in words are no numbers; "3 million" and "3M" are 3. Negation is not seen.
     """
     bare = _unify_number(DATE.sub(lambda found: " " * len(found[0]), _fold_signs(text)))
     items = [(found.start(), _convert_number(found)) for found in NUMBER.finditer(bare)]
@@ -120,13 +127,13 @@ def _unify_number(text: str) -> str:
 
 def _convert_number(found: re.Match) -> float | None:
     digits = found["digits"]
-    if re.fullmatch(rf"{GROUPED}(,[0-9]{{3}})+(\.[0-9]+)?", digits):
+    if re.fullmatch(rf"{GROUPED}(,[0-9]{{3}})+(\.[0-9]+)?|[1-9][0-9]?(,[0-9]{{2}})+,[0-9]{{3}}(\.[0-9]+)?", digits):
         digits = digits.replace(",", "")
-    elif re.fullmatch(rf"{GROUPED}((\.[0-9]{{3}})+,[0-9]{{1,2}}|(\.[0-9]{{3}}){{2,}})", digits):
+    elif re.fullmatch(rf"{GROUPED}((\.[0-9]{{3}})+,[0-9]+|(\.[0-9]{{3}}){{2,}})", digits):
         digits = digits.replace(".", "").replace(",", ".")
     elif re.fullmatch(rf"{GROUPED}(['’{SPACES}][0-9]{{3}})+([.,][0-9]+)?", digits):
         digits = re.sub(rf"['’{SPACES}]", "", digits).replace(",", ".")
-    elif re.fullmatch(r"[0-9]+,[0-9]{1,2}|0,[0-9]+", digits):
+    elif re.fullmatch("[0-9]+,[0-9]+", digits):
         digits = digits.replace(",", ".")
     elif not re.fullmatch(r"[0-9]*\.?[0-9]+", digits):
         return None
@@ -153,7 +160,7 @@ def to_float(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except (OverflowError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
 
@@ -163,7 +170,7 @@ MONTH = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
     "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
-ISO = re.compile(r"\s*[0-9]{4}[-‐‑‒–−－][0-9]{2}[-‐‑‒–−－][0-9]{2}\s*")
+ISO = re.compile(r"\s*[0-9]{4}[-‐‑‒–−－][0-9]{2}[-‐‑‒–−－][0-9]{2}(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?\s*")
 DATE = re.compile(
     rf"""
     (?<![\w./-])(?:
@@ -171,9 +178,10 @@ DATE = re.compile(
       | (?P<d2>[0-9]{{1,2}})(?P<cut2>[-/.])[ ]?(?P<m2>[0-9]{{1,2}})(?P=cut2)[ ]?(?P<y2>[0-9]{{4}})(?!\w)
       | (?P<y5>[0-9]{{4}})[\s/-]+(?P<m5>{MONTH})[\s/-]+(?P<d5>[0-9]{{1,2}})(?!\w)
     )(?![-/.][0-9])
-    | (?<![\w.,/])(?P<d3>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:\.\s*|[\s/-]+)(?:of\s+)?(?P<m3>{MONTH})\b(?:[.,]{{1,2}}\s*|[\s/-]+)
-      (?P<y3>[0-9]{{4}})(?!\w)
-    | (?<!\w)(?P<m4>{MONTH})\b\.?[\s/-]+(?P<d4>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:\s?,\s*|[\s/-]+)(?P<y4>[0-9]{{4}})(?!\w)
+    | (?<![\w.,/])(?P<d3>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:\.\s*|[\s/-]+)(?:(?:day\s+)?of\s+)?(?P<m3>{MONTH})\b
+      (?:[.,]{{1,2}}\s*|[\s/-]+)(?:(?:of|in)\s+)?(?P<y3>[0-9]{{4}})(?!\w)
+    | (?<!\w)(?P<m4>{MONTH})\b\.?[\s/-]+(?:the\s+)?(?P<d4>[0-9]{{1,2}})(?:st|nd|rd|th)?
+      (?:\s?,\s*|[\s/-]+)(?P<y4>[0-9]{{4}})(?!\w)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -201,7 +209,7 @@ def _convert_date(found: re.Match) -> date | None:
 
 
 def to_date(value: object) -> date | None:
-    """Return a date, or what a text in the form 2026-03-14 spells."""
-    if isinstance(value, date):
-        return value.date() if isinstance(value, datetime) else value
+    """Return a date, or what a text in the form 2026-03-14 spells, with midnight or without; a gap is None."""
+    if isinstance(value, date):  # NaT of pandas is one, too
+        return None if value != value else value.date() if isinstance(value, datetime) else value
     return read_date(value) if isinstance(value, str) and ISO.fullmatch(value) else None

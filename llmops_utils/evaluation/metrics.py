@@ -204,8 +204,9 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
 def _check_numbers(values: ArrayLike) -> np.ndarray:
     """Return the values as an array of shape (n,), n at least 1, all finite."""
     try:
-        numbers = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+        is_time = np.asarray(values).dtype.kind in "mM"
+        numbers = np.array([np.nan]) if is_time or np.ma.is_masked(values) else np.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan])
     if numbers.size == 0:
         raise DataError("There is nothing to measure.", "Give at least one score per system.")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Score:
     replies: tuple[Reply, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value <= 1:
+        if not isinstance(self.value, Real | Decimal | np.bool_) or not 0 <= self.value <= 1:
             raise DataError(f"{self.value} is no score.", "Return a number from 0 (wrong) to 1 (right).")
 
 
@@ -78,7 +78,7 @@ class Match:
 
 @dataclass(frozen=True)
 class ExactMatch(Match):
-    """1 where prediction and expected text are the same but for case, spacing, accents, dashes and the last punctuation."""
+    """1 where prediction and expected text are the same but for case, spacing, accents, dashes, quotes and the last sign."""
 
     wants = "a text or a number"
 
@@ -93,7 +93,7 @@ class ExactMatch(Match):
 
 
 def _normalise(text: str) -> str:
-    plain = fold_text("".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f"))
+    plain = fold_text(text, accents=False)
     return plain.rstrip(" .,;:!?…") or plain
 
 
@@ -115,7 +115,7 @@ class ChoiceMatch(Match):
         object.__setattr__(self, "wants", f"one of {', '.join(choices)}")
 
     def _read_expected(self, expected: object) -> str | None:
-        return next((choice for choice in self.choices if choice == expected), None)
+        return next((choice for choice in self.choices if isinstance(expected, str) and choice == expected), None)
 
     def _compare(self, prediction: object, wanted: str) -> Score:
         if not isinstance(prediction, str):
@@ -220,7 +220,7 @@ class ValueMatch:
 
 
 def spell(value: object) -> str | None:
-    """Return a text, or how JSON spells a number or a bool, those of numpy too; None for all else."""
+    """Return a text, or how JSON spells a number or a bool, those of numpy too; None for all else, nan too."""
     if isinstance(value, np.generic) and not isinstance(value, str):
         value = float(str(value)) if isinstance(value, np.floating) else value.item()
     if isinstance(value, str):
@@ -230,7 +230,7 @@ def spell(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     try:
-        return str(value) if isinstance(value, int | float | Decimal) else None
+        return str(value) if isinstance(value, int | float | Decimal) and value == value else None
     except ValueError:  # Python spells no whole number of more than 4300 digits
         return None
 

@@ -15,7 +15,7 @@ import httpx2
 
 from ..core import DataError, WorkbookError, clean_values, errors, parse_json_values, redact
 from .connection import Connection
-from .reply import MOST_SAID, TOO_LONG, Usage, read_usage
+from .reply import MOST_SAID, SAID, TOO_LONG, Usage, get_field, list_dicts, read_usage
 from .transport import MISSING
 
 if TYPE_CHECKING:
@@ -137,9 +137,11 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     own = error.response.extensions.get("workbook_error")
     if own is not None:
         return own
-    body = error.body if isinstance(error.body, dict) else {"message": error.body}
+    body = next(iter(list_dicts(error.body)), error.body)  # Gemini puts its errors into a list
+    body = get_field(body, "error") or body
+    body = body if isinstance(body, dict) else {"message": body}
     kinds = {kind for kind in (body.get("type"), body.get("code")) if isinstance(kind, str)}
-    said = " ".join(str(body.get("message") or body.get("detail") or "").split())
+    said = " ".join(str(next((body[name] for name in SAID if body.get(name)), "")).split())
     said = redact(said, connection.api_key)[:MOST_SAID]
     status, where = error.status_code, connection.source
     if MISSING in kinds:
@@ -148,7 +150,7 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     if status in (401, 403):
         variable = connection.provider.key_variable or "LLMOPS_API_KEY"
         return errors.KeyRefused(
-            f"{where} does not accept the key ({status}).", f"Check {variable} and your account.", status
+            f"{where} does not accept the key ({status}). {said}", f"Check {variable} and your account.", status
         )
     kind: type[errors.ProviderError] = errors.ProviderError
     problem, step = f"{where} answered with status {status}.", "Look the status up with the provider."

@@ -18,10 +18,17 @@ from typing import Any, NamedTuple
 from ..core import clean_text
 
 LASTING = (400, 404, 405, 413, 415, 422)  # a refusal of the request itself, not the fault of a moment or of a key
+SAID = ("message", "detail", "msg")  # where a server says what is wrong
 MOST_SAID = 400  # characters of a server's own message that are passed on
 MOST_NUMBER = 65_504  # in a vector: what 16 bits can hold, as recordings keep it
-TOO_LONG = re.compile(r"(?i)context.?(?:length|size|window)|(?:prompt|input) is too long|token count.*exceed")
+TOO_LONG = re.compile(r"(?i)context.?(?:length|size|window)|(prompt|input) (is too long|length)|token count.*exceed")
 TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests|quota")
+# A refusal for a key, an account or a model that is not there yet: the next day it may be none.
+PASSING = re.compile(TOO_MANY.pattern + r"|credit|billing|api.?key|(model|deployment).{0,99}(load|not found|not exist)")
+BROKEN = ("error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource")
+FINISHES = dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length")
+THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+THOUGHT = re.compile(r"(?is)[\s\ufeff]*[<\[](think|thinking|thought)[>\]](.*?)(?:[<\[]/\1[>\]]|\Z)")
 
 
 @dataclass(frozen=True)
@@ -160,20 +167,22 @@ def find_error(data: Any) -> tuple[int, Any] | None:
 
     Where nothing tells which one it is, 502 stands for it: somebody behind the server failed, which may pass.
     """
+    data = next(iter(list_dicts(data)), data)  # Gemini puts it into a list
     if not isinstance(data, dict):
         return None
     first = next(iter(list_dicts(data.get("choices"))), {})
-    error = data.get("error") or first.get("error") or data.get("errors")
+    errors = (data.get("error"), first.get("error"), data.get("errors"))  # gateways send one of empty fields, too
+    error = next((one for one in errors if (any(one.values()) if isinstance(one, dict) else one)), None)
     is_bare = not any(data.get(name) for name in ("choices", "data", "tokens", "prompt", "count"))
-    if not error and is_bare and (data.get("message") or data.get("detail")):
+    if not error and is_bare and any(data.get(name) for name in SAID):
         error = data
-    if not error and first.get("finish_reason") == "error":
-        error = "The answer ended with the finish_reason error."
+    if not error and first.get("finish_reason") in BROKEN:
+        error = f"The answer ended with the finish_reason {first['finish_reason']}."
     if not error:
         return None
-    code = str(get_field(error, "code") or get_field(error, "status"))
-    if re.fullmatch("[45][0-9][0-9]", code):
-        return int(code), error
+    codes = [str(get_field(error, name)) for name in ("code", "status", "statusCode")]
+    if found := [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]:
+        return found[0], error
     said = json.dumps(error)
     return 400 if TOO_LONG.search(said) else 429 if TOO_MANY.search(said) else 502, error
 
@@ -196,14 +205,15 @@ def read_chat(data: Any) -> Said:
     if not isinstance(content, str | list):
         raise NoAnswer("its message holds no text")
     parts: list = content if isinstance(content, list) else [content]
-    thinking = [part["thinking"] for part in parts if get_field(part, "thinking")]
-    text, thought = split_thoughts(_join_texts([part for part in parts if not get_field(part, "thinking")]))
-    thinking += [message.get("reasoning_content") or message.get("reasoning"), thought]
+    thinking = [part for part in parts if str(get_field(part, "type")).startswith(("thinking", "reasoning"))]
+    text, thought = split_thoughts(_join_texts([part for part in parts if part not in thinking]))
+    thinking += [next((message[name] for name in THINKING if message.get(name)), None), thought]
     finish_reason = choice.get("finish_reason")
+    finish_reason = finish_reason.lower() if isinstance(finish_reason, str) and finish_reason else "stop"
     return Said(
         text,
         "\n".join(filter(None, map(_join_texts, thinking))),
-        finish_reason if isinstance(finish_reason, str) and finish_reason else "stop",
+        FINISHES.get(finish_reason, finish_reason),
         tuple(_read_chances(choice.get("logprobs"))),
     )
 
@@ -212,20 +222,22 @@ def _join_texts(content: Any) -> str:
     """Return the texts of a message: it is one, or a list of parts, of which some may hold none."""
     if isinstance(content, list):
         return "".join(map(_join_texts, content))
-    text = content.get("text") if isinstance(content, dict) else content
-    return clean_text(text) if isinstance(text, str) else ""
+    if isinstance(content, dict):
+        names = ("text", "value", "thinking", "reasoning", "refusal")
+        return _join_texts(next((content[name] for name in names if content.get(name)), None))
+    return clean_text(content) if isinstance(content, str) else ""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """Return the answer and the thoughts that stand before it between `<think>` and `</think>`.
+    """Return the answer and the thoughts that stand before it between `<think>` and `</think>`, or a like tag.
 
     Where the chat template has written `<think>` itself, all before `</think>` are thoughts; where the reply was cut
     off while the model thought, there is no answer. Text without such a beginning is returned as it is.
     """
-    thoughts, rest = [], text
-    while rest.lstrip().startswith("<think>"):
-        thought, _, rest = rest.lstrip().removeprefix("<think>").partition("</think>")
-        thoughts.append(thought.strip())
+    thoughts, rest, end = [], text, 0
+    while found := THOUGHT.match(text, end):
+        thoughts.append(found[2].strip())
+        end, rest = found.end(), text[found.end() :]
     if not thoughts and "<think>" not in text and "</think>" in text:
         thought, _, rest = text.partition("</think>")
         thoughts.append(thought.strip())
@@ -235,7 +247,9 @@ def split_thoughts(text: str) -> tuple[str, str]:
 def read_usage(data: Any) -> Usage:
     """Return the tokens that an answer states. What the total has beyond the parts was written too, as thoughts."""
     usage = get_field(data, "usage")
-    read, written, total = (_count(get_field(usage, f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens")
+    read, written, total, taken, given = (_count(get_field(usage, name)) for name in names)
+    read, written = taken if read is None else read, given if written is None else written
     if read is not None and total is not None and total >= read + (written or 0):
         written = total - read
     return Usage(read, written)
@@ -251,8 +265,8 @@ def read_vectors(data: Any, num: int) -> list[list[float]]:
     rows = get_field(data, "data")
     if len(list_dicts(rows)) != num or len(rows) != num:
         raise NoAnswer(f"it does not hold {num} vectors")
-    places = [row.get("index", place) for place, row in enumerate(rows)]  # who leaves them out keeps the order
-    if any(type(place) is not int for place in places) or sorted(places) != list(range(num)):
+    places = [place if row.get("index") is None else _count(row["index"]) for place, row in enumerate(rows)]
+    if sorted(place for place in places if place is not None) != list(range(num)):
         raise NoAnswer("its vectors do not say whose they are")
     vectors: list[Any] = [row.get("embedding") for _, row in sorted(zip(places, rows, strict=True), key=itemgetter(0))]
     for vector in vectors:
@@ -323,7 +337,7 @@ def may_be_kept(path: str, answer: dict[str, Any]) -> bool:
     if "stream" in answer:  # one that was cut has another status
         return status == 200
     if not isinstance(body, dict) or status in LASTING:
-        return isinstance(body, dict)
+        return isinstance(body, dict) and not PASSING.search(json.dumps(body))
     if status != 200 or find_error(body) is not None:
         return False
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..core import DataError, parse_json_values, unify_text
+from ..core import INVISIBLE, DataError, parse_json_values, unify_text
 
 Schema = dict | type[BaseModel]
 
@@ -49,9 +50,7 @@ def parse_json(text: str, schema: Schema) -> object:
 
     JSON in a code fence, with other text around it too, counts as JSON. Raises `DataError` where the schema is none.
     """
-    fenced = text.split("```")
-    blocks = [fenced[1].strip().removeprefix("json")] if len(fenced) in (2, 3) else []
-    for content in (text.strip().removeprefix("\ufeff"), *blocks):
+    for content in _list_contents(text):
         try:
             if not isinstance(schema, dict):
                 return schema.model_validate_json(content)
@@ -60,6 +59,13 @@ def parse_json(text: str, schema: Schema) -> object:
         except (ValueError, RecursionError):  # a reply of a thousand brackets
             continue
     return None
+
+
+def _list_contents(text: str) -> list[str]:
+    """Return what may be JSON in a reply: all of it, and the inside of a code fence."""
+    fenced = text.split("```")
+    blocks = [fenced[1].strip().removeprefix("json")] if len(fenced) in (2, 3) else []
+    return [text.strip().removeprefix("\ufeff"), *blocks]
 
 
 def import_jsonschema():
@@ -97,11 +103,15 @@ def _fits(value: object, schema: dict) -> bool:
 
 DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-")  # hyphens, en dash, minus
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\uff07`\u00b4"), "'")
+QUOTES = dict.fromkeys(map(ord, "“”„‟«»＂″"), '"')
+BLANKS = dict.fromkeys(map(ord, "_-"), " ")
 
 
-def fold_text(text: str) -> str:
-    """Return a text for comparing: in lower case, with single spaces, one kind of dash and one of apostrophe."""
-    plain = unicodedata.normalize("NFC", text.translate(DASHES | APOSTROPHES))
+def fold_text(text: str, accents: bool = True) -> str:
+    """Return a text for comparing: in lower case, single spaces, one kind of dash and quotes, nothing invisible."""
+    if not accents:
+        text = "".join(char for char in unicodedata.normalize("NFD", text) if not "\u0300" <= char <= "\u036f")
+    plain = unicodedata.normalize("NFC", text.translate(DASHES | APOSTROPHES | QUOTES | INVISIBLE))
     return " ".join(plain.casefold().split())
 
 
@@ -114,42 +124,58 @@ def find_choice(text: str, choices: Sequence[str]) -> str | None:
 def list_named(text: str, choices: Sequence[str]) -> list[str]:
     """Return the choices that a reply names: as JSON, as the whole reply, or as whole words in it.
 
-    The exact spelling comes first; then case, kinds of dashes and apostrophes, and the punctuation at its end do not count.
-    A choice inside a longer one that stands there is not named: "not spam" is not "spam", "C++" not "C". Nor is it in
-    "C++", "C#", "non-toxic", "-1" or "<5" where no such choice is given. Other negation is not seen. The order of the
-    choices does not matter.
+    Of JSON it is the field `choice`, or the only field that is one. The exact spelling comes first; then case, accents,
+    kinds of dashes and quotes, and the punctuation at its end do not count, nor does what stands between its words: a
+    blank, `-` or `_`. Where A is a choice, "a dog" does not name it, nor does "B. A dog". A choice inside a longer one
+    that stands there is not named: "not spam" is not "spam", "C++" not "C". Nor is it in "C++", "C#", "non-toxic",
+    "not-toxic", "-1" or "<5" where no such choice is given. Other negation is not seen. Their order does not matter.
     """
-    try:
-        value = json.loads(text)
-        value = value.get("choice") if isinstance(value, dict) else value
-        text = value if isinstance(value, str) else text
-    except (ValueError, RecursionError):
-        pass
+    full = {choice: _fold_label(choice) for choice in choices}
+    text = _find_field(text, set(full.values()))
     for spelled in (text, text.strip()):
         if spelled in choices:
             return [spelled]
-    full = {choice: fold_text(unify_text(choice)) for choice in choices}
     bare = {choice: form.rstrip(" .,;:!?") or form for choice, form in full.items()}
     forms = {choice: full[choice] if list(bare.values()).count(form) > 1 else form for choice, form in bare.items()}
-    reply = fold_text(unify_text(text))
+    reply = _fold_label(re.sub(r"(?<!\w)a (?=[^\W\d_]{3})", "", text) if "a" in forms.values() else text)
     named = [choice for choice, form in forms.items() if form and _stands_in(reply, form, set(forms.values()))]
     alike = len({forms[choice] for choice in named}) == 1  # such as "US" and "us"
     return [choice for choice in named if choice in text] or named if alike else named
 
 
+def _fold_label(text: str) -> str:
+    return fold_text(unify_text(text), accents=False)
+
+
+def _find_field(text: str, labels: set[str]) -> str:
+    """Return the text that JSON in a reply gives as its choice, else the reply."""
+    for content in _list_contents(text):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(content)
+            if isinstance(value, dict):
+                whole = [one for one in value.values() if isinstance(one, str) and _fold_label(one) in labels]
+                value = value.get("choice", whole[0] if len(whole) == 1 else None)
+            if isinstance(value, str):
+                return value
+    return text
+
+
 def _stands_in(reply: str, form: str, forms: set[str]) -> bool:
     """Return whether a form stands in a reply as whole words, and not as a part of a longer one that stands there."""
-    longer = sorted((other for other in forms - {form} if form in other), key=lambda other: (-len(other), other))
+    others = [other for other in forms - {form} if form.translate(BLANKS) in other.translate(BLANKS)]
+    longer = sorted(others, key=lambda other: (-len(other), other))
     pattern = "|".join([*map(_bound, longer), f"({_bound(form)})"])
     return any(found[1] for found in re.finditer(pattern, reply))
 
 
 def _bound(form: str) -> str:
     """Return the pattern of a form as whole words; emphasis as in _spam_ is no part of the word."""
-    before = r"(?<![^\W_])(?<![^\W_]_)(?<!\bnon-)"
+    before = r"(?<![^\W_])(?<![^\W_]_)(?<!\bno[nt]-)"
     after = r"(?![^\W_]|_[^\W_]|#|\+(?!\w))"
     if form[0].isdigit():
         before += r"(?<![<>≤≥])(?<![<>]=)(?<![0-9][.,])(?<!(?<!\w)-)"
     if form[-1].isdigit():
         after += r"(?![.,][0-9])"
-    return before + re.escape(form) + after
+    if len(form) == 1 and form.isalpha():
+        before += r"(?<!\b[^\W\d_][.):] )"
+    return before + re.sub(r"(?<=[^\W\d_])\\?[ _-](?=[^\W_])", r"\\\\?[ _-]", re.escape(form)) + after

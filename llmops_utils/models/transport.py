@@ -176,19 +176,23 @@ class CheckedStream(httpx2.SyncByteStream):
 
 
 def _is_stream(response: httpx2.Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+    return response.headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 def find_stream_error(text: str) -> tuple[int, Any] | None:
     """Return status and words of an error among the events of a stream, or of their end before the answer's."""
-    is_complete = False
+    is_complete = is_unreadable = False
+    choices: list[dict] = []
     for line in re.split(r"[\r\n]+", text):
-        event = _parse(line.removeprefix("data:"))
+        said = line.removeprefix("data:").strip()
+        event = _parse(said)
         found = find_error(event)
         if found is not None:
             return found
-        is_complete |= any(one.get("finish_reason") for one in list_dicts(get_field(event, "choices")))
-        is_complete |= line.removeprefix("data:").strip() == "[DONE]"
+        choices += list_dicts(get_field(event, "choices"))
+        is_unreadable |= event is None and line.startswith("data:") and said not in ("", "[DONE]")
+        is_complete |= said == "[DONE]" and bool(choices) and not is_unreadable
+    is_complete |= any(one.get("finish_reason") for one in choices)
     return None if is_complete else CUT_SHORT
 
 

@@ -78,6 +78,7 @@ def test_a_mark_at_the_start_semicolons_and_utf_16_are_read(load):
     semicolons = ROWS.replace(",", ";")
     files = [
         *("\ufeff" + ROWS, "\ufeff" + semicolons, semicolons, ROWS.replace(",", "\t"), ROWS.replace("\n", "\r\n")),
+        *("\ufeff\u200b" + ROWS, ROWS.replace(",num", ", num ", 1), ROWS.replace("\n", "\r")),
         *(ROWS.encode("utf-16"), semicolons.encode("utf-16"), ("\ufeff" + ROWS).encode("utf-16-be")),
     ]
     assert [file for file in files if load(file) != load(ROWS)] == []

@@ -38,6 +38,13 @@ def test_rows_of_the_table_are_labels_and_columns_grades():
     assert str(found).startswith("agreement 50% [15%, 85%] (n = 4), kappa 0.20 [")
 
 
+def test_a_gap_makes_whole_numbers_no_others_and_is_no_label():
+    assert measure_agreement([1, 2, 2], [1.0, 2.0, 2.0]).share.num == 3
+    for gap in (None, float("nan")):
+        with pytest.raises(DataError, match="missing"):
+            measure_agreement([1, 2], [1, gap])
+
+
 def test_a_grade_outside_the_labels_never_agrees():
     for grade in ("maybe", None, 1):
         found = measure_agreement(["right", grade, "wrong"], ["right", "right", "wrong"])

@@ -57,6 +57,7 @@ def test_scores_that_are_no_numbers_and_results_that_are_not_right_or_wrong_rais
     wrong = [
         *(([np.nan, np.nan], [True, False]), ([0.5, np.inf], [1, 0]), ([0.5, None], [1, 0]), (["a", "b"], [1, 0])),
         *(([0.5, 0.7], ["False", "True"]), ([0.5, 0.7], [0, np.nan]), ([0.5, 0.7], [0, 2]), ([0.5, 0.7], [None, True])),
+        *(([10**400, 1], [1, 0]), (np.array([1, 2], "M8[D]"), [1, 0]), (np.ma.array([1, 0], mask=[0, 1]), [1, 0])),
     ]
     for measure, (scores, right) in product(ask, wrong):
         with pytest.raises(DataError):

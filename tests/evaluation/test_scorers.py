@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import numpy as np
+import pandas
 import pytest
 
 from llmops_utils.core import DataError
@@ -41,14 +42,15 @@ def test_a_fitting_expected_value_passes_the_check_and_a_faulty_one_raises(score
     scorer.check_expected(expected)
     if expected is None:
         return  # what counts as right does not come from the data
-    for faulty in ["", "  ", None, [], {"a": 1}, [""], object()]:
+    gaps = [float("nan"), pandas.NA, pandas.NaT, np.array(["a", "b"])]
+    for faulty in ["", "  ", None, [], {"a": 1}, [""], object(), *gaps]:
         for ask in (scorer.check_expected, lambda faulty: scorer("Berlin", faulty)):
             with pytest.raises(DataError, match=r"The expected value .* is not"):
                 ask(faulty)
 
 
 def test_a_score_outside_0_to_1_raises():
-    for value in (-0.1, 1.1, float("nan")):
+    for value in (-0.1, 1.1, float("nan"), "1", None):
         with pytest.raises(DataError, match="is no score"):
             Score(value)
 
@@ -65,6 +67,7 @@ def test_exact_match_ignores_form():
         *((4711, "4711"), ("4711", 4711), (7.0, "7"), (True, "true")),
         *(("It’s non‑toxic", "it's non-toxic"), ("−5", "-5"), (np.int64(5), "5"), (np.float32(0.5), "0.5")),
         *((np.bool_(True), "true"), (np.str_("Berlin"), "Berlin"), ("5", np.int64(5))),
+        *(("Ber\u00adlin\u200e", "Berlin"), ("“a”", '"a"')),
     ]
     assert list_wrong(ExactMatch(), cases, 1) == []
 

@@ -20,6 +20,7 @@ from llmops_utils.core import (
     ProviderDown,
     ProviderError,
     RateLimited,
+    RequestRefused,
     SettingsError,
     Unreachable,
 )
@@ -69,6 +70,10 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
         ({"error": {"message": "no such model", "code": 404}}, ModelNotServed, "no such model"),
         ({"detail": "Not today", "choices": None}, ProviderDown, "Not today"),
         ({"error": {"message": ["odd"], "code": {"a": 1}}}, ProviderDown, "odd"),
+        ([{"error": {"code": 429, "message": "exhausted"}}], RateLimited, "exhausted"),
+        ({"code": 1113, "msg": "Insufficient balance", "success": False}, ProviderDown, "balance"),
+        ({"error": {"message": "filtered", "code": "content_filter", "status": 400}}, RequestRefused, "filtered"),
+        (chat("Hel", finish_reason="insufficient_system_resource"), ProviderDown, "insufficient"),
     )
     for body, kind, said in errors:
         fake.faults.append(Fault(200, body))
@@ -80,6 +85,11 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
     fake.requests.clear()
     fake.faults.append(Fault(200, {"error": limit}, {"retry-after-ms": "1"}))
     assert (make_model(retries=1).chat("Hi").text, len(fake.requests)) == ("Hello there.", 2)
+    fake.faults.append(Fault(200, chat("Hi") | {"error": {"message": "", "code": None}}))  # one-api sends it always
+    assert make_model().chat("Hi").text == "Hi"
+    fake.faults.append(Fault(404, [{"error": {"code": 404, "message": "models/x is not found"}}]))
+    with pytest.raises(ModelNotServed, match=r"\(404\)\. models/x is not found"):
+        make_model().chat("Hi")
     fake.faults.append(Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}))
     with pytest.raises(ProviderError, match="odd"):
         make_model().chat("Hi")
@@ -104,6 +114,8 @@ def test_text_comes_in_parts_and_thoughts_stand_apart():
         " <think>a</think><think>b</think> 42 ": ("42 ", "a\nb"),
         "so it is 17</think>42": ("42", "so it is 17"),
         "<think>was cut": ("", "was cut"),
+        "\ufeff<THINKING>a</thinking>42": ("42", "a"),
+        "[THINK]a[/THINK]42": ("42", "a"),
         "Write <think>x</think>.": ("Write <think>x</think>.", ""),
         " plain\n": (" plain\n", ""),
     }
@@ -117,6 +129,9 @@ def test_text_comes_in_parts_and_thoughts_stand_apart():
     said = read_chat(chat(parts))
     assert (said.text, said.thoughts) == ("Hi", "Hm.")
     assert read_chat({"choices": [{"message": {"content": "4", "reasoning_content": "2 + 2"}}]}).thoughts == "2 + 2"
+    parts = [{"type": "reasoning", "text": "Hm."}, {"type": "refusal", "refusal": "N"}, {"text": {"value": "o"}}]
+    assert read_chat(chat(parts, finish_reason="MAX_TOKENS"))[:3] == ("No", "Hm.", "length")
+    assert read_chat({"choices": [{"message": {"thinking_blocks": [{"thinking": "Hm."}]}}]}).thoughts == "Hm."
     assert read_chat(chat("half \ud83d\0")).text == "half \ufffd"
 
 
@@ -155,6 +170,7 @@ def test_tokens_that_the_parts_leave_out_count_and_missing_ones_are_estimated(fa
     for usage, counts in (
         ({"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}, (20, 603)),
         ({"prompt_tokens": 20, "completion_tokens": None, "total_tokens": 25}, (20, 5)),
+        ({"input_tokens": 20, "output_tokens": 5}, (20, 5)),
         ({"prompt_tokens": "12", "completion_tokens": 3.0}, (12, 3)),
         ({"prompt_tokens": -1, "completion_tokens": True}, (None, None)),
         ({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 1}, (9, 5)),
@@ -181,8 +197,10 @@ def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_m
         fake.faults.append(Fault(200, json.dumps(answer).encode()))
         with pytest.raises(ProviderError, match="vector"):
             make_model().embed(["a", "b"])
-    fake.faults.append(Fault(200, {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]}))  # in their order
-    assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
+    for places in ({}, {}), ({"index": None}, {"index": None}), ({"index": "0"}, {"index": 1.0}):
+        rows = [place | {"embedding": [number]} for place, number in zip(places, (1.0, 2.0), strict=True)]
+        fake.faults.append(Fault(200, {"data": rows}))  # unnamed, they are in their order
+        assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
 
 
 def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_model):

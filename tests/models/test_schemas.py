@@ -110,6 +110,14 @@ def test_labels_with_signs_dashes_and_parts_of_others_are_told_apart():
         *(("partly correct", ["partly correct.", "correct."], "partly correct."),),
         *(("partly correct.", ["partly correct", "correct"], "partly correct"), ("(b)", ["(A)", "(B)"], "(B)")),
         *(("I dont know", ["I don't know"], None), ("i don’t know.", ["I don't know", "know"], "I don't know")),
+        *(("Label: not-spam.", spam, "not spam"), ("not_spam", spam, "not spam"), ("not-spam", ["spam", "ham"], None)),
+        *(("very_positive", ["positive", "very positive"], "very positive"), ("non toxic", toxic, "non-toxic")),
+        *(("It is customer\\_service", ["Customer Service"], "Customer Service"), ("level 1", ["level_1"], "level_1")),
+        *(("late delivery", ["delivery", "late_delivery"], "late_delivery"), ("re-turn_x", ["return"], None)),
+        *(("RECLAMACION", ["reclamación", "envío"], "reclamación"), ("İstanbul", ["istanbul"], "istanbul")),
+        *(("B. A fruit", ["A", "B"], "B"), ("B: it is a dog", ["A", "B"], "B"), ("A or B", ["A", "B"], None)),
+        *(('{"label": "spam", "why": "not ham"}', ["spam", "ham"], "spam"), ("“A”", ["A", "B"], "A")),
+        *(('```json\n{"choice": "spam", "no": "ham"}\n```', ["spam", "ham"], "spam"), ("spam\u200e", spam, "spam")),
         *(("US", ["US", "us"], "US"), ("It is us.", ["US", "us"], "us"), ('{"choice": "none"}', ["choice"], None)),
     ]
     for one in (lambda choices: choices, lambda choices: choices[::-1]):

@@ -161,6 +161,7 @@ def test_what_is_no_answer_of_the_model_is_passed_on_and_never_stored(fake, path
     ask("record")
     before = path.read_bytes()
     faults = [refuse(status) for status in (401, 402, 408, 425, 429, 503)]
+    faults += [refuse(404, "model 'x' not found, try pulling it first"), refuse(400, "Your credit balance is too low")]
     faults += [HTML, Fault(200, ""), Fault(404, "<html>"), Fault(502, "<html>"), Fault(200, [])]
     faults += [Fault(200, {"choices": [{"message": None}]}), Fault(200, {"object": "something"})]
     for fault, (mode, body) in itertools.product(faults, (("record", BODY), ("fill", BODY | {"seed": 1}))):
@@ -168,8 +169,8 @@ def test_what_is_no_answer_of_the_model_is_passed_on_and_never_stored(fake, path
         response = ask(mode, body)
         assert response.status_code == fault.status
         assert response.text == fault.body if isinstance(fault.body, str) else response.json() == fault.body
-    ended = {"choices": [{"message": {"content": "Hel"}, "finish_reason": "error"}]}
-    for answer in ({"error": {"message": "no credit"}}, ended):
+    ended = [{"choices": [{"message": {"content": "Hel"}, "finish_reason": end}]} for end in ("error", "abort")]
+    for answer in ({"error": {"message": "no credit"}}, *ended):
         fake.faults.append(Fault(200, answer))
         assert ask("record").status_code == 502
     assert path.read_bytes() == before
@@ -184,7 +185,8 @@ def test_a_reply_or_stream_that_breaks_off_is_never_stored(fake, path, ask):
             ask("record", body)
     fake.faults.append(Fault(200, {"error": "no stream here"}))
     assert ask("record", STREAM).status_code == 502
-    for ending in ("", 'data: {"error": {"message": "gone"}}\n\n', 'data: {"choi'):
+    garbled = "data: Bad Gateway\n\ndata: [DONE]\n\n"
+    for ending in ("", 'data: {"error": {"message": "gone"}}\n\n', 'data: {"choi', garbled):
         fake.stream_ending = ending
         assert ask("record", STREAM).status_code == 502
     fake.stream_ending, fake.finish_reason = "done", "error"
