@@ -19,23 +19,38 @@ LEAST_LENGTH = 6  # a shorter value, such as "none" or "1234", stands in honest 
 # A variable is secret where one of these is a word of its name: OPENAI_API_KEY, AZURE_OPENAI_KEY, DB_PASSWORD,
 # AWS_SECRET_ACCESS_KEY, hf_token. KEYBOARD and MAX_TOKENS are none.
 SECRET_NAME = re.compile(
-    r"(?i)(?:(?<![a-z])(?:api_?keys?|keys?|token|pwd|auth|credentials?)|secrets?|passw(?:or)?d|passwd|passphrase)(?![a-z])"
+    r"(?i)(?:(?<![a-z])(?:keys?|token|pwd|pass|pat|jwt|bearer|cookie|dsn|auth(?:orization)?|cred(?:ential)?s?)"
+    r"|(?:api|access)_?keys?|secrets?|passw(?:or)?[dt]|passwd|pass_?phrase|passcode)(?![a-z])"
 )
 NO_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:public|file|path|dir|sock|url|host|user|name|id)$|^ssh_auth_sock$")
 
 SHAPES = (
     re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|ghp|gho|github_pat|glpat|r8|nvapi|pplx|lsv2)[-_][A-Za-z0-9_*\-]{12,}"),
+    re.compile(r"\b(?:gh[a-z]|npm|pypi|dop_v1|csk|pcsk|tvly|xapp)[-_](?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{16,}"),
+    re.compile(r"\bSG\.[\w\-]{16,}\.[\w\-]{16,}|\bdapi[0-9a-f]{32}|\bhooks\.slack\.com/services/[\w/]{8,}"),
     re.compile(r"\b(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),
     re.compile(r"(?<![\w\-])eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]*"),  # a JSON web token
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+    ),
 )
-BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=[^\s\"']{0,200}[0-9A-Z=._\-])[^\s\"',;]{8,}")
+# No word: "basic techniques", "Basic prompting: 0 of 5".
+BEARER = re.compile(
+    r"\b((?i:bearer|basic))(\s+)(?=[\w\-.~+/]{0,200}(?:[0-9=_]|[a-z][A-Z]|[a-z][.\-][a-z]))[^\s\"',;]{8,}"
+)
 USER_IN_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@\"'<>]{1,300}@")
 RUN = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}")  # no name of a model has one
 KEY_IN_ADDRESS = re.compile(
-    r"(?i)([?&](?:api[-_]?key|key|token|access[-_]?token|secret|password|pwd|sig|signature|code)=)[^&\s\"'<>#]{4,}"
+    r"(?i)([?&#](?:[\w\-]{1,30}[-_])?(?:api)?(?:key|token|secret|password|pwd|sig|signature|code)=)[^&\s\"'<>#]{4,}"
 )
+# In a header, a connection string or JSON, as `x-api-key: …` or `"password": "…"`; in a foreign text only what has a digit.
+ASSIGNED = re.compile(
+    r"(?i)((?:api|account|access|secret)[-_]?(?:key|token)|client[-_]?secret)([\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
+    r"(?=[^\s\"']{0,200}[0-9])[^\s\"',;&#]{12,}"
+)
+PAIR = re.compile(r"([\w.\-]{1,60})[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:(?i:bearer|basic)\s+)?([^\s\"',;&]+)")
+PART = re.compile(r"(?=[^\s,;:\"'`\[\]{}]*[0-9])[^\s,;:\"'`\[\]{}]{8,}")  # of several keys or lines, of user:password
 
 
 def is_secret_name(name: str) -> bool:
@@ -58,9 +73,10 @@ def list_secrets() -> list[str]:
     found = set()
     for name, value in environment.items():
         if is_secret_name(name):
-            found |= {value, value.strip(), value.strip().strip("'\"`")}
-        for login in re.findall(r"://([^\s/@]+)@", value):
-            _, _, password = login.partition(":")
+            found |= {value, value.strip(), value.strip().strip("'\"`"), *value.splitlines(), *PART.findall(value)}
+        found |= {part for part_name, part in PAIR.findall(value) if is_secret_name(part_name)}
+        for login in re.findall(r"(?:://|^)([^\s@]+)@", value):
+            _, _, password = login.rpartition("://")[2].partition(":")
             found |= {password, unquote(password)}
         found |= {match[0][len(match[1]) :] for match in KEY_IN_ADDRESS.finditer(value)}
     return sorted((value for value in found if len(value) >= LEAST_LENGTH), key=len, reverse=True)
@@ -69,7 +85,7 @@ def list_secrets() -> list[str]:
 def is_key_shaped(name: str) -> bool:
     """Return whether what should be a name, of a model or a provider say, looks like a key that was pasted there."""
     long = [secret for secret in list_secrets() if len(secret) >= 16]  # a server here may take its own name as key
-    return _hide(name, long) != name or RUN.search(name) is not None
+    return _hide(name, long) != name or RUN.search(name[:1000]) is not None
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -100,4 +116,5 @@ def _hide(value: Any, secrets: list[str]) -> Any:
         value = shape.sub(HIDDEN, value)
     value = BEARER.sub(rf"\1\2{HIDDEN}", value)
     value = USER_IN_ADDRESS.sub(rf"\1{HIDDEN}@", value)
+    value = ASSIGNED.sub(rf"\1\2{HIDDEN}", value)
     return KEY_IN_ADDRESS.sub(rf"\1{HIDDEN}", value)

@@ -1,28 +1,39 @@
 """The sandbox of the prompts' templates.
 
 The templates are Jinja2 in its sandbox. A prompt may come from somebody else: it is parsed and not compiled until it is
-rendered, knows only filters and methods of texts whose results stay small, and may not grow beyond `MOST_LETTERS`. That
-does not make the template of an author who means harm safe. Values are inserted as text and never read as templates, but a
-template may call the public methods of an object that you pass: pass plain data.
+rendered, knows no command that may call itself, and of filters and methods those whose results stay small; whatever it
+makes is counted, and so is its time. That does not make the template of an author who means harm safe. Values are
+inserted as text and never read as templates, but a template may call the public methods of an object that you pass:
+pass plain data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 
-MOST_LETTERS = 1_000_000  # of a rendered element, and of any text or list on the way
+MOST_LETTERS = 1_000_000  # of a rendered element, and of any text or list on the way; all of those: 20 times as many
 MOST_ROUNDS = 1000  # of a range
-MOST_LOOPS = 2  # inside each other: rounds multiply
-# What a template may use: filters, and methods of texts, that make nothing much larger than what they are given.
+MOST_TOKENS = 20_000  # of a template, without its texts
+MOST_S = 1.0  # of the processor, for one element
+PER_ITEM = 10  # letters that an item of a list counts for besides its own
+# What a template may use: commands, filters, and methods of Python's own types, that make nothing much larger than what
+# they are given.
+COMMANDS = ("Output", "If", "For", "Assign", "With")
 FILTERS = (
     "abs attr capitalize count d default dictsort e escape first float int items join last length list lower map max min "
-    "reject rejectattr reverse round select selectattr sort string sum title tojson trim truncate unique upper wordcount"
+    "reject rejectattr reverse round select selectattr sort string title tojson trim truncate unique upper wordcount"
 )
-TEXT_METHODS = (
-    "capitalize casefold count endswith find isalpha isdigit lower lstrip removeprefix removesuffix rstrip split "
-    "splitlines startswith strip title upper"
+METHODS = (
+    "capitalize casefold count endswith find get index isalpha isdigit items keys lower lstrip removeprefix removesuffix "
+    "rstrip split splitlines startswith strip title upper values"
 )
+_left: ContextVar[list] = ContextVar("_left")  # while an element is rendered: letters, and the end of its time
 
 
 def _check_output(value: object) -> object:
@@ -38,28 +49,87 @@ def _check_output(value: object) -> object:
     return value
 
 
+def _measure(value: object) -> int:
+    """Return about how many letters a value takes, what it holds twice counted twice; little more than is allowed."""
+    size, parts = 0, [value]
+    while parts and size <= MOST_LETTERS:
+        part = parts.pop()
+        if isinstance(part, str | bytes):
+            size += len(part)
+        elif isinstance(part, int):
+            size += part.bit_length()
+        elif isinstance(part, list | tuple | set | frozenset | Mapping):
+            size += PER_ITEM * len(part)
+            if size <= MOST_LETTERS:
+                parts += part.items() if isinstance(part, Mapping) else part
+    return size
+
+
+def _check_size(value):
+    """Return what an expression made; raise where that, or all until now, is too large or took too long."""
+    if isinstance(value, Iterator):
+        return _count_items(value)
+    left, size = _left.get(), _measure(value)
+    left[0] -= size
+    if size > MOST_LETTERS or left[0] < 0:
+        raise ValueError(f"it grows beyond {MOST_LETTERS:,}")
+    if time.thread_time() > left[1]:
+        raise ValueError(f"it takes longer than {MOST_S:g} s")
+    return value
+
+
+def _count_items(items: Iterable) -> Iterator:
+    for item in items:
+        _check_size([item])
+        yield item
+
+
+def _join_texts(values: Iterable, separator: object = "") -> str:
+    parts = _count_items(str(part) for value in values for part in (separator, value))
+    return "".join(itertools.islice(parts, 1, None))
+
+
+def _bound_filter(run):
+    return functools.wraps(run)(lambda *arguments, **named: _check_size(run(*arguments, **named)))
+
+
 @lru_cache(maxsize=1)
 def _build_sandbox():
-    from jinja2 import StrictUndefined
+    from jinja2 import StrictUndefined, nodes
     from jinja2.compiler import CodeGenerator
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    text_methods = TEXT_METHODS.split()
+    methods = METHODS.split()
 
     class BoundedCode(CodeGenerator):
+        looped = None  # what the loop runs over that is being written
+
+        def visit(self, node, *arguments):
+            is_slice = isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice)
+            is_made = isinstance(node, nodes.List | nodes.Tuple | nodes.Dict) and getattr(node, "ctx", "load") == "load"
+            check = "check_size" if is_made or is_slice else ""
+            if isinstance(node, nodes.For):
+                self.looped = node.iter
+            elif node is self.looped:
+                check = "count_items"
+            self.write(f"environment.{check}(" if check else "")
+            super().visit(node, *arguments)
+            self.write(")" if check else "")
+
         def visit_Concat(self, node, frame):
-            self.write("environment.join_texts(")
+            self.write("environment.join_texts((")
             for part in node.nodes:
                 self.visit(part, frame)
                 self.write(", ")
-            self.write(")")
+            self.write("))")
 
     class Sandbox(ImmutableSandboxedEnvironment):
         code_generator_class = BoundedCode
         intercepted_binops = frozenset(["+", "*", "**", "%"])
+        check_size, count_items, join_texts = map(staticmethod, (_check_size, _count_items, _join_texts))
 
-        def join_texts(self, *parts):
-            return _check_size("".join(map(str, parts)))
+        def call(self, context, function, /, *arguments, **named):
+            return _check_size(super().call(context, function, *arguments, **named))
 
         def call_binop(self, context, operator, left, right):
             is_power = operator == "**" and not (abs(left) <= MOST_LETTERS and abs(right) <= 64)
@@ -74,8 +144,11 @@ def _build_sandbox():
             return None  # jinja's own would let "{:1500000000}" through; so it is refused below
 
         def is_safe_attribute(self, obj, attr, value):
-            is_bounded = attr in text_methods or not isinstance(obj, str | bytes)
-            return is_bounded and super().is_safe_attribute(obj, attr, value)
+            is_own = any(
+                isinstance(obj, kind) and hasattr(kind, attr)
+                for kind in (str, bytes, int, float, list, tuple, dict, set, frozenset, range)
+            )
+            return (attr in methods or not is_own) and super().is_safe_attribute(obj, attr, value)
 
     # Unoptimised: else constants are computed while it is compiled.
     sandbox = Sandbox(
@@ -88,15 +161,12 @@ def _build_sandbox():
     )
     # Without `dict`, `lipsum` and the rest a variable of that name is missed like any other; without `random` the
     # same values give the same text.
-    sandbox.globals = {"range": _count_range, "namespace": sandbox.globals["namespace"]}
-    sandbox.filters = {name: sandbox.filters[name] for name in FILTERS.split()}
+    sandbox.globals = {"range": _count_range}
+    # Jinja's own would indent by a billion, and round to a billion of digits.
+    sandbox.policies["json.dumps_function"] = lambda value, sort_keys: json.dumps(value, sort_keys=sort_keys)
+    own = {"join": _join_texts, "round": lambda value, precision=0: round(value, max(precision, -99))}
+    sandbox.filters = {name: _bound_filter((sandbox.filters | own)[name]) for name in FILTERS.split()}
     return sandbox
-
-
-def _check_size(value):
-    if hasattr(value, "__len__") and len(value) > MOST_LETTERS:
-        raise ValueError(f"it grows beyond {MOST_LETTERS:,}")
-    return value
 
 
 def _count_range(*bounds: int) -> range:
@@ -113,14 +183,17 @@ def list_template_variables(text: str) -> frozenset[str]:
     from jinja2.meta import find_undeclared_variables
 
     sandbox = _build_sandbox()
+    if next(itertools.islice(sandbox.lex(text), MOST_TOKENS, None), None):
+        raise ValueError(f"its commands and expressions have more than {MOST_TOKENS:,} signs")
     tree = sandbox.parse(text)
     for found in tree.find_all((nodes.Filter, nodes.Test)):
         kind, known = ("filter", sandbox.filters) if isinstance(found, nodes.Filter) else ("test", sandbox.tests)
         if found.name not in known:
             raise TemplateAssertionError(f"No {kind} named {found.name!r}", found.lineno)
-    for outer in tree.find_all(nodes.For):
-        if any(True for inner in outer.find_all(nodes.For) for _ in inner.find_all(nodes.For)):
-            raise TemplateAssertionError(f"too many statically nested blocks: {MOST_LOOPS} loops at most", outer.lineno)
+    for found in tree.find_all(nodes.Stmt):
+        if type(found).__name__ not in COMMANDS or getattr(found, "recursive", False):
+            problem = "a prompt knows the commands if, for, set and with, in their plain forms"
+            raise TemplateAssertionError(problem, found.lineno)
     return frozenset(find_undeclared_variables(tree))
 
 
@@ -131,6 +204,7 @@ def _compile_template(text: str):
 
 def render_template(text: str, variables: dict[str, object]) -> str:
     """Return a rendered template; whatever an expression of it raises comes out."""
+    _left.set([20 * MOST_LETTERS, time.thread_time() + MOST_S])
     pieces, num_letters = [], 0
     for piece in _compile_template(text).generate(variables):
         num_letters += len(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from .pages import Page
 METHODS = ("heading", "recursive", "sentence")
 # The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
 BLOCK = 100_000
+GAP = re.compile(r"\s{200,}")  # it takes the splitter minutes where chunks overlap, and is a border anyway
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,9 @@ def _list_sections(page: Page) -> list[tuple[int, int]]:
 
 def _list_blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield parts of at most `BLOCK` characters that end at a paragraph, a line or a word where there is one."""
+    for gap in GAP.finditer(text, start, end):
+        yield from _list_blocks(text, start, gap.start()) if gap.start() > start else ()
+        start = gap.end()
     while end - start > BLOCK:
         limit = start + BLOCK
         border = next(

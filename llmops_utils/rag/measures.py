@@ -248,6 +248,8 @@ def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) ->
 
 def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
     flags, answerable = np.asarray(values, dtype=bool), np.asarray(is_answerable, dtype=bool)
+    if any(isinstance(value, str) for value in (*values, *is_answerable)):  # "False" would count as true
+        raise DataError("A text is neither true nor false.", "Give True or False for each question.")
     if flags.shape != answerable.shape or answerable.all() or not answerable.any():
         problem = "There must be one value per question, and questions of both kinds."
         raise DataError(problem, "Give questions that can be answered and some that cannot.")

@@ -23,6 +23,7 @@ FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", r
 # Of metadata each line is a field, goes on with the one before (indented, a list, a bracket), or is a comment or empty.
 FIELD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s:"'#-][^:\n]*|[#$:-][^\s:]*):(?:\s.*)?""")
 GOES_ON = re.compile(r"(?:[ \t].*|-(?:\s.*)?|[\]}].*|#.*|)")
+MOST_METADATA = 20_000  # letters: a value that stands for another one many times makes much of little
 MOST_NAMED = 10  # bad files that a message names
 # Longest mark first: that of UTF-32 begins with that of UTF-16. The mark of UTF-8 is a character that a text drops.
 ENCODINGS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -186,8 +187,14 @@ def _split_front_matter(text: str, where: str) -> tuple[dict[str, str], str]:
         return {}, text
     if not all(GOES_ON.fullmatch(line) or FIELD.fullmatch(line) for line in lines):
         return {}, text
+    if len(head[1]) > MOST_METADATA:
+        raise DataError(f"{where} has more than {MOST_METADATA:,} letters of metadata.", "Move them into the text.")
     try:
-        fields = yaml.load(head[1], Loader=yaml.BaseLoader)  # it makes nothing but texts: 3.10 stays 3.10, no stays no
+        loader = yaml.BaseLoader(head[1])  # it makes nothing but texts: 3.10 stays 3.10, no stays no
+        node = loader.get_single_node()
+        fields = loader.construct_document(node) if node else None
+        if isinstance(fields, dict) and len(fields) < len(node.value):
+            raise yaml.YAMLError("a field stands there twice")
     except (yaml.YAMLError, RecursionError) as error:
         raise DataError(
             f"What stands before the text of {where} is no YAML ({' '.join(str(error).split())}).",

@@ -118,6 +118,17 @@ BOMBS = [
     "{% set n = namespace(s='aaaa') %}{% for i in range(40) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}",
     "{% for i in range(9999) %}{% for j in range(9999) %}aaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
     "{% for i in range(9999) %}{% for j in range(9999) %}{% set x = i %}{% endfor %}{% endfor %}",
+    *("{{ range(1000)|join('a' * 1000000) }}", "{{ ([range(1000)] * 99)|map('join', 'a' * 900)|list|length }}"),
+    "{% set x = ['ab'] %}" + "{% set x = [x, x] %}" * 60 + "{{ x }}",
+    "{% set x = ('ab',) %}" + "{% set x = (x, x) %}" * 60 + "{{ {x: 1}|length }}",
+    "{% set x = {1: 1} %}" + "{% set x = {1: x, 2: x} %}" * 60 + "{{ x|tojson }}",
+    "{% set x = 9 ** 64 %}" + "{% set x = x * x %}" * 60 + "{{ x > 1 }}",
+    "{% set x = 'a' * 900000 %}{{ (" + " ~ ".join(["x"] * 3000) + ")|length }}",
+    "{% set x = 'a' * 900000 %}{{ [" + ", ".join(["x[::-1]"] * 999) + "]|length }}",
+    "{% for i in 'a' * 999999 %}{% for j in 'a' * 999999 %}{% endfor %}{% endfor %}",
+    "{% for i in range(999) %}{% for j in range(999) %}{% set x = 'b' * 99999 < 'b' * 99999 %}{% endfor %}{% endfor %}",
+    *("{{ {}.fromkeys(range(9), 1) }}", "{{ (1).to_bytes(1500000000) }}", "{{ [1]|tojson(indent=1500000000) }}"),
+    *("{{ x }}" * 9999, "{% set x %}{{ 'a' * 999999 }}{% endset %}"),
 ]
 
 
@@ -126,7 +137,7 @@ def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time():
     for text in BOMBS:
         with pytest.raises(PromptError):
             Prompt("p", input=text).render()
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 30
     useful = (
         "{{ names | map('upper') | join(', ') }}{{ ' and ' ~ more | default('none') }}, {{ 2 * 3 }} {{ 'Ab'.lower() }}"
     )
@@ -143,7 +154,14 @@ def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
         ("{{ a is nosuch }}", 1, "No test named 'nosuch'"),
         ("{{ a | random }}", 1, "No filter named 'random'"),
         ("{% nonsense %}", 1, "Encountered unknown tag 'nonsense'"),
-        ("{% for a in b %}" * 30 + "{% endfor %}" * 30, 1, "too many statically nested blocks"),
+        *(
+            (template, 1, "a prompt knows the commands if, for, set and with")
+            for template in (
+                *("{% include 'other' %}", "{% macro m() %}{{ m() }}{% endmacro %}", "{% extends 'x' %}"),
+                *("{% for a in b recursive %}{% endfor %}", "{% block a %}{% endblock %}", "{% import 'x' as y %}"),
+                *("{% filter upper %}{% endfilter %}", "{% call m() %}{% endcall %}"),
+            )
+        ),
     ]
     for element in ELEMENTS:
         for template, line, fault in cases:
@@ -165,8 +183,7 @@ def test_the_sandbox_refuses_with_the_element_and_the_reason():
         ("{{ message.upper }}", "an expression gives a builtin_function_or_method, not text"),
         ("{{ message | map('upper') }}", "an expression gives a generator, not text"),
         ("{{ range }}", "an expression gives a function, not text"),
-        ("{% include 'other' %}", "no loader for this environment specified"),
-        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "maximum recursion depth exceeded"),
+        ("{% for a in 'b' %}" * 30 + "{% endfor %}" * 30, "too many statically nested blocks"),
         ("{% for i in range(10**9) %}x{% endfor %}", "Range too big. The sandbox blocks ranges larger than"),
         ("{{ 1 / 0 }}", "division by zero"),
     ]

@@ -43,7 +43,7 @@ def list_uncovered(page, chunks):
 
 def test_every_character_is_in_a_chunk_no_longer_than_its_size_and_in_two_only_by_overlap():
     for method, (size, overlap) in itertools.product(METHODS, [(120, 0), (400, 0), (300, 50), (800, 100), (5000, 0)]):
-        for page in HANDBOOK:
+        for page in [*HANDBOOK, Page("gap", "gap", "a" + " \n" * 5000 + "b")]:
             chunks = split_pages([page], Chunking(method, size, overlap))
             assert list_uncovered(page, chunks) == []
             for chunk in chunks:

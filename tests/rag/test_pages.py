@@ -202,6 +202,12 @@ def test_a_bad_file_is_a_data_error_that_names_it(tmp_path):
         ("x.txt", b"", "x.txt holds no text"),
         ("x.txt", b" \n\t\n", "x.txt holds no text"),
         ("x.md", b"---\nstatus: current\n---\n", "x.md holds no text"),
+        ("x.md", b"---\ns: old\ns: new\n---\ntext", "What stands before the text of x.md is no YAML (a field"),
+        (
+            "x.md",
+            b"---\na: &a " + b"x" * 99000 + b"\nb: [" + b"*a," * 9000 + b"]\n---\ntext",
+            "x.md has more than 20,000 letters of metadata",
+        ),
         ("x.md", b"---\nnote: a: b\n---\ntext", "What stands before the text of x.md is no YAML"),
         ("x.pdf", b"", "x.pdf cannot be read as a PDF"),
         ("x.pdf", b"%PDF-1.7\nbroken", "x.pdf cannot be read as a PDF"),
