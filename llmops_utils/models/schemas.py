@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ..core import INVISIBLE, DataError, parse_json_values, unify_text
+from ..core import INVISIBLE, DataError, clean_values, parse_json_values, unify_text
 
 Schema = dict | type[BaseModel]
 
@@ -20,7 +20,7 @@ Schema = dict | type[BaseModel]
 def to_json_schema(schema: Schema | None) -> dict | None:
     """Return the JSON schema of a pydantic model; a dict or None as it is. Raises `DataError` where it is no JSON."""
     try:
-        json.dumps(schema if isinstance(schema, dict) else None, allow_nan=False)
+        json.dumps(clean_values(schema) if isinstance(schema, dict) else None, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"The schema is none in JSON ({error}).", "Give texts, numbers, lists and dicts.") from None
     return schema if schema is None or isinstance(schema, dict) else close_schema(schema.model_json_schema())

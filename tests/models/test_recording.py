@@ -129,7 +129,7 @@ def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path,
 
 GOOD = make_recording().to_line()
 BAD_LINES = {
-    "too deep": b'{"request": ' + b"[" * 5000,
+    "too deep": b'{"request": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "merge conflict": b"<<<<<<< HEAD",
     "list": b"[]",
     "no request": b'{"response": {"status": 200, "body": 1}, "latency_s": 1, "source": "", "recorded": ""}',
