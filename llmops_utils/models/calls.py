@@ -113,8 +113,11 @@ def explain_connection(error: Exception, connection: Connection) -> WorkbookErro
         is_sent = not isinstance(error.__cause__, httpx2.ConnectTimeout)
         step = "Raise LLMOPS_TIMEOUT_S, or shorten the request."
         return errors.Unreachable(f"{where} did not answer in time.", step, may_have_cost=is_sent)
+    has_connected = not any(isinstance(one, httpx2.ConnectError) for one in causes)
     for one in causes:
-        if isinstance(one, httpx2.LocalProtocolError | UnicodeEncodeError):
+        if has_connected and isinstance(
+            one, httpx2.LocalProtocolError | UnicodeEncodeError
+        ):  # else it is the host's name
             return errors.SettingsError(
                 "A header of the request cannot be sent: it holds a line break or a letter that no header can.",
                 "Check the key, OPENAI_ORG_ID and OPENAI_PROJECT_ID.",
@@ -128,7 +131,7 @@ def explain_connection(error: Exception, connection: Connection) -> WorkbookErro
     return errors.Unreachable(
         f"{where} cannot be reached ({redact(str(causes[-1]))[:MOST_SAID]}).",
         "Check LLMOPS_BASE_URL, a proxy and your network, and that the server runs; or set LLMOPS_MODE=replay.",
-        may_have_cost=not any(isinstance(one, httpx2.ConnectError) for one in causes),
+        may_have_cost=has_connected,
     )
 
 
