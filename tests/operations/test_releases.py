@@ -178,20 +178,17 @@ for number in range(1000):
 
 def test_two_processes_that_are_killed_lose_and_double_nothing_that_they_said_was_done(folder):
     save_prompt(Prompt("sort", instruction="Sort, take 4.", input="{{ message }}"), folder)
-    random, said = Random(3), []
-    for _ in range(2):
-        started = [
-            subprocess.Popen(
-                [sys.executable, "-c", PROMOTER, folder, first], cwd=ROOT, stdout=subprocess.PIPE, text=True
-            )
-            for first in ("1", "3")
-        ]
-        for process in started:
-            said.append(process.stdout.readline())  # it has begun
-        time.sleep(random.uniform(0, 0.3))
-        for process in started:
-            process.kill()
-            said += process.communicate()[0].splitlines()
+    said = []
+    started = [
+        subprocess.Popen([sys.executable, "-c", PROMOTER, folder, first], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for first in ("1", "3")
+    ]
+    for process in started:
+        said.append(process.stdout.readline())  # it has begun
+    time.sleep(Random(3).uniform(0, 0.3))
+    for process in started:
+        process.kill()
+        said += process.communicate()[0].splitlines()
     history = load_release("sort", folder).history
-    assert len(said) <= len(history) <= len(said) + 4  # of each killed process one may be done and not said
+    assert len(said) <= len(history) <= len(said) + 2  # of each killed process one may be done and not said
     assert all(before.version != after.version for before, after in itertools.pairwise(history))

@@ -269,7 +269,7 @@ def test_killed_at_random_points_the_next_run_gives_the_index_of_one_clean_run(s
     clean = read_all(build(settings, NEW, name="clean"))
     rng = random.Random(9)
     sizes = set()
-    for _ in range(6):
+    for _ in range(4):
         build(settings, OLD)
         assert worker.ask(settings, "kill", rng.randrange(4), rng.uniform(0, 0.02)) == -signal.SIGKILL
         sizes.add(open_client(settings).get_collection("handbook", embedding_function=None).count())
