@@ -39,7 +39,7 @@ trials: setup ## what kills, foreign files, odd documents and keys in all places
 	@$(VENV) benchmarks/kills.py 20
 	@$(VENV) benchmarks/foreign_files.py
 	@$(VENV) benchmarks/keys.py
-	@$(VENV) tests/fakes/odd_pages.py 300 60
+	@$(VENV) benchmarks/odd_documents.py 300 60
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run
