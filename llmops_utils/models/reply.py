@@ -329,10 +329,7 @@ def _read_piece(piece: Any) -> str:
 
 
 def may_be_kept(path: str, answer: dict[str, Any]) -> bool:
-    """Return whether an answer may be recorded: one that a reader can use, or a refusal that a repetition would meet.
-
-    An error, whatever its status, a failure that passes, and an answer that is cut or of another form are none.
-    """
+    """Return whether an answer may be recorded: one that a reader can use, or a refusal that a repetition would meet."""
     body, status = answer.get("body"), answer["status"]
     if "stream" in answer:  # one that was cut has another status
         return status == 200

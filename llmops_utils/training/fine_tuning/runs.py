@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..core import TrainingInterrupted, write_whole
+from ...core import TrainingInterrupted, write_whole
 from .adapter_training import WORKERS, AdapterRecipe, AdapterTraining, State
 from .adapters import Adapter, make_adapter
 from .demonstrations import Demonstration, check_demonstrations, encode_demonstrations, hash_demonstrations

@@ -11,7 +11,7 @@ import tiny_llama
 
 from llmops_utils.core import DataError
 from llmops_utils.models import ADAPTER_DETAILS as DETAILS
-from llmops_utils.training.adapters import KINDS, make_adapter, read_adapter
+from llmops_utils.training.fine_tuning.adapters import KINDS, make_adapter, read_adapter
 
 
 @pytest.fixture

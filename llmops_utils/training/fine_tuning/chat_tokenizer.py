@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core import DataError
+from ...core import DataError
 
 CONTROL = 3  # the type of tokens such as <|im_end|>, which belong in no text of a person
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core import DataError
+from ...core import DataError
+from ..gradients import Tensor
 from .adapters import Adapter
-from .gradients import Tensor
 from .llama import Llama, check_memory
 from .llama_operations import compute_reply_loss
 from .token_trees import TokenTree

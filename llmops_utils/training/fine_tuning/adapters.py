@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core import DataError, explain_os_errors
-from ..core.gguf_file import GgufFile
-from ..models import ADAPTER_DETAILS, check_base
-from .gradients import Tensor
+from ...core import DataError, explain_os_errors
+from ...core.gguf_file import GgufFile
+from ...models import ADAPTER_DETAILS, check_base
+from ..gradients import Tensor
 
 if TYPE_CHECKING:
     from .llama import Llama

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from ..core import DataError, unify_text
-from ..models.calls import Messages, check_messages
+from ...core import DataError, unify_text
+from ...models.calls import Messages, check_messages
 from .chat_tokenizer import ChatTokenizer
 from .token_trees import TokenTree, make_tree
 

@@ -1,7 +1,7 @@
 import pytest
 import tiny_llama
 
-from llmops_utils.training.llama import read_llama
+from llmops_utils.training.fine_tuning.llama import read_llama
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from llmops_utils.core import DataError, WorkbookError, load_settings
 from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.datasets import load_fact_questions, load_messages
 from llmops_utils.models import Model, fetch_weights, load_catalog
-from llmops_utils.training.adapters import make_adapter
-from llmops_utils.training.llama import read_llama
-from llmops_utils.training.token_trees import make_tree
+from llmops_utils.training.fine_tuning.adapters import make_adapter
+from llmops_utils.training.fine_tuning.llama import read_llama
+from llmops_utils.training.fine_tuning.token_trees import make_tree
 
 HELLO = [{"role": "user", "content": "the 12 tea"}]
 

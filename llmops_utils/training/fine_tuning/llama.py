@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..core import DataError
-from ..core.gguf_file import GgufFile
-from ..models.weights import check_base, compute_sha256
+from ...core import DataError
+from ...core.gguf_file import GgufFile
+from ...models.weights import check_base, compute_sha256
+from ..gradients import Tensor, add
 from .adapters import KINDS, Adapter
 from .chat_tokenizer import ChatTokenizer
-from .gradients import Tensor, add
 from .llama_operations import attend_grouped, normalise_frozen, project, project_adapted, rotate, swiglu
 from .token_trees import Packing, TokenTree, make_tree, pack_trees
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from llmops_utils.training import llama_operations as operations
-from llmops_utils.training.adapters import make_adapter
+from llmops_utils.training.fine_tuning.adapters import make_adapter
+from llmops_utils.training.fine_tuning.token_trees import HIDDEN, make_tree, pack_trees
 from llmops_utils.training.gradients import Tensor, compare_gradients
-from llmops_utils.training.token_trees import HIDDEN, make_tree, pack_trees
 
 CLOSE = 1e-5
 RANDOM = np.random.default_rng(7)

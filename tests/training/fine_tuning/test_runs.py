@@ -12,9 +12,9 @@ import pytest
 
 from llmops_utils.core import DataError, TrainingInterrupted
 from llmops_utils.training import adapter_training, fine_tuning
-from llmops_utils.training.adapter_training import AdapterRecipe, AdapterTraining
-from llmops_utils.training.demonstrations import Demonstration, encode_demonstrations
-from llmops_utils.training.fine_tuning import fine_tune
+from llmops_utils.training.fine_tuning.adapter_training import AdapterRecipe, AdapterTraining
+from llmops_utils.training.fine_tuning.demonstrations import Demonstration, encode_demonstrations
+from llmops_utils.training.fine_tuning.runs import fine_tune
 
 ROWS = [
     Demonstration(f"{word} {number}?", ["yes" if number % 2 else "no"]) for number in range(5) for word in ("a", "the")

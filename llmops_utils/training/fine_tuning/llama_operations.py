@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .gradients import Tensor
+from ..gradients import Tensor
 from .token_trees import Packing
 
 PLACES_AT_ONCE = 64  # whose scores over a large vocabulary are held in memory
