@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llmops_utils.training import llama_operations as operations
+from llmops_utils.training.fine_tuning import llama_operations as operations
 from llmops_utils.training.fine_tuning.adapters import make_adapter
 from llmops_utils.training.fine_tuning.token_trees import HIDDEN, make_tree, pack_trees
 from llmops_utils.training.gradients import Tensor, compare_gradients

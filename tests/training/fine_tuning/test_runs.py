@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from llmops_utils.core import DataError, TrainingInterrupted
-from llmops_utils.training import adapter_training, fine_tuning
+from llmops_utils.training.fine_tuning import adapter_training, runs
 from llmops_utils.training.fine_tuning.adapter_training import AdapterRecipe, AdapterTraining
 from llmops_utils.training.fine_tuning.demonstrations import Demonstration, encode_demonstrations
 from llmops_utils.training.fine_tuning.runs import fine_tune
@@ -205,9 +205,9 @@ def test_bad_rows_settings_and_too_little_memory_are_refused_by_name_before_anyt
 
 def test_states_are_written_on_the_way_and_no_half_file_stays(tiny, tmp_path, monkeypatch):
     sizes = []
-    write = fine_tuning.write_whole
-    monkeypatch.setattr(fine_tuning, "SECONDS_BETWEEN", 0)
-    monkeypatch.setattr(fine_tuning, "write_whole", lambda path, content: (sizes.append(1), write(path, content)))
+    write = runs.write_whole
+    monkeypatch.setattr(runs, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(runs, "write_whole", lambda path, content: (sizes.append(1), write(path, content)))
     train(tiny, checkpoint=tmp_path / "state.npz")
     assert len(sizes) == 7
     assert [one.name for one in tmp_path.iterdir()] == ["state.npz"]
