@@ -9,22 +9,12 @@ from fractions import Fraction
 
 import pytest
 
-from llmops_utils.core import DATA
 from llmops_utils.datasets import Problem, load_date_questions, load_records, load_word_problems
 
 LEVELS = (1, 2, 3, 4)
 WORDS, DATES = load_word_problems(), load_date_questions()
 NAMES = re.compile(r"\b(Ana|Ben|Tom|Ines|Emma|Paul|Sara|Max|Lena|Lucas|Maria|Peter|Laura|Jack)\b|\d")
 NUMBER = r"\(?\d+(?:\.\d+)?\)?"
-
-
-@pytest.fixture(scope="module")
-def generator():
-    sys.path.insert(0, str(DATA))
-    import make_problems
-
-    yield make_problems
-    sys.path.remove(str(DATA))
 
 
 @pytest.fixture(scope="module")

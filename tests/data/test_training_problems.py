@@ -2,12 +2,10 @@
 
 import re
 import string
-import sys
 
 import pytest
 
 from llmops_utils import datasets
-from llmops_utils.core import DATA
 from llmops_utils.datasets import Note, find_leaks, find_near_duplicates, load_records
 
 SAMPLES = {"name": "Ana", "city": "Graz", "item": "kettle", "items": "kettles", "part": "filter", "parts": "filters"}
@@ -16,15 +14,6 @@ SAMPLES |= {"id": "PW-12345", "id2": "PW-67890"}
 PLACES = r"\b(Austria|Belgium|Germany|Portugal|Lyon|Graz|Turin|Ghent|Porto|Basel|Leeds|Bergen|zone \d)\b"
 DATES = r"\b(\d{4}-\d\d-\d\d|(\w{3} )?\d+ [A-Z]\w+ \d{4}|[A-Z]\w+ \d+, \d{4}|\d\d\.\d\d\.\d{4}|[A-Z][a-z]+day|[A-Z]\w+ \d{4})\b"
 KNOWN_NAMES = ("Tom", "Paul", "Sara", "Max", "Lena", "Lucas", "Maria", "Peter", "Laura", "Jack")
-
-
-@pytest.fixture(scope="module")
-def generator():
-    sys.path.insert(0, str(DATA))
-    import make_problems
-
-    yield make_problems
-    sys.path.remove(str(DATA))
 
 
 @pytest.fixture(scope="module")
