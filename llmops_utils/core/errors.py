@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .secrets import redact
+from .secrets import redact_values
 
 
 class WorkbookError(Exception):
@@ -14,7 +14,7 @@ class WorkbookError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        self.problem, self.next_step = redact(problem), redact(next_step)
+        self.problem, self.next_step = redact_values([problem, next_step])  # which reads the environment once
         super().__init__(self.problem, self.next_step)
 
     def __str__(self) -> str:
