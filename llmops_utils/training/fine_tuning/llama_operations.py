@@ -120,8 +120,10 @@ def attend_grouped(
     return Tensor(mixed, (query, key, value), vjp)
 
 
-def compute_reply_loss(x: Tensor, table: np.ndarray, places: np.ndarray, targets: np.ndarray, weight: float) -> Tensor:
-    """Return the cross-entropy in nats at some places only, summed and times a weight.
+def compute_reply_loss(
+    x: Tensor, table: np.ndarray, places: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> Tensor:
+    """Return the cross-entropy in nats at some places only, summed with a weight for each.
 
     The gradient is made along with the loss, a few places at a time: the scores of all of them, 49,152 for each, would
     take more memory than everything else.
@@ -131,19 +133,19 @@ def compute_reply_loss(x: Tensor, table: np.ndarray, places: np.ndarray, targets
         table: a frozen vector for each token of the vocabulary, shape (vocabulary, width).
         places: rows of x, shape (m,); one may stand there several times.
         targets: ids that came next, shape (m,).
-        weight: 1 / m gives the mean.
+        weights: shape (m,); 1 / m each gives the mean.
     """
     total, by_x = 0.0, np.zeros_like(x.data)
     for start in range(0, len(places), PLACES_AT_ONCE):
-        part = places[start : start + PLACES_AT_ONCE]
+        part, weight = places[start : start + PLACES_AT_ONCE], weights[start : start + PLACES_AT_ONCE]
         chosen = np.arange(len(part)), targets[start : start + PLACES_AT_ONCE]
         scores = x.data[part] @ table.T
         scores -= scores.max(-1, keepdims=True)
         reached = scores[chosen]
         chances = np.exp(scores, out=scores)
         sums = chances.sum(-1, keepdims=True)
-        total += float((np.log(sums[:, 0]) - reached).sum()) * weight
+        total += float((np.log(sums[:, 0]) - reached) @ weight)
         chances /= sums
         chances[chosen] -= 1
-        np.add.at(by_x, part, (chances @ table) * weight)
+        np.add.at(by_x, part, (chances @ table) * weight[:, None])
     return Tensor(np.asarray(total, x.data.dtype), (x,), lambda g: (by_x * g,))

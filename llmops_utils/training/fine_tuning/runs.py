@@ -29,7 +29,7 @@ class FineTuningRun:
 
     Attributes:
         adapter: with the numbers that were best on dev; without dev, with the last.
-        losses: nats for each token of the replies, at each step.
+        losses: nats for each token, averaged over each reply and then over all of them, at each step.
         dev_losses: the same on dev, before the first epoch and after each; empty without dev.
         best_epoch: whose numbers the adapter has, from 1 on.
         seconds: what lies below the adapted layers included.

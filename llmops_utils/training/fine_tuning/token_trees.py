@@ -20,6 +20,7 @@ class TokenTree:
         branches: the number of each token's branch; -1 in the beginning.
         places: tokens in the row whose next one is to be predicted, shape (m,); it may stand there for two branches.
         targets: what came next at these places, shape (m,).
+        weights: 1 / n for each token of a reply of n, so that a label counts as much as a long answer; shape (m,).
     """
 
     ids: np.ndarray
@@ -27,6 +28,7 @@ class TokenTree:
     branches: np.ndarray
     places: np.ndarray
     targets: np.ndarray
+    weights: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,10 +48,11 @@ def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
     Their beginning is what they have in common, up to the first start. A text that goes on from another one, as the later
     turns of a conversation do, stands for both.
     """
-    branches: list[tuple[list[int], set[int]]] = []  # ids, and which of them are predicted
+    branches: list[tuple[list[int], dict[int, float]]] = []  # ids, and which of them are predicted with what weight
     for text, start in sorted(zip(texts, starts, strict=True), key=lambda pair: -len(pair[0])):
-        predicted = set(range(start, len(text)))
-        longer = next((known for ids, known in branches if ids[: len(text)] == text and not known & predicted), None)
+        predicted = dict.fromkeys(range(start, len(text)), 1 / (len(text) - start))
+        same = (known for ids, known in branches if ids[: len(text)] == text and not known.keys() & predicted)
+        longer = next(same, None)
         if longer is None:
             branches.append((text, predicted))
         else:
@@ -58,16 +61,18 @@ def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
     while any(ids[:common] != first[:common] for ids, _ in branches):
         common -= 1
     row, positions, owners = first[:common], list(range(common)), [-1] * common
-    places, targets = [], []
+    places, targets, weights = [], [], []
     for number, (ids, predicted) in enumerate(branches):
         moved = len(row) - common  # how much further on this branch stands in the row than in its text
         for place in sorted(predicted):
             places.append(place - 1 if place - 1 < common else place - 1 + moved)
             targets.append(ids[place])
+            weights.append(predicted[place])
         row = row + ids[common:-1]
         positions += range(common, len(ids) - 1)
         owners += [number] * (len(ids) - 1 - common)
-    return TokenTree(*(np.array(values, dtype=np.int64) for values in (row, positions, owners, places, targets)))
+    numbers = (np.array(values, dtype=np.int64) for values in (row, positions, owners, places, targets))
+    return TokenTree(*numbers, np.array(weights, dtype=np.float32))
 
 
 @dataclass(frozen=True)

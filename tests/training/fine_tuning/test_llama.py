@@ -50,6 +50,31 @@ def test_the_reader_reads_what_the_makers_of_the_format_wrote_in_every_kind_that
         assert (file.read_tensor("one") == gguf.quants.dequantize(raw, kind)).all(), kind
 
 
+def test_rewritten_as_q8_0_a_file_keeps_its_header_its_order_and_its_numbers_up_to_a_rounding_to_8_bits(tmp_path):
+    array, kind = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32), gguf.GGMLQuantizationType.Q4_1
+    writer = gguf.GGUFWriter(tmp_path / "one.gguf", "llama")
+    writer.add_file_type(3)
+    writer.add_array("texts", ["ä", "b"])
+    writer.add_tensor("norm", array[0])
+    writer.add_tensor("one", gguf.quants.quantize(array, kind), raw_dtype=kind)
+    writer.add_tensor("two", array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    before = GgufFile(tmp_path / "one.gguf")
+    before.write_q8_0(tmp_path / "two.gguf")
+    after = GgufFile(tmp_path / "two.gguf")
+    assert after.metadata == before.metadata | {"general.file_type": 7}
+    assert after.shapes == before.shapes
+    gaps = {name: np.abs(after.read_tensor(name) - before.read_tensor(name)).max() for name in before.shapes}
+    assert (gaps["norm"], gaps["two"]) == (0, 0)  # what has more bits stays
+    assert 0 < gaps["one"] < np.abs(array).max() / 127
+    theirs = {one.name: one for one in gguf.GGUFReader(tmp_path / "two.gguf").tensors}  # as the makers read it
+    assert theirs["one"].tensor_type == gguf.GGMLQuantizationType.Q8_0
+    assert (gguf.quants.dequantize(theirs["one"].data, theirs["one"].tensor_type) == after.read_tensor("one")).all()
+
+
 def test_a_model_has_the_sizes_and_the_tokenizer_of_its_file(tiny):
     assert (tiny.name, tiny.licence, len(tiny.sha256), tiny.num_layers, tiny.width) == ("Tiny", "apache-2.0", 64, 2, 16)
     prompt = tiny.tokenizer.render(HELLO)

@@ -13,6 +13,7 @@ from llmops_utils.training.gradients import Tensor, compare_gradients
 CLOSE = 1e-5
 RANDOM = np.random.default_rng(7)
 BRANCHED = make_tree([[5, 6, 7, 8, 9], [5, 6, 3, 4]], [3, 2])
+NAMES = ("targets", "weights")
 PLAIN = make_tree([[4, 5, 6, 7]], [1])
 PACKING = pack_trees([BRANCHED, PLAIN], 4, 100.0)
 NUM = len(BRANCHED) + len(PLAIN)
@@ -53,7 +54,7 @@ def test_every_operation_and_the_loss_agree_with_finite_differences(monkeypatch)
         for name, (operation, inputs) in OPERATIONS.items()
     }
     x = draw(3, 4)
-    losses["loss"] = (lambda: operations.compute_reply_loss(x, table, places, targets, 0.3), (x,))
+    losses["loss"] = (lambda: operations.compute_reply_loss(x, table, places, targets, places / 9), (x,))
     gaps = {name: compare_gradients(*pair) for name, pair in losses.items()}
     assert {name: gap for name, gap in gaps.items() if gap >= CLOSE} == {}
 
@@ -72,8 +73,8 @@ def test_every_matrix_of_an_adapter_agrees_with_finite_differences(tiny):
         for layer in range(2):
             x = exact.run_layer(x, layer, packing, lora, 2.0)
         places = np.concatenate([BRANCHED.places, PLAIN.places + len(BRANCHED)])
-        targets = np.concatenate([BRANCHED.targets, PLAIN.targets])
-        return operations.compute_reply_loss(exact.normalise_output(x), exact.output_table, places, targets, 1 / 7)
+        targets, weights = (np.concatenate([getattr(tree, of) for tree in (BRANCHED, PLAIN)]) for of in NAMES)
+        return operations.compute_reply_loss(exact.normalise_output(x), exact.output_table, places, targets, weights)
 
     assert len(lora) == 28
     assert compare_gradients(compute, list(lora.values())) < 1e-4
@@ -83,6 +84,7 @@ def test_the_later_turns_of_a_conversation_stand_in_one_row_with_the_earlier_one
     tree = make_tree([[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7]], [2, 5])
     assert tree.ids.tolist() == [1, 2, 3, 4, 5, 6]
     assert (tree.places.tolist(), tree.targets.tolist()) == ([1, 2, 4, 5], [3, 4, 6, 7])
+    assert tree.weights.tolist() == [0.5] * 4
 
 
 def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start():
@@ -91,6 +93,8 @@ def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start():
     assert BRANCHED.branches.tolist() == [-1, -1, 0, 0, 1]
     assert BRANCHED.places.tolist() == [2, 3, 1, 4]
     assert BRANCHED.targets.tolist() == [8, 9, 3, 4]
+    assert BRANCHED.weights.tolist() == [0.5] * 4
+    assert PLAIN.weights.tolist() == pytest.approx([1 / 3] * 3)  # each reply weighs 1, however long it is
     seen = (BRANCHED.make_mask() == 0).astype(int).tolist()
     assert seen == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 0, 0, 1]]
     assert set(BRANCHED.make_mask().ravel().tolist()) == {0.0, HIDDEN}
@@ -109,9 +113,9 @@ def test_scores_of_rotated_vectors_depend_on_their_distance_alone_and_pairs_are_
 
 def test_the_loss_is_the_logarithm_of_the_number_of_equal_scores_and_finite_for_huge_ones():
     places, targets = np.array([0, 1]), np.array([0, 3])
-    equal = operations.compute_reply_loss(Tensor(np.zeros((2, 4))), np.ones((8, 4)), places, targets, 0.5)
+    equal = operations.compute_reply_loss(Tensor(np.zeros((2, 4))), np.ones((8, 4)), places, targets, np.full(2, 0.5))
     assert float(equal.data) == pytest.approx(np.log(8))
-    huge = operations.compute_reply_loss(Tensor(np.full((2, 4), 1e4)), np.eye(4), places, targets, 0.5)
+    huge = operations.compute_reply_loss(Tensor(np.full((2, 4), 1e4)), np.eye(4), places, targets, np.full(2, 0.5))
     assert float(huge.data) == pytest.approx(np.log(4))
     gates = Tensor(np.array([[-1e4, 0.0, 1e4]], np.float32))
     assert operations.swiglu(gates, Tensor(np.ones((1, 3), np.float32))).data.tolist() == [[0, 0, 1e4]]
