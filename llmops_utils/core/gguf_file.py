@@ -104,9 +104,9 @@ class GgufFile:
             parts.append(part)
             start += len(part)
         with explain_os_errors(path), path.open("wb") as file:
-            for part in (header, infos, *parts):
-                file.write(bytes(-file.tell() % self._alignment) if part is not infos else b"")
-                file.write(part)
+            file.write(header.tobytes() + infos)
+            for part in parts:
+                file.write(bytes(-file.tell() % self._alignment) + part.tobytes())
 
     def _take(self, num_bytes: int) -> np.ndarray:
         self._at += num_bytes

@@ -55,6 +55,8 @@ class LocalModel(Entry):
     """A model that runs in this process: `kind` is chat or embedding, `context` the tokens it was trained for.
 
     `layers`, `kv_heads` and `head_size` give the size of its key-value cache; `shape_source` says where they stand.
+    Where `base` names another one, it is that model with an `adapter`, a file in `data/adapters`, and what the entry does
+    not say is as for the base.
     """
 
     name: str
@@ -73,6 +75,8 @@ class LocalModel(Entry):
     kv_heads: int | None = None
     head_size: int | None = None
     shape_source: str = ""
+    base: str = ""
+    adapter: str = ""
 
 
 class Provider(Entry):
@@ -180,8 +184,9 @@ def load_catalog() -> Catalog:
         tables = tomllib.loads(CATALOG_FILE.read_text(encoding="utf-8"))
         for entry in tables["provider"]:
             entry["capabilities"] = {name: entry.pop(name) for name in CAPABILITIES if name in entry}
+        local = {entry["name"]: entry for entry in tables["local"]}
         return Catalog(
-            local={entry["name"]: entry for entry in tables["local"]},
+            local={name: local.get(entry.get("base"), {}) | entry for name, entry in local.items()},
             providers={entry["id"]: entry for entry in tables["provider"]},
             published={entry["name"]: entry for entry in tables["published"]},
             benchmarks=tables["benchmark"],

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ..core import DataError, KeyMissing, Settings, SettingsError, check_key, load_settings, read_environment
+from ..core import DATA, DataError, KeyMissing, Settings, SettingsError, check_key, load_settings, read_environment
 from .catalog import LocalModel, Provider, load_catalog
 from .recording import Recorder, Recordings
 from .transport import RecordingTransport, make_embeddings
 from .weights import AdapterFile, find_adapter
 
+ADAPTERS = DATA / "adapters"
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
 
 
@@ -40,14 +41,20 @@ class Connection:
         return DefaultHttpxClient(transport=self.transport, timeout=self.settings.timeout_s)
 
 
-def connect(chapter: str, settings: Settings | None = None, adapter: Path | None = None) -> Connection:
+def connect(chapter: str, settings: Settings | None = None, adapter: str | Path | None = None) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
-    The chapter is the name of the notebook and of its file of recordings. With an adapter, the embedded model has another
-    name and another source, so that no answer, recording or cache of the one is ever taken for the other's. Raises `SettingsError` where the settings name
-    no model, or no key where one is needed.
+    The chapter is the name of the notebook and of its file of recordings. An adapter, by its name in the catalog or by
+    its file, runs on the embedded model, whatever else the settings name. It gives the model another name and another
+    source, so that no answer, recording or cache of the one is ever taken for the other's. Raises `SettingsError` where
+    the settings name no model, or no key where one is needed.
     """
     settings = settings or load_settings()
+    if adapter is not None and not settings.is_embedded:
+        others = ("base_url", "model", "embedding_model")
+        settings = settings.model_copy(update={"provider": "embedded"} | dict.fromkeys(others))
+    if isinstance(adapter, str):
+        settings, adapter = settings.model_copy(update={"model": adapter}), None
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
         raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
     provider = load_catalog().find_provider(settings.provider_name)
@@ -56,14 +63,13 @@ def connect(chapter: str, settings: Settings | None = None, adapter: Path | None
         local, encoder = choose_local_models(settings)
         model, embedding_model, key = local.name, encoder.name, "embedded"
         base_url, source = EMBEDDED_URL, name_source(local)
-        file = find_adapter(adapter, local.files[0].sha256 if local.files else "") if adapter else None
+        path = adapter or (ADAPTERS / local.adapter if local.adapter else None)
+        file = find_adapter(path, local.files[0].sha256 if local.files else "") if path else None
         if file is not None:
-            model, source = f"{model}+{file.name}", f"{source}, adapter sha256:{file.sha256[:12]}"
+            source = f"{source}, adapter sha256:{file.sha256[:12]}"
+        if file is not None and adapter is not None:
+            model = f"{local.base or local.name}+{file.name}"
         live = EmbeddedTransport(local, encoder, settings, file)
-    elif adapter is not None:
-        raise SettingsError(
-            f"An adapter runs on the embedded model, and the settings name {provider.title}.", "Unset LLMOPS_PROVIDER."
-        )
     else:
         model = settings.model or provider.default_model
         embedding_model = settings.embedding_model or provider.embedding_model

