@@ -13,8 +13,17 @@ from typing import Annotated
 import typer
 
 from ..core import ROOT, DataError, WorkbookError, load_settings, write_whole
-from ..models import Model, choose_local_models, fetch_weights, has_weights, load_catalog, start_server
-from ..operations import EXIT_CODES, choose_folder, promote, roll_back, run_gate
+from ..models import choose_local_models, fetch_weights, has_weights, load_catalog, start_server
+from ..operations import (
+    EXIT_CODES,
+    Release,
+    choose_folder,
+    load_production_model,
+    open_model,
+    promote,
+    roll_back,
+    run_gate,
+)
 from .doctor import diagnose
 from .grading import Grade, grade_submission, write_table
 from .notebooks import list_notebooks, record_notebook, store_outputs
@@ -27,6 +36,7 @@ models = typer.Typer(no_args_is_help=True, help="List and fetch models that run 
 app.add_typer(models, name="models")
 
 Note = Annotated[str, typer.Option(help="Why.")]
+CANDIDATE_MODEL = "The name of a model (see models list), or the file of an adapter (.gguf)."
 Registry = Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")]
 
 # What is written to a console that lacks a character, as those of Windows and of containers often do.
@@ -196,29 +206,46 @@ def run_gate_command(
     num: Annotated[int | None, typer.Option(help="Only so many examples; default: the whole split.")] = None,
     folder: Registry = None,
     recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_operating_llms",
+    model: Annotated[str, typer.Option(help=CANDIDATE_MODEL)] = "",
 ) -> None:
-    """Compare a candidate prompt with the one in production on its own data set.
+    """Compare a candidate, a prompt, a model or both, with what is in production, on the prompt's own data set.
 
     Exit code 0: pass. 3: worse beyond chance. 4: too dear. 5: too few examples to tell. 1: an error, nothing decided.
     """
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
-    decision = run_gate(name, Model(recordings), chosen, folder or choose_folder(name), num, asks_all=True)
+    folder = folder or choose_folder(name)
+    present = load_production_model(name, recordings, folder)
+    new_model = open_model(model, recordings) if model else None
+    decision = run_gate(name, present, chosen, folder, num, asks_all=True, new_model=new_model)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
     sys.exit(EXIT_CODES[decision.outcome])
 
 
 @app.command("promote")
-def promote_prompt(name: str, revision: int, note: Note = "", folder: Registry = None) -> None:
-    """Put a revision of a prompt into production."""
-    release = promote(name, revision, folder or choose_folder(name), note)
-    print(f"In production: {name}, revision {release.production.revision}.")
+def promote_prompt(
+    name: str,
+    revision: Annotated[int | None, typer.Argument(help="Default: the present one, with a new model.")] = None,
+    note: Note = "",
+    folder: Registry = None,
+    model: Annotated[str, typer.Option(help=CANDIDATE_MODEL)] = "",
+) -> None:
+    """Put a revision of a prompt, a model or both into production."""
+    if revision is None and not model:
+        raise DataError("Neither a revision nor a model is named.", "Name one: promote NAME 2, or --model pellworth.")
+    chosen = open_model(model, name) if model else None
+    _tell_production(name, promote(name, revision, folder or choose_folder(name), note, chosen))
 
 
 @app.command("roll-back")
 def roll_back_prompt(name: str, note: Note = "", folder: Registry = None) -> None:
-    """Put the revision back into production that was there before the present one."""
-    release = roll_back(name, folder or choose_folder(name), note)
-    print(f"In production: {name}, revision {release.production.revision}.")
+    """Put back into production what was there before, prompt and model."""
+    _tell_production(name, roll_back(name, folder or choose_folder(name), note))
+
+
+def _tell_production(name: str, release: Release) -> None:
+    entry = release.production
+    with_model = f", on {entry.model}" if entry.model else ""
+    print(f"In production: {name}, revision {entry.revision}{with_model}.")
 
 
 @app.command("grade")

@@ -32,6 +32,7 @@ class Connection:
     settings: Settings
     transport: RecordingTransport = field(repr=False)
     api_key: str = field(repr=False)
+    adapter: AdapterFile | None = None
 
     @cached_property
     def http_client(self) -> httpx2.Client:
@@ -59,6 +60,7 @@ def connect(chapter: str, settings: Settings | None = None, adapter: str | Path 
         raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_llm_basics.")
     provider = load_catalog().find_provider(settings.provider_name)
     live: httpx2.BaseTransport | None
+    file = None
     if settings.is_embedded:
         local, encoder = choose_local_models(settings)
         model, embedding_model, key = local.name, encoder.name, "embedded"
@@ -89,7 +91,8 @@ def connect(chapter: str, settings: Settings | None = None, adapter: str | Path 
             )
     recorder = Recorder(Recordings(settings.recordings / f"{chapter}.jsonl"), settings, source)
     transport = RecordingTransport(recorder, live)
-    return Connection(provider, model, embedding_model, base_url, source, settings, transport, key or "no key needed")
+    key = key or "no key needed"
+    return Connection(provider, model, embedding_model, base_url, source, settings, transport, key, file)
 
 
 def choose_local_models(settings: Settings) -> tuple[LocalModel, LocalModel]:

@@ -6,4 +6,14 @@ from .guardrails import enforce_schema, find_injection, is_card_number, redact_p
 from .incidents import INCIDENTS, Served, load_traffic, simulate_traffic
 from .limits import BudgetWatch, Fallback, RateLimit
 from .monitor import AlertRule, Monitor, Request, Window, compute_psi, find_first_alarm
-from .releases import Release, choose_folder, load_production, load_release, open_release, promote, roll_back
+from .releases import (
+    Release,
+    choose_folder,
+    load_production,
+    load_production_model,
+    load_release,
+    open_model,
+    open_release,
+    promote,
+    roll_back,
+)

@@ -1,4 +1,4 @@
-"""The gate before production: is a candidate prompt shown to be no worse than the one in production?
+"""The gate before production: is a candidate, a prompt, a model or both, shown to be no worse than what is there?
 
 A test for a difference is the wrong question here: with few examples it finds none, and a bad prompt slips through
 because nothing was shown. The gate asks for *non-inferiority*: the lower bound of the interval of the difference must
@@ -230,25 +230,31 @@ def run_gate(
     folder: Path = PROMPTS,
     num: int | None = None,
     asks_all: bool = False,
+    new_model: Model | None = None,
 ) -> Decision:
-    """Return whether a candidate may take the place of the version in production, measured on the prompt's own data.
+    """Return whether a candidate may take the place of what is in production, measured on the prompt's own data.
 
     Args:
-        candidate: a revision or a version; default: the highest revision.
+        model: that is in production, see `load_production_model`.
+        candidate: a revision or a version; default: the highest revision, or, with a new model, the present one.
         num: at most so many examples; default: as many as `release.json` says.
         asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
+        new_model: that shall answer in its place; default: the same one.
     """
     release = load_release(name, folder)
-    present, new = load_production(name, folder), load_prompt(name, candidate, folder)
+    present = load_production(name, folder)
+    new = present if candidate is None and new_model is not None else load_prompt(name, candidate, folder)
     if release.task not in TASKS:
         raise DataError(f"{name} has the task “{release.task}”.", f"There is: {', '.join(TASKS)}.")
-    if present.version == new.version:
+    is_same_model = new_model is None or repr(new_model) == repr(model)
+    if present.version == new.version and is_same_model:
         raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
     task, settings = TASKS[release.task], load_settings()
     most = settings.examples if asks_all else settings.most_examples
     examples = task.load_examples("test", most)[: num or release.num_examples]
     reports = []
-    for prompt in (present, new):
-        system = make_system(model, prompt, task, release.num_shots)
-        reports.append(evaluate(system, examples, ChoiceMatch(task.labels), name=prompt.label))
+    for prompt, asked in ((present, model), (new, new_model or model)):
+        system = make_system(asked, prompt, task, release.num_shots)
+        label = prompt.label if is_same_model else f"{prompt.label} on {asked.name}"
+        reports.append(evaluate(system, examples, ChoiceMatch(task.labels), name=label))
     return decide(*reports, release.margin, release.max_usd_per_1000)

@@ -1,4 +1,4 @@
-"""Which revision of a prompt is in production, and what was before: one small file beside the revisions.
+"""Which revision of a prompt, and which model, is in production, and what was before: a small file beside the revisions.
 
 `NAME/release.json` holds the task on which candidates are measured, what a release may lose and cost, and the history.
 The last entry of the history is what is in production, so the file cannot contradict itself.
@@ -14,14 +14,21 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..core import PromptError, change_json, clean_text, load_settings, read_json, redact
+from ..core import PromptError, change_json, clean_text, load_settings, read_bytes, read_json, redact, write_whole
+from ..models import Model, load_catalog
 from ..prompts import PROMPTS, Prompt, load_prompt
 
 FILE = "release.json"
+ADAPTER_END = ".gguf"
+MOST_ADAPTER_BYTES = 100_000_000
 
 
 class Entry(BaseModel):
-    """One line of the history: after it, this revision was in production."""
+    """One line of the history: after it, this revision was in production.
+
+    `model` is its name, or a file of an adapter beside the revisions; "" for whatever model the settings name. `source`
+    names its weights by their checksum, or its host.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +37,12 @@ class Entry(BaseModel):
     version: str = Field(pattern="^[0-9a-f]{8}$")
     when: str
     note: str = ""
+    model: str = ""
+    source: str = ""
+
+    @property
+    def _released(self) -> tuple[int, str, str]:
+        return self.revision, self.model, self.source
 
 
 class Release(BaseModel):
@@ -70,6 +83,8 @@ class Release(BaseModel):
         import pandas
 
         columns = ["action", "revision", "version", "note"]
+        if any(entry.model for entry in self.history):
+            columns.insert(3, "model")
         return pandas.DataFrame([entry.model_dump(include=set(columns)) for entry in self.history], columns=columns)
 
 
@@ -81,7 +96,7 @@ def _list_places(history: list[Entry]) -> list[Entry]:
             places.append(entry)
             continue
         del places[-1:]
-        if not places or places[-1].revision != entry.revision:
+        if not places or places[-1]._released != entry._released:
             raise ValueError(f"entry {number} of the history goes back to what was not before it")
     return places
 
@@ -145,35 +160,83 @@ def open_release(name: str, task: str, folder: Path = PROMPTS, **limits: float |
     return new
 
 
-def promote(name: str, revision: int, folder: Path = PROMPTS, note: str = "") -> Release:
-    """Put a revision into production, and return the new state. Raises `PromptError` where it is there already.
+def load_production_model(name: str, chapter: str, folder: Path = PROMPTS) -> Model:
+    """Return the model that is in production with a prompt, for a chapter; where none was named, that of the settings.
 
-    It does not ask the gate: `gate.run_gate` measures, a person or a script decides.
+    Raises `PromptError` where its weights, adapter or host are not those that were promoted.
     """
-    prompt = load_prompt(name, revision, folder)
+    load_production(name, folder)
+    entry = load_release(name, folder).production
+    if not entry.model:
+        return Model(chapter)
+    is_file = entry.model.endswith(ADAPTER_END)
+    model = open_model(str(folder / name / entry.model) if is_file else entry.model, chapter)
+    if model.connection.source != entry.source:
+        problem = f"{entry.model} was promoted with {entry.source}, and it is {model.connection.source} now."
+        raise PromptError(problem, "Restore it, or bring the new one to the gate and promote it.")
+    return model
+
+
+def open_model(named: str, chapter: str) -> Model:
+    """Return the model of a name, in the catalog or at the provider of the settings, or of an adapter's file (.gguf)."""
+    if named.endswith(ADAPTER_END):
+        return Model(chapter, adapter=Path(named))
+    if named in load_catalog().local or load_settings().is_embedded:
+        return Model(chapter, adapter=named)
+    return Model(chapter, settings=load_settings(model=named))
+
+
+def promote(
+    name: str, revision: int | None = None, folder: Path = PROMPTS, note: str = "", model: Model | None = None
+) -> Release:
+    """Put a revision, a model or both into production, and return the new state; what is not named stays.
+
+    A copy of an adapter of one's own is kept beside the revisions, so that training anew takes nothing away. Raises
+    `PromptError` where the same is there already. It does not ask the gate: `gate.run_gate` measures, a person or a
+    script decides.
+    """
+    prompt = load_production(name, folder) if revision is None else load_prompt(name, revision, folder)
     with _change(name, folder) as release:
         present = release.production
-        if present is not None and present.version == prompt.version:
-            problem = f"{prompt.label} is in production already, as revision {present.revision}."
+        told = {"model": present.model, "source": present.source} if present else {}
+        if model is not None:
+            told = {"model": _keep_model(model, folder / name), "source": model.connection.source}
+        entry = Entry(action="promote", revision=prompt.revision, version=prompt.version, **told, **_sign(note))
+        if present is not None and (present.version, *present._released[1:]) == (entry.version, *entry._released[1:]):
+            with_model = f" with {entry.model}" if entry.model else ""
+            problem = f"{prompt.label} is in production already, as revision {present.revision}{with_model}."
             raise PromptError(problem, "Promote another one.")
-        _append(release, "promote", prompt, note)
+        release.history.append(entry)
     return release
 
 
+def _keep_model(model: Model, folder: Path) -> str:
+    """Return the name by which a model is found again; an adapter that the catalog does not know is copied."""
+    adapter = model.connection.adapter
+    if adapter is None or model.name in load_catalog().local:
+        return model.name
+    kept = folder / f"{adapter.sha256[:12]}{ADAPTER_END}"
+    if not kept.exists():
+        write_whole(kept, read_bytes(adapter.path, MOST_ADAPTER_BYTES))
+    return kept.name
+
+
 def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
-    """Put the revision back into production that was there before, and return the new state. Raises `PromptError`."""
+    """Put back into production what was there before, prompt and model, and return the new state.
+
+    Raises `PromptError` where nothing was.
+    """
     with _change(name, folder) as release:
         places = _list_places(release.history)
         if len(places) < 2:
             raise PromptError(f"Before the present revision of {name} there was none.", "Promote a revision instead.")
-        _append(release, "roll back", places[-2], note)
+        release.history.append(places[-2].model_copy(update={"action": "roll back"} | _sign(note)))
     return release
 
 
-def _append(release: Release, action: str, what: Prompt | Entry, note: str) -> None:
+def _sign(note: str) -> dict[str, str]:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    told = {"when": now, "note": redact(clean_text(note))}
-    release.history.append(Entry(action=action, revision=what.revision, version=what.version, **told))
+    return {"when": now, "note": redact(clean_text(note))}
 
 
 @contextlib.contextmanager

@@ -1,18 +1,16 @@
 """From settings to a connection: names, sources, keys, and what replay leaves alone."""
 
-import json
 import sys
 from pathlib import Path
 
-import gguf
 import httpx2
-import numpy as np
 import openai
 import pytest
+from tiny_adapter import write_adapter
 
 from llmops_utils.core import Settings, load_settings
 from llmops_utils.core.errors import DataError, KeyMalformed, RecordingMissing, ServerError, SettingsError, WeightsError
-from llmops_utils.models import ADAPTER_DETAILS, connection, weights
+from llmops_utils.models import connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
@@ -64,19 +62,6 @@ def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refuse
 # --- adapters ------------------------------------------------------------------------------------------------
 
 
-def write_adapter(path, name="mine", base=CATALOG.local["smollm2-135m-instruct"].files[0].sha256, **changes):
-    writer = gguf.GGUFWriter(path, "llama")
-    said = {"general.name": name, "adapter.type": "lora", ADAPTER_DETAILS: json.dumps({"base_sha256": base})}
-    for key, value in (said | changes).items():
-        writer.add_string(key, value)
-    writer.add_tensor("blk.0.attn_q.weight.lora_a", np.ones((2, 4), np.float16))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, monkeypatch):
     path = write_adapter(tmp_path / "mine.gguf")
     settings = make_settings(tmp_path, mode="fill")
@@ -97,7 +82,7 @@ def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_
         assert (base.chat("Hi").text, mine.chat("Hi").text) == ("by base", "by mine")
         assert "adapter" in str(mine.chat("Hi").provenance)
     assert asked == [None, path]
-    write_adapter(path, name="mine", base=CATALOG.local["smollm2-135m-instruct"].files[0].sha256, extra="trained anew")
+    write_adapter(path, extra="trained anew")
     assert Model("01_test", settings=settings, adapter=path).chat("Hi").text == "by mine"
     assert asked == [None, path, path]  # another file under the same name is asked again
 

@@ -24,7 +24,7 @@ from llmops_utils.operations import (
     promote,
     run_gate,
 )
-from llmops_utils.prompts import Prompt, save_prompt
+from llmops_utils.prompts import Prompt, load_prompt, save_prompt
 
 Z = 1.6448536269514722  # of the two-sided interval of 90 %
 
@@ -145,13 +145,15 @@ def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_th
 class FakeModel:
     """Answers with the right intent where the prompt says so, and else with the first label."""
 
-    def __init__(self):
-        self.asked = []
+    name = "fake"
+
+    def __init__(self, is_always_right=False):
+        self.asked, self.is_always_right = [], is_always_right
         self.right = {example.input: example.expected for example in TASKS["intent"].load_examples("test")}
 
     def chat(self, messages, choices, max_tokens):
         self.asked.append(messages)
-        is_good = messages[0]["content"] == "good"
+        is_good = self.is_always_right or messages[0]["content"] == "good"
         text = self.right[messages[-1]["content"]] if is_good else choices[0]
         return Reply(text, 20, 2, 0.1, 0.0, Provenance("fake", "here", "live"))
 
@@ -173,6 +175,20 @@ def test_the_gate_compares_the_candidate_with_production(folder):
     assert decision.comparison.candidate.score.value == 1
     promote("sort", 2, folder)
     assert run_gate("sort", FakeModel(), None, folder, num=64).outcome == "regression"
+
+
+def test_the_candidate_may_be_a_model_with_the_present_prompt_or_with_another_one(folder):
+    base, better = FakeModel(), FakeModel(is_always_right=True)
+    decision = run_gate("sort", base, None, folder, num=64, new_model=better)
+    assert decision.outcome == "pass"
+    assert [report.name for report in (decision.comparison.baseline, decision.comparison.candidate)] == [
+        f"{load_prompt('sort', 1, folder).label} on fake"
+    ] * 2
+    both = run_gate("sort", better, 3, folder, num=64, new_model=base)
+    assert both.outcome == "regression"
+    assert both.comparison.candidate.name.startswith(load_prompt("sort", 3, folder).label)
+    with pytest.raises(PromptError, match="in production already"):
+        run_gate("sort", base, None, folder, new_model=base)
 
 
 def test_examples_stand_before_the_message_as_turns_in_the_prompts_form():
@@ -224,7 +240,7 @@ def run_command(monkeypatch, folder, *arguments):
 
 
 def test_the_command_ends_with_the_code_of_the_outcome(folder, monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "Model", lambda chapter: FakeModel())
+    monkeypatch.setattr(command_line, "load_production_model", lambda *place: FakeModel())
     assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "2", "--num", "64") == 0
     assert "PASS. sort" in capsys.readouterr().out
     assert run_command(monkeypatch, folder, "gate", "sort", "--num", "8") == 5
@@ -240,6 +256,9 @@ def test_promote_and_roll_back_are_one_command_each(folder, monkeypatch, capsys)
     for arguments, revision in ((["promote", "sort", "2"], 2), (["roll-back", "sort"], 1)):
         assert run_command(monkeypatch, folder, *arguments) == 0
         assert capsys.readouterr().out == f"In production: sort, revision {revision}.\n"
+    assert "Neither a revision nor a model" in run_command(monkeypatch, folder, "promote", "sort")
+    assert run_command(monkeypatch, folder, "promote", "sort", "--model", "smollm2-135m-instruct") == 0
+    assert capsys.readouterr().out == "In production: sort, revision 1, on smollm2-135m-instruct.\n"
 
 
 # --- what it catches: a small fixed version of benchmarks/gate.py --------------------------------------------

@@ -9,9 +9,19 @@ import time
 from random import Random
 
 import pytest
+from tiny_adapter import write_adapter
 
 from llmops_utils.core import ROOT, DataError, PromptError
-from llmops_utils.operations import choose_folder, load_production, load_release, open_release, promote, roll_back
+from llmops_utils.operations import (
+    choose_folder,
+    load_production,
+    load_production_model,
+    load_release,
+    open_model,
+    open_release,
+    promote,
+    roll_back,
+)
 from llmops_utils.operations.releases import FILE
 from llmops_utils.prompts import PROMPTS, Prompt, save_prompt
 
@@ -36,7 +46,7 @@ def test_a_new_release_has_nothing_in_production_and_promote_puts_a_revision_the
     assert load_release("sort", folder) == release
     assert list(release.table.columns) == ["action", "revision", "version", "note"]  # the times stand in the file only
     content = json.loads((folder / "sort" / FILE).read_text(encoding="utf-8"))
-    assert list(content["history"][0]) == ["action", "revision", "version", "when", "note"]
+    assert list(content["history"][0]) == ["action", "revision", "version", "when", "note", "model", "source"]
 
 
 def test_roll_back_returns_to_what_was_before(folder):
@@ -50,6 +60,31 @@ def test_roll_back_returns_to_what_was_before(folder):
     assert actions == [("promote", 1), ("promote", 2), ("promote", 3), ("roll back", 2), ("roll back", 1)]
     promote("sort", 3, folder)
     assert roll_back("sort", folder).production.revision == 1  # not 2, which was rolled back
+
+
+def test_a_model_is_released_like_a_prompt_and_either_goes_back_with_the_other(folder, tmp_path):
+    own = write_adapter(tmp_path / "own.gguf", name="own")
+    base, mine = open_model("smollm2-135m-instruct", "sort"), open_model(str(own), "sort")
+    promote("sort", 1, folder)
+    assert load_production_model("sort", "sort", folder).name == base.name  # that of the settings
+    promote("sort", 1, folder, model=base)
+    promote("sort", model=mine, folder=folder, note="fine-tuned")
+    promote("sort", 2, folder)  # the model stays
+    write_adapter(own, name="own", extra="trained anew")  # what is in production is a copy
+    shown = load_release("sort", folder).table[["revision", "model"]].values.tolist()
+    kept = load_release("sort", folder).production.model
+    assert shown == [[1, ""], [1, base.name], [1, kept], [2, kept]]
+    for revision, model in ((1, mine), (1, base)):
+        assert repr(load_production_model("sort", "sort", folder)) == repr(mine)
+        assert roll_back("sort", folder).production.revision == revision
+        assert repr(load_production_model("sort", "sort", folder)) == repr(model)
+    with pytest.raises(PromptError, match="in production already, as revision 1 with smollm2-135m-instruct"):
+        promote("sort", model=base, folder=folder)
+    again = open_model(str(own), "sort")
+    assert promote("sort", model=again, folder=folder).production.model != kept
+    write_adapter(folder / "sort" / load_release("sort", folder).production.model, extra="changed by hand")
+    with pytest.raises(PromptError, match="was promoted with weights sha256"):
+        load_production_model("sort", "sort", folder)
 
 
 def test_what_is_in_production_already_or_does_not_exist_is_refused(folder):
