@@ -8,4 +8,4 @@ from .recording import Recorder, Recordings, hash_key
 from .reply import Provenance, Reply, TokenChance
 from .schemas import close_schema, find_choice, fold_text, import_jsonschema, list_named, parse_json
 from .server import start_server
-from .weights import ADAPTER_DETAILS, check_base, fetch_weights, has_weights
+from .weights import ADAPTER_DETAILS, AdapterFile, check_base, fetch_weights, find_adapter, has_weights

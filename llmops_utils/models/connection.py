@@ -42,7 +42,9 @@ class Connection:
         return DefaultHttpxClient(transport=self.transport, timeout=self.settings.timeout_s)
 
 
-def connect(chapter: str, settings: Settings | None = None, adapter: str | Path | None = None) -> Connection:
+def connect(
+    chapter: str, settings: Settings | None = None, adapter: str | Path | AdapterFile | None = None
+) -> Connection:
     """Return the connection that the settings ask for. Nothing is loaded or sent yet.
 
     The chapter is the name of the notebook and of its file of recordings. An adapter, by its name in the catalog or by
@@ -66,7 +68,10 @@ def connect(chapter: str, settings: Settings | None = None, adapter: str | Path 
         model, embedding_model, key = local.name, encoder.name, "embedded"
         base_url, source = EMBEDDED_URL, name_source(local)
         path = adapter or (ADAPTERS / local.adapter if local.adapter else None)
-        file = find_adapter(path, local.files[0].sha256 if local.files else "") if path else None
+        if isinstance(path, AdapterFile):  # of a run in replay, perhaps, which made no file here
+            file = path
+        elif path is not None:
+            file = find_adapter(path, local.files[0].sha256 if local.files else "")
         if file is not None:
             source = f"{source}, adapter sha256:{file.sha256[:12]}"
         if file is not None and adapter is not None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     import numpy as np
     import openai
 
+    from .weights import AdapterFile
+
 PROBE_TOKENS = 512  # a thinking model thinks before it answers
 OBJECT_TOKENS = 48  # what a server may write around a choice, white space included
 
@@ -59,7 +61,7 @@ class Model:
         chapter: str,
         budget: Budget | None = None,
         settings: Settings | None = None,
-        adapter: str | Path | None = None,
+        adapter: str | Path | AdapterFile | None = None,
     ) -> None:
         self.connection = connect(chapter, settings, adapter)
         settings = self.connection.settings

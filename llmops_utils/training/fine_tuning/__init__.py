@@ -5,3 +5,4 @@ from .adapters import Adapter, read_adapter
 from .demonstrations import Demonstration
 from .llama import Llama, read_llama
 from .runs import FineTuningRun, fine_tune
+from .tuner import FineTuner, TunedModel
