@@ -27,6 +27,7 @@ from .records import (
     load_shop_sentences,
     load_task_chains,
     load_tasks,
+    load_training_messages,
     load_word_problems,
     make_examples,
 )

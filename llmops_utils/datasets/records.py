@@ -34,7 +34,7 @@ class Message(Record):
     Each split goes round the intents, so that its first 8, 16, 24 … messages hold each intent equally often.
     """
 
-    split: Split
+    split: Literal[Split, "train"]
     text: str
     intent: Intent
     second_intent: Literal[Intent, "none"]
@@ -220,6 +220,7 @@ class GradedAnswer(Record):
 
 # Each takes the name of a split, or nothing for all rows.
 load_messages = partial(load_records, Message, "customer_messages.csv")
+load_training_messages = partial(load_records, Message, "training/messages.csv")
 load_odd_messages = partial(load_records, OddMessage, "odd_messages.csv")
 load_private_texts = partial(load_records, PrivateText, "private_texts.csv")
 load_bias_pairs = partial(load_records, BiasPair, "bias_pairs.csv")
