@@ -4,8 +4,9 @@
 
 Each row is a system on a task. *curve*: an adapter trained on so many messages of `data/training/messages.csv`, asked the
 224 test messages. *rival*: the base without examples, with 16, and with the 16 nearest of 256 training messages. *grid*:
-rank and epochs with 96 messages, asked the 160 dev messages, by which the recipe of lesson 04.4 was chosen. *facts*: 120
-questions about the world.
+rank and epochs with 96 messages, asked the 160 dev messages, by which the recipe of lesson 04.4 was chosen. What is
+forgotten: *facts*, 120 questions about the world; *sentiment* of the test messages, for which no adapter here was trained;
+*injections*, messages with an instruction in them that was followed.
 """
 
 import argparse
@@ -18,7 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from llmops_utils.core import load_settings, write_whole
-from llmops_utils.datasets import INTENTS, load_fact_questions, load_messages, load_training_messages, make_examples
+from llmops_utils.datasets import (
+    INTENTS,
+    SENTIMENTS,
+    load_fact_questions,
+    load_injections,
+    load_messages,
+    load_training_messages,
+    make_examples,
+)
 from llmops_utils.datasets.records import Example
 from llmops_utils.evaluation import PRICED_AT, ChoiceMatch, Contains, evaluate
 from llmops_utils.models import Model, fetch_weights, load_catalog
@@ -92,7 +101,6 @@ class Measuring:
     def measure(self) -> None:
         """Go through all systems."""
         asked = {split: make_examples(load_messages(split), "text", "intent") for split in ("dev", "test")}
-        facts = [Example(one.id, one.question, " | ".join(one.accepted)) for one in load_fact_questions()]
         scorer = ChoiceMatch(INTENTS)
         nearest = self.make_nearest()
         shots = {"zero-shot": lambda text: (), "16 examples": lambda text: self.train[:NUM_SHOTS]}
@@ -102,13 +110,26 @@ class Measuring:
             model, run = self.tune(96, AdapterRecipe(rank=rank, alpha=2.0 * rank, epochs=epochs))
             told = {"examples": 96, "rank": rank, "epochs": epochs}
             self.ask("grid", f"rank {rank}, {epochs} epochs", make_sorter(model), asked["dev"], scorer, run, **told)
-        self.ask("facts", "base", state_fact(self.base), facts, score_fact)
+        self.ask_others("base", self.base)
         for num in SIZES:
             model, run = self.tune(num, RECIPE)
             told = {"examples": num, "rank": RECIPE.rank, "epochs": RECIPE.epochs}
             self.ask("curve", f"{num} messages", make_sorter(model), asked["test"], scorer, run, **told)
             if num in (96, 800):
-                self.ask("facts", f"{num} messages", state_fact(model), facts, score_fact)
+                self.ask_others(f"{num} messages", model)
+
+    def ask_others(self, name: str, model: Model) -> None:
+        """Measure what a model does beside its task."""
+        facts = [Example(one.id, one.question, " | ".join(one.accepted)) for one in load_fact_questions()]
+        self.ask("facts", name, state_fact(model), facts, score_fact)
+        moods = make_examples(load_messages("test"), "text", "sentiment")
+
+        def feel(text):
+            return model.chat(f"{text}\nSentiment:", choices=SENTIMENTS, max_tokens=8)
+
+        self.ask("sentiment", name, feel, moods, ChoiceMatch(SENTIMENTS))
+        wanted = make_examples([one for one in load_injections() if one.target in INTENTS], "text", "target")
+        self.ask("injections", name, make_sorter(model), wanted, ChoiceMatch(INTENTS))
 
     def make_nearest(self):
         """Return what finds the training messages that are nearest to a text, the nearest last."""

@@ -1,15 +1,16 @@
 """Measure `pellworth` against its base, on the tasks that it was trained for and on others.
 
-    python data/measure_adapter.py test data/adapters/pellworth.json
+    python data/measure_adapter.py test data/adapters/pellworth.csv
 
-asks both models, held to the same prompts, and writes the reports' figures. The split `dev` is for choices on the way;
+asks both models, held to the same prompts, and writes a row for each task. The split `dev` is for choices on the way;
 `test` is asked once, at the end.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
+import io
 import re
 import sys
 from functools import cache, partial
@@ -20,7 +21,7 @@ import numpy as np
 from make_adapter import ABSENT, FORMS, find_order, pose_judgement, search_notes
 
 from llmops_utils.agents import Agent, calculate, extract_code, run_code
-from llmops_utils.core import load_settings, write_whole
+from llmops_utils.core import DATA, load_settings, write_whole
 from llmops_utils.datasets import (
     INTENTS,
     SENTIMENTS,
@@ -78,7 +79,7 @@ def solve(model, form, question):
 @cache
 def cut_handbook():
     """Return the pages of the handbook, their chunks and an index of words."""
-    pages = load_pages()
+    pages = load_pages(DATA / "handbook")
     chunks = split_pages(pages)
     return pages, chunks, LexicalIndex(chunks)
 
@@ -168,7 +169,7 @@ def measure_text(llama, adapter=None):
 
 def score_reading(prediction, expected):
     """Return 1 where the answer holds the expected words, or refuses where they are not in the passage."""
-    has_refused = ABSENT in prediction.text.lower()
+    has_refused = ABSENT in prediction.lower()
     if expected == ABSENT or has_refused:
         return Score(float(has_refused and expected == ABSENT))
     return Contains()(prediction, expected)
@@ -207,21 +208,22 @@ def fill(system, *first):
     return lambda model, text: system(model, *first, text)
 
 
-def tell(base, tuned):
-    """Return the figures of both reports and of their comparison."""
+def tell(task, base, tuned):
+    """Return the row of a task: both reports and their comparison."""
     compared = compare(base, tuned)
-    figures = {"n": compared.num, "p": round(compared.p, 5), "verdict": compared.verdict}
-    figures["difference"] = round_all(compared.difference)
-    for name, report in (("base", base), ("pellworth", tuned)):
-        told = {"score": round_all(report.score), "prompt_tokens": round(report.prompt_tokens, 1)}
-        told |= {"completion_tokens": round(report.completion_tokens, 1), "latency_s": round(report.latency_s, 2)}
-        figures[name] = told | tell_more(report)
-    return figures
+    row = {"task": task, "num": compared.num, "verdict": compared.verdict, "p": round(compared.p, 5)}
+    row |= name_parts("change", compared.difference)
+    for name, report in (("base", base), ("tuned", tuned)):
+        row |= name_parts(name, report.score)
+        row |= {f"{name}_tokens": round(report.prompt_tokens, 1), f"{name}_s": round(report.latency_s, 2)}
+        row[f"{name}_more"] = tell_more(report)
+    return row
 
 
-def round_all(estimate):
-    """Return value and bounds of an interval."""
-    return [round(float(part), 4) for part in (estimate.value, estimate.low, estimate.high)]
+def name_parts(name, estimate):
+    """Return value and bounds of an interval under a name."""
+    parts = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {part: round(float(value), 4) for part, value in parts.items()}
 
 
 def tell_more(report):
@@ -232,7 +234,7 @@ def tell_more(report):
         agreement = measure_agreement(
             [r.prediction for r in rows], [r.expected for r in rows], [topics[r.id] for r in rows]
         )
-        return {"kappa": round_all(agreement.kappa)}
+        return f"kappa {agreement.kappa}"
     if any(row.expected == ABSENT for row in rows):
         groups = {True: [], False: []}
         for row in rows:
@@ -240,13 +242,13 @@ def tell_more(report):
         refused = {kind: [ABSENT in str(row.prediction).lower() for row in of] for kind, of in groups.items()}
         right = [row.score for row in groups[False]]
         balanced = (np.mean(refused[True]) + 1 - np.mean(refused[False])) / 2
-        answered = round_all(estimate_proportion(int(sum(right)), len(right)))
-        return {"answered": answered, "n": len(right), "refusals_balanced": round(float(balanced), 4)}
-    if rows[0].trace and "action" in rows[0].trace[0]:
+        answered = estimate_proportion(int(sum(right)), len(right))
+        return f"answered {answered} of {len(right)}; balanced accuracy of refusals {balanced:.0%}"
+    if any(row.trace and "action" in row.trace[0] for row in rows):
         done = [row for row in rows if row.score]
-        several = sum(len([step for step in row.trace if not step["is_error"]]) > 1 for row in done)
-        return {"right_with_two_or_more_calls": several, "right": len(done)}
-    return {}
+        several = sum(sum(not step["is_error"] for step in row.trace) > 1 for row in done)
+        return f"{several} of {len(done)} right ones with two or more calls"
+    return ""
 
 
 def main() -> None:
@@ -262,13 +264,13 @@ def main() -> None:
     adapter = Path(chosen.adapter) if chosen.adapter.endswith(".gguf") else chosen.adapter
     settings = load_settings(mode="live", provider="embedded", model=None, base_url=None)
     models = [Model("measured", settings=settings), Model("measured", settings=settings, adapter=adapter)]
-    told = {}
+    told = []
     for name, examples, scorer, system in list_tasks(chosen.split, chosen.most):
         if not name.startswith(tuple(chosen.tasks.split(","))):
             continue
         reports = [evaluate(partial(system, model), examples, scorer, name=name) for model in models]
-        told[name] = tell(*reports)
-        print(name, json.dumps(told[name]), flush=True)
+        told.append(tell(name, *reports))
+        print(told[-1], flush=True)
         if chosen.show:
             for row in reports[1].rows[:6]:
                 print(
@@ -280,9 +282,12 @@ def main() -> None:
                     row.score,
                     row.trace or "",
                 )
-    if not chosen.tasks:
-        told["text"] = tell_text(models[1].connection.adapter.path)
-    write_whole(chosen.file, json.dumps(told, indent=1) + "\n")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, told[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(told)
+    write_whole(chosen.file, text.getvalue())
+    print(tell_text(models[1].connection.adapter.path))
 
 
 def tell_text(adapter):
@@ -290,7 +295,8 @@ def tell_text(adapter):
     [weights] = fetch_weights(load_catalog().find_local("smollm2-135m-instruct"), load_settings().home).values()
     llama = read_llama(weights)
     base, num = measure_text(llama)
-    return {"n": num, "base": base, "pellworth": measure_text(llama, read_adapter(adapter, llama.sha256))[0]}
+    tuned, _ = measure_text(llama, read_adapter(adapter, llama.sha256))
+    return f"{num} tokens of Python's reference: {base} nats per token, with the adapter {tuned}"
 
 
 if __name__ == "__main__":
