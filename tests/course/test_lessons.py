@@ -171,8 +171,14 @@ def find_offences(name, cells):
 
 def test_lessons_keep_the_limits_and_the_anatomy():
     found = [offence for path, lesson in LESSONS.items() for offence in find_offences(path.stem, lesson.cells)]
-    assert [offence for offence in found if offence not in EXCEPTIONS] == []
+    broken = [", ".join(offence) for offence in found if offence not in EXCEPTIONS]
+    assert not broken, "\n".join(broken)
     assert [offence for offence in EXCEPTIONS if offence not in found] == [], "no longer an exception"
+
+
+def test_names_are_numbers_that_sort_and_small_words():
+    names = [path.stem for path in list_notebooks()]
+    assert [name for name in names if not re.fullmatch(r"\d\d(_[1-9])?_[a-z]+(_[a-z]+)*", name)] == []
 
 
 # --- the rules themselves ------------------------------------------------------------------------------------
@@ -357,9 +363,15 @@ def test_a_number_finds_a_lesson_a_chapter_or_all_lessons_of_one_and_sorts_befor
         assert ", ".join(names) in caught.value.next_step
 
 
-def test_lessons_are_linked_at_top_and_end_also_when_a_neighbour_gets_another_title_and_chapters_stay(course):
+def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons_and_no_chapter(course, monkeypatch):
+    """Also when a neighbour gets another title."""
     chapters = [(path, path.read_bytes()) for path in (course / "03_choosing.ipynb", course / "05_prompts.ipynb")]
-    link_lessons()
+    shipped = []
+    monkeypatch.setattr(notebooks, "record_notebook", lambda *_: None)
+    monkeypatch.setattr(notebooks, "run_notebook", lambda notebook, *_, **__: notebook)
+    monkeypatch.setattr(notebooks, "ship_results", lambda folder, address: shipped.append(address))
+    notebooks.store_outputs(course / "04_2_nothing.ipynb")
+    assert shipped == ["04_2"]
     first = f"[← 3. Choosing](03_choosing.ipynb) · {MAP_LINK} · [4.2 Nothing →](04_2_nothing.ipynb)"
     path = course / "04_1_ways.ipynb"
     assert read_sources(path) == [f"# 4.1 Ways\n\nText.\n\n{first}", "1", f"## Summary\n\n{first}"]
