@@ -26,7 +26,7 @@ from ..operations import (
 )
 from .doctor import diagnose
 from .grading import Grade, grade_submission, write_table
-from .notebooks import list_notebooks, record_notebook, store_outputs
+from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 
 app = typer.Typer(
@@ -141,20 +141,12 @@ def serve(
 
 @app.command("notebooks")
 def make_notebooks(
-    names: Annotated[list[str] | None, typer.Argument(help="Names, such as 01_llm_basics; default: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Numbers or names: 06, 06_2; default: all.")] = None,
 ) -> None:
     """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
-    for path in [_find_notebook(name) for name in names] if names else list_notebooks():
+    for path in [path for name in names for path in find_notebooks(name)] if names else list_notebooks():
         print(f"{path.name} …", flush=True)
         store_outputs(path)
-
-
-def _find_notebook(name: str) -> Path:
-    """Return the notebook of that name. Raises `DataError` with the known names."""
-    known = {path.stem: path for path in list_notebooks()}
-    if Path(name).stem not in known:
-        raise DataError(f"There is no notebook “{name}”.", f"Choose one of {', '.join(known)}.")
-    return known[Path(name).stem]
 
 
 @app.command("test")
@@ -177,7 +169,7 @@ def run_tests(
     if live:
         fetch()
         environment["WORKBOOK_LIVE"] = "1"
-        chosen = [str(_find_notebook(name)) for name in names or []] or ["notebooks"]
+        chosen = [str(path) for name in names or [] for path in find_notebooks(name)] or ["notebooks"]
         steps = [
             ["pytest", "-m", "live", "tests"],
             ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
@@ -194,9 +186,9 @@ def record(name: str) -> None:
 
     The recordings of other models stay. Recordings of this model that the notebook no longer asks for go.
     """
-    path = _find_notebook(name)
-    num_kept, num_dropped = record_notebook(path)
-    print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
+    for path in find_notebooks(name):
+        num_kept, num_dropped = record_notebook(path)
+        print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
 
 
 @app.command("gate")

@@ -15,7 +15,7 @@ class Stage:
 
     Attributes:
         id: a short word, as in `data/tools.csv`.
-        chapters: names of the notebooks that teach it, the main one first.
+        chapters: numbers of the chapters or lessons that teach it, the main one first.
     """
 
     id: StageId
@@ -35,70 +35,70 @@ STAGES = (
         "data",
         "What should come out, and on which examples do I check it?",
         "a data set with labels and splits, and rules for the labels",
-        ("11_evaluating_llms", "04_training_an_llm"),
+        ("11", "04"),
         "Nobody can say what a right answer is, so no later number means anything.",
     ),
     Stage(
         "choose",
         "Which model is good enough for my tasks, and what does it need?",
         "a choice with its reasons: scores on one's own tasks, memory, price, licence",
-        ("03_choosing_an_llm", "01_llm_basics", "04_training_an_llm"),
+        ("03", "01", "04"),
         "The model is chosen for its name, and is too dear, too slow or not allowed for the purpose.",
     ),
     Stage(
         "prompt",
         "What do I tell the model so that it does the task?",
         "a prompt as a file with a version",
-        ("05_prompt_basics", "06_prompting_basic", "07_prompting_advanced", "08_prompting_specialized"),
+        ("05", "06", "07", "08"),
         "The wording is spread over code and chats, and nobody knows which one gave the good answers.",
     ),
     Stage(
         "retrieve",
         "How does it know what stands in my documents?",
         "an index of chunks, and answers that name their page",
-        ("09_rag",),
+        ("09",),
         "The model makes up what it cannot know, and the reader has no page to check it against.",
     ),
     Stage(
         "evaluate",
         "How good is it, and how sure am I?",
         "a report: a score for each example, and the mean with its interval",
-        ("11_evaluating_llms", "06_prompting_basic"),
+        ("11", "06"),
         "A change is judged by the few answers that somebody happened to read.",
     ),
     Stage(
         "track",
         "What did I try, and which was better?",
         "a run for each attempt, with parameters, metrics and prompt",
-        ("10_experiment_tracking",),
+        ("10",),
         "A good result cannot be found or repeated a week later.",
     ),
     Stage(
         "release",
         "May this take the place of what runs now?",
         "a release: which revision is in production, and the history",
-        ("12_operating_llms", "05_prompt_basics"),
+        ("12", "05"),
         "A change for the worse reaches the customers, and there is no way back.",
     ),
     Stage(
         "serve",
         "How fast does an answer come, and what does it cost?",
         "an address that answers, with a cache, limits and a budget",
-        ("12_operating_llms", "03_choosing_an_llm"),
+        ("12", "03"),
         "Customers wait, and one endless loop spends the budget of the month.",
     ),
     Stage(
         "guard",
         "What may go in, and what may come out?",
         "checks before and after the model, and a sandbox for code that it writes",
-        ("12_operating_llms", "08_prompting_specialized"),
+        ("12", "08"),
         "The text of a stranger steers the assistant, and private data leave the house.",
     ),
     Stage(
         "watch",
         "Is it still as good as on the first day?",
         "measures over windows of requests with limits and alarms, and odd cases as new examples",
-        ("12_operating_llms",),
+        ("12",),
         "Answers get worse for weeks, and the customers are the first to notice.",
     ),
 )
@@ -114,7 +114,7 @@ class LandscapeTool(Record):
         licence: an SPDX identifier, or "proprietary" where none is given to the public.
         needs_account: whether it cannot be used at all without an account with its maker.
         source: the address of its own site or repository, where these facts were read on the day `looked_up`.
-        used_here: the number of the chapter that shows it at work, such as “09”, or None.
+        used_here: the number of the chapter or lesson that shows it at work, such as “09” or “09_2”, or None.
     """
 
     stage: StageId

@@ -1,4 +1,6 @@
-"""Execute the notebooks, store their outputs, and seal them.
+"""Find the notebooks of chapters and lessons, execute them, store their outputs, link and seal them.
+
+One number is the address of everything: `06` of a chapter that is one notebook, `06_2` of a lesson.
 
 The seal is a checksum of a notebook's code, of its outputs and of its recordings, in the notebook's metadata.
 It makes visible what a comparison of outputs cannot see: a picture, a comment, a recorded answer that only a
@@ -9,8 +11,10 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from ..core import NOTEBOOKS, DataError, WorkbookError, load_settings, read_json, write_whole
@@ -19,19 +23,95 @@ from ..models import Recordings, hash_key
 
 SEAL = "workbook_seal"
 TIMEOUT_S = 600  # of a cell
-KEPT_METADATA = ("tags", "jupyter")
+FOLDED = "jp-MarkdownHeadingCollapsed"  # of a heading under which JupyterLab hides all until the next of its level
+KEPT_METADATA = ("tags", "jupyter", FOLDED)
+MAP_LINK = "[Course map](00_start_here.ipynb)"
 
 
 class NotebookFailed(WorkbookError):
     """A cell raised; the notebook on disk is unchanged."""
 
 
+def get_address(name: str) -> str:
+    """Return the number with which a name begins, `06` of a chapter or `06_2` of a lesson; "" where there is none."""
+    number = re.match(r"\d\d(_\d+(?=_|$))?", name)
+    return number[0] if number else ""
+
+
+def is_lesson(path: Path) -> bool:
+    """Return whether a notebook is a lesson, and not a whole chapter."""
+    return "_" in get_address(path.stem)
+
+
 def list_notebooks() -> list[Path]:
-    """Return the notebooks in order. Raises `DataError` where there is none."""
-    found = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if not path.name.startswith("."))
+    """Return the notebooks of the course in order, without copies. Raises `DataError` where there is none."""
+    found = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if re.fullmatch(r"\d\d_\w+", path.stem))
     if not found:
         raise DataError(f"There is no notebook in {NOTEBOOKS}.", "Restore them: `git checkout notebooks`.")
     return found
+
+
+def find_notebooks(name: str) -> list[Path]:
+    """Return the notebook of a name or of an address such as `06_2`; for that of a chapter, all its lessons.
+
+    Raises `DataError` with the known names.
+    """
+    known = list_notebooks()
+    found = [path for path in known if f"{path.stem}_".startswith(f"{Path(name).stem}_")]
+    if not found:
+        names = ", ".join(path.stem for path in known)
+        raise DataError(f"There is no notebook “{name}”.", f"Choose one of {names}.")
+    return found
+
+
+@cache
+def read_opening(path: Path) -> tuple[str, str]:
+    """Return title and question of a notebook; its name stands in for a title that is missing or cannot be read."""
+    try:
+        cells = [cell for cell in read_json(path)["cells"] if cell["cell_type"] == "markdown"]
+        prose = "\n\n".join("".join(cell["source"]) for cell in cells)
+    except (DataError, KeyError, TypeError):
+        prose = ""
+    title = re.search("^# (.+)", prose, flags=re.MULTILINE)
+    question = re.search(r"\*\*The question:\*\* (.)(.+?)\s*(\n\n|$)", prose, flags=re.DOTALL)
+    asked = " ".join((question[1].upper() + question[2]).split()) if question else ""
+    return title[1].strip() if title else path.stem, asked
+
+
+def make_navigation(path: Path) -> str:
+    """Return the line of links to the notebook before, to the course map, and to the notebook after."""
+    paths = list_notebooks()
+    place = paths.index(path)
+    links = [f"[← {read_opening(one)[0]}]({one.name})" for one in paths[:place][-1:]] + [MAP_LINK]
+    links += [f"[{read_opening(one)[0]} →]({one.name})" for one in paths[place + 1 :][:1]]
+    return " · ".join(links)
+
+
+def link_lessons() -> None:
+    """Write into each lesson the links to its neighbours, at its top and at its end, where they are not current."""
+    import nbformat
+
+    for path in filter(is_lesson, list_notebooks()):
+        notebook = read_notebook(path)
+        before = copy.deepcopy(notebook)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+        for cell in cells:
+            if MAP_LINK in cell.source:
+                cell.source = "\n".join(line for line in cell.source.split("\n") if MAP_LINK not in line).rstrip()
+        for cell in (cells[0], _find_last_shown(cells[1:])):
+            cell.source += f"\n\n{make_navigation(path)}"
+        if notebook != before:
+            write_whole(path, nbformat.writes(notebook, version=4) + "\n")
+
+
+def _find_last_shown(cells: list):
+    """Return the last of the markdown cells that is not hidden under a folded heading."""
+    lowest = level = 7  # `level` is that of the folded heading above; what is no heading ranks lowest
+    for cell in cells:
+        rank = len(re.match("#*", cell.source)[0]) or lowest
+        if rank <= level:
+            last, level = cell, rank if cell.metadata.get(FOLDED) else lowest
+    return last
 
 
 def read_notebook(path: Path):
@@ -151,17 +231,18 @@ def store_outputs(path: Path) -> None:
     """Record what a notebook asks and is not recorded yet, then store the outputs of its replay.
 
     So a stored output is what every reader's replay gives. Exercises are stored as the learner meets them. Raises
-    `NotebookFailed` where a cell raises; the notebook is as it was.
+    `NotebookFailed` where a cell raises; the notebook is as it was. Its title may be new, so all lessons are linked.
     """
     import nbformat
 
     record_notebook(path, "fill")
     with tempfile.TemporaryDirectory(prefix="workbook-results-") as results:
         notebook = run_notebook(read_notebook(path), path.parent, "replay", LLMOPS_RESULTS=results)
-        ship_results(Path(results), int(path.stem[:2]))
+        ship_results(Path(results), get_address(path.stem))
     clean_notebook(notebook)
     notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")
     write_whole(path, nbformat.writes(notebook, version=4) + "\n")
+    link_lessons()
 
 
 def clean_notebook(notebook) -> None:

@@ -29,6 +29,7 @@ class Result:
     """A technique on a task, against the plain prompt on the same examples. Scores are shares between 0 and 1.
 
     Attributes:
+        chapter: number of the chapter, such as 6, or address of the lesson, such as “06_2”.
         prompt_tokens: tokens read per example; `completion_tokens` written.
         latency_s: seconds of model time per example.
         usd_per_1000: dollars for 1,000 examples at the list price of `PRICED_AT`.
@@ -37,7 +38,7 @@ class Result:
 
     technique: str
     task: str
-    chapter: int
+    chapter: int | str
     num: int
     score: float
     low: float
@@ -57,6 +58,11 @@ class Result:
     provenance: str
 
     @property
+    def address(self) -> str:
+        """The number of the notebook that measured it, as in its name; it sorts as the notebooks do."""
+        return f"{self.chapter:0>2}"
+
+    @property
     def model(self) -> str:
         """The name of the model that was measured."""
         return self.provenance.split(" (")[0]
@@ -71,7 +77,7 @@ class Result:
     __repr__ = __str__
 
 
-def keep_result(comparison: Comparison, technique: str, task: str, chapter: int) -> Result:
+def keep_result(comparison: Comparison, technique: str, task: str, chapter: int | str) -> Result:
     """Keep what a comparison amounts to in the learner's folder under the model's name, and return it.
 
     A later result for the same technique and task takes its place. In replay nothing is written: what was recorded is
@@ -108,12 +114,12 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int)
     return result
 
 
-def _write(results: list[Result], folder: Path, dropped_chapter: int | None = None) -> None:
+def _write(results: list[Result], folder: Path, dropped: str | None = None) -> None:
     for model in {result.model for result in results}:
         path = folder / _name_file(model, folder)
         new = {(one.technique, one.task): one for one in results if one.model == model}
         with change_json(path, {"model": model, "results": []}) as content:
-            old = {(one.technique, one.task): one for one in _parse(content, path) if one.chapter != dropped_chapter}
+            old = {(one.technique, one.task): one for one in _parse(content, path) if one.address != dropped}
             content["results"] = [asdict(one) for one in _sort((old | new).values())]
 
 
@@ -127,14 +133,14 @@ def _name_file(model: str, folder: Path) -> str:
 
 
 def _sort(results: Iterable[Result]) -> list[Result]:
-    return sorted(results, key=lambda one: (one.chapter, one.task, one.technique))
+    return sorted(results, key=lambda one: (one.address, one.task, one.technique))
 
 
-def ship_results(folder: Path, chapter: int) -> None:
-    """Take the results of one chapter's run into the course, in the place of what the chapter had there."""
+def ship_results(folder: Path, address: str) -> None:
+    """Take the results of one notebook's run into the course, in the place of what it had there."""
     results = [result for listed in _load_folder(folder).values() for result in listed]
     if results:
-        _write(results, SHIPPED, dropped_chapter=chapter)
+        _write(results, SHIPPED, dropped=address)
 
 
 def _parse(content: Any, path: Path) -> list[Result]:

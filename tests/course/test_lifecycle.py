@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from llmops_utils.core import ROOT, DataError
 from llmops_utils.course import STAGES, load_tools
-from llmops_utils.course.widgets.maps import TITLES
+from llmops_utils.course.notebooks import find_notebooks, list_notebooks
 from llmops_utils.datasets import tables
 from llmops_utils.models import load_catalog
 
@@ -33,8 +33,8 @@ def test_the_ten_stages_stand_in_order_each_with_a_question_an_artefact_and_a_ri
 
 
 def test_the_chapters_of_the_stages_are_all_chapters_about_a_technique_and_no_others():
-    taught = [name for stage in STAGES for name in stage.chapters]
-    assert set(taught) == {name for name in TITLES if name[:2] not in ("00", "02", "13")}
+    taught = {path for stage in STAGES for number in stage.chapters for path in find_notebooks(number)}
+    assert taught == {path for path in list_notebooks() if path.stem[:2] not in ("00", "02", "13")}
     assert [stage.id for stage in STAGES if len(set(stage.chapters)) < len(stage.chapters)] == []
 
 
@@ -66,7 +66,7 @@ def test_facts_of_a_tool_are_of_their_kind():
     assert {tool.kind for tool in TOOLS} == {"library", "command", "server", "service", "model", "standard"}
     assert [tool.tool for tool in TOOLS if type(tool.looked_up) is not date or tool.looked_up < date(2026, 11, 1)] == []
     assert [tool.tool for tool in TOOLS if not tool.what.endswith(".") or not 5 <= len(tool.what.split()) <= 40] == []
-    assert {tool.used_here for tool in TOOLS if tool.used_here} <= {name[:2] for name in TITLES}
+    assert all(find_notebooks(number) for number in {tool.used_here for tool in TOOLS if tool.used_here})
     proprietary = [tool for tool in TOOLS if tool.licence == "proprietary"]
     assert {tool.kind for tool in proprietary} == {"service"}
     assert [tool for tool in TOOLS if tool.needs_account] == proprietary  # all others work without one

@@ -1,4 +1,4 @@
-"""Every notebook keeps the anatomy of a chapter, is sealed, holds no key, and its exercises can be solved."""
+"""Every notebook is sealed, holds no key, and its exercises can be solved; one that is a chapter has its anatomy."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ import pytest
 from llmops_utils.core import DATA, ROOT, DataError
 from llmops_utils.course import notebooks
 from llmops_utils.course.exercises import load_exercises
-from llmops_utils.course.notebooks import SEAL, compute_seal, list_notebooks, solve_notebook
+from llmops_utils.course.notebooks import FOLDED, SEAL, compute_seal, is_lesson, list_notebooks, solve_notebook
 from llmops_utils.models import Recordings
 
 PATHS = list_notebooks()
@@ -50,6 +50,11 @@ def list_offenders(is_fine):
     return [path.stem for path, notebook in NOTEBOOKS_READ.items() if not is_fine(path, notebook)]
 
 
+def list_offending_chapters(is_fine):
+    """Return the same for the notebooks that are chapters; what holds for lessons stands in test_lessons.py."""
+    return list_offenders(lambda path, notebook: is_lesson(path) or is_fine(path, notebook))
+
+
 def test_every_code_cell_was_executed_in_order():
     def is_fine(path, notebook):
         counts = [cell["execution_count"] for cell in list_code(notebook)]
@@ -60,7 +65,7 @@ def test_every_code_cell_was_executed_in_order():
 
 def test_the_seal_fits_code_outputs_and_recordings():
     changed = list_offenders(
-        lambda path, notebook: notebook["metadata"][SEAL] == compute_seal(notebook, get_recordings(path))
+        lambda path, notebook: notebook["metadata"].get(SEAL) == compute_seal(notebook, get_recordings(path))
     )
     assert changed == [], "changed after their outputs were made: run `make notebooks`"
 
@@ -79,7 +84,7 @@ def test_metadata_holds_no_noise_and_no_warning_is_stored():
         outputs = list_outputs(notebook)
         return (
             set(notebook["metadata"]) == {"kernelspec", "language_info", SEAL}
-            and all(set(cell["metadata"]) <= {"tags"} for cell in notebook["cells"])
+            and all(set(cell["metadata"]) <= {"tags", FOLDED} for cell in notebook["cells"])
             and not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
             and not any(output.get("name") == "stderr" for output in outputs)
         )
@@ -111,7 +116,7 @@ def test_the_parts_of_a_chapter_are_there_in_order():
         places = [join_prose(notebook).find(part) for part in [*parts, "## Exercises"]]
         return -1 not in places and places == sorted(places)
 
-    assert list_offenders(is_fine) == []
+    assert list_offending_chapters(is_fine) == []
 
 
 def test_cells_are_short_and_prose_outweighs_code():
@@ -124,7 +129,7 @@ def test_cells_are_short_and_prose_outweighs_code():
             and len(join_prose(notebook).split()) / sum(lines) >= 5
         )
 
-    assert list_offenders(is_fine) == []
+    assert list_offending_chapters(is_fine) == []
 
 
 def test_every_output_picture_has_an_alternative_text():
@@ -146,7 +151,7 @@ def test_there_is_a_teaching_widget_with_a_static_view():
         shown = [output for output in list_outputs(notebook) if re.search(names, str(output).lower())]
         return any("<table" in "".join(output["data"].get("text/html", "")) for output in shown if "data" in output)
 
-    assert list_offenders(is_fine) == []
+    assert list_offending_chapters(is_fine) == []
 
 
 def test_exercises_and_quiz_are_enough_and_each_has_a_cell_for_its_solution():
@@ -156,7 +161,11 @@ def test_exercises_and_quiz_are_enough_and_each_has_a_cell_for_its_solution():
         exercises, quiz = load_exercises(path.stem)
         solved = solve_notebook(notebook, path.stem)
         num_solved = sum("assert outcome.is_right" in cell.source for cell in solved.cells)
-        return len(exercises) >= 3 and len(quiz.questions) >= 4 and num_solved == len(exercises) + 1
+        return (
+            len(exercises) >= (1 if is_lesson(path) else 3)
+            and len(quiz.questions) >= 4
+            and num_solved == len(exercises) + 1
+        )
 
     assert list_offenders(is_fine) == []
     notebook = read(PATHS[0])
@@ -172,13 +181,13 @@ def test_no_key_and_no_path_of_a_machine_is_stored():
     assert has_secret('"OPENAI_API_KEY=sk-abcdefghijkl123456"')
     assert has_secret("Bearer abcdefgh12345")
     files = [file for path in PATHS for file in (path, get_recordings(path))]
-    assert [file.name for file in files if has_secret(file.read_text(encoding="utf-8"))] == []
+    assert [file.name for file in files if file.exists() and has_secret(file.read_text(encoding="utf-8"))] == []
 
 
 def test_recordings_are_in_stable_order_and_all_are_readable():
     def is_fine(path, notebook):
         order = [(recording.model, recording.key) for recording in Recordings(get_recordings(path))]
-        return order == sorted(order) and len(order) > 0
+        return order == sorted(order) and (order or is_lesson(path))
 
     assert list_offenders(is_fine) == []
 
@@ -223,6 +232,8 @@ def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kern
 
 def test_cleaning_keeps_outputs_and_ids():
     notebook, before = read(PATHS[0]), read(PATHS[0])
+    for cell in (notebook.cells[2], before.cells[2]):
+        cell.metadata[FOLDED] = True
     notebook.cells[0].metadata["collapsed"] = True
     notebook.metadata["widgets"] = {"state": {}}
     notebooks.clean_notebook(notebook)

@@ -76,7 +76,7 @@ class Exercise(BaseModel):
     """A task whose answer is checked by the grader of the same id; `data/exercises/` holds the texts.
 
     Attributes:
-        id: number of the chapter and of the exercise, such as "01.2".
+        id: number of the chapter or lesson and of the exercise, such as "01.2" or "06_2.1".
         variable: the name that the learner's answer has in the notebook.
         hints: from vague to nearly told.
         right: what to say to a right answer, where the grader does not say it.

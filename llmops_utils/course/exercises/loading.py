@@ -1,11 +1,11 @@
 """Exercises and quizzes read from `data/exercises/`, a file for each chapter or lesson."""
 
-import re
 import tomllib
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core import DATA, DataError, ExerciseError
+from ..notebooks import get_address
 from .exercise import Exercise
 from .quiz import Question, Quiz
 
@@ -27,9 +27,8 @@ def load_exercises(chapter: str) -> tuple[list[Exercise], Quiz]:
 
     Raises `ExerciseError` where there are none, `DataError` with file and entry where the file is damaged.
     """
-    number = re.match(r"\d\d(_\d+(?=_|$))?", chapter)
-    path = FOLDER / f"{number[0]}.toml" if number else None
-    if path is None or not path.exists():
+    path = FOLDER / f"{get_address(chapter)}.toml"
+    if not path.exists():
         raise ExerciseError(
             f"There are no exercises for “{chapter}”.", "Use the name of the notebook, such as 01_llm_basics."
         )

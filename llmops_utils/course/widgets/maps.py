@@ -3,35 +3,21 @@
 import html
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import ipywidgets
 
-from ...core import Html, draw_table
+from ...core import ExerciseError, Html, draw_table
 from ..exercises import list_exercises
 from ..lifecycle import STAGES, LandscapeTool, Stage, load_tools
+from ..notebooks import find_notebooks, get_address, list_notebooks, read_opening
 from ..progress import Progress
 from .base import TeachingWidget
 from .pictures import BAR_COLOUR, MUTED_COLOUR
 
-CHAPTERS = (
-    ("00_start_here", "Start here", "Does it run here, and how do I use this course?"),
-    ("01_llm_basics", "LLM basics", "What is an LLM, what can it do, where does it fail?"),
-    ("02_what_is_llmops", "What is LLMOps", "What is LLMOps, and what does it take to run it?"),
-    ("03_choosing_an_llm", "Choosing an LLM", "Which model should I use?"),
-    ("04_training_an_llm", "Training an LLM", "What would training my own take?"),
-    ("05_prompt_basics", "Prompt basics", "What is a prompt and what makes a good one?"),
-    ("06_prompting_basic", "Basic prompting", "How far do zero-shot, few-shot and templates take you?"),
-    ("07_prompting_advanced", "Advanced prompting", "What do combined, chained and self-written prompts buy?"),
-    ("08_prompting_specialized", "Specialised prompting", "What can a model do that may calculate and look things up?"),
-    ("09_rag", "RAG", "How does it answer from my documents?"),
-    ("10_experiment_tracking", "Experiment tracking", "What did I try, and which was better?"),
-    ("11_evaluating_llms", "Evaluating LLMs", "Can I trust the number?"),
-    ("12_operating_llms", "Operating LLMs", "How do I keep it running, affordable and safe?"),
-    ("13_capstone", "Capstone", "Can I take an assistant from a plain prompt to a watched release?"),
-)
-TITLES = {name: f"{name[:2]} {title}" for name, title, _ in CHAPTERS}
-CAPSTONE = "13_capstone"
+CAPSTONE = "13"
 
 WIDTH, HEIGHT = 680, 440
 BOX_WIDTH, BOX_HEIGHT = 112, 48
@@ -42,25 +28,29 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class CourseMap:
-    """A table of the chapters: question, and how many exercises are solved. Solved ones come from `Progress`."""
+    """A table of the chapters and lessons: question, and how many exercises are solved, which `Progress` knows."""
 
     progress: Progress
 
-    def _list_rows(self) -> list[tuple[str, str, int, int]]:
-        done = self.progress.read()
-        exercises = {name: list_exercises(name) for name in TITLES}
-        counts = {name: (sum(one in done for one in ids), len(ids)) for name, ids in exercises.items()}
-        return [(name, question, *counts[name]) for name, _, question in CHAPTERS]
+    def _list_rows(self) -> list[tuple[Path, int, int]]:
+        done, rows = self.progress.read(), []
+        for path in list_notebooks():
+            with suppress(ExerciseError):  # a notebook of the learner's own
+                ids = list_exercises(path.stem)
+                rows.append((path, sum(one in done for one in ids), len(ids)))
+        return rows
 
     def __repr__(self) -> str:
-        return "\n".join(f"{TITLES[name]}: {solved} of {total} solved" for name, _, solved, total in self._list_rows())
+        rows = self._list_rows()
+        return "\n".join(f"{read_opening(path)[0]}: {solved} of {total} solved" for path, solved, total in rows)
 
     def _repr_html_(self) -> str:
         rows = []
-        for name, question, solved, total in self._list_rows():
-            link = Html(f"<a href='{name}.ipynb'>{html.escape(TITLES[name])}</a>")
+        for path, solved, total in self._list_rows():
+            title, question = read_opening(path)
+            link = Html(f"<a href='{html.escape(path.name)}'>{html.escape(title)}</a>")
             rows.append((link, question, f"{'●' * solved}{'○' * (total - solved)} {solved} of {total}"))
-        return draw_table(("chapter", "question", "exercises solved"), rows, align="llr")
+        return draw_table(("lesson", "question", "exercises solved"), rows, align="llr")
 
 
 class LifecycleMap(TeachingWidget):
@@ -156,18 +146,26 @@ def _draw_arrow(start: Point, end: Point) -> str:
     )
 
 
-def _write_link(chapter: str, name: str) -> str:
+def _write_link(number: str, name: str) -> str:
+    path = find_notebooks(number)[0]
     style = "display:block;padding-top:6px;font:14px/18px sans-serif;text-align:center"
     style += ";color:inherit;text-decoration:underline"
     return (
-        f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{html.escape(chapter)}.ipynb" target="_blank" '
+        f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{html.escape(path.name)}" target="_blank" '
         f'rel="noopener" style="{style}"><strong>{html.escape(name)}</strong><br/>'
-        f"chapter {html.escape(chapter[:2])}</a></div>"
+        f"{_name_number(get_address(path.stem))}</a></div>"
     )
 
 
 def _link_chapters(stage: Stage) -> Html:
-    return Html(", ".join(_link(f"{name}.ipynb", TITLES[name]) for name in stage.chapters))
+    paths = [path for number in stage.chapters for path in find_notebooks(number)]
+    return Html(", ".join(_link(path.name, read_opening(path)[0]) for path in paths))
+
+
+def _name_number(address: str) -> str:
+    """Return “chapter 09” or “lesson 9.2”, as its heading has it."""
+    chapter, _, lesson = address.partition("_")
+    return f"lesson {int(chapter)}.{lesson}" if lesson else f"chapter {chapter}"
 
 
 def _link(address: str, text: str) -> Html:
@@ -178,7 +176,7 @@ def _tabulate_tools(tools: Sequence[LandscapeTool]) -> str:
     rows = []
     for tool in tools:
         account = _keep_whole("needed" if tool.needs_account else "not needed")
-        here = _keep_whole(f"chapter {tool.used_here}") if tool.used_here else "—"
+        here = _keep_whole(_name_number(tool.used_here)) if tool.used_here else "—"
         looked_up = _keep_whole(tool.looked_up.isoformat())
         rows.append((_link(tool.source, tool.tool), tool.kind, tool.licence, account, tool.what, here, looked_up))
     heads = ("tool", "kind", "licence", "account", "what it does", "here", "looked up")

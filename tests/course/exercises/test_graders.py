@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmops_utils.core import NOTEBOOKS
 from llmops_utils.course.exercises import load_exercises
+from llmops_utils.course.notebooks import get_address, list_notebooks
 from llmops_utils.course.progress import Progress
 from llmops_utils.models import Provenance, Reply
 
@@ -49,7 +49,7 @@ def test_every_exercise_has_at_least_two_wrong_answers():
     ids = [answer["id"] for answer in WRONG]
     assert {id: ids.count(id) for id in EXERCISES if ids.count(id) < 2} == {}
     assert {answer["id"] for answer in WRONG + RIGHT + RAISING} <= set(EXERCISES)
-    assert {path.stem for path in FILES} == {path.stem[:2] for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
+    assert {path.stem for path in FILES} == {get_address(path.stem) for path in list_notebooks()}
 
 
 def test_the_reference_is_right_when_it_is_found_in_the_notebook(names):
@@ -71,7 +71,7 @@ def test_another_form_of_a_right_answer_is_right(names):
 
 def test_an_empty_answer_and_the_cell_of_the_notebook_are_not_attempted(names):
     cells = {}
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+    for path in list_notebooks():
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             for tag in cell["metadata"].get("tags", []):
                 cells[tag.removeprefix("exercise:")] = "".join(cell["source"])

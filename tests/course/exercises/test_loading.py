@@ -2,11 +2,12 @@
 
 import pytest
 
-from llmops_utils.core import NOTEBOOKS, DataError, ExerciseError
+from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
 from llmops_utils.course.graders import GRADERS, advanced_techniques, basic_techniques, capstone, prompt_basics, rag
+from llmops_utils.course.notebooks import get_address, list_notebooks
 
-LOADED = {path.stem[:2]: load_exercises(path.stem) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+LOADED = {get_address(path.stem): load_exercises(path.stem) for path in list_notebooks()}
 EXERCISES = {exercise.id: exercise for exercises, _ in LOADED.values() for exercise in exercises}
 
 EXERCISE = """

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from llmops_utils.core import NOTEBOOKS, ExerciseError
+from llmops_utils.core import ExerciseError
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.exercises.quiz import Question, Quiz
+from llmops_utils.course.notebooks import list_notebooks
 from llmops_utils.course.progress import Progress
 
 EVIL = "<script>alert('x')</script> & \"more\""
@@ -22,7 +23,7 @@ QUESTIONS = (
     Question(text="What is not sold?", options=FOUR, answer="d", why="Taps are plumbing."),
 )
 RIGHT = ("b", "a", "c", "d")
-QUIZZES = [load_exercises(path.stem)[1] for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+QUIZZES = [load_exercises(path.stem)[1] for path in list_notebooks()]
 
 
 @pytest.fixture

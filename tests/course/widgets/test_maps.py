@@ -1,5 +1,6 @@
 """Claims about the two maps: every chapter and stage is there, links lead to notebooks, the choice is what is shown."""
 
+import json
 import math
 import re
 from html import escape, unescape
@@ -8,9 +9,12 @@ from xml.etree import ElementTree
 import pytest
 from widget_views import find_open_tag, read_bundle, read_rows
 
-from llmops_utils.core import NOTEBOOKS
+from llmops_utils.core import DATA
 from llmops_utils.course import STAGES, CourseMap, LifecycleMap, Progress, load_tools
-from llmops_utils.course.widgets.maps import BOX_HEIGHT, BOX_WIDTH, CHAPTERS, HEIGHT, TITLES, WIDTH, draw_ring
+from llmops_utils.course import notebooks as course_notebooks
+from llmops_utils.course.exercises import loading
+from llmops_utils.course.notebooks import find_notebooks, list_notebooks, read_opening
+from llmops_utils.course.widgets.maps import BOX_HEIGHT, BOX_WIDTH, HEIGHT, WIDTH, _name_number, draw_ring
 
 SVG = "{http://www.w3.org/2000/svg}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -26,20 +30,48 @@ def progress(tmp_path, monkeypatch):
 
 
 def test_every_notebook_stands_in_the_map_with_its_title_question_and_link(progress):
-    assert [name for name, _, _ in CHAPTERS] == sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     html = CourseMap(progress)._repr_html_()
-    assert re.findall(r"<a href='([^']+)'>", html) == [f"{name}.ipynb" for name, _, _ in CHAPTERS]
-    assert [row[:2] for row in read_rows(html)] == [[f"{name[:2]} {title}", told] for name, title, told in CHAPTERS]
+    assert re.findall(r"<a href='([^']+)'>", html) == [path.name for path in list_notebooks()]
+    rows = [row[:2] for row in read_rows(html)]
+    assert rows == [list(read_opening(path)) for path in list_notebooks()]
+    assert rows[0] == ["0. Start here", "Does it run here, and how do I use this course?"]
+    assert [title for title, asked in rows if not (re.match(r"\d+\.", title) and asked.endswith("?"))] == []
     assert find_open_tag(html) is None
+
+
+def test_lessons_stand_in_the_map_in_order_and_notebooks_of_the_learners_own_do_not(progress, tmp_path, monkeypatch):
+    """A damaged one, and one without a title, stand there by their names."""
+    monkeypatch.setattr(course_notebooks, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(loading, "FOLDER", tmp_path)
+    text = (DATA / "exercises" / "00.toml").read_text(encoding="utf-8")
+    for name in ("05_b", "04_2_b", "04_1_a", "03_damaged", "02_untitled"):
+        cell = {"cell_type": "markdown", "source": [f"# Of {name}\n", "\n", "**The question:** what\n", "for?"]}
+        if name == "02_untitled":
+            cell["cell_type"] = "raw"
+        (tmp_path / f"{name}.ipynb").write_text(
+            "" if name == "03_damaged" else json.dumps({"cells": [cell]}), encoding="utf-8"
+        )
+        address = course_notebooks.get_address(name)
+        (tmp_path / f"{address}.toml").write_text(text.replace('"00.', f'"{address}.'), encoding="utf-8")
+    for name in ("Untitled", "04_1_a-Copy1", "14_own", ".05_c"):
+        (tmp_path / f"{name}.ipynb").write_text("{}", encoding="utf-8")
+    progress.mark_done("04_2.1")
+    assert read_rows(CourseMap(progress)._repr_html_()) == [
+        ["02_untitled", "", "○○○○ 0 of 4"],
+        ["03_damaged", "", "○○○○ 0 of 4"],
+        ["Of 04_1_a", "What for?", "○○○○ 0 of 4"],
+        ["Of 04_2_b", "What for?", "●○○○ 1 of 4"],
+        ["Of 05_b", "What for?", "○○○○ 0 of 4"],
+    ]
 
 
 def test_the_map_counts_what_is_solved_and_follows_progress(progress):
     course_map = CourseMap(progress)
-    assert repr(course_map).splitlines()[0] == "00 Start here: 0 of 4 solved"
-    assert len(repr(course_map).splitlines()) == len(CHAPTERS)
+    assert repr(course_map).splitlines()[0] == "0. Start here: 0 of 4 solved"
+    assert len(repr(course_map).splitlines()) == len(list_notebooks())
     for id in ("00.1", "00.quiz", "01.2", "77.1"):
         progress.mark_done(id)
-    assert repr(course_map).splitlines()[:2] == ["00 Start here: 2 of 4 solved", "01 LLM basics: 1 of 4 solved"]
+    assert repr(course_map).splitlines()[:2] == ["0. Start here: 2 of 4 solved", "1. LLM basics: 1 of 4 solved"]
     assert [row[2] for row in read_rows(course_map._repr_html_())][:2] == ["●●○○ 2 of 4", "●○○○ 1 of 4"]
 
 
@@ -68,9 +100,11 @@ def test_the_image_has_a_title_and_a_description_and_the_links_stand_outside_it(
 
 
 def test_every_stage_is_a_link_to_the_main_chapter_that_teaches_it(picture):
-    links = [(link.get("href"), link.find(f"{XHTML}strong").text) for link in picture.iter(f"{XHTML}a")]
-    assert links[:-1] == [(f"{stage.chapters[0]}.ipynb", stage.name) for stage in STAGES]
-    assert links[-1] == ("13_capstone.ipynb", "The whole loop")
+    links = [(link.get("href"), " ".join(link.itertext())) for link in picture.iter(f"{XHTML}a")]
+    assert links[0] == ("11_evaluating_llms.ipynb", "Data chapter 11")
+    assert [link for link, _ in links[:-1]] == [find_notebooks(stage.chapters[0])[0].name for stage in STAGES]
+    assert links[-1] == ("13_capstone.ipynb", "The whole loop chapter 13")
+    assert _name_number("09_2") == "lesson 9.2"
 
 
 def test_the_boxes_go_round_clockwise_from_the_top_inside_the_picture_and_do_not_touch(picture):
@@ -123,6 +157,10 @@ def test_the_chosen_box_is_marked_and_no_other_also_in_words():
 # --- the lifecycle -------------------------------------------------------------------------------------------
 
 
+def list_paths(stage):
+    return [path for number in stage.chapters for path in find_notebooks(number)]
+
+
 @pytest.fixture
 def shown():
     return LifecycleMap()
@@ -134,9 +172,10 @@ def test_the_static_view_is_the_picture_and_a_table_of_all_stages_with_their_cha
     expected, links = [], []
     for stage in STAGES:
         tools = ", ".join(tool.tool for tool in load_tools() if tool.stage == stage.id)
-        chapters = ", ".join(TITLES[name] for name in stage.chapters)
+        paths = list_paths(stage)
+        chapters = ", ".join(read_opening(path)[0] for path in paths)
         expected.append([stage.name, stage.question, stage.artefact, stage.risk, chapters, tools])
-        links += [f"{name}.ipynb" for name in stage.chapters]
+        links += [path.name for path in paths]
     assert read_rows(data["text/html"]) == expected
     assert re.findall(r"<a href='([^']+)'", data["text/html"].partition("<table>")[2]) == links
     assert data["text/plain"].startswith("Lifecycle map: 10 stages in a ring, Data, Choose, Prompt, Retrieve, Evaluate")
@@ -151,7 +190,7 @@ def test_choosing_a_stage_shows_what_there_is_to_say_about_it_and_its_tools(show
         shown.buttons.value = stage.id
         told = shown.view.value.partition("<p role='status'>")[2]
         facts = [f"</strong> {escape(text)}<br>" for text in (stage.question, stage.artefact, stage.risk)]
-        rows, sources = [], [f"{name}.ipynb" for name in stage.chapters]
+        rows, sources = [], [path.name for path in list_paths(stage)]
         for tool in [tool for tool in load_tools() if tool.stage == stage.id]:
             account = "needed" if tool.needs_account else "not needed"
             here = f"chapter {tool.used_here}" if tool.used_here else "—"

@@ -1,0 +1,409 @@
+"""Claims about lessons, the notebooks `NN_M_name`: found by their number, linked, of the agreed anatomy, and short.
+
+What holds for chapters and lessons alike stands in test_notebooks.py. A test here lists lesson, cell and broken rule.
+"""
+
+import ast
+import itertools
+import re
+import statistics
+from functools import partial
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from llmops_utils.core import DataError
+from llmops_utils.course import notebooks
+from llmops_utils.course.notebooks import (
+    FOLDED,
+    MAP_LINK,
+    find_notebooks,
+    get_address,
+    is_lesson,
+    link_lessons,
+    list_notebooks,
+    read_notebook,
+    read_opening,
+)
+
+LESSONS = {path: read_notebook(path) for path in list_notebooks() if is_lesson(path)}
+# Broken rules that are meant: (lesson, cell, rule), and why.
+EXCEPTIONS: dict[tuple[str, str, str], str] = {}
+
+# --- what is counted -----------------------------------------------------------------------------------------
+
+
+def list_core(cells):
+    """Return the cells outside “In depth”, which reaches to the next heading of its level."""
+    core, is_deep = [], False
+    for cell in cells:
+        if cell.cell_type == "markdown" and (heading := re.match("##? (.+)", cell.source)):
+            is_deep = heading[1].strip() == "In depth"
+        if not is_deep:
+            core.append(cell)
+    return core
+
+
+def list_lines(cell):
+    return [line for line in cell.source.splitlines() if line.strip()] if cell.cell_type == "code" else []
+
+
+def list_nodes(cell, *kinds):
+    """Return the nodes of these kinds in the code of a cell, all where none is named; none where it is no Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(cell.source))) if cell.cell_type == "code" else []
+    except SyntaxError:
+        nodes = []
+    return [node for node in nodes if isinstance(node, kinds or ast.AST)]
+
+
+def count_words(cell):
+    """Return the words of prose, without tags and the line of links."""
+    if cell.cell_type != "markdown":
+        return 0
+    lines = [line for line in cell.source.splitlines() if MAP_LINK not in line]
+    words = re.sub("<[^>]+>", " ", " ".join(lines)).split()
+    return sum(any(map(str.isalnum, word)) for word in words)
+
+
+def count_names(cell):
+    """Return how many names of the course's package a cell imports."""
+    nodes = list_nodes(cell, ast.ImportFrom, ast.Import)
+    sources = [(getattr(node, "module", None) or name.name) for node in nodes for name in node.names]
+    return sum(source.split(".")[0] == "llmops_utils" for source in sources)
+
+
+def count_rows(cell):
+    """Return the rows of the longest table in the outputs, without heads and what opens at a click."""
+    htmls = ["".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", [])]
+    shown = re.sub("<details.*?</details>", "", "".join(htmls), flags=re.DOTALL)
+    tables = re.findall("<table.*?</table>", shown, flags=re.DOTALL)
+    rows = [re.findall("<tr.*?</tr>", table, flags=re.DOTALL) for table in tables]
+    return max((sum("<td" in row for row in found) for found in rows), default=0)
+
+
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def has_nested(cell):
+    nodes = list_nodes(cell, *COMPREHENSIONS)
+    return any(isinstance(inner, COMPREHENSIONS) for node in nodes for inner in list(ast.walk(node))[1:])
+
+
+def has_unzip(cell):
+    calls = [node for node in list_nodes(cell, ast.Call) if getattr(node.func, "id", "") == "zip"]
+    return any(isinstance(argument, ast.Starred) for call in calls for argument in call.args)
+
+
+def has_defaults(cell):
+    return any(node.args.defaults or any(node.args.kw_defaults) for node in list_nodes(cell, ast.Lambda))
+
+
+# --- the rules -----------------------------------------------------------------------------------------------
+
+# Of sums over the cells outside “In depth”; the cell that is told is the one that passes the limit.
+SUMS = {
+    "at most 45 cells": (45, lambda cell: 1),
+    "at most 140 lines of code": (140, lambda cell: len(list_lines(cell))),
+    "at most 1,200 words": (1200, count_words),
+    "at most 6 functions": (6, lambda cell: len(list_nodes(cell, ast.FunctionDef, ast.AsyncFunctionDef))),
+    "at most 10 names from llmops_utils": (10, count_names),
+}
+# Of each cell outside “In depth”: whether it breaks the rule.
+EACH = {
+    "code cells of at most 15 lines": lambda cell: len(list_lines(cell)) > 15,
+    "lines of code of at most 85 characters": lambda cell: any(len(line) > 85 for line in list_lines(cell)),
+    "tables of at most 12 rows, longer ones in <details>": lambda cell: count_rows(cell) > 12,
+    "code is Python": lambda cell: list_lines(cell) and not list_nodes(cell),
+    "no comprehension inside another": has_nested,
+    "no walrus": lambda cell: list_nodes(cell, ast.NamedExpr),
+    "no zip(*…)": has_unzip,
+    "no lambda with defaults": has_defaults,
+}
+# What stands in the first cell.
+OPENING = {
+    "the opening asks **The question:** …?": r"\*\*The question:\*\* [^?]+\?",
+    "the opening says what you can do after this lesson": r"(?s)After this lesson\b.*\byou can\b",
+    "the opening says how many minutes it takes": r"\d minutes",
+    "the opening says how many calls it makes": r"\bcalls?\b",
+    "the opening says what it costs": r"\bcosts?\b",
+    "the opening links to what it builds on": r"(?s)[Bb]uilds on\b.*\]\(",
+}
+PARTS = ("Set-up", "When it fails", "Measured", "Summary")
+
+
+def find_offences(name, cells):
+    """Return each broken rule of a lesson as (lesson, id of the cell, rule)."""
+    core, title = list_core(cells), cells[0]
+    found = [(cell, rule) for rule, is_broken in EACH.items() for cell in core if is_broken(cell)]
+    for rule, (limit, count) in SUMS.items():
+        totals = itertools.accumulate(map(count, core))
+        found += [(cell, rule) for cell, total in zip(core, totals, strict=True) if total > limit][:1]
+    if statistics.median([len(list_lines(cell)) for cell in core if list_lines(cell)] or [0]) > 4:
+        found.append((title, "half of the code cells have at most 4 lines"))
+
+    number = get_address(name).lstrip("0").replace("_", ".")
+    if not re.match(rf"# {re.escape(number)} \w", title.source):
+        found.append((title, "the title is its number and its name, such as `# 6.2 Few-shot`"))
+    opening = "\n".join(line for line in title.source.splitlines() if MAP_LINK not in line)
+    found += [(title, rule) for rule, pattern in OPENING.items() if not re.search(pattern, opening)]
+
+    headings = [(place, re.match("## (.+)", cell.source)) for place, cell in enumerate(core)]
+    places = {heading[1].split(":")[0].strip(): place for place, heading in reversed(headings) if heading}
+    order = [places.get(part, -1) for part in PARTS]
+    if -1 in order or order != sorted(order):
+        found.append((title, "the parts Set-up, When it fails, Measured, Summary, in this order"))
+    asks = [re.search(r"(?s)\*\*Predict\b.*\?", cell.source) and cell.cell_type == "markdown" for cell in core]
+    if not any(asked and cell.cell_type == "code" for asked, cell in zip(asks, core[1:], strict=False)):
+        found.append((title, "a question that begins with **Predict**, directly before a run"))
+
+    tags = [(tag, place) for place, cell in enumerate(core) for tag in cell.metadata.get("tags", [])]
+    exercises = [place for tag, place in tags if re.fullmatch(rf"exercise:{get_address(name)}\.\d+", tag)]
+    if not exercises or exercises[0] > places.get("When it fails", len(core)):
+        found.append((title, "an exercise directly after its concept, before `## When it fails`"))
+    if f"exercise:{get_address(name)}.quiz" not in dict(tags):
+        found.append((title, "a quiz outside “In depth”"))
+    deep = [cell for cell in cells if cell not in core and cell.source.startswith("## In depth")]
+    found += [(cell, "“In depth” is folded") for cell in deep if not cell.metadata.get(FOLDED)]
+    return [(name, cell.id, rule) for cell, rule in found]
+
+
+def test_lessons_keep_the_limits_and_the_anatomy():
+    found = [offence for path, lesson in LESSONS.items() for offence in find_offences(path.stem, lesson.cells)]
+    broken = [", ".join(offence) for offence in found if offence not in EXCEPTIONS]
+    assert not broken, "\n".join(broken)
+    assert [offence for offence in EXCEPTIONS if offence not in found] == [], "no longer an exception"
+
+
+def test_names_are_numbers_that_sort_and_small_words():
+    names = [path.stem for path in list_notebooks()]
+    assert [name for name in names if not re.fullmatch(r"\d\d(_[1-9])?_[a-z]+(_[a-z]+)*", name)] == []
+
+
+# --- the rules themselves ------------------------------------------------------------------------------------
+
+TITLE = """# 4.2 Small
+
+**The question:** does it count?
+
+After this lesson you can count. 5 minutes · no calls · costs nothing. Builds on [4.1](04_1_strategies.ipynb)."""
+DEEP = "[(x := f) for f in [g for g in (lambda a=1: a, *zip(*y))]]" + "\n# " + "long " * 20
+TABLE = "<table><tr><th>head</th></tr>" + "<tr><td>row</td></tr>" * 13 + "</table>"
+
+
+def make_table(html):
+    return [new_output("display_data", data={"text/html": html})]
+
+
+def make_lesson():
+    """Return the cells of a lesson that breaks no rule, though it has all kinds of trespass in depth."""
+    text, code = ((lambda id, source, make=make, **more: make(source, id=id, **more)) for make in MAKERS)
+    solved, quizzed = ({"tags": [f"exercise:04_2.{name}"]} for name in ("1", "quiz"))
+    return [
+        text("title", TITLE),
+        text("setup", "## Set-up"),
+        code("imports", "from llmops_utils.course import load_exercises"),
+        code("constants", "(q1,), quiz = load_exercises('04_2_small')"),
+        text("idea", "## An idea\n\n**Predict:** what is 1 + 1?"),
+        code("run", "1 + 1", outputs=make_table(TABLE.replace("<tr><td>row</td></tr>", "", 1))),
+        code("task", "q1", outputs=make_table(f"<details>{TABLE}</details>")),
+        code("answer", "answer = ...", metadata=solved),
+        code("check", "q1.check()"),
+        text("fails", "## When it fails: never"),
+        text("measured", "## Measured"),
+        code("measure", "numbers = [one for one in (1, 2)]\nlist(zip(numbers, numbers))"),
+        text("summary", f"## Summary\n\nIt counts.\n\n[← 4.1 A](a.ipynb) · {MAP_LINK}"),
+        code("quiz", "quiz"),
+        code("quiz-check", "quiz.check()", metadata=quizzed),
+        text("deep", "## In depth", metadata={FOLDED: True}),
+        *(text(f"deep-{number}", "words " * 100) for number in range(40)),
+        code("deep-code", f"{DEEP}\n" * 200, outputs=make_table(TABLE)),
+        code("deep-magic", "%time 1"),
+        text("next", "## Next\n\nThen 4.3."),
+    ]
+
+
+MAKERS = (new_markdown_cell, new_code_cell)
+
+
+def change(cells, id, old, new):
+    (cell,) = (cell for cell in cells if cell.id == id)
+    assert old in cell.source
+    cell.source = cell.source.replace(old, new) if old else new
+
+
+def insert(cells, *added):
+    place = 1 + [cell.id for cell in cells].index("measure")
+    cells[place:place] = added
+
+
+def move(cells, id, before):
+    (cell,) = (cell for cell in cells if cell.id == id)
+    cells.remove(cell)
+    cells.insert([cell.id for cell in cells].index(before), cell)
+
+
+def list_breaks():
+    """Yield ways to break a rule: the rule, the cell that should be told, and what to do with the cells."""
+    run, title = partial(change, id="run", old=""), partial(change, id="title")
+    lines = "1\n"
+    yield "at most 45 cells", "quiz-check", lambda cells: insert(cells, *(new_markdown_cell("x") for _ in range(31)))
+    long = [new_code_cell(lines * 15, id=f"long-{number}") for number in range(9)]
+    long += [new_code_cell("1"), new_code_cell("1")]
+    yield "at most 140 lines of code", "long-8", lambda cells: insert(cells, *long)
+    yield "at most 1,200 words", "idea", lambda cells: change(cells, "idea", "An idea", "word " * 1200)
+    yield "at most 6 functions", "run", lambda cells: run(cells, new="def f(): ...\n" * 7)
+    names = ", ".join("abcdefghij")
+    yield (
+        "at most 10 names from llmops_utils",
+        "run",
+        lambda cells: run(cells, new=f"from llmops_utils.core import {names}"),
+    )
+    yield "code cells of at most 15 lines", "run", lambda cells: run(cells, new=lines * 16)
+    yield "lines of code of at most 85 characters", "run", lambda cells: run(cells, new=f"x = '{'a' * 81}'")
+    long_table = new_code_cell("table", id="table", outputs=make_table(TABLE))
+    yield "tables of at most 12 rows, longer ones in <details>", "table", lambda cells: insert(cells, long_table)
+    yield "code is Python", "run", lambda cells: run(cells, new="%time 1")
+    for rule, code in (
+        ("no comprehension inside another", "[sum(x for x in row) for row in rows]"),
+        ("no comprehension inside another", "{x for x in [y for y in rows]}"),
+        ("no walrus", "if (x := 1): print(x)"),
+        ("no zip(*…)", "left, right = zip(*rows)"),
+        ("no lambda with defaults", "[f(lambda x, y=1: x)]"),
+        ("no lambda with defaults", "f = lambda *, y=1: y"),
+    ):
+        yield rule, "run", lambda cells, code=code: run(cells, new=code)
+    middling = [new_code_cell(lines * 5, id=f"middling-{number}") for number in range(10)]
+    yield "half of the code cells have at most 4 lines", "title", lambda cells: insert(cells, *middling)
+    heads = ("# 4.2 Small", "# 4.3 Small"), ("# 4.2 Small", "# 4.2. Small"), ("# 4.2 Small", "# 4.2")
+    parts = (
+        ("does it count?", "it counts."),
+        ("After this lesson you can", "You"),
+        ("5 minutes", "quick"),
+        ("no calls", ""),
+        ("costs nothing", ""),
+        ("Builds on [4.1]", f"Builds on 4.1.\n\n{MAP_LINK} · [4.3]"),
+    )
+    for rule, (old, new) in zip(OPENING, parts, strict=True):
+        yield rule, "title", lambda cells, old=old, new=new: title(cells, old=old, new=new)
+    for old, new in heads:
+        rule = "the title is its number and its name, such as `# 6.2 Few-shot`"
+        yield rule, "title", lambda cells, old=old, new=new: title(cells, old=old, new=new)
+    rule = "the parts Set-up, When it fails, Measured, Summary, in this order"
+    for id, old in (("setup", "Set-up"), ("measured", "## "), ("summary", "## Summary")):
+        yield rule, "title", lambda cells, id=id, old=old: change(cells, id, old, "Else")
+    yield rule, "title", lambda cells: move(cells, "measured", "fails")
+    rule = "a question that begins with **Predict**, directly before a run"
+    yield rule, "title", lambda cells: change(cells, "idea", "**Predict:**", "We predict:")
+    yield rule, "title", lambda cells: change(cells, "idea", "?", ".")
+    yield rule, "title", lambda cells: move(cells, "idea", "measured")
+    rule = "an exercise directly after its concept, before `## When it fails`"
+    yield rule, "title", lambda cells: move(cells, "answer", "quiz")
+    yield rule, "title", lambda cells: cells.remove(next(cell for cell in cells if cell.id == "answer"))
+    yield "a quiz outside “In depth”", "title", lambda cells: move(cells, "quiz-check", "deep-1")
+    deep = "“In depth” is folded"
+    yield deep, "deep", lambda cells: next(cell for cell in cells if cell.id == "deep").metadata.clear()
+
+
+def test_a_lesson_without_fault_passes_and_each_rule_finds_what_breaks_it_and_only_that():
+    assert find_offences("04_2_small", make_lesson()) == []
+    missed, tried = [], set()
+    for number, (rule, id, break_rule) in enumerate(list_breaks()):
+        cells = make_lesson()
+        break_rule(cells)
+        found = find_offences("04_2_small", cells)
+        tried.add(rule)
+        if found != [("04_2_small", id, rule)]:
+            missed.append((number, rule, found))
+    assert missed == []
+    assert tried >= {*SUMS, *EACH, *OPENING}
+
+
+# --- numbers and links ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of a chapter 03, the lessons 04_1 and 04_2, and a chapter 05, whose titles are their names."""
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    for name, title in (
+        ("03_choosing", "3. Choosing"),
+        ("04_2_nothing", "4.2 Nothing"),
+        ("04_1_ways", "4.1 Ways"),
+        ("05_prompts", "5. Prompts"),
+    ):
+        cells = [new_markdown_cell(f"# {title}\n\nText.", id="top"), new_code_cell("1", id="run")]
+        cells += [new_markdown_cell("## Summary", id="end")]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    return tmp_path
+
+
+def read_sources(path):
+    return [cell.source for cell in read_notebook(path).cells]
+
+
+def test_a_number_finds_a_lesson_a_chapter_or_all_lessons_of_one_and_sorts_before_the_next_chapter(course):
+    for name in ("04_1_ways-Copy1.ipynb", ".03_hidden.ipynb", "Untitled.ipynb", "4_1_ways.ipynb"):
+        (course / name).touch()
+    names = ["03_choosing", "04_1_ways", "04_2_nothing", "05_prompts"]
+    assert [path.stem for path in list_notebooks()] == names
+    assert [get_address(name) for name in names] == ["03", "04_1", "04_2", "05"]
+    assert [path.stem for path in list_notebooks() if is_lesson(path)] == names[1:3]
+    for asked, found in (
+        ("03", names[:1]),
+        ("04_2", names[2:3]),
+        ("04", names[1:3]),
+        ("a/05_prompts.ipynb", names[3:]),
+    ):
+        assert [path.stem for path in find_notebooks(asked)] == found
+    for asked in ("04_3", "4", "0", "", "06", "04_1_ways-Copy1", "prompts"):
+        with pytest.raises(DataError, match="There is no notebook") as caught:
+            find_notebooks(asked)
+        assert ", ".join(names) in caught.value.next_step
+
+
+def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons_and_no_chapter(course, monkeypatch):
+    """Also when a neighbour gets another title."""
+    chapters = [(path, path.read_bytes()) for path in (course / "03_choosing.ipynb", course / "05_prompts.ipynb")]
+    shipped = []
+    monkeypatch.setattr(notebooks, "record_notebook", lambda *_: None)
+    monkeypatch.setattr(notebooks, "run_notebook", lambda notebook, *_, **__: notebook)
+    monkeypatch.setattr(notebooks, "ship_results", lambda folder, address: shipped.append(address))
+    notebooks.store_outputs(course / "04_2_nothing.ipynb")
+    assert shipped == ["04_2"]
+    first = f"[← 3. Choosing](03_choosing.ipynb) · {MAP_LINK} · [4.2 Nothing →](04_2_nothing.ipynb)"
+    path = course / "04_1_ways.ipynb"
+    assert read_sources(path) == [f"# 4.1 Ways\n\nText.\n\n{first}", "1", f"## Summary\n\n{first}"]
+    last = f"[← 4.1 Ways](04_1_ways.ipynb) · {MAP_LINK} · [5. Prompts →](05_prompts.ipynb)"
+    sources = read_sources(course / "04_2_nothing.ipynb")
+    assert [source.splitlines()[-1] for source in sources] == [last, "1", last]
+    nothing = read_notebook(course / "04_2_nothing.ipynb")
+    nothing.cells[0].source = nothing.cells[0].source.replace("4.2 Nothing", "4.2 Something")
+    nbformat.write(nothing, course / "04_2_nothing.ipynb")
+    read_opening.cache_clear()
+    link_lessons()
+    assert [source.count("4.2 Something →") for source in read_sources(path)] == [1, 0, 1]
+    assert [source.count(MAP_LINK) for source in read_sources(path)] == [1, 0, 1]
+    assert [path.name for path, content in chapters if path.read_bytes() != content] == []
+
+
+def test_the_link_at_the_end_is_not_hidden_by_a_folded_part(course):
+    path = course / "04_1_ways.ipynb"
+    lesson = read_notebook(path)
+    for source, is_folded in (("## In depth", True), ("### More", False), ("Text.", False)):
+        lesson.cells.append(new_markdown_cell(source, metadata={FOLDED: True} if is_folded else {}))
+    nbformat.write(lesson, path)
+    link_lessons()
+    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 3]
+    lesson.cells.append(new_markdown_cell("## Next"))
+    nbformat.write(lesson, path)
+    link_lessons()
+    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 6]
+
+
+def test_the_links_of_all_lessons_are_current(monkeypatch):
+    stale = []
+    monkeypatch.setattr(notebooks, "write_whole", lambda path, content: stale.append(path.name))
+    link_lessons()
+    assert stale == [], "run `python -m llmops_utils notebooks` with the number of one lesson"
