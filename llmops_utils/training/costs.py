@@ -131,6 +131,33 @@ class PublishedRun(Record):
 load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 
 
+@dataclass(frozen=True)
+class TrainingStage(Record):
+    """A stage of training with one published example of it.
+
+    Attributes:
+        data: what the example was trained on, in words.
+        gpu_hours: of the card `gpu`, as its makers reported them.
+        when: the situation in which one goes as far as this stage.
+        source: where the figures stand, with `date` as year and month.
+        note: how the hours come about, or what to know before comparing.
+    """
+
+    stage: str
+    model: str
+    parameters: float
+    data: str
+    gpu: str
+    gpu_hours: float
+    when: str
+    source: str
+    date: str
+    note: str
+
+
+load_stages = partial(load_records, TrainingStage, "training_stages.csv")
+
+
 def tabulate_check(runs: list[PublishedRun]):
     """Return a `pandas.DataFrame`: predicted over reported operations and card hours for each run.
 

@@ -1,5 +1,7 @@
 """Claims about costs: the formula of the papers, worked examples, and published runs that it comes near to."""
 
+import re
+
 import pytest
 
 from llmops_utils.core import DataError
@@ -9,6 +11,7 @@ from llmops_utils.training.costs import (
     count_lora_parameters,
     estimate_cost,
     load_published_runs,
+    load_stages,
     tabulate_check,
 )
 
@@ -46,6 +49,14 @@ def test_lora_counts_two_thin_matrices_each():
     assert count_lora_parameters([(576, 576), (576, 192)], 8) == 8 * 1152 + 8 * 768
     with pytest.raises(DataError):
         count_lora_parameters([(1, 1)], 0)
+
+
+def test_the_stages_go_from_pretraining_to_distillation_and_each_names_its_source():
+    stages = load_stages()
+    assert [one.id for one in stages] == ["pretraining", "continued", "instruction", "preference", "distillation"]
+    assert {one.gpu for one in stages} == {"A100"}  # else their hours could not stand on one axis
+    assert stages[0].gpu_hours == RUNS["llama-2-7b"].gpu_hours
+    assert [one.id for one in stages if not (one.source and re.fullmatch(r"20\d\d-\d\d", one.date))] == []
 
 
 def test_predictions_are_within_15_percent_of_what_was_reported():

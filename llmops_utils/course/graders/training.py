@@ -1,9 +1,10 @@
-"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop."""
+"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop; sizes, prices and ways."""
 
 import math
 from numbers import Integral, Real
 
-from .checks import check_cases
+from ...training import TOKENS_PER_PARAMETER
+from .checks import Wrong, check_cases, is_right, show
 
 
 def _grade_merges(function) -> None:
@@ -57,3 +58,78 @@ def _grade_stop(function) -> None:
 
 
 GRADERS = {"04.1": _grade_merges, "04.2": _grade_bits, "04.3": _grade_hours, "04.4": _grade_stop}
+
+
+def _grade_size(function) -> None:
+    def explain(found, expected, usd, usd_per_hour, peak, utilisation) -> str:
+        ratio = (found / expected) ** 2 if found > 0 else 0
+        remarks = {
+            3.0: "These are the operations of the forward pass only.",
+            1 / 3600: "An hour has 3,600 seconds.",
+            1 / utilisation: "This card would reach its whole peak.",
+            20.0: "This is the number of tokens.",
+            20.0**2: "This is the number of tokens.",
+            expected**2: "This is the square of the size: 20 tokens for each parameter make it grow with the square.",
+            20.0 * expected**2: "The tokens grow with the parameters: 20 for each.",
+        }
+        return "".join(dict.fromkeys(text for factor, text in remarks.items() if is_right(ratio / factor, 1.0, 1e-6)))
+
+    budgets = [
+        (2000, 2.5, 989.4e12, 0.4),
+        (2000, 2.5, 989.4e12, 0.09),
+        (50_000, 1.0, 312e12, 0.35),
+        (10, 2.0, 125e12, 0.2),
+    ]
+    cases = [
+        (budget, (budget[0] / budget[1] * 3600 * budget[2] * budget[3] / (6 * TOKENS_PER_PARAMETER)) ** 0.5)
+        for budget in budgets
+    ]
+    given = "{} dollars, {} dollars an hour, a peak of {:.3g} operations a second and a utilisation of {}"
+    check_cases(function, cases, Real, "a number of parameters", given=given, explain=explain, tolerance=1e-6)
+
+
+def _grade_break_even(function) -> None:
+    def explain(found, expected, usd_once, long_tokens, short_tokens, usd_per_million) -> str:
+        if found is None:
+            return "Each request saves something here, so it pays at some time."
+        if expected is None:
+            return "The new prompt is no shorter, so the training never pays."
+        remarks = {
+            1e-6: "The price is that of a million tokens.",
+            (long_tokens - short_tokens) / long_tokens: "What a request saves is the difference of the two prompts.",
+            (short_tokens - long_tokens) / short_tokens: "What a request saves is the difference of the two prompts.",
+        }
+        return "".join(text for factor, text in remarks.items() if is_right(found / expected / factor, 1.0, 1e-6))
+
+    given = "{} dollars once, {} tokens before and {} after, at {} dollars for a million"
+    cases = [
+        ((60, 326, 69, 0.1), 60 / (257 * 0.1 / 1e6)),
+        ((60, 326, 69, 5.0), 60 / (257 * 5.0 / 1e6)),
+        ((1000, 1200, 200, 0.25), 1000 / (1000 * 0.25 / 1e6)),
+        ((60, 69, 69, 0.1), None),
+        ((60, 69, 326, 0.1), None),
+    ]
+    form = "the number of requests, or None where it never pays"
+    check_cases(function, cases, Real | None, form, given=given, explain=explain, tolerance=1e-6)
+
+
+WAYS = ("prompt", "retrieve", "fine-tune", "train")
+CHOSEN = {"a": "retrieve", "b": "prompt", "c": "fine-tune", "d": "train", "e": "retrieve", "f": "prompt"}
+
+
+def _grade_ways(ways) -> None:
+    form = f"Make a dict of the letters {', '.join(CHOSEN)}, each with one of {', '.join(WAYS)}."
+    if not isinstance(ways, dict) or set(ways) != set(CHOSEN):
+        raise Wrong(f"It is {show(ways)}. {form}")
+    if unknown := [way for way in ways.values() if way not in WAYS]:
+        raise Wrong(f"{show(unknown[0])} is none of the ways. {form}")
+    num_right = sum(ways[letter] == way for letter, way in CHOSEN.items())
+    if num_right < len(CHOSEN):
+        dear = sum(WAYS.index(ways[letter]) > WAYS.index(way) for letter, way in CHOSEN.items())
+        raise Wrong(
+            f"{num_right} of {len(CHOSEN)} are right. Of the others, {dear} ways cost more than is needed, and "
+            f"{len(CHOSEN) - num_right - dear} cannot do it."
+        )
+
+
+GRADERS |= {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}

@@ -87,28 +87,33 @@ def _tabulate_effects() -> str:
 class TrainingCalculator(TeachingWidget):
     """Choose sizes and a card; see the operations, hours, days, memory and dollars that training them would take.
 
-    `own_case` are parameters and tokens of a run of the notebook, one case more for the table.
+    `own_case` are parameters and tokens of a run of the notebook, one case more for the table. `utilisation` is the
+    share of a card's peak with which the table is calculated and the slider begins.
     """
 
     repeats_static = True
 
-    def __init__(self, usd_per_gpu_hour: float, own_case: tuple[float, float]) -> None:
-        self.cases = {"this chapter's model": own_case} | CASES
+    def __init__(
+        self, usd_per_gpu_hour: float, own_case: tuple[float, float] | None = None, utilisation: float = UTILISATION
+    ) -> None:
+        self.cases = ({"this chapter's model": own_case} if own_case else {}) | CASES
         self.case = ipywidgets.Dropdown(options=list(self.cases), value="SmolLM2-135M", **label("case"))
         sizes = self.cases[self.case.value]
         self.parameters = ipywidgets.FloatText(sizes[0], **label("parameters"))
         self.tokens = ipywidgets.FloatText(sizes[1], **label("tokens"))
         self.gpu = ipywidgets.Dropdown(options=list(PEAK_FLOPS), value="H100", **label("card"))
-        self.utilisation = ipywidgets.FloatSlider(UTILISATION, min=0.05, max=0.7, step=0.05, **label("utilisation"))
+        self.utilisation = ipywidgets.FloatSlider(utilisation, min=0.05, max=0.7, step=0.01, **label("utilisation"))
         self.price = ipywidgets.FloatText(usd_per_gpu_hour, **label("$ per hour"))
         self.num_gpus = ipywidgets.IntText(64, **label("cards"))
-        costs = {name: estimate_cost(*sizes, usd_per_gpu_hour=usd_per_gpu_hour) for name, sizes in self.cases.items()}
+        price = {"utilisation": utilisation, "usd_per_gpu_hour": usd_per_gpu_hour}
+        costs = {name: estimate_cost(*sizes, **price) for name, sizes in self.cases.items()}
         prices = [cost.usd for cost in costs.values()]
         summary = (
-            f"Training calculator: {len(costs)} ready cases on H100 cards at {UTILISATION:.0%} of their peak and "
+            f"Training calculator: {len(costs)} ready cases on H100 cards at {utilisation:.0%} of their peak and "
             f"{usd_per_gpu_hour:g} dollars an hour, from {_spell(min(prices))} to {_spell(max(prices))}."
         )
-        static = self._tabulate(costs, usd_per_gpu_hour)
+        of_peak = f"H100 at {utilisation:.0%} of its peak, {usd_per_gpu_hour:g} dollars an hour"
+        static = self._tabulate(costs, of_peak)
         controls = [self.parameters, self.tokens, self.gpu, self.utilisation, self.price, self.num_gpus]
         super().__init__([self.case, *controls, self.view], summary, static, controls)
         follow(self._fill_case, self.case)
@@ -129,14 +134,13 @@ class TrainingCalculator(TeachingWidget):
         }
         return draw_table((), rows.items(), align="lr")
 
-    def _tabulate(self, costs: Mapping[str, TrainingCost], usd_per_gpu_hour: float) -> str:
+    def _tabulate(self, costs: Mapping[str, TrainingCost], of_peak: str) -> str:
         rows = []
         for name, cost in costs.items():
             large = (f"{number:.2e}" for number in (*self.cases[name], cost.flops))
             rows.append((name, *large, *map(_spell, (cost.gpu_hours, cost.usd, cost.memory_gb))))
         heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
-        caption = f"Training calculator: H100 at {UTILISATION:.0%} of its peak, {usd_per_gpu_hour:g} dollars an hour"
-        return draw_table(heads, rows, caption, align="lr")
+        return draw_table(heads, rows, f"Training calculator: {of_peak}", align="lr")
 
 
 def _spell(number: float) -> str:

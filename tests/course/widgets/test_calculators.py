@@ -73,6 +73,17 @@ def test_the_static_table_has_a_row_for_each_case_with_its_cost_and_stands_below
     assert training.static_html in training.children[-1].value
 
 
+def test_another_utilisation_changes_the_table_and_the_slider_and_an_own_case_may_be_missing():
+    training = TrainingCalculator(2.5, utilisation=0.09)
+    rows = read_rows(training.static_html)
+    assert [row[0] for row in rows] == list(CASES)
+    # 6 · 135e6 · 2e12 operations at 9 % of 989.4e12 a second
+    assert rows[0][4] == "5,054"
+    assert "9% of its peak" in training.static_html
+    assert training.utilisation.value == 0.09
+    assert read_figures(training)["card hours"] == "5,053.57"
+
+
 def test_the_controls_change_the_estimate(training):
     training.case.value = "7 B, balanced"
     assert (training.parameters.value, training.tokens.value) == (7e9, 140e9)
