@@ -94,7 +94,7 @@ def test_models_list_shows_every_model_that_runs_here_and_which_are_fetched(run,
     assert (code, told) == (0, "")
     lines = said.splitlines()
     assert [line.split()[0] for line in lines] == list(load_catalog().local)
-    assert lines[0].split() == ["smollm2-135m-instruct", "98", "MB", "Apache-2.0", "not", "fetched"]
+    assert lines[0].split() == ["smollm2-135m-instruct", "145", "MB", "Apache-2.0", "not", "fetched"]
     assert [line.split()[0] for line in lines if line.endswith(" here")] == ["all-minilm-l6-v2"]
 
 
