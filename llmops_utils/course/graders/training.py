@@ -1,4 +1,4 @@
-"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop; sizes, prices and ways."""
+"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop; sizes, prices, ways, gradients, text and scale."""
 
 import math
 from numbers import Integral, Real
@@ -133,3 +133,60 @@ def _grade_ways(ways) -> None:
 
 
 GRADERS |= {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}
+
+
+def _grade_gradient(function) -> None:
+    def take_square(scores):
+        """score 0 squared"""
+        return scores[0] ** 2
+
+    def take_slope(scores):
+        """3 · score 0 - 2 · score 1"""
+        return 3 * scores[0] - 2 * scores[1]
+
+    def take_product(scores):
+        """score 0 · score 1"""
+        return scores[0] * scores[1]
+
+    cases = [
+        ((take_square, [3.0]), [6.0]),
+        ((take_slope, [1.0, 2.0, 0.5]), [3.0, -2.0, 0.0]),
+        ((take_product, [2.0, 5.0]), [5.0, 2.0]),
+        ((take_square, [-4.0, 1.0]), [-8.0, 0.0]),
+    ]
+
+    def tell(loss, scores) -> str:
+        return f"the loss “{loss.__doc__}” and the scores {scores}"
+
+    check_cases(function, cases, list, "a list of numbers", given=tell, tolerance=1e-5, keeps=True)
+
+
+def _grade_doubles(function) -> None:
+    cases = [
+        ((["Tea time", "tea  time", "Coffee"],), ["Tea time", "Coffee"]),
+        ((["The kettle\nboils.\n", "The kettle boils.", "THE KETTLE BOILS."],), ["The kettle\nboils.\n"]),
+        ((["tea time", "teatime"],), ["tea time", "teatime"]),
+        ((["b", "a", "B", "c", " a "],), ["b", "a", "c"]),
+        (([],), []),
+    ]
+    check_cases(function, cases, list, "a list of texts", given="the texts {!r}", keeps=True)
+
+
+def _grade_exponent(function) -> None:
+    cases = [
+        (([10, 1000], [4.0, 0.04]), 1.0),
+        (([40, 320], [3.0, 1.5]), 1 / 3),
+        (([100, 200], [2.5, 2.5]), 0.0),
+        (([50, 100], [2.0, 4.0]), -1.0),
+        (([200, 100], [1.0, 4.0]), 2.0),
+    ]
+    check_cases(function, cases, Real, "one number", given="the sizes {} and the losses {}")
+
+
+GRADERS |= {
+    "04_2.1": _grade_merges,
+    "04_2.2": _grade_gradient,
+    "04_3.1": _grade_doubles,
+    "04_3.2": _grade_exponent,
+    "04_3.3": _grade_stop,
+}
