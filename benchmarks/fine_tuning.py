@@ -12,6 +12,7 @@ forgotten: *facts*, 120 questions about the world; *sentiment* of the test messa
 import argparse
 import csv
 import io
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +30,7 @@ from llmops_utils.datasets import (
     make_examples,
 )
 from llmops_utils.datasets.records import Example
-from llmops_utils.evaluation import PRICED_AT, ChoiceMatch, Contains, evaluate
+from llmops_utils.evaluation import PRICED_AT, ChoiceMatch, Contains, Report, compare, evaluate
 from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.training import AdapterRecipe, Demonstration, fine_tune, read_llama
 
@@ -77,6 +78,7 @@ class Measuring:
         self.base = Model("measured", settings=self.settings)
         self.train = load_training_messages()
         self.rows: list[dict] = []
+        self.baselines: dict[str, Report] = {}  # the first report of each kind: the base without examples
 
     def tune(self, num: int, recipe: AdapterRecipe):
         """Return the tuned model and the run."""
@@ -87,12 +89,17 @@ class Measuring:
         run.adapter.write(path)
         return Model("measured", settings=self.settings, adapter=path), run
 
-    def ask(self, kind: str, name: str, system, examples, scorer, run=None, **told) -> None:
+    def ask(self, kind: str, name: str, system, asked, scorer, run=None, **told) -> None:
         """Measure a system and keep its row."""
-        report = evaluate(system, examples, scorer, name=name)
-        row = {"kind": kind, "name": name, **told, "right": int(report.scores.sum()), "num": len(report)}
+        report = evaluate(system, asked, scorer, name=name)
+        row = {"id": f"t{len(self.rows) + 1:02}", "kind": kind, "name": name, **told, "right": int(report.scores.sum()), "num": len(report)}
         row |= {"prompt_tokens": round(report.prompt_tokens, 1), "latency_s": round(report.latency_s, 3)}
         row["usd_per_1000"] = round(report.price_at(*PRICED_AT), 4)
+        baseline = self.baselines.setdefault("rival" if kind == "curve" else kind, report)
+        if baseline is not report and kind != "grid":
+            compared = compare(baseline, report)
+            row |= {"change": compared.difference.value, "low": compared.difference.low}
+            row |= {"high": compared.difference.high, "p": compared.p}
         if run is not None:
             row |= {"train_s": round(run.seconds, 1), "peak_mb": round(run.peak_mb)}
         self.rows.append(row)
@@ -148,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", type=Path)
     file = parser.parse_args().file
+    os.environ["LLMOPS_EXAMPLES"] = "1000"  # of a test split, which live is a few
     with tempfile.TemporaryDirectory() as folder:
         measuring = Measuring(Path(folder))
         measuring.measure()

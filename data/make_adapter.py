@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    os.environ["LLMOPS_EXAMPLES"] = "1000"  # of a test split, which live is a few
     model = load_catalog().find_local("smollm2-135m-instruct")
     [weights] = fetch_weights(model, load_settings().home).values()
     problems = [*make_word_problems(NUM_WORDS, SEED), *make_date_questions(NUM_DATES, SEED)]

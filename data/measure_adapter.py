@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import os
 import re
 import sys
 from functools import cache, partial
@@ -261,6 +262,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="", help="only tasks whose name begins so, separated by commas")
     parser.add_argument("--show", action="store_true", help="print some answers of the adapter")
     chosen = parser.parse_args()
+    os.environ["LLMOPS_EXAMPLES"] = "1000"  # of a test split, which live is a few
     adapter = Path(chosen.adapter) if chosen.adapter.endswith(".gguf") else chosen.adapter
     settings = load_settings(mode="live", provider="embedded", model=None, base_url=None)
     models = [Model("measured", settings=settings), Model("measured", settings=settings, adapter=adapter)]

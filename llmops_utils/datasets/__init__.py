@@ -28,6 +28,7 @@ from .records import (
     load_task_chains,
     load_tasks,
     load_training_messages,
+    load_tuned_systems,
     load_word_problems,
     make_examples,
 )

@@ -218,9 +218,36 @@ class GradedAnswer(Record):
         return f"Question: {self.question}\nReference: {self.reference}\nAnswer: {self.answer}"
 
 
+@dataclass(frozen=True)
+class TunedSystem(Record):
+    """What a model with an adapter of lesson 04.4, or a rival without, made of a task; `right` of `num`.
+
+    `examples`, `rank` and `epochs` tell how it was trained, in `train_s` seconds and `peak_mb` megabytes of memory;
+    `change` with its interval and `p` compare it, on the same examples, with the base without examples.
+    """
+
+    kind: Literal["curve", "rival", "grid", "facts", "sentiment", "injections"]
+    name: str
+    right: int
+    num: int
+    prompt_tokens: float
+    latency_s: float
+    usd_per_1000: float
+    examples: int | None = None
+    rank: int | None = None
+    epochs: int | None = None
+    train_s: float | None = None
+    peak_mb: int | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
 # Each takes the name of a split, or nothing for all rows.
 load_messages = partial(load_records, Message, "customer_messages.csv")
 load_training_messages = partial(load_records, Message, "training/messages.csv")
+load_tuned_systems = partial(load_records, TunedSystem, "tuning_measured.csv")
 load_odd_messages = partial(load_records, OddMessage, "odd_messages.csv")
 load_private_texts = partial(load_records, PrivateText, "private_texts.csv")
 load_bias_pairs = partial(load_records, BiasPair, "bias_pairs.csv")

@@ -1,4 +1,4 @@
-"""Graders of chapter 04: tokens, bits per byte, hours of a graphics card, when to stop; sizes, prices, ways, gradients, text and scale."""
+"""Graders of chapter 04: training from nothing, data and scale, costs and ways."""
 
 import math
 from numbers import Integral, Real
