@@ -16,7 +16,8 @@ class WorkbookError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        self.problem, self.next_step = redact_values(clean_values([problem, next_step]))  # which reads the environment once
+        # Both at once: the environment is read once.
+        self.problem, self.next_step = redact_values(clean_values([problem, next_step]))
         super().__init__(self.problem, self.next_step)
 
     def __str__(self) -> str:

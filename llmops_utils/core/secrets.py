@@ -29,7 +29,10 @@ NO_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:public|file|path|dir|sock|url|host|u
 
 SHAPES = (
     re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|ghp|gho|github_pat|glpat|r8|nvapi|pplx|lsv2)[-_][A-Za-z0-9_*\-]{12,}"),
-    re.compile(r"\b(?:gh[a-z]|npm|pypi|dop_v1|csk|pcsk|tvly|xapp|tgp_v1|jina|whsec|shpat|sbp)[-_](?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{16,}"),
+    re.compile(
+        r"\b(?:gh[a-z]|npm|pypi|dop_v1|csk|pcsk|tvly|xapp|tgp_v1|jina|whsec|shpat|sbp)[-_]"
+        r"(?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{16,}"
+    ),
     re.compile(r"\bSG\.[\w\-]{16,}\.[\w\-]{16,}|\bdapi[0-9a-f]{32}|\bhooks\.slack\.com/services/[\w/]{8,}"),
     re.compile(r"\b(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),

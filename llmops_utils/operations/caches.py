@@ -77,7 +77,7 @@ class MeaningCache:
         vector = _scale(self.embed(text), 1)
         with self._lock:
             # Vectors of another length are another model's: they tell nothing of this one.
-            own = [(known, reply) for owner, known, reply in self._entries if (owner, known.shape) == (user, vector.shape)]
+            own = [one[1:] for one in self._entries if (one[0], one[1].shape) == (user, vector.shape)]
         if own:
             cosines = np.array([known for known, _ in own]) @ vector
             nearest = int(cosines.argmax())

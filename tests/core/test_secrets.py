@@ -27,7 +27,8 @@ NAMES = (
 )
 OTHERS = (
     *("MAX_TOKENS", "LLMOPS_BUDGET_TOKENS", "KEYBOARD", "MONKEY", "PATH", "AUTHOR", "TOKENIZERS_PARALLELISM", "HOME"),
-    *("COMPLETION_TOKENS", "ENCLAVE", "HOTKEYS", "PATHS", "SSH_AUTH_SOCK", "KEY_FILE", "PUBLIC_KEY_PATH", "TOKEN_URL", "PASSWORD_FILE", "DONKEY_NAME"),
+    *("COMPLETION_TOKENS", "ENCLAVE", "HOTKEYS", "PATHS"),
+    *("SSH_AUTH_SOCK", "KEY_FILE", "PUBLIC_KEY_PATH", "TOKEN_URL", "PASSWORD_FILE", "DONKEY_NAME"),
 )
 VALUES = {
     "OPENAI_API_KEY": "plain-value-of-a-key-1",
@@ -51,7 +52,8 @@ INNER += ("lines-around-it-5", "abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pa
 INNER += ("json-inner-71", "connection-72", "header-token-73", "first-key-741", "second-key-742", "line-two-abc")
 INNER += ("basic-login-75", "proxy-login-76")
 SHAPED = (
-    *("whsec_abcdefghijklmnop1234", "tgp_v1_abcdefghijklmnop12", "ghs_abcdefghijklmnop1234", "npm_abcdefghijklmnop1234", "SG.abcdefghijklmnop.abcdefghijklmnop-12"),
+    *("whsec_abcdefghijklmnop1234", "tgp_v1_abcdefghijklmnop12"),
+    *("ghs_abcdefghijklmnop1234", "npm_abcdefghijklmnop1234", "SG.abcdefghijklmnop.abcdefghijklmnop-12"),
     *("dapi0123456789abcdef0123456789abcdef", "hooks.slack.com/services/T0/B0/abcdefgh"),
     "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n-----END PGP PRIVATE KEY BLOCK-----",
     *("sk-abcdefghijkl123456", "sk-ant-api03-Q7wZabcdefgh", "gsk_abcdefghijkl1234", "hf_abcdefghijklmnop"),

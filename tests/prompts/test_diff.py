@@ -82,7 +82,7 @@ def test_the_marked_words_hold_both_texts_completely():
 
 def test_long_prompts_are_compared_in_no_time():
     words = [f"word{number}" for number in range(2500)]
-    for old, new in ((words, words[::-1]), (words, words[:1200] + ["new"] + words[1200:]), (words * 4, words[1:] * 4)):
+    for old, new in ((words, words[::-1]), (words, [*words[:1200], "new", *words[1200:]]), (words * 4, words[1:] * 4)):
         for separator in (" ", "\n"):
             started = time.thread_time()
             page = diff_prompts(Prompt("p", separator.join(old)), Prompt("p", separator.join(new)))._repr_html_()
