@@ -36,8 +36,10 @@ THOUGHT_END = re.compile(r"(?<![`'\"])(?:</(?i:(?:seed:)?think(?:ing)?|thoughts?
 # In gpt-oss's form each part of a reply has a channel; all but “final” are thoughts.
 CHANNEL = re.compile(r"(?:<\|start\|>[^<]*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
 # With these a turn ends, and a server whose template does not fit its model leaves them in the text.
-ENDINGS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>")
-ENDINGS += ("<|end_of_text|>", "<end_of_turn>", "<｜end▁of▁sentence｜>")
+ENDINGS = (
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>"),
+    *("<|end_of_text|>", "<end_of_turn>", "<｜end▁of▁sentence｜>"),
+)
 
 
 @dataclass(frozen=True)
