@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from .secrets import redact_values
+from .texts import clean_values
 
 
 class WorkbookError(Exception):
     """Base of all errors that this package raises.
 
     Args:
-        problem: what happened, in one sentence. Where it quotes what holds a key, the key is taken out.
+        problem: what happened, in one sentence. Where it quotes what holds a key, the key is taken out, and half a
+            character, which no console can print, becomes U+FFFD.
         next_step: the one thing to do now.
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        self.problem, self.next_step = redact_values([problem, next_step])  # which reads the environment once
+        # Both at once: the environment is read once.
+        self.problem, self.next_step = redact_values(clean_values([problem, next_step]))
         super().__init__(self.problem, self.next_step)
 
     def __str__(self) -> str:

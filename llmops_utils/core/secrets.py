@@ -17,16 +17,22 @@ HIDDEN = "[key]"
 LEAST_LENGTH = 6  # a shorter value, such as "none" or "1234", stands in honest texts too
 
 # A variable is secret where one of these is a word of its name: OPENAI_API_KEY, AZURE_OPENAI_KEY, DB_PASSWORD,
-# AWS_SECRET_ACCESS_KEY, hf_token. KEYBOARD and MAX_TOKENS are none.
+# AWS_SECRET_ACCESS_KEY, hf_token, or one that people elsewhere use. KEYBOARD and MAX_TOKENS are none.
 SECRET_NAME = re.compile(
-    r"(?i)(?:(?<![a-z])(?:keys?|token|pwd|pass|pat|jwt|bearer|cookie|dsn|auth(?:orization)?|cred(?:ential)?s?)"
-    r"|(?:api|access)_?keys?|secrets?|passw(?:or)?[dt]|passwd|pass_?phrase|passcode)(?![a-z])"
+    r"(?i)(?:(?<![a-z])(?:keys?|token|pwds?|pass|pats?|jwts?|bearer|cookies?|dsn|auth(?:orization)?|cred(?:ential)?s?"
+    r"|clave|cl[eé]|chave|chiave|senha|has[lł]o|heslo)"
+    r"|(?:api|access|auth|secret|private|refresh|session|bot|hf|git(?:hub|lab))_?(?:keys?|tokens?)|secrets?"
+    r"|passw(?:or)?[dt]s?|passwds?|pass_?phrases?|passcodes?|kennwort|schl(?:ü|ue)ssel|contrase(?:n|ñ)a|mot_?de_?passe"
+    r"|wachtwoord|l(?:ö|o)senord|salasana|пароль|ключ|密码|密碼|パスワード|비밀번호)(?![a-z])"
 )
 NO_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:public|file|path|dir|sock|url|host|user|name|id)$|^ssh_auth_sock$")
 
 SHAPES = (
     re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|ghp|gho|github_pat|glpat|r8|nvapi|pplx|lsv2)[-_][A-Za-z0-9_*\-]{12,}"),
-    re.compile(r"\b(?:gh[a-z]|npm|pypi|dop_v1|csk|pcsk|tvly|xapp)[-_](?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{16,}"),
+    re.compile(
+        r"\b(?:gh[a-z]|npm|pypi|dop_v1|csk|pcsk|tvly|xapp|tgp_v1|jina|whsec|shpat|sbp)[-_]"
+        r"(?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{16,}"
+    ),
     re.compile(r"\bSG\.[\w\-]{16,}\.[\w\-]{16,}|\bdapi[0-9a-f]{32}|\bhooks\.slack\.com/services/[\w/]{8,}"),
     re.compile(r"\b(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),
@@ -55,7 +61,7 @@ PART = re.compile(r"(?=[^\s,;:\"'`\[\]{}]*[0-9])[^\s,;:\"'`\[\]{}]{8,}")  # of s
 
 def is_secret_name(name: str) -> bool:
     """Return whether a variable of this name holds a secret, such as `OPENAI_API_KEY`, `DB_PASSWORD` or `hf_token`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return bool(SECRET_NAME.search(words)) and not NO_SECRET_NAME.search(words)
 
 

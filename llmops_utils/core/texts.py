@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 MOST_LEVELS = 100  # of values in values: more would overrun whatever walks through them
+MOST_DIGITS = 300  # whoever computes with a longer one gets an OverflowError
 MOST_MARKS = 30  # on one letter
 SURROGATES = re.compile("[\ud800-\udfff]")
 REPLACED = "\ufffd"
@@ -43,12 +44,19 @@ def parse_json_values(content: str | bytes) -> Any:
     """Return what JSON from somebody else spells, cleaned; a byte order mark before it is no fault.
 
     Raises:
-        ValueError: it is no JSON, no text, nested too deep, or holds a number of thousands of digits.
+        ValueError: it is no JSON, no text, nested too deep, or holds a whole number that no float can hold.
     """
     try:
-        return clean_values(json.loads(content.removeprefix("\ufeff") if isinstance(content, str) else content))
+        text = content.removeprefix("\ufeff") if isinstance(content, str) else content
+        return clean_values(json.loads(text, parse_int=_read_int))
     except RecursionError as error:
         raise ValueError(f"nested deeper than {MOST_LEVELS} levels") from error
+
+
+def _read_int(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number has more than {MOST_DIGITS} digits")
+    return int(digits)
 
 
 def unify_text(text: str) -> str:

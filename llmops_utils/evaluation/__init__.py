@@ -9,6 +9,8 @@ from .metrics import (
     Estimate,
     Proportion,
     bin_by_confidence,
+    check_numbers,
+    check_right,
     compute_mcnemar,
     compute_sign_flip_p,
     estimate_auc,

@@ -80,7 +80,7 @@ def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], nu
     if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
         told = f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins."
         raise DataError(told, "Give one confidence per result, and at least one example per bin.")
-    stated, truth = _check_numbers(confidences), _check_right(is_right)
+    stated, truth = check_numbers(confidences), check_right(is_right)
     bins = []
     for group in np.array_split(np.argsort(stated, kind="stable"), num_bins):
         accuracy = estimate_proportion(int(truth[group].sum()), len(group))
@@ -108,7 +108,7 @@ def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
 
     Source: J. A. Hanley and B. J. McNeil, Radiology 143 (1982); B. Efron, Annals of Statistics 7 (1979).
     """
-    values, truth = _check_numbers(scores), _check_right(is_right)
+    values, truth = check_numbers(scores), check_right(is_right)
     if len(values) != len(truth) or truth.all() or not truth.any():
         raise DataError("There is no right example to compare with a wrong one.", "Measure more examples.")
 
@@ -133,7 +133,7 @@ def estimate_mean(values: ArrayLike) -> Estimate:
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
-    measured = _check_numbers(values)
+    measured = check_numbers(values)
     if len(measured) < 2:
         raise DataError("One example has no spread to measure.", "Measure at least 2 examples.")
     random = np.random.default_rng(0)
@@ -201,7 +201,7 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     return (num_as_far + 1) / (NUM_RESAMPLES + 1)
 
 
-def _check_numbers(values: ArrayLike) -> np.ndarray:
+def check_numbers(values: ArrayLike) -> np.ndarray:
     """Return the values as an array of shape (n,), n at least 1, all finite."""
     try:
         is_time = np.asarray(values).dtype.kind in "mM"
@@ -215,9 +215,9 @@ def _check_numbers(values: ArrayLike) -> np.ndarray:
     return numbers
 
 
-def _check_right(values: ArrayLike) -> np.ndarray:
+def check_right(values: ArrayLike) -> np.ndarray:
     """Return results as booleans of shape (n,); a text such as "False" is none."""
-    numbers = _check_numbers(values)
+    numbers = check_numbers(values)
     if not np.isin(numbers, [0, 1]).all():
         raise DataError("A result is neither right nor wrong.", "Give True or False, or 1 or 0, for each example.")
     return numbers.astype(bool)
@@ -225,7 +225,7 @@ def _check_right(values: ArrayLike) -> np.ndarray:
 
 def _check_pairs(baseline: ArrayLike, candidate: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of both, each of shape (n,)."""
-    before, after = _check_numbers(baseline), _check_numbers(candidate)
+    before, after = check_numbers(baseline), check_numbers(candidate)
     if len(before) != len(after):
         raise DataError(f"{len(before)} and {len(after)} scores do not pair.", "Score both on the same examples.")
     return before, after

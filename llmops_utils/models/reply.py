@@ -6,10 +6,12 @@ unknown, and where there is nothing to use the readers raise `NoAnswer`, whateve
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import math
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -27,8 +29,17 @@ TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests|quota")
 PASSING = re.compile(TOO_MANY.pattern + r"|credit|billing|api.?key|(model|deployment).{0,99}(load|not found|not exist)")
 BROKEN = ("error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource")
 FINISHES = dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length")
-THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
-THOUGHT = re.compile(r"(?is)[\s\ufeff]*[<\[](think|thinking|thought)[>\]](.*?)(?:[<\[]/\1[>\]]|\Z)")
+THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", "reasoning_text")
+# How the thoughts before an answer begin and end in chat templates. In small letters [thinking] may be any text.
+THOUGHT = re.compile(r"<(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[THINK\]|◁think▷")
+THOUGHT_END = re.compile(r"(?<![`'\"])(?:</(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[/THINK\]|◁/think▷)")
+# In gpt-oss's form each part of a reply has a channel; all but “final” are thoughts.
+CHANNEL = re.compile(r"(?:<\|start\|>[^<]*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
+# With these a turn ends, and a server whose template does not fit its model leaves them in the text.
+ENDINGS = (
+    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>"),
+    *("<|end_of_text|>", "<end_of_turn>", "<｜end▁of▁sentence｜>"),
+)
 
 
 @dataclass(frozen=True)
@@ -205,7 +216,8 @@ def read_chat(data: Any) -> Said:
     if not isinstance(content, str | list):
         raise NoAnswer("its message holds no text")
     parts: list = content if isinstance(content, list) else [content]
-    thinking = [part for part in parts if str(get_field(part, "type")).startswith(("thinking", "reasoning"))]
+    kinds = ("thinking", "reasoning", "thought")
+    thinking = [one for one in parts if str(get_field(one, "type")).startswith(kinds) or get_field(one, "thought")]
     text, thought = split_thoughts(_join_texts([part for part in parts if part not in thinking]))
     thinking += [next((message[name] for name in THINKING if message.get(name)), None), thought]
     finish_reason = choice.get("finish_reason")
@@ -223,7 +235,7 @@ def _join_texts(content: Any) -> str:
     if isinstance(content, list):
         return "".join(map(_join_texts, content))
     if isinstance(content, dict):
-        names = ("text", "value", "thinking", "reasoning", "refusal")
+        names = ("text", "value", "thinking", "reasoning", "refusal", "content", "summary")
         return _join_texts(next((content[name] for name in names if content.get(name)), None))
     return clean_text(content) if isinstance(content, str) else ""
 
@@ -232,16 +244,27 @@ def split_thoughts(text: str) -> tuple[str, str]:
     """Return the answer and the thoughts that stand before it between `<think>` and `</think>`, or a like tag.
 
     Where the chat template has written `<think>` itself, all before `</think>` are thoughts; where the reply was cut
-    off while the model thought, there is no answer. Text without such a beginning is returned as it is.
+    off while the model thought, there is no answer. The template's mark at the end goes. Other text stays as it is.
     """
-    thoughts, rest, end = [], text, 0
-    while found := THOUGHT.match(text, end):
-        thoughts.append(found[2].strip())
-        end, rest = found.end(), text[found.end() :]
-    if not thoughts and "<think>" not in text and "</think>" in text:
-        thought, _, rest = text.partition("</think>")
-        thoughts.append(thought.strip())
-    return (rest.lstrip(), "\n".join(thoughts)) if thoughts else (text, "")
+    before, *parts = CHANNEL.split(text)
+    if parts and not before.strip():
+        said = [(name == "final", _strip_ending(part)) for name, part in zip(parts[::2], parts[1::2], strict=True)]
+        thoughts = [part.strip() for is_answer, part in said if not is_answer]
+        return "".join(part for is_answer, part in said if is_answer), "\n".join(thoughts)
+    thoughts, rest = [], _strip_ending(text)
+    while found := THOUGHT.match(bare := rest.lstrip("\ufeff \t\r\n")):
+        end = THOUGHT_END.search(bare, found.end())
+        thoughts.append(bare[found.end() : end.start() if end else None].strip())
+        rest = bare[end.end() :] if end else ""
+    if not thoughts and not THOUGHT.search(rest) and (end := THOUGHT_END.search(rest)):
+        thoughts, rest = [rest[: end.start()].strip()], rest[end.end() :]
+    return (rest.lstrip(), "\n".join(thoughts)) if thoughts else (rest, "")
+
+
+def _strip_ending(text: str) -> str:
+    while (bare := text.rstrip()).endswith(ENDINGS):
+        text = bare[: bare.rindex("<")]
+    return text
 
 
 def read_usage(data: Any) -> Usage:
@@ -268,13 +291,23 @@ def read_vectors(data: Any, num: int) -> list[list[float]]:
     places = [place if row.get("index") is None else _count(row["index"]) for place, row in enumerate(rows)]
     if sorted(place for place in places if place is not None) != list(range(num)):
         raise NoAnswer("its vectors do not say whose they are")
-    vectors: list[Any] = [row.get("embedding") for _, row in sorted(zip(places, rows, strict=True), key=itemgetter(0))]
+    ordered = sorted(zip(places, rows, strict=True), key=itemgetter(0))
+    vectors: list[Any] = [_unpack(row.get("embedding")) for _, row in ordered]
     for vector in vectors:
         if not isinstance(vector, list) or not vector or len(vector) != len(vectors[0]):
             raise NoAnswer("its vectors are none or differ in length")
         if not all(type(number) in (int, float) and abs(number) <= MOST_NUMBER for number in vector):
             raise NoAnswer(f"a vector holds what is no number up to {MOST_NUMBER:,}")
     return vectors
+
+
+def _unpack(vector: Any) -> Any:
+    """Return the numbers of a vector that came as 32-bit floats in base64, any other as it is."""
+    try:
+        content = base64.b64decode(vector, validate=True) if isinstance(vector, str) else b""
+        return list(struct.unpack(f"<{len(content) // 4}f", content)) if content else vector
+    except (ValueError, struct.error):
+        return None
 
 
 def read_next(data: Any) -> list[TokenChance]:

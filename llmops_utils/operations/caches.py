@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError
-from ..evaluation import Proportion, estimate_proportion
+from ..evaluation import Proportion, check_right, estimate_proportion
 
 MAX_ENTRIES = 1000  # of a cache, so that it cannot fill the memory
 
@@ -74,9 +74,10 @@ class MeaningCache:
 
     def __call__(self, text: str, user: str = "") -> object:
         """Return a copy of the reply to a text, or to an earlier one of the same user that is near enough."""
-        vector = _scale(self.embed(text))
+        vector = _scale(self.embed(text), 1)
         with self._lock:
-            own = [(known, reply) for owner, known, reply in self._entries if owner == user]
+            # Vectors of another length are another model's: they tell nothing of this one.
+            own = [one[1:] for one in self._entries if (one[0], one[1].shape) == (user, vector.shape)]
         if own:
             cosines = np.array([known for known, _ in own]) @ vector
             nearest = int(cosines.argmax())
@@ -89,12 +90,16 @@ class MeaningCache:
         return copy.deepcopy(reply)
 
 
-def _scale(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors of length 1. Raises `DataError` where one has no direction."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    if not ((lengths > 0) & np.isfinite(lengths)).all():
-        raise DataError("A vector is zero or not finite, so it has no direction.", "Leave empty texts out.")
-    return vectors / lengths
+def _scale(vectors: np.ndarray, num_axes: int) -> np.ndarray:
+    """Return vectors of length 1. Raises `DataError` where one has no direction, or they have not so many axes."""
+    try:
+        numbers = np.asarray(vectors)
+        lengths = np.linalg.norm(numbers, axis=-1, keepdims=True)
+    except (TypeError, ValueError):  # texts, None, rows of several lengths
+        lengths = np.zeros(1)
+    if not ((lengths > 0) & np.isfinite(lengths)).all() or numbers.ndim != num_axes:
+        raise DataError("A vector is zero, not finite or none, so it has no direction.", "Leave empty texts out.")
+    return numbers / lengths
 
 
 @dataclass(frozen=True)
@@ -112,10 +117,12 @@ def measure_threshold(
     """Return for each threshold how often a cache by meaning would hit, rightly and wrongly, on n labelled pairs.
 
     The vectors of the first questions and those of the second ones have the shape (n, d); `is_same` says of each pair
-    whether both have the same answer. Raises `DataError` where one kind of pair is missing.
+    whether both have the same answer. Raises `DataError` where one kind of pair is missing, or their numbers differ.
     """
-    same = np.array(is_same, dtype=bool)
-    cosines = (_scale(vectors) * _scale(near_vectors)).sum(axis=1)
+    same, first, second = check_right(is_same), _scale(vectors, 2), _scale(near_vectors, 2)
+    if first.shape != second.shape or len(first) != len(same):
+        raise DataError("The vectors and the labels are not one for each pair.", "Embed both questions of each pair.")
+    cosines = (first * second).sum(axis=1)
     rows = []
     for threshold in thresholds:
         right, wrong = cosines[same] >= threshold, cosines[~same] >= threshold

@@ -36,7 +36,8 @@ class Chunking:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"“{self.method}” is no way to cut a page.", f"Choose one of {', '.join(METHODS)}.")
-        if self.size < 20 or not 0 <= self.overlap < self.size:
+        is_whole = isinstance(self.size, int) and isinstance(self.overlap, int)
+        if not is_whole or not 20 <= self.size < 2**31 or not 0 <= self.overlap < self.size:
             raise DataError(
                 f"Chunks of {self.size} characters with {self.overlap} repeated cannot be made.",
                 "Take a size of at least 20 and an overlap from 0 to less than the size.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError, unify_text
-from ..evaluation import Proportion, estimate_proportion
+from ..evaluation import Proportion, check_numbers, check_right, estimate_proportion
 from .chunks import Chunk
 from .pages import Page
 from .search import list_marks
@@ -25,7 +25,7 @@ def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> 
 
     Source: E. Voorhees, The TREC-8 Question Answering Track report (1999).
     """
-    wanted = _check_relevant(relevant, 1)
+    wanted = _check_relevant(ranking, relevant, 1)
     return next((1 / rank for rank, item in enumerate(ranking, start=1) if item in wanted), 0.0)
 
 
@@ -38,11 +38,12 @@ def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> 
     Source: K. Järvelin and J. Kekäläinen, Cumulated gain-based evaluation of IR techniques, ACM TOIS 20 (2002), with
     the discount from rank 1 on that is usual today.
     """
-    _check_relevant((item for item, gain in gains.items() if gain > 0), k)
-    if not all(0 <= gain < math.inf for gain in gains.values()):
-        raise DataError("A gain is below 0 or no finite number.", "Give 0 to what is not relevant.")
-    found = [0.0 if item in ranking[:place] else gains.get(item, 0.0) for place, item in enumerate(ranking[:k])]
-    best = sorted(gains.values(), reverse=True)[:k]
+    known = dict(zip(gains, check_numbers([*gains.values()]).tolist(), strict=True)) if gains else {}
+    _check_relevant(ranking, (item for item, gain in known.items() if gain > 0), k)
+    if min(known.values()) < 0:
+        raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
+    found = [0.0 if item in ranking[:place] else known.get(item, 0.0) for place, item in enumerate(ranking[:k])]
+    best = sorted(known.values(), reverse=True)[:k]
     return _discount(found) / _discount(best)
 
 
@@ -50,9 +51,11 @@ def _discount(gains: Sequence[float]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-def _check_relevant(relevant: Iterable[str], k: int) -> set[str]:
+def _check_relevant(ranking: Sequence[str], relevant: Iterable[str], k: int) -> set[str]:
+    if isinstance(ranking, str) or isinstance(relevant, str):  # its letters would be the items
+        raise DataError("A text is no list of names.", "Put one name into a list, too: [name].")
     wanted = set(relevant)
-    if not wanted or k < 1:
+    if not wanted or not isinstance(k, int | np.integer) or k < 1:
         raise DataError("There is nothing to find, or k is below 1.", "Leave out questions without a gold page.")
     return wanted
 
@@ -129,9 +132,9 @@ def measure_overlap(chunks: Sequence[Chunk], passages: Sequence[Passage]) -> Ove
 
     Source: B. Smith and A. Troynikov, Evaluating Chunking Strategies for Retrieval, Chroma technical report (2024).
     """
-    if not passages:
-        raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
     gold, found = _list_tokens(passages), _list_tokens(chunks)
+    if not gold:
+        raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
     num_right = sum(not characters.isdisjoint(gold.get(token, ())) for token, characters in found.items())
     return Overlap(_count_held(gold, found) / len(gold), num_right / len(found) if found else 0.0)
 
@@ -204,9 +207,9 @@ class RefusalScore:
 def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) -> RefusalScore:
     """Return precision and recall of the refusals with their Wilson intervals; both arguments have shape (n,).
 
-    Raises `DataError` where the lengths differ, or there are no questions of one kind.
+    Raises `DataError` where the lengths differ, there are no questions of one kind, or one is neither true nor false.
     """
-    refused, answerable = _check_kinds(is_refused, is_answerable)
+    refused, answerable = check_right(is_refused), _check_kinds(is_refused, is_answerable)
     num_right = int((refused & ~answerable).sum())
     num_refused = int(refused.sum())
     return RefusalScore(
@@ -233,10 +236,7 @@ def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) ->
     `support` says how well each question is supported, say the best cosine of its hits; both have shape (n,).
     Raises `DataError` as `score_refusals`, or where a number is not finite.
     """
-    values = np.asarray(support, dtype=float)
-    _, answerable = _check_kinds(values, is_answerable)
-    if not np.isfinite(values).all():
-        raise DataError("A support is no finite number.", "Give one number per question.")
+    values, answerable = check_numbers(support), _check_kinds(support, is_answerable)
     levels = np.unique(values)
     borders = [float(levels[0]), *((levels[:-1] + levels[1:]) / 2).tolist()]
     scored = [
@@ -246,11 +246,9 @@ def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) ->
     return max(scored, key=lambda one: (one.balanced_accuracy, -one.value))
 
 
-def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
-    flags, answerable = np.asarray(values, dtype=bool), np.asarray(is_answerable, dtype=bool)
-    if any(isinstance(value, str) for value in (*values, *is_answerable)):  # "False" would count as true
-        raise DataError("A text is neither true nor false.", "Give True or False for each question.")
-    if flags.shape != answerable.shape or answerable.all() or not answerable.any():
+def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> np.ndarray:
+    answerable = check_right(is_answerable)
+    if len(values) != len(answerable) or answerable.all() or not answerable.any():
         problem = "There must be one value per question, and questions of both kinds."
         raise DataError(problem, "Give questions that can be answered and some that cannot.")
-    return flags, answerable
+    return answerable

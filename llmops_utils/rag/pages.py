@@ -234,6 +234,6 @@ def _read_pdf(content: bytes, where: str) -> str:
         raise DataError(
             f"{where} cannot be read as a PDF ({type(error).__name__}).", "Open and save it again, or remove it."
         ) from error
-    if not "".join(texts).strip():
+    if not "".join(texts).replace("\ufffd", "").strip():  # where a font is missing, each letter becomes this sign
         raise DataError(f"{where} holds no text; it may be a scan.", "Run text recognition over it, or remove it.")
     return "\n\n".join(text.strip() for text in texts)

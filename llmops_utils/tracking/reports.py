@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 
 from pydantic import TypeAdapter
 
-from ..core import DataError, clean_values, redact_values
+from ..core import DataError, clean_values, parse_json_values, redact_values
 from ..evaluation import Comparison, Proportion, Report
 from ..prompts import Prompt
 
@@ -47,7 +47,7 @@ def _spell(one: object) -> dict | str:
 def restore_report(content: str | bytes) -> Report:
     """Return the report that `write_json` wrote. Raises `DataError` where it did not, or the types were wrong then."""
     try:
-        return ADAPTER.validate_json(content)
+        return ADAPTER.validate_python(parse_json_values(content))
     except ValueError as error:
         problem = "The report does not hold texts and numbers where they belong."
         raise DataError(problem, "Log the run again.") from error

@@ -12,7 +12,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -173,11 +173,13 @@ def trace_model(model: Model) -> Model:
 def _tell(value: object) -> str:
     if isinstance(value, str | Reply):
         return str(value)
-    if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
-        safe = clean(value)  # before it is written out: there a key with a quote in it looks different
-        return repr(tuple(safe) if isinstance(value, tuple) else safe)
-    shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
-    return type(value).__name__ + shape
+    with suppress(TypeError, ValueError):  # nested too deep, odd keys, thousands of digits: told by its type alone
+        if isinstance(value, list | tuple | dict | int | float | bool) or value is None:
+            safe = clean(value)  # before it is written out: there a key with a quote in it looks different
+            return repr(tuple(safe) if isinstance(value, tuple) else safe)
+        if hasattr(value, "shape"):
+            return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    return type(value).__name__
 
 
 def _cut(text: str) -> str:

@@ -34,6 +34,10 @@ def test_an_error_that_quotes_a_key_shows_none(monkeypatch):
     assert "horse" not in repr(error)
 
 
+def test_an_error_that_quotes_half_a_character_can_be_printed():
+    assert str(WorkbookError("There is no “\ud83d”.", "Mend \udcff.")).encode().decode().count("\ufffd") == 2
+
+
 def test_errors_of_a_provider_carry_the_status():
     kinds = [kind for kind in KINDS if issubclass(kind, ProviderError)]
     assert len(kinds) == 8

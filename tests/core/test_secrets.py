@@ -22,9 +22,12 @@ NAMES = (
         "PASSCODE",
     ),
     *("SIGNING_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "LLMOPS_API_KEY", "MY_PASSPHRASE"),
+    *("HF_TOKENS", "ACCESS_TOKENS", "PASSWORDS", "COOKIES", "GITHUB_PATS", "openAIKey", "APITOKEN", "MYSECRETKEY"),
+    *("spring.datasource.password", "Jwt__Key", "KENNWORT", "CONTRASEÑA", "CLAVE_API", "MOT_DE_PASSE", "SENHA", "密码"),
 )
 OTHERS = (
     *("MAX_TOKENS", "LLMOPS_BUDGET_TOKENS", "KEYBOARD", "MONKEY", "PATH", "AUTHOR", "TOKENIZERS_PARALLELISM", "HOME"),
+    *("COMPLETION_TOKENS", "ENCLAVE", "HOTKEYS", "PATHS"),
     *("SSH_AUTH_SOCK", "KEY_FILE", "PUBLIC_KEY_PATH", "TOKEN_URL", "PASSWORD_FILE", "DONKEY_NAME"),
 )
 VALUES = {
@@ -49,6 +52,7 @@ INNER += ("lines-around-it-5", "abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pa
 INNER += ("json-inner-71", "connection-72", "header-token-73", "first-key-741", "second-key-742", "line-two-abc")
 INNER += ("basic-login-75", "proxy-login-76")
 SHAPED = (
+    *("whsec_abcdefghijklmnop1234", "tgp_v1_abcdefghijklmnop12"),
     *("ghs_abcdefghijklmnop1234", "npm_abcdefghijklmnop1234", "SG.abcdefghijklmnop.abcdefghijklmnop-12"),
     *("dapi0123456789abcdef0123456789abcdef", "hooks.slack.com/services/T0/B0/abcdefgh"),
     "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n-----END PGP PRIVATE KEY BLOCK-----",

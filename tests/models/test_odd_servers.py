@@ -1,9 +1,11 @@
 """Servers that answer oddly: what can be used is read, what is unknown stays unknown, all else is an error of ours."""
 
+import base64
 import contextlib
 import json
 import math
 import ssl
+import struct
 from itertools import product
 
 import httpx2
@@ -118,6 +120,19 @@ def test_text_comes_in_parts_and_thoughts_stand_apart():
         "[THINK]a[/THINK]42": ("42", "a"),
         "Write <think>x</think>.": ("Write <think>x</think>.", ""),
         " plain\n": (" plain\n", ""),
+        "<seed:think>a</seed:think>42": ("42", "a"),
+        "◁think▷a◁/think▷42": ("42", "a"),
+        "<reasoning>a</reasoning>\n42": ("42", "a"),
+        "a[/THINK]42": ("42", "a"),
+        "[thinking] about it": ("[thinking] about it", ""),
+        "The tag `</think>` ends it.": ("The tag `</think>` ends it.", ""),
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>42<|return|>": ("42", "a"),
+        '<|channel|>final <|constrain|>json<|message|>{"a": 1}': ('{"a": 1}', ""),
+        "<|channel|>analysis<|message|>was cut": ("", "was cut"),
+        "Of <|channel|>final<|message|>.": ("Of <|channel|>final<|message|>.", ""),
+        "<think>a</think>42<|im_end|>\n": ("42", "a"),
+        "42<end_of_turn><｜end▁of▁sentence｜>": ("42", ""),
+        "Write <|im_end|> at the end.": ("Write <|im_end|> at the end.", ""),
     }
     assert {text: split_thoughts(text) for text in texts} == texts
     parts = [
@@ -133,6 +148,10 @@ def test_text_comes_in_parts_and_thoughts_stand_apart():
     assert read_chat(chat(parts, finish_reason="MAX_TOKENS"))[:3] == ("No", "Hm.", "length")
     assert read_chat({"choices": [{"message": {"thinking_blocks": [{"thinking": "Hm."}]}}]}).thoughts == "Hm."
     assert read_chat(chat("half \ud83d\0")).text == "half \ufffd"
+    for part in ({"type": "thought", "text": "a"}, {"thought": True, "text": "a"}):
+        assert read_chat(chat([part, {"text": "42"}]))[:2] == ("42", "a"), part
+    for thought in ({"content": "a"}, [{"type": "reasoning.summary", "summary": "a"}], [{"summary": [{"text": "a"}]}]):
+        assert read_chat({"choices": [{"message": {"content": "42", "reasoning": thought}}]})[:2] == ("42", "a")
 
 
 def test_a_choice_and_json_are_read_without_the_thoughts(fake, make_model):
@@ -201,6 +220,10 @@ def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_m
         rows = [place | {"embedding": [number]} for place, number in zip(places, (1.0, 2.0), strict=True)]
         fake.faults.append(Fault(200, {"data": rows}))  # unnamed, they are in their order
         assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
+    packed = [{"embedding": base64.b64encode(struct.pack("<2f", 1.0, number)).decode()} for number in (0.5, math.nan)]
+    assert reply.read_vectors({"data": packed[:1]}, 1) == [[1.0, 0.5]]
+    with pytest.raises(NoAnswer):
+        reply.read_vectors({"data": packed[1:]}, 1)
 
 
 def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_model):

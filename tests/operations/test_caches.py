@@ -104,6 +104,11 @@ def test_a_threshold_that_is_no_cosine_and_a_vector_without_direction_are_refuse
         with pytest.raises(DataError, match="no direction"):
             cache(text)
     assert cache("a") == "1: a"  # and none of them stays in the way
+    for vector in (None, "x", 5, [[1.0, 0.0]], [[1.0], [1.0, 2.0]]):
+        with pytest.raises(DataError, match="no direction"):
+            MeaningCache(ask, lambda text, vector=vector: vector)("a")
+    vectors["b"] = [1.0, 0.0, 0.0]  # of another model
+    assert cache("b") == "2: b"
 
 
 def test_thresholds_are_measured_on_labelled_pairs():
@@ -112,9 +117,11 @@ def test_thresholds_are_measured_on_labelled_pairs():
     low, high = measure_threshold(first, second, [True, True, False, False], [0.5, 0.9])
     assert [(row.right_hits.num, row.wrong_hits.num) for row in (low, high)] == [(1, 2), (1, 1)]
     assert low.right_hits.total == 2
-    for same in ([True, True], [False, False]):
+    for same in ([True, True], [False, False], [True], ["yes", ""], [np.nan, 0], [2, 0]):
         with pytest.raises(DataError):
             measure_threshold(np.eye(2), np.eye(2), same, [0.9])
+    with pytest.raises(DataError, match="each pair"):
+        measure_threshold(np.eye(2), np.eye(2)[:1], [True, False], [0.9])
 
 
 def test_the_pairs_of_the_course_are_half_and_half():

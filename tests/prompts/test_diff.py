@@ -3,6 +3,7 @@
 import html
 import random
 import re
+import time
 
 from llmops_utils.prompts import Prompt, diff_prompts
 
@@ -77,3 +78,13 @@ def test_the_marked_words_hold_both_texts_completely():
         without_removed = re.sub(r"<del .*?</del>", "", body, flags=re.DOTALL)
         texts = [html.unescape(re.sub(r"</?(del|ins)[^>]*>", "", text)) for text in (without_added, without_removed)]
         assert texts == [old, new]
+
+
+def test_long_prompts_are_compared_in_no_time():
+    words = [f"word{number}" for number in range(2500)]
+    for old, new in ((words, words[::-1]), (words, [*words[:1200], "new", *words[1200:]]), (words * 4, words[1:] * 4)):
+        for separator in (" ", "\n"):
+            started = time.thread_time()
+            page = diff_prompts(Prompt("p", separator.join(old)), Prompt("p", separator.join(new)))._repr_html_()
+            assert time.thread_time() - started < 5, (len(old), separator)
+            assert page.count("word") >= len(old)

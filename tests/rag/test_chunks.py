@@ -108,6 +108,7 @@ def test_a_long_text_is_cut_in_blocks_without_loss_also_where_it_has_no_border(m
 
 
 def test_an_impossible_chunking_is_refused():
-    for arguments in [("words",), ("heading", 10), ("heading", 100, 100), ("heading", 100, -1), ("", 800)]:
+    sizes = [(10,), (100, 100), (100, -1), (99.5,), ("99",), (2**64,), (99, 1.5)]
+    for arguments in [("words",), ("", 800), *(("heading", *size) for size in sizes)]:
         with pytest.raises(DataError):
             Chunking(*arguments)

@@ -60,9 +60,15 @@ def test_nothing_to_find_is_an_error_and_no_zero():
         ({"a": 1, "b": -1}, 5),
         ({"a": math.inf}, 5),
         ({"a": 1, "b": math.nan}, 5),
+        ({"a": None}, 5),
+        ({"a": 10**400}, 5),
+        ({"a": 1}, 1.5),
     ]:
         with pytest.raises(DataError):
             compute_ndcg(["a"], gains, k)
+    for ranking, relevant in (("abc", ["c"]), (["abc"], "abc")):  # the letters of a text are no items
+        with pytest.raises(DataError, match="no list"):
+            compute_reciprocal_rank(ranking, relevant)
 
 
 PAGE = parse_page("p", "one two three four five\nsix seven eight nine ten")
@@ -180,10 +186,11 @@ def test_the_threshold_with_the_best_balanced_accuracy_is_found():
 
 
 def test_questions_of_one_kind_alone_are_refused():
-    for values, is_answerable in [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]:
+    kinds = [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]
+    for values, is_answerable in [*kinds, ([math.nan, 1], [True, False]), ([None, 1], [True, False]), ("ab", [1, 0])]:
         with pytest.raises(DataError):
             score_refusals(values, is_answerable)
         with pytest.raises(DataError):
             choose_threshold(values, is_answerable)
-    with pytest.raises(DataError, match="no finite number"):
+    with pytest.raises(DataError, match="finite number"):
         choose_threshold([0.5, math.nan], [True, False])

@@ -226,6 +226,11 @@ def test_a_scan_a_large_file_and_a_link_that_leads_nowhere_are_data_errors(tmp_p
     write_pdf(tmp_path / "scan.pdf", ["", ""])
     with pytest.raises(DataError, match="holds no text; it may be a scan"):
         load_pages(tmp_path)
+    write_pdf(tmp_path / "scan.pdf", ["Of a font that is not there"])
+    content = (tmp_path / "scan.pdf").read_bytes()
+    (tmp_path / "scan.pdf").write_bytes(content.replace(b"/F1 1", b"/F2 1"))
+    with pytest.raises(DataError, match="holds no text; it may be a scan"):
+        load_pages(tmp_path)
     with (tmp_path / "large.txt").open("wb") as file:
         file.truncate(50_000_000)  # a file of holes takes no room
     with pytest.raises(DataError, match=r"large\.txt has 50\.0 MB; the most is 5\.0 MB"):

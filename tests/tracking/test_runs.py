@@ -140,7 +140,7 @@ DAMAGES |= {
     for field, values in {
         "offline_id": ({"a": 1}, ["a"], None, 5, "", "../../evil", "a/b", "x" * 65),
         "project_name": ({"a": 1}, 5),
-        "start_time": (None, "soon", [1], float("nan"), 1e300),
+        "start_time": (None, "soon", [1], float("nan"), 1e300, 10**400),
         "stop_time": ({}, None),
         "tags": (None, "intent", [["a"]], [1], {"a": 1}),
     }.items()

@@ -150,6 +150,19 @@ def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
     assert "sk-v" not in told
 
 
+def test_whatever_a_call_takes_or_gives_a_trace_does_not_end_it():
+    deep, own = [], []
+    own.append(own)
+    for _ in range(2000):
+        deep = [deep]
+    told = []
+    for value in (deep, own, {(1, 2): 3}, 10**5000, SimpleNamespace(shape=5)):
+        with record_trace("odd") as root:
+            assert span("tool")(lambda same: same)(value) is value
+        told.append((root.children[0].input, root.children[0].output))
+    assert told == [(name, name) for name in ("list", "list", "dict", "int", "SimpleNamespace")]
+
+
 def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
     run = start_run("traced")
