@@ -3,6 +3,7 @@
 import math
 from numbers import Integral, Real
 
+from ...datasets import INTENTS, load_training_messages
 from ...training import TOKENS_PER_PARAMETER
 from .checks import Wrong, check_cases, is_right, show
 
@@ -190,3 +191,49 @@ GRADERS |= {
     "04_3.2": _grade_exponent,
     "04_3.3": _grade_stop,
 }
+
+
+def _grade_labels(labels) -> str:
+    asked = {message.id: message.intent for message in load_training_messages()[796:816]}
+    form = f"Make a dict with an intent for each of {', '.join(list(asked)[:2])} to {list(asked)[-1]}."
+    if not isinstance(labels, dict) or set(labels) != set(asked):
+        raise Wrong(f"It is {show(labels)}. {form}")
+    if unknown := [label for label in labels.values() if label not in INTENTS]:
+        raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
+    other = {id: intent for id, intent in asked.items() if labels[id] != intent}
+    told = ", ".join(f"{id}: {intent}" for id, intent in other.items())
+    if len(other) > 5:
+        raise Wrong(f"{20 - len(other)} of 20 agree with the course. It has {told}.")
+    return f"{20 - len(other)} of 20 agree with the course." + (f" It has {told}." if other else "")
+
+
+def _grade_recipe(function) -> None:
+    def tell(trials) -> str:
+        return "; ".join(f"{one['name']}: {one['right']} of {one['num']}, {one['train_s']} s" for one in trials)
+
+    trials = [
+        {"name": name, "right": right, "num": num, "train_s": train_s}
+        for name, right, num, train_s in (("a", 60, 100, 20), ("b", 64, 100, 90), ("c", 58, 100, 5), ("d", 64, 100, 95))
+    ]
+    cases = [
+        ((trials,), "a", "4.8 points are one standard error of the best, so c is too low"),
+        ((trials[1:2],), "b"),
+        ((trials[1:],), "b", "the best one, and nothing within a standard error of it is faster"),
+        ((trials[:1] + trials[2:3],), "c", "2 points are less than one standard error"),
+        (([trials[2] | {"num": 58}, *trials],), "c", "58 of 58 is right in all"),
+    ]
+    check_cases(function, cases, str, "the name of a trial", given=tell, keeps=True)
+
+
+def _grade_flips(function) -> None:
+    before = {"a": True, "b": True, "c": False, "d": False, "e": True}
+    cases = [
+        ((before, {"a": True, "b": False, "c": True, "d": False, "e": False}), {"forgotten": 2, "learned": 1}),
+        ((before, before), {"forgotten": 0, "learned": 0}),
+        (({"a": True}, {"b": True}), {"forgotten": 0, "learned": 0}, "no question stands in both"),
+        ((before, {"c": True, "d": True, "z": False}), {"forgotten": 0, "learned": 2}),
+    ]
+    check_cases(function, cases, dict, "a dict of forgotten and learned", given="before {} and after {}")
+
+
+GRADERS |= {"04_4.1": _grade_labels, "04_4.2": _grade_recipe, "04_4.3": _grade_flips}
