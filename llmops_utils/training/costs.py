@@ -91,15 +91,6 @@ def estimate_cost(
     )
 
 
-def count_lora_parameters(shapes: list[tuple[int, int]], rank: int) -> int:
-    """Return how many numbers LoRA trains: for each matrix of n × m two thin ones, n × rank and rank × m.
-
-    Source: E. J. Hu et al., LoRA: low-rank adaptation of large language models, arXiv 2106.09685 (2021).
-    """
-    _check_positive(rank=rank)
-    return sum(rank * (rows + columns) for rows, columns in shapes)
-
-
 @dataclass(frozen=True)
 class PublishedRun(Record):
     """A training run as its makers reported it; None where they did not say.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 from collections import Counter
 from collections.abc import Sequence
@@ -59,12 +58,6 @@ class Ngrams:
 def average_bits(bits: Sequence[float], encoded: Sequence[Encoded]) -> float:
     """Return the bits per byte of all texts together, from those of each: longer texts weigh more."""
     return float(np.average(bits, weights=[one.num_bytes for one in encoded]))
-
-
-def compress_with_gzip(texts: Sequence[str]) -> float:
-    """Return the bits per byte of the texts, joined and compressed by gzip, which knows no other text."""
-    content = "".join(texts).encode("utf-8")
-    return 8 * len(gzip.compress(content, 9, mtime=0)) / len(content)
 
 
 def compress_after(known: Sequence[str], texts: Sequence[str]) -> float:

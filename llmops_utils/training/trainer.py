@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, load_settings
-from ..models import Provenance, Recorder, Recordings, hash_key
+from ..models import Provenance, Recorder, Recordings
 from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
 from .optimiser import Optimiser
@@ -73,7 +73,6 @@ class TrainingRun:
         average: the same over the bytes of each set.
         duration_s: seconds of training, measuring on the way included.
         packed: the parameters, or None where they were not to be kept.
-        key: by what the run is found again.
     """
 
     name: str
@@ -86,7 +85,6 @@ class TrainingRun:
     duration_s: float
     provenance: Provenance
     packed: str | None
-    key: str
 
     @property
     def num_tokens(self) -> int:
@@ -208,7 +206,6 @@ class Trainer:
         texts: Sequence[Encoded],
         dev: Sequence[Encoded],
         measured: Mapping[str, Sequence[Encoded]],
-        start: TrainingRun | None = None,
         keeps_model: bool = False,
         is_sweep: bool = False,
     ) -> TrainingRun:
@@ -218,17 +215,14 @@ class Trainer:
             name: what tables and charts call it.
             dev: what is measured on the way, to stop in time.
             measured: sets of held-out texts by name, measured once at the end.
-            start: a run whose model is trained further; None begins from random parameters.
             keeps_model: whether the parameters are kept with the run, about 2 bytes each.
             is_sweep: one of many runs that are made to be compared. Live, too, its recording is taken where there is
                 one, so that nobody waits minutes for a row of points; `record` trains it anew.
 
         Raises:
             RecordingMissing: replay was asked for a run that was never recorded.
-            DataError: there is not enough text, or `start` has another architecture.
+            DataError: there is not enough text.
         """
-        if start is not None and start.architecture != architecture:
-            raise DataError("The run to start from has another architecture.", "Give its own: start.architecture.")
         body = {
             "model": NAME,
             "architecture": asdict(architecture),
@@ -236,7 +230,6 @@ class Trainer:
             "texts": _hash_texts(texts),
             "dev": _hash_texts(dev),
             "measured": {label: _hash_texts(one) for label, one in measured.items()},
-            "start": hash_key(start.key) if start is not None else None,
             "keeps_model": keeps_model,
         }
         request = {"method": "TRAIN", "path": "/transformer", "body": body}
@@ -246,7 +239,7 @@ class Trainer:
             mode, recorded = "replay", found.recorded
         elif self.settings.asks:
             started = time.perf_counter()
-            model = Transformer(architecture, recipe.seed) if start is None else start.model
+            model = Transformer(architecture, recipe.seed)
             looks, best = train_model(model, recipe, texts, dev, self.settings.stores)
             duration_s = round(time.perf_counter() - started, 1)
             trained = {
@@ -273,7 +266,6 @@ class Trainer:
             found.latency_s,
             Provenance(NAME, found.source, mode, recipe.seed, recorded),
             answer["weights"],
-            found.key,
         )
 
 

@@ -141,19 +141,19 @@ def check_choosing_an_llm(page, address):
     shoot(card, "03_scorecard")
 
 
-def check_training_an_llm(page, address):
-    """Chapter 04: the calculator follows the case and the price; other answers bring another way to the top."""
-    notebook = open_and_run(page, address, "04_training_an_llm", wait_ms=180_000)
+def check_strategies(page, address):
+    """Lesson 4.1: the calculator follows the case and the price; other answers bring another way to the top."""
+    notebook = open_and_run(page, address, "04_1_strategies")
     calculator = find_cell(notebook, "TrainingCalculator(")
     rows = calculator.locator("tbody tr")
     calculator.get_by_label("case", exact=True).select_option("7 B, balanced")
     expect(rows.filter(has_text="operations")).to_contain_text("5.88e+21")  # 6 x 7e9 x 140e9
-    expect(rows.filter(has_text="dollars")).to_contain_text("10,318")  # 5.88e21 / (0.4 x 989.4e12) / 3600 x 2.5
+    expect(rows.filter(has_text="dollars")).to_contain_text("45,856")  # 5.88e21 / (0.09 x 989.4e12) / 3600 x 2.5
     calculator.get_by_label("$ per hour", exact=True).fill("5")
     calculator.get_by_label("cards", exact=True).fill("128")
     calculator.get_by_label("cards", exact=True).press("Tab")
-    expect(rows.filter(has_text="dollars")).to_contain_text("20,635")
-    expect(rows.filter(has_text="days on 128 cards")).to_contain_text("1.34")  # 4,127 hours / 128 / 24
+    expect(rows.filter(has_text="dollars")).to_contain_text("91,713")
+    expect(rows.filter(has_text="days on 128 cards")).to_contain_text("5.97")  # 18,343 hours / 128 / 24
     shoot(calculator, "04_calculator")
 
     chooser = find_cell(notebook, "AdaptationChooser(")
@@ -325,7 +325,7 @@ CHECKS = (
     check_llm_basics,
     check_what_is_llmops,
     check_choosing_an_llm,
-    check_training_an_llm,
+    check_strategies,
     check_prompt_basics,
     check_prompting_basic,
     check_prompting_advanced,

@@ -8,7 +8,6 @@ from llmops_utils.core import DataError
 from llmops_utils.datasets import tables
 from llmops_utils.training.costs import (
     compute_flops,
-    count_lora_parameters,
     estimate_cost,
     load_published_runs,
     load_stages,
@@ -43,12 +42,6 @@ def test_impossible_numbers_are_refused():
             estimate_cost(**({"num_parameters": 1e9, "num_tokens": 1e9} | wrong))
     with pytest.raises(DataError, match="num_gpus is 0"):
         estimate_cost(1e9, 1e9).count_days(0)
-
-
-def test_lora_counts_two_thin_matrices_each():
-    assert count_lora_parameters([(576, 576), (576, 192)], 8) == 8 * 1152 + 8 * 768
-    with pytest.raises(DataError):
-        count_lora_parameters([(1, 1)], 0)
 
 
 def test_the_stages_go_from_pretraining_to_distillation_and_each_names_its_source():

@@ -86,25 +86,6 @@ def test_another_run_is_not_mistaken_for_a_recorded_one_and_replay_says_how_to_t
     assert make_trainer("replay").train("other", SIZE, RECIPE, [PATTERN], [PATTERN], held).name == "other"
 
 
-def test_fine_tuning_begins_where_the_other_run_ended_and_leaves_it_as_it_was(make_trainer):
-    trainer = make_trainer("live")
-    start = train(trainer, keeps_model=True)
-    tuned = train(trainer, Recipe(num_steps=1, num_looks=1, rate=1e-6), start=start)
-    assert tuned.bits["held"] == pytest.approx(start.bits["held"], abs=0.02)
-    before = start.model.copy_parameters()
-    train(trainer, texts=(OTHER,), start=start)
-    assert all((one.data == before[name].data).all() for name, one in start.model.parameters.items())
-
-
-def test_a_start_of_another_architecture_or_without_model_is_refused(make_trainer):
-    trainer = make_trainer("live")
-    with pytest.raises(DataError, match="did not keep"):
-        train(trainer, start=train(trainer))
-    narrow, start = dataclasses.replace(SIZE, width=8), train(trainer, keeps_model=True)
-    with pytest.raises(DataError, match="another architecture"):
-        trainer.train("b", narrow, RECIPE, [PATTERN], [PATTERN], {}, start=start)
-
-
 def test_the_best_look_is_kept_and_the_last_on_demand():
     for keeps_best in (True, False):
         model = Transformer(SIZE, 0)
@@ -142,10 +123,9 @@ def test_a_text_shorter_than_the_context_and_an_impossible_recipe_are_refused():
             Recipe(**({"num_steps": 40} | wrong))
 
 
-def test_the_chapter_runs_that_are_shipped_can_be_read():
-    shipped = [
-        one for one in Recordings(DATA / "recordings" / "04_training_an_llm.jsonl") if one.request["method"] == "TRAIN"
-    ]
+def test_the_runs_that_are_shipped_can_be_read():
+    files = (DATA / "recordings").glob("04_[23]_*.jsonl")
+    shipped = [one for file in files for one in Recordings(file) if one.request["method"] == "TRAIN"]
     assert len(shipped) >= 15
     num_with_weights = 0
     for one in shipped:

@@ -1,6 +1,5 @@
 """Graders of chapter 04: training from nothing, data and scale, costs and ways."""
 
-import math
 from numbers import Integral, Real
 
 from ...datasets import INTENTS, load_training_messages
@@ -26,23 +25,6 @@ def _grade_merges(function) -> None:
     check_cases(function, cases, list, "a list of pieces", given="{!r} and the merges {}", explain=explain)
 
 
-def _grade_bits(function) -> None:
-    cases = [
-        (([0.5, 0.5], "ab"), 1.0),
-        (([0.25], "abcd"), 0.5),
-        (([0.125, 0.5, 1.0], "é"), 2.0),
-        (([0.1, 0.2, 0.3], "kettle"), -math.log2(0.1 * 0.2 * 0.3) / 6),
-    ]
-    check_cases(function, cases, Real, "one number", given="the probabilities {} of the tokens of {!r}")
-
-
-def _grade_hours(function) -> None:
-    runs = [(1e9, 20e9, 312e12, 0.4), (7e9, 2e12, 312e12, 0.5), (135e6, 2e12, 989.4e12, 0.1)]
-    cases = [(run, 6 * run[0] * run[1] / (run[2] * run[3]) / 3600) for run in runs]
-    given = "{:.3g} parameters, {:.3g} tokens, a peak of {:.3g} operations a second and a utilisation of {}, in hours,"
-    check_cases(function, cases, Real, "one number, of hours", given=given, tolerance=1e-6)
-
-
 def _grade_stop(function) -> None:
     losses = [3.0, 2.5, 2.2, 2.3, 2.4, 2.1]
     cases = [
@@ -56,9 +38,6 @@ def _grade_stop(function) -> None:
     ]
     given = "the dev losses {} and a patience of {}"
     check_cases(function, cases, Integral, "the index of a look, counted from 0", given=given)
-
-
-GRADERS = {"04.1": _grade_merges, "04.2": _grade_bits, "04.3": _grade_hours, "04.4": _grade_stop}
 
 
 def _grade_size(function) -> None:
@@ -133,7 +112,7 @@ def _grade_ways(ways) -> None:
         )
 
 
-GRADERS |= {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}
+GRADERS = {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}
 
 
 def _grade_gradient(function) -> None:
