@@ -8,6 +8,7 @@ from llmops_utils.core import DATA
 from llmops_utils.datasets import INTENTS, SENTIMENTS, URGENCIES, find_leaks, find_near_duplicates
 
 FOLDER = DATA / "training"
+LABELS = "right", "wrong"
 
 
 def read(name):
@@ -52,11 +53,19 @@ def test_replies_name_only_orders_of_their_message_and_no_word_that_the_house_av
 
 def test_judged_answers_come_in_fours_of_equal_number():
     rows = read("judged_answers")
-    assert len(rows) >= 640
+    assert len(rows) >= 1000
     kinds = [(row["label"], row["length"]) for row in rows]
     topics = {row["topic"] for row in rows}
     assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(kinds, len(topics))
     assert len(set(kinds)) == 4
+
+
+def test_a_claim_has_one_to_eight_words_and_no_right_answer_shares_it_with_a_wrong_one():
+    rows = read("judged_answers")
+    assert [row["id"] for row in rows if not 1 <= len(row["claim"].split()) <= 8] == []
+    claims = {label: {(row["topic"], row["claim"]) for row in rows if row["label"] == label} for label in LABELS}
+    assert claims["right"] & claims["wrong"] == set()
+    assert [row["id"] for row in rows if row["claim"] == row["reference"] and row["label"] == "wrong"] == []
 
 
 def test_no_training_text_is_nearly_one_of_dev_or_test():
@@ -64,9 +73,10 @@ def test_no_training_text_is_nearly_one_of_dev_or_test():
     messages = [row["text"] for row in read("messages")]
     assert find_leaks(known | {"training": messages}) == []
     assert find_near_duplicates(messages) == []
-    questions = [one.question for one in datasets.load_graded_answers()]
-    judged = sorted({row["question"] for row in read("judged_answers")})
-    assert find_leaks({"graded": questions, "training": judged}) == []
+    for field in ("question", "answer"):
+        graded = sorted({getattr(one, field) for one in datasets.load_graded_answers()})
+        judged = sorted({row[field] for row in read("judged_answers")})
+        assert find_leaks({"graded": graded, "training": judged}) == []
 
 
 def test_answers_stand_in_their_passage_and_nearly_half_of_the_questions_have_none():
