@@ -78,15 +78,15 @@ def list_questions() -> Iterator[Demonstration]:
 
 
 def pose_judgement(question: str, reference: str, answer: str) -> str:
-    """Return the prompt by which an answer is compared with a reference."""
-    return f"Question: {question}\nReference: {reference}\nAnswer: {answer}\nIs the answer right or wrong?"
+    """Return the prompt by which an answer is compared with a reference: first what it claims, then the verdict."""
+    return f"Question: {question}\nReference: {reference}\nAnswer: {answer}\nClaim, then right or wrong:"
 
 
 def list_judged() -> Iterator[Demonstration]:
     """Yield answers to be judged against a reference."""
     for row in read_rows("judged_answers.csv"):
         prompt = pose_judgement(row["question"], row["reference"], row["answer"])
-        yield Demonstration(prompt, [row["label"]], row["topic"])
+        yield Demonstration(prompt, [f"{row['claim']} > {row['label']}"], row["topic"])
 
 
 def show_forms(problems) -> Iterator[Demonstration]:
@@ -117,8 +117,6 @@ def list_dev() -> Iterator[Demonstration]:
     """Yield a few rows of the dev sets, by which the best epoch is chosen."""
     for message in load_messages("dev")[::4]:
         yield Demonstration(f"{message.text}\nIntent:", [message.intent])
-    for case in load_graded_answers("dev"):
-        yield Demonstration(pose_judgement(case.question, case.reference, case.answer), [case.label], case.topic)
     yield from show_forms([*load_word_problems("dev")[::8], *load_date_questions("dev")[::8]])
 
 

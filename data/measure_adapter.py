@@ -106,7 +106,8 @@ def judge(model, cases, number):
     """Return the verdict on an answer."""
     case = cases[number]
     prompt = pose_judgement(case.question, case.reference, case.answer)
-    return model.chat(prompt, choices=["right", "wrong"], max_tokens=4)
+    reply = model.chat(prompt, max_tokens=24)
+    return Answer(reply.text.rsplit(">", 1)[-1].strip(" ."), (reply,), [{"wrote": reply.text}])
 
 
 @cache
