@@ -1,6 +1,6 @@
 """Measure `pellworth` against its base, on the tasks that it was trained for and on others.
 
-    python data/measure_adapter.py test data/adapters/pellworth.csv
+    python benchmarks/pellworth.py test data/adapters/pellworth.csv
 
 asks both models, held to the same prompts, and writes a row for each task. The split `dev` is for choices on the way;
 `test` is asked once, at the end.
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import bm25s
 import numpy as np
-from make_adapter import ABSENT, FORMS, find_order, pose_judgement, search_notes
 
 from llmops_utils.agents import Agent, calculate, extract_code, run_code
 from llmops_utils.core import DATA, load_settings, write_whole
@@ -53,6 +52,9 @@ from llmops_utils.evaluation.agreement import measure_agreement
 from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.rag import LexicalIndex, load_pages, measures, split_pages
 from llmops_utils.training import read_adapter, read_llama
+
+sys.path.insert(0, str(DATA))
+from make_adapter import ABSENT, FORMS, find_order, pose_judgement, search_notes
 
 PRODUCTS = ("kettle", "grinder", "scale", "none")
 LABELS = {"intent": INTENTS, "sentiment": SENTIMENTS, "urgency": URGENCIES, "product": PRODUCTS}
