@@ -68,12 +68,15 @@ def redraw(text: str, rng: random.Random) -> str:
     """Return the text of a note with other numbers of about the same size, another weekday and another colour."""
 
     def draw(found: re.Match) -> str:
-        number = Decimal(found[0])
-        if "." in found[0]:
-            return f"{rng.randint(int(number * 6), int(number * 16)) / 10:.2f}"
-        return str(rng.randint(max(2, math.ceil(number * Decimal("0.6"))), int(number * Decimal("1.6")) + 1))
+        number = Decimal(found[1])
+        if found[2] and number % 12 == 0:
+            return f"{12 * rng.randint(1, 6)} months"  # whole years stay whole
+        if "." in found[1]:
+            return f"{rng.randint(int(number * 6), int(number * 16)) / 10:.2f}{found[2] or ''}"
+        least, most = max(2, math.ceil(number * Decimal("0.6"))), int(number * Decimal("1.6")) + 1
+        return f"{rng.randint(least, most)}{found[2] or ''}"
 
-    text = re.sub(r"\d+(\.\d+)?", draw, text)
+    text = re.sub(r"(\d+(?:\.\d+)?)( months)?", draw, text)
     for words in (WEEKDAYS, COLOURS):
         text = re.sub(rf"\b({'|'.join(words)})\b", lambda _, words=words: rng.choice(words), text)
     return text
@@ -135,7 +138,10 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
         texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
         shown[order.id] = find_order(order)
     texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
-    question = rng.choice(template["wordings"]).format(**texts)
+    wording = rng.choice(template["wordings"]).format(**texts)
+    keys = re.findall(r"\[(.+?)\]", wording)
+    question, texts["key"] = re.sub(r"[\[\]]", "", wording), " ".join(keys)
+    texts |= {f"key{place}": key for place, key in enumerate(keys, 1)}
     letters, facts, steps = iter("abcd"), iter(template.get("facts", ())), []
     for call in template["calls"]:
         thought, tool, argument = CALL.fullmatch(call.format(**texts)).groups()

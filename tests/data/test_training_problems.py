@@ -26,6 +26,7 @@ def wordings(generator):
 
 
 def fill(wording):
+    wording = re.sub(r"[\[\]]", "", wording)  # marks of what is looked for
     fields = {name for _, name, _, _ in string.Formatter().parse(wording) if name}
     return wording.format(**{name: SAMPLES.get(name, "5") for name in fields})
 
