@@ -134,7 +134,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
     for mark in ("", "2"):
         order = draw_order(template, known, rng)
         fields = vars(order) | {"price": order.unit_price_eur, "postage": order.postage_eur}
-        fields["year"] = order.delivered_on[:4]
+        fields |= {"year": order.delivered_on[:4], "day": order.delivered_on[8:]}
         texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
         shown[order.id] = find_order(order)
     texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
@@ -154,7 +154,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
                 raise ValueError(f"{argument!r} finds {observation!r}, which does not answer {question!r}")
             texts |= {letter: fact for fact, letter in zip(found.groups(), letters, strict=False)}
         else:
-            value = calculate(argument).value
+            value = calculate(re.sub(r"(?<![\d.])0(?=\d)", "-99", argument)).value  # no day below 10
             if value <= 0 or round(value, 2) != round(value, 8):
                 return None
             observation = f"{value:.10g}"
