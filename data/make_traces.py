@@ -57,7 +57,8 @@ def make_traces(num: int, seed: int) -> list[Trace]:
     while len(traces) < num:
         if len(traces) % NOTES_EVERY == 0:
             search = build_search([replace(note, text=redraw(note.text, rng)) for note in notes])
-        templates = rng.choice([*kinds[len(traces) % 3 + 1].values()])
+        groups = [*kinds[len(traces) % 3 + 1].values()]
+        [templates] = rng.choices(groups, [len(group) ** 0.5 for group in groups])
         trace = draw_trace(rng.choice(templates), search, known, rng)
         if trace is not None:
             traces[trace] = None
@@ -140,7 +141,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
     texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
     wording = rng.choice(template["wordings"]).format(**texts)
     keys = re.findall(r"\[(.+?)\]", wording)
-    question, texts["key"] = re.sub(r"[\[\]]", "", wording), " ".join(keys)
+    question, texts["key"] = re.sub(r"[\[\]]", "", wording), ", ".join(keys)
     texts |= {f"key{place}": key for place, key in enumerate(keys, 1)}
     letters, facts, steps = iter("abcd"), iter(template.get("facts", ())), []
     for call in template["calls"]:
