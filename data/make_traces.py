@@ -155,7 +155,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
                 raise ValueError(f"{argument!r} finds {observation!r}, which does not answer {question!r}")
             texts |= {letter: fact for fact, letter in zip(found.groups(), letters, strict=False)}
         else:
-            value = calculate(re.sub(r"(?<![\d.])0(?=\d)", "-99", argument)).value  # no day below 10
+            value = 0 if re.search(r"(?<![\d.])0\d", argument) else calculate(argument).value  # day 05 is no number
             if value <= 0 or round(value, 2) != round(value, 8):
                 return None
             observation = f"{value:.10g}"

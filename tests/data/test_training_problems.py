@@ -59,6 +59,14 @@ def test_there_are_enough_scenarios_with_wordings_of_their_own(generator, wordin
         assert len(doubled) <= (10 if kind == "agent" else 0)  # what an order's status decides is asked alike
 
 
+def test_a_search_repeats_what_the_wording_marks_as_asked_for(generator):
+    agent = generator.load_templates("agent")
+    marked = [one for one in agent if "{key" in "".join(one["calls"])]
+    assert [text for one in marked for text in one["wordings"] if not re.search(r"\[.+\]", text)] == []
+    searches = [call.split(" > ")[1] for one in agent for call in one["calls"] if "search_notes" in call]
+    assert [call for call in searches if "{key" not in call and "sales region {country}" not in call] == []
+
+
 def test_scenarios_cover_the_formulas_and_operations_that_are_measured(generator):
     def strip_formula(text):
         return re.sub(r"[A-Za-z_]+|\d+\.\d+|(?<!\d)(?!100\b)\d+", "n", text)
