@@ -4,8 +4,9 @@
 
 Each row is a system on a task. *curve*: an adapter trained on so many messages of `data/training/messages.csv`, asked the
 224 test messages. *rival*: the base without examples, with 16, and with the 8 nearest of 256 training messages. *grid*:
-rank and epochs with 96 messages, asked the 160 dev messages. What is forgotten: *facts*, 120 questions about the world; *sentiment* of the test messages, for which no adapter here was trained;
-*injections*, messages with an instruction in them that was followed.
+rank and epochs with 96 messages, asked the 160 dev messages. What is forgotten: *facts*, 120 questions about the world;
+*sentiment* of the test messages, for which no adapter here was trained; *injections*, messages with an instruction in them
+that was followed.
 """
 
 import argparse

@@ -57,7 +57,8 @@ def make_traces(num: int, seed: int) -> list[Trace]:
     while len(traces) < num:
         if len(traces) % NOTES_EVERY == 0:
             search = build_search([replace(note, text=redraw(note.text, rng)) for note in notes])
-        templates = rng.choice([*kinds[len(traces) % 3 + 1].values()])
+        groups = [*kinds[len(traces) % 3 + 1].values()]
+        [templates] = rng.choices(groups, [len(group) ** 0.5 for group in groups])
         trace = draw_trace(rng.choice(templates), search, known, rng)
         if trace is not None:
             traces[trace] = None
@@ -68,12 +69,15 @@ def redraw(text: str, rng: random.Random) -> str:
     """Return the text of a note with other numbers of about the same size, another weekday and another colour."""
 
     def draw(found: re.Match) -> str:
-        number = Decimal(found[0])
-        if "." in found[0]:
-            return f"{rng.randint(int(number * 6), int(number * 16)) / 10:.2f}"
-        return str(rng.randint(max(2, math.ceil(number * Decimal("0.6"))), int(number * Decimal("1.6")) + 1))
+        number = Decimal(found[1])
+        if found[2] and number % 12 == 0:
+            return f"{12 * rng.randint(1, 6)} months"  # whole years stay whole
+        if "." in found[1]:
+            return f"{rng.randint(int(number * 6), int(number * 16)) / 10:.2f}{found[2] or ''}"
+        least, most = max(2, math.ceil(number * Decimal("0.6"))), int(number * Decimal("1.6")) + 1
+        return f"{rng.randint(least, most)}{found[2] or ''}"
 
-    text = re.sub(r"\d+(\.\d+)?", draw, text)
+    text = re.sub(r"(\d+(?:\.\d+)?)( months)?", draw, text)
     for words in (WEEKDAYS, COLOURS):
         text = re.sub(rf"\b({'|'.join(words)})\b", lambda _, words=words: rng.choice(words), text)
     return text
@@ -131,11 +135,14 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
     for mark in ("", "2"):
         order = draw_order(template, known, rng)
         fields = vars(order) | {"price": order.unit_price_eur, "postage": order.postage_eur}
-        fields["year"] = order.delivered_on[:4]
+        fields |= {"year": order.delivered_on[:4], "day": order.delivered_on[8:]}
         texts |= {f"{name}{mark}": str(value) for name, value in fields.items()}
         shown[order.id] = find_order(order)
     texts |= {name: str(rng.choice(CHOICES[kind])) for name, kind in template.get("numbers", {}).items()}
-    question = rng.choice(template["wordings"]).format(**texts)
+    wording = rng.choice(template["wordings"]).format(**texts)
+    keys = re.findall(r"\[(.+?)\]", wording)
+    question, texts["key"] = re.sub(r"[\[\]]", "", wording), ", ".join(keys)
+    texts |= {f"key{place}": key for place, key in enumerate(keys, 1)}
     letters, facts, steps = iter("abcd"), iter(template.get("facts", ())), []
     for call in template["calls"]:
         thought, tool, argument = CALL.fullmatch(call.format(**texts)).groups()
@@ -148,7 +155,7 @@ def draw_trace(template: dict, search: Callable[[str], str], known: set[str], rn
                 raise ValueError(f"{argument!r} finds {observation!r}, which does not answer {question!r}")
             texts |= {letter: fact for fact, letter in zip(found.groups(), letters, strict=False)}
         else:
-            value = calculate(argument).value
+            value = 0 if re.search(r"(?<![\d.])0\d", argument) else calculate(argument).value  # day 05 is no number
             if value <= 0 or round(value, 2) != round(value, 8):
                 return None
             observation = f"{value:.10g}"
