@@ -105,10 +105,10 @@ class Measuring:
         baseline = self.baselines.setdefault("rival" if kind == "curve" else kind, report)
         if baseline is not report and kind != "grid":
             compared = compare(baseline, report)
-            row |= {"change": compared.difference.value, "low": compared.difference.low}
-            row |= {"high": compared.difference.high, "p": compared.p}
+            row |= {"change": round(compared.difference.value, 4), "low": round(compared.difference.low, 4)}
+            row |= {"high": round(compared.difference.high, 4), "p": float(f"{compared.p:.3g}")}
         if run is not None:
-            row |= {"train_s": round(run.seconds, 1), "peak_mb": round(run.peak_mb)}
+            row["train_s"] = round(run.seconds, 1)
         self.rows.append(row)
         print(row, flush=True)
 
@@ -169,7 +169,7 @@ def main() -> None:
         measuring.measure()
     columns = list(dict.fromkeys(name for row in measuring.rows for name in row))
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="none")
     writer.writeheader()
     writer.writerows(measuring.rows)
     write_whole(file, text.getvalue())

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from ..core import DataError
-from .tables import Record, load_records
+from .tables import OR_NONE, Record, load_records
 
 Split = Literal["shots", "dev", "test"]
 Intent = Literal["delivery", "return", "repair", "product", "payment", "change", "account", "feedback"]
@@ -222,7 +222,7 @@ class GradedAnswer(Record):
 class TunedSystem(Record):
     """What a model with an adapter of lesson 04.4, or a rival without, made of a task; `right` of `num`.
 
-    `examples`, `rank` and `epochs` tell how it was trained, in `train_s` seconds and `peak_mb` megabytes of memory;
+    `examples`, `rank` and `epochs` tell how it was trained, in `train_s` seconds;
     `change` with its interval and `p` compare it, on the same examples, with the base without examples.
     """
 
@@ -233,15 +233,14 @@ class TunedSystem(Record):
     prompt_tokens: float
     latency_s: float
     usd_per_1000: float
-    examples: int | None = None
-    rank: int | None = None
-    epochs: int | None = None
-    train_s: float | None = None
-    peak_mb: int | None = None
-    change: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
+    examples: Annotated[int | None, OR_NONE]
+    rank: Annotated[int | None, OR_NONE]
+    epochs: Annotated[int | None, OR_NONE]
+    train_s: Annotated[float | None, OR_NONE]
+    change: Annotated[float | None, OR_NONE]
+    low: Annotated[float | None, OR_NONE]
+    high: Annotated[float | None, OR_NONE]
+    p: Annotated[float | None, OR_NONE]
 
 
 # Each takes the name of a split, or nothing for all rows.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..core import PromptError, change_json, clean_text, load_settings, read_bytes, read_json, redact, write_whole
-from ..models import Model, load_catalog
+from ..models import AdapterFile, Model, load_catalog
 from ..prompts import PROMPTS, Prompt, load_prompt
 
 FILE = "release.json"
@@ -169,8 +170,14 @@ def load_production_model(name: str, chapter: str, folder: Path = PROMPTS) -> Mo
     entry = load_release(name, folder).production
     if not entry.model:
         return Model(chapter)
-    is_file = entry.model.endswith(ADAPTER_END)
-    model = open_model(str(folder / name / entry.model) if is_file else entry.model, chapter)
+    kept = folder / name / entry.model
+    if not entry.model.endswith(ADAPTER_END):
+        model = open_model(entry.model, chapter)
+    elif kept.exists() or load_settings().asks:
+        model = Model(chapter, adapter=kept)
+    else:  # in replay, where nothing was trained and no file copied: it is known by what its name tells
+        adapter, _, sha256 = kept.stem.rpartition("-")
+        model = Model(chapter, adapter=AdapterFile(kept, adapter, sha256))
     if model.connection.source != entry.source:
         problem = f"{entry.model} was promoted with {entry.source}, and it is {model.connection.source} now."
         raise PromptError(problem, "Restore it, or bring the new one to the gate and promote it.")
@@ -215,8 +222,8 @@ def _keep_model(model: Model, folder: Path) -> str:
     adapter = model.connection.adapter
     if adapter is None or model.name in load_catalog().local:
         return model.name
-    kept = folder / f"{adapter.sha256[:12]}{ADAPTER_END}"
-    if not kept.exists():
+    kept = folder / f"{re.sub(r'[^A-Za-z0-9_]', '_', adapter.name)}-{adapter.sha256[:12]}{ADAPTER_END}"
+    if not kept.exists() and model.connection.settings.asks:
         write_whole(kept, read_bytes(adapter.path, MOST_ADAPTER_BYTES))
     return kept.name
 

@@ -5,6 +5,7 @@ from .fine_tuning import (
     Adapter,
     AdapterRecipe,
     Demonstration,
+    FineTuner,
     FineTuningRun,
     Llama,
     fine_tune,

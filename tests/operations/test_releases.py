@@ -62,7 +62,8 @@ def test_roll_back_returns_to_what_was_before(folder):
     assert roll_back("sort", folder).production.revision == 1  # not 2, which was rolled back
 
 
-def test_a_model_is_released_like_a_prompt_and_either_goes_back_with_the_other(folder, tmp_path):
+def test_a_model_is_released_like_a_prompt_and_either_goes_back_with_the_other(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMOPS_MODE", "live")
     own = write_adapter(tmp_path / "own.gguf", name="own")
     base, mine = open_model("smollm2-135m-instruct", "sort"), open_model(str(own), "sort")
     promote("sort", 1, folder)
@@ -82,7 +83,14 @@ def test_a_model_is_released_like_a_prompt_and_either_goes_back_with_the_other(f
         promote("sort", model=base, folder=folder)
     again = open_model(str(own), "sort")
     assert promote("sort", model=again, folder=folder).production.model != kept
-    write_adapter(folder / "sort" / load_release("sort", folder).production.model, extra="changed by hand")
+    kept = folder / "sort" / load_release("sort", folder).production.model
+    monkeypatch.setenv(
+        "LLMOPS_MODE", "replay"
+    )  # where nothing was trained, what is in production is known all the same
+    kept.rename(tmp_path / "away")
+    assert repr(load_production_model("sort", "sort", folder)) == repr(again).replace("mode live", "mode replay")
+    (tmp_path / "away").rename(kept)
+    write_adapter(kept, extra="changed by hand")
     with pytest.raises(PromptError, match="was promoted with weights sha256"):
         load_production_model("sort", "sort", folder)
 
@@ -121,7 +129,7 @@ DAMAGE = (
     (("0.1", '"ten"'), "sort/release.json, margin: "),
     (('"margin"', '"margine"'), "sort/release.json, margine: Extra inputs"),
     (('"revision": 1', '"revision": "one"'), "history → 0 → revision: "),
-    (('"revision": 1', '"revision": ' + "9" * 400), "history → 0 → revision: "),
+    (('"revision": 1', '"revision": ' + "9" * 200), "history → 0 → revision: "),
     (("promote", "publish"), "history → 0 → action: "),
     (('"promote"', '"roll back"'), "entry 1 of the history goes back to what was not"),
     (('"max_usd_per_1000": null', '"max_usd_per_1000": NaN'), "max_usd_per_1000: "),
