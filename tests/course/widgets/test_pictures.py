@@ -92,7 +92,7 @@ NEAR = [report("full", 2, 300), report("no context", 2, 298), report("no example
 def make_run(*dev_bits):
     looks = tuple(Look(10 * (place + 1), bits - 0.5, bits, ()) for place, bits in enumerate(dev_bits))
     size, provenance = Architecture(8, 16, 1, 2, 8), Provenance("t", "numpy 2", "replay", 0, "2026-11-25")
-    return TrainingRun("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None, "key")
+    return TrainingRun("a run", size, Recipe(100), looks, 10, {}, {"held": 2.0}, 1.5, provenance, None)
 
 
 LAW = PowerLaw(Estimate(0.30103, 0.30103, 0.30103), 32.0, 3)
