@@ -39,22 +39,18 @@ from .reply import (
     read_vectors,
 )
 from .schemas import Schema, close_schema, find_choice, parse_json, to_json_schema
+from .weights import AdapterFile
 
 if TYPE_CHECKING:
     import numpy as np
     import openai
-
-    from .weights import AdapterFile
 
 PROBE_TOKENS = 512  # a thinking model thinks before it answers
 OBJECT_TOKENS = 48  # what a server may write around a choice, white space included
 
 
 class Model:
-    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name.
-
-    With an adapter, by its name in the catalog or by its file, it is the embedded model, and has another name.
-    """
+    """A language model, wherever the settings say that it runs; its recordings are kept under the chapter's name."""
 
     def __init__(
         self,
@@ -63,7 +59,7 @@ class Model:
         settings: Settings | None = None,
         adapter: str | Path | AdapterFile | None = None,
     ) -> None:
-        self.connection = connect(chapter, settings, adapter)
+        self.connection = connect(chapter, settings, adapter)  # which says what an adapter may be
         settings = self.connection.settings
         self.budget = budget or Budget(settings.budget_usd, settings.budget_tokens)
         self.name = self.connection.model

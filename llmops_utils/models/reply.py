@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..core import clean_text
+from .schemas import split_thoughts
 
 LASTING = (400, 404, 405, 413, 415, 422)  # a refusal of the request itself, not the fault of a moment or of a key
 SAID = ("message", "detail", "msg")  # where a server says what is wrong
@@ -30,16 +31,6 @@ PASSING = re.compile(TOO_MANY.pattern + r"|credit|billing|api.?key|(model|deploy
 BROKEN = ("error", "abort", "aborted", "cancelled", "timeout", "network_error", "insufficient_system_resource")
 FINISHES = dict.fromkeys(("max_tokens", "max_output_tokens", "model_length"), "length")
 THINKING = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks", "reasoning_text")
-# How the thoughts before an answer begin and end in chat templates. In small letters [thinking] may be any text.
-THOUGHT = re.compile(r"<(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[THINK\]|◁think▷")
-THOUGHT_END = re.compile(r"(?<![`'\"])(?:</(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[/THINK\]|◁/think▷)")
-# In gpt-oss's form each part of a reply has a channel; all but “final” are thoughts.
-CHANNEL = re.compile(r"(?:<\|start\|>[^<]*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
-# With these a turn ends, and a server whose template does not fit its model leaves them in the text.
-ENDINGS = (
-    *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>"),
-    *("<|end_of_text|>", "<end_of_turn>", "<｜end▁of▁sentence｜>"),
-)
 
 
 @dataclass(frozen=True)
@@ -238,33 +229,6 @@ def _join_texts(content: Any) -> str:
         names = ("text", "value", "thinking", "reasoning", "refusal", "content", "summary")
         return _join_texts(next((content[name] for name in names if content.get(name)), None))
     return clean_text(content) if isinstance(content, str) else ""
-
-
-def split_thoughts(text: str) -> tuple[str, str]:
-    """Return the answer and the thoughts that stand before it between `<think>` and `</think>`, or a like tag.
-
-    Where the chat template has written `<think>` itself, all before `</think>` are thoughts; where the reply was cut
-    off while the model thought, there is no answer. The template's mark at the end goes. Other text stays as it is.
-    """
-    before, *parts = CHANNEL.split(text)
-    if parts and not before.strip():
-        said = [(name == "final", _strip_ending(part)) for name, part in zip(parts[::2], parts[1::2], strict=True)]
-        thoughts = [part.strip() for is_answer, part in said if not is_answer]
-        return "".join(part for is_answer, part in said if is_answer), "\n".join(thoughts)
-    thoughts, rest = [], _strip_ending(text)
-    while found := THOUGHT.match(bare := rest.lstrip("\ufeff \t\r\n")):
-        end = THOUGHT_END.search(bare, found.end())
-        thoughts.append(bare[found.end() : end.start() if end else None].strip())
-        rest = bare[end.end() :] if end else ""
-    if not thoughts and not THOUGHT.search(rest) and (end := THOUGHT_END.search(rest)):
-        thoughts, rest = [rest[: end.start()].strip()], rest[end.end() :]
-    return (rest.lstrip(), "\n".join(thoughts)) if thoughts else (rest, "")
-
-
-def _strip_ending(text: str) -> str:
-    while (bare := text.rstrip()).endswith(ENDINGS):
-        text = bare[: bare.rindex("<")]
-    return text
 
 
 def read_usage(data: Any) -> Usage:

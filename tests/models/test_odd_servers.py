@@ -27,8 +27,8 @@ from llmops_utils.core import (
     Unreachable,
 )
 from llmops_utils.models import Budget, reply
-from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage, split_thoughts
-from llmops_utils.models.schemas import parse_json
+from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage
+from llmops_utils.models.schemas import parse_json, split_thoughts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

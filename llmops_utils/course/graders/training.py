@@ -180,10 +180,11 @@ def _grade_labels(labels) -> str:
     if unknown := [label for label in labels.values() if label not in INTENTS]:
         raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
     other = {id: intent for id, intent in asked.items() if labels[id] != intent}
-    told = ", ".join(f"{id}: {intent}" for id, intent in other.items())
+    told = f"{20 - len(other)} of 20 agree with the course"
+    told += "".join(f"; it has {intent} for {id}" for id, intent in other.items()) + "."
     if len(other) > 5:
-        raise Wrong(f"{20 - len(other)} of 20 agree with the course. It has {told}.")
-    return f"{20 - len(other)} of 20 agree with the course." + (f" It has {told}." if other else "")
+        raise Wrong(told)
+    return told
 
 
 def _grade_recipe(function) -> None:
