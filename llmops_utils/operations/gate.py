@@ -156,7 +156,7 @@ class Decision:
             '<div style="border-left:3px solid #888;padding:.2em .8em;margin:.3em 0">'
             f"<b>{html.escape(self.outcome)}</b>: {told}<div style='opacity:.7;font-size:85%'>"
             f"{'<br>'.join(map(html.escape, lines))}</div></div>"
-        )
+        ).replace("$", "<span>$</span>")  # between two bare ones JupyterLab would set mathematics
 
 
 def decide(

@@ -89,6 +89,7 @@ def test_an_equal_candidate_passes_with_enough_examples_and_not_with_few():
     enough = decide(make_report("a", [1] * 100), make_report("b", [1] * 100))
     assert enough.outcome == "pass"
     assert "<b>pass</b>: b is shown to lose less than the margin" in enough._repr_html_()
+    assert "$0" not in enough._repr_html_()  # two of them would be set as mathematics
     few = decide(make_report("a", [1] * 10), make_report("b", [1] * 10))
     assert (few.outcome, few.num_needed) == ("too few", 25)  # the least n with z² / (n + z²) below 0.1
     assert "About 25 examples would tell" in few.reason
