@@ -24,11 +24,10 @@ SECONDS_BETWEEN = 30  # checkpoints on the way
 
 
 @dataclass(frozen=True)
-class FineTuningRun:
-    """What a fine-tuning leaves behind.
+class RunFigures:
+    """How a fine-tuning went.
 
     Attributes:
-        adapter: with the numbers that were best on dev; without dev, with the last.
         losses: nats for each token, averaged over each reply and then over all of them, at each step.
         dev_losses: the same on dev, before the first epoch and after each; empty without dev.
         best_epoch: whose numbers the adapter has, from 1 on.
@@ -37,13 +36,19 @@ class FineTuningRun:
         peak_mb: most memory of this process that was seen.
     """
 
-    adapter: Adapter
     losses: list[float]
     dev_losses: list[float]
     best_epoch: int
     seconds: float
     examples_per_second: float
     peak_mb: float
+
+
+@dataclass(frozen=True)
+class FineTuningRun(RunFigures):
+    """What a fine-tuning leaves behind: its adapter has the numbers that were best on dev; without dev, the last."""
+
+    adapter: Adapter
 
 
 def fine_tune(
@@ -111,13 +116,13 @@ def fine_tune(
     num_epochs = len(state.losses) / training.steps_per_epoch
     notes = {"recipe": asdict(recipe), "num_demonstrations": len(demonstrations), "dev_losses": state.dev_losses}
     return FineTuningRun(
-        replace(adapter, matrices=training.name_matrices(state.best if dev else state.numbers), notes=notes),
         list(state.losses),
         list(state.dev_losses),
         state.best_epoch or round(num_epochs),
         state.seconds,
         num_epochs * len(trees) / state.seconds,
         training.peak_mb,
+        replace(adapter, matrices=training.name_matrices(state.best if dev else state.numbers), notes=notes),
     )
 
 

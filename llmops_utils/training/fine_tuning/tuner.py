@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -13,29 +13,17 @@ from ...models import AdapterFile, Recorder, Recordings, fetch_weights, find_ada
 from .adapter_training import AdapterRecipe
 from .demonstrations import Demonstration, check_demonstrations, hash_demonstrations
 from .llama import read_llama
-from .runs import fine_tune
+from .runs import RunFigures, fine_tune
 
 
 @dataclass(frozen=True)
-class TunedModel:
+class TunedModel(RunFigures):
     """What a fine-tuning left behind; `Model(chapter, adapter=tuned.file)` asks the model.
 
-    Attributes:
-        losses: nats for each token, averaged over each reply and then over all of them, at each step.
-        dev_losses: the same on dev, before the first epoch and after each; empty without dev.
-        best_epoch: whose numbers the adapter has, from 1 on.
-        examples_per_second: each as often as it was seen.
-        peak_mb: most memory of this process that was seen.
-        source: what it was trained by, and where.
+    `source` says what it was trained by, and where.
     """
 
     file: AdapterFile
-    losses: list[float]
-    dev_losses: list[float]
-    best_epoch: int
-    seconds: float
-    examples_per_second: float
-    peak_mb: float
     source: str
 
     def __str__(self) -> str:
@@ -93,9 +81,9 @@ class FineTuner:
             run = fine_tune(read_llama(weights), name, demonstrations, recipe, dev, test_texts, checkpoint, is_silent)
             run.adapter.write(path)
             checkpoint.unlink()
-            told = {"losses": run.losses, "dev_losses": run.dev_losses, "best_epoch": run.best_epoch}
+            told = {one.name: getattr(run, one.name) for one in fields(RunFigures)}
             told |= {"seconds": round(run.seconds, 1), "examples_per_second": round(run.examples_per_second, 2)}
             told |= {"peak_mb": round(run.peak_mb), "sha256": find_adapter(path, body["base"]).sha256}
             found = self._recorder.keep(request, {"status": 200, "body": told}, run.seconds)
         told = dict(found.response["body"])
-        return TunedModel(AdapterFile(path, name, told.pop("sha256")), **told, source=found.source)
+        return TunedModel(file=AdapterFile(path, name, told.pop("sha256")), **told, source=found.source)
