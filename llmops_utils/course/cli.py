@@ -223,7 +223,7 @@ def promote_prompt(
 ) -> None:
     """Put a revision of a prompt, a model or both into production."""
     if revision is None and not model:
-        raise DataError("Neither a revision nor a model is named.", "Name one: promote NAME 2, or --model and its name.")
+        raise DataError("Neither a revision nor a model is named.", "Name one: promote NAME 2, or --model NAME.")
     chosen = open_model(model, name) if model else None
     _tell_production(name, promote(name, revision, folder or choose_folder(name), note, chosen))
 
