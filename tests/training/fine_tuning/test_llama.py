@@ -248,18 +248,21 @@ def test_logits_and_greedy_texts_are_those_of_llama_cpp_with_and_without_an_adap
         (exact, None, 1, 0.02),
         (exact, tmp_path / "adapter.gguf", 4, 0.02),
     ):
-        served, gaps, same, chosen = Served(base, file), [], [], list_conversations()[::step]
+        served, gaps, behind, chosen = Served(base, file), [], [], list_conversations()[::step]
         for messages in chosen:
             ids = llama.tokenizer.encode(llama.tokenizer.render(messages))
             text = served.post("/completion", prompt=ids, n_predict=8, temperature=0.0, return_tokens=True)["tokens"]
             logits = llama.compute_logits([*ids, *text[:-1]], adapter if file else None)[len(ids) - 1 :]
-            same.append(logits.argmax(-1).tolist() == text)
+            # How far the server's token lies behind ours: 0 where they are the same. Two tokens that are closer than
+            # the rounding of two processors may come in either order.
+            behind.append(max(row.max() - row[token] for row, token in zip(logits, text, strict=True)))
             gaps += served.measure_gaps(logits[:1], ids)
         print(
-            f"{base.name} {file}: gap mean {np.mean(gaps):.4f}, max {max(gaps):.4f}; {sum(same)} of {len(same)} greedy texts the same"
+            f"{base.name} {file}: gap mean {np.mean(gaps):.4f}, max {max(gaps):.4f}; "
+            f"{behind.count(0)} of {len(behind)} greedy texts the same, token at most {max(behind):.4f} behind"
         )
         assert max(gaps) < limit
-        assert sum(same) >= (0.95 if base == exact else 0.5) * len(same)
+        assert max(behind) < limit
 
 
 @pytest.mark.live
