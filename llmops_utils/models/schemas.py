@@ -19,7 +19,8 @@ Schema = dict | type[BaseModel]
 THOUGHT = re.compile(r"<(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[THINK\]|◁think▷")
 THOUGHT_END = re.compile(r"(?<![`'\"])(?:</(?i:(?:seed:)?think(?:ing)?|thoughts?|reasoning)\s*>|\[/THINK\]|◁/think▷)")
 # In gpt-oss's form each part of a reply has a channel; all but “final” are thoughts.
-CHANNEL = re.compile(r"(?:<\|start\|>[^<]*)?<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
+# Nothing is given back once taken (the second +): else a long text without an end takes time with its square.
+CHANNEL = re.compile(r"(?:<\|start\|>[^<]*+)?+<\|channel\|>\s*+(\w++)[^<]*+(?:<\|constrain\|>[^<]*+)?+<\|message\|>")
 # With these a turn ends, and a server whose template does not fit its model leaves them in the text.
 ENDINGS = (
     *("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>"),

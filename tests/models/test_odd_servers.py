@@ -134,6 +134,8 @@ def test_text_comes_in_parts_and_thoughts_stand_apart():
         "42<end_of_turn><｜end▁of▁sentence｜>": ("42", ""),
         "Write <|im_end|> at the end.": ("Write <|im_end|> at the end.", ""),
     }
+    for endless in (f"<|channel|>a{'x' * 300_000}!", "<|start|>a" * 30_000, f"<|channel|>{' ' * 300_000}"):
+        texts[endless] = endless, ""  # a pattern that tries each end anew would need minutes
     assert {text: split_thoughts(text) for text in texts} == texts
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
