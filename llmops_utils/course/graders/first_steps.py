@@ -1,12 +1,19 @@
 """Graders of the chapters 00 to 02: first reply, what a model is, what LLMOps is."""
 
 import re
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import numpy as np
 
-from ...models import Reply, TokenChance
-from .checks import Wrong, check_cases, find_variable, is_of, is_right
+from ...models import Reply, TokenChance, load_catalog
+from .checks import Wrong, check_cases, find_variable, is_of, is_right, show
+
+ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
+LABELS = ("supported", "contradicted", "invented")
+STATEMENTS = ["supported", "contradicted", "invented", "supported", "contradicted", "invented", "supported", "invented"]
+EVENTS = ["deployment", "hallucination", "tracking", "cutoff", "compute", "prompting", "data", "management"]
+FREE_LICENCES = ("Apache-2.0", "MIT License")
 
 
 def _grade_first_reply(answer) -> str:
@@ -97,6 +104,72 @@ def _grade_weakest(function) -> None:
     check_cases(function, cases, Real, "one probability, and 0.0 for an empty reply", given=tell)
 
 
+def _grade_letters(answer, key: dict, values: Sequence, advice: str) -> None:
+    """Raise `Wrong` unless the answer gives each letter its value; how many are right is told, and not which."""
+    if not isinstance(answer, dict) or set(answer) != set(key):
+        raise Wrong(f"It is {show(answer)}. Make a dict of the letters {', '.join(key)}.")
+    for value in answer.values():
+        if not any(value is one or (isinstance(one, str) and value == one) for one in values):
+            raise Wrong(f"{show(value)} is none of {', '.join(map(str, values))}.")
+    num_right = sum(answer[letter] == right for letter, right in key.items())
+    if num_right < len(key):
+        raise Wrong(f"{num_right} of {len(key)} are right. {advice}")
+
+
+def _grade_licence(allowed) -> None:
+    _grade_letters(allowed, ALLOWED, (True, False), "Read both columns again, for each of them.")
+
+
+def _grade_labels(labels) -> None:
+    advice = "The page alone counts, not what is likely."
+    _grade_letters(labels, dict(zip("abcdefgh", STATEMENTS, strict=True)), LABELS, advice)
+
+
+def _grade_challenges(named) -> None:
+    advice = "What would have to be done so that it does not happen again?"
+    _grade_letters(named, dict(zip("abcdefgh", EVENTS, strict=True)), EVENTS, advice)
+
+
+def _grade_limit(function) -> None:
+    cases = [
+        (([0.95, 0.9, 0.7, 0.6], [True, True, False, False], 0.9), 0.9, "of three that go out two are right"),
+        (([0.2, 0.4, 0.3], [True, True, True], 0.9), 0.2, "all are right; what the number looks like does not matter"),
+        (([0.9, 0.8, 0.7, 0.6], [False, True, True, True], 0.7), 0.6, "the lowest limit lets more answers go out"),
+        (([0.5, 0.9, 0.7], [True, False, False], 0.5), None, "no limit is good enough"),
+        (([0.6, 0.6, 0.8, 0.3], [True, False, True, False], 0.6), 0.6, "equal numbers go out together"),
+        (([0.8, 0.5, 0.5], [True, True, False], 1.0), 0.8, "equal numbers go out together"),
+    ]
+    given = "the numbers {}, the judgements {} and wanted = {}"
+    check_cases(function, cases, Real | None, "one of the numbers, or None", given=given)
+
+
+def _find_obstacle(letter: str, model) -> str:
+    """Return why a model of the catalog does not fit the brief of that letter, empty where it does."""
+    gigabytes = (model.parameters or 0) / 2e9
+    most, least = {"a": 4, "b": 64}.get(letter, float("inf")), {"b": 200_000, "c": 500_000}.get(letter, 0)
+    wanted = "closed" if letter == "c" else "weights"
+    obstacles = {
+        f"of its openness the catalog says “{model.openness}”": model.openness != wanted,
+        f"its weights take {gigabytes:.3g} GB": gigabytes > most,
+        f"its licence is “{model.licence}”": letter == "a" and model.licence not in FREE_LICENCES,
+        f"it reads {model.context or 0:,} tokens at once": (model.context or 0) < least,
+        f"it ends on {model.retires}": letter == "c" and bool(model.retires),
+        f"it was released in {model.released[:4] or 'an unknown year'}": letter == "d" and model.released[:4] != "2023",
+    }
+    return next((told for told, is_met in obstacles.items() if is_met), "")
+
+
+def _grade_briefs(chosen) -> None:
+    if not isinstance(chosen, dict) or set(chosen) != set("abcd"):
+        raise Wrong(f"It is {show(chosen)}. Make a dict of the letters a, b, c, d, each with the name of a model.")
+    models = load_catalog().published
+    for letter, name in sorted(chosen.items()):
+        if name not in models:
+            raise Wrong(f"{letter}) {show(name)} is no name in the catalog. Names stand in the index of `published`.")
+        if told := _find_obstacle(letter, models[name]):
+            raise Wrong(f"{letter}) {models[name].title} does not fit: {told}.")
+
+
 def _grade_month(function) -> None:
     cases = [
         ((1000, 300, 3, 0.10, 0.40), 0.936, "30 days of 1,000 requests read 9 million tokens and write 90,000"),
@@ -142,6 +215,11 @@ GRADERS = {
     "01.1": _grade_price,
     "01.2": _grade_top_k,
     "01.3": _grade_weakest,
+    "01_3.1": _grade_licence,
+    "01_3.2": _grade_briefs,
+    "01_4.1": _grade_labels,
+    "01_4.2": _grade_limit,
+    "01_4.3": _grade_challenges,
     "02.1": _grade_month,
     "02.2": _grade_production,
     "02.3": _grade_lazy,
