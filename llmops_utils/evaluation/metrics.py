@@ -201,6 +201,19 @@ def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     return (num_as_far + 1) / (NUM_RESAMPLES + 1)
 
 
+def adjust_holm(ps: Sequence[float]) -> list[float]:
+    """Return each p corrected for all of them, in their order: below 0.05, it counts among so many claims.
+
+    The smallest is multiplied by the number of claims, the next by one less, and so on; none falls below the one before.
+    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+    """
+    adjusted, largest = [1.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=lambda one: ps[one])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
 def check_numbers(values: ArrayLike) -> np.ndarray:
     """Return the values as an array of shape (n,), n at least 1, all finite."""
     try:

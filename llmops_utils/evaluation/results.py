@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Result:
         latency_s: seconds of model time per example.
         usd_per_1000: dollars for 1,000 examples at the list price of `PRICED_AT`.
         price_ratio: tokens per example over those of the baseline, None where the baseline takes none.
+        constant: the share that is right by always giving the most frequent right answer.
+        chance: the share that is right by guessing; None where there is no list to guess from.
     """
 
     technique: str
@@ -56,6 +59,8 @@ class Result:
     usd_per_1000: float
     price_ratio: float | None
     provenance: str
+    constant: float | None = None
+    chance: float | None = None
 
     @property
     def address(self) -> str:
@@ -77,7 +82,9 @@ class Result:
     __repr__ = __str__
 
 
-def keep_result(comparison: Comparison, technique: str, task: str, chapter: int | str) -> Result:
+def keep_result(
+    comparison: Comparison, technique: str, task: str, chapter: int | str, chance: float | None = None
+) -> Result:
     """Keep what a comparison amounts to in the learner's folder under the model's name, and return it.
 
     A later result for the same technique and task takes its place. In replay nothing is written: what was recorded is
@@ -85,6 +92,7 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int 
     """
     candidate, score, difference = comparison.candidate, comparison.candidate.score, comparison.difference
     ratio = comparison.price_ratio
+    [(_, most)] = Counter(row.expected for row in candidate.rows).most_common(1)
     result = Result(
         technique=technique,
         task=task,
@@ -106,6 +114,8 @@ def keep_result(comparison: Comparison, technique: str, task: str, chapter: int 
         usd_per_1000=round(candidate.price_at(*PRICED_AT), 6),
         price_ratio=None if ratio is None else round(ratio, 3),
         provenance=candidate.provenance,
+        constant=round(most / comparison.num, 6),
+        chance=chance,
     )
     settings = load_settings()
     _measured_now[settings.asks, result.model, task, technique] = result
@@ -154,6 +164,11 @@ def _parse(content: Any, path: Path) -> list[Result]:
 def _load_folder(folder: Path) -> dict[str, list[Result]]:
     listed = [_parse(read_json(path), path) for path in sorted(folder.glob("*.json"))]
     return {results[0].model: results for results in listed if results}
+
+
+def load_shipped(address: str) -> list[Result]:
+    """Return the course's results of one notebook, of all models."""
+    return [one for listed in _load_folder(SHIPPED).values() for one in listed if one.address == address]
 
 
 def load_results() -> dict[str, list[Result]]:

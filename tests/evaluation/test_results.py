@@ -6,14 +6,12 @@ import threading
 from dataclasses import asdict, replace
 
 import pytest
+from fake_results import RESULT, make_comparison, write_results
 
 from llmops_utils.core import DataError
 from llmops_utils.course.notebooks import get_address, is_lesson, list_notebooks
 from llmops_utils.evaluation import (
     PRICED_AT,
-    Report,
-    Row,
-    compare,
     keep_result,
     load_results,
     results,
@@ -44,36 +42,6 @@ def start_session(monkeypatch):
     )
 
 
-RESULT = Result(
-    **{"technique": "few-shot, 8 examples", "task": "intent", "chapter": 6, "num": 160, "baseline": "zero-shot"},
-    **{"score": 0.5187, "low": 0.44, "high": 0.59, "baseline_score": 0.4, "p": 0.003, "verdict": "helps"},
-    **{"difference": 0.1187, "difference_low": 0.0438, "difference_high": 0.2, "latency_s": 0.123},
-    **{"prompt_tokens": 400.4, "completion_tokens": 2.6, "usd_per_1000": 0.1058, "price_ratio": 4.25},
-    provenance="fake (127.0.0.1), live",
-)
-
-
-def make_report(scores, name, model="fake", tokens=(100, 20)):
-    rows = [
-        Row(f"e{index}", f"input {index}", "yes", "yes", float(score), "", *tokens, 1, 0.5, 0.0)
-        for index, score in enumerate(scores)
-    ]
-    return Report(name, tuple(rows), f"{model} (127.0.0.1), live", 1.0)
-
-
-def make_comparison(num_right=14, model="fake", baseline_tokens=(100, 20)):
-    before, after = [1] * 4 + [0] * 12, [1] * num_right + [0] * (16 - num_right)
-    return compare(
-        make_report(before, "zero-shot", model, baseline_tokens), make_report(after, "few-shot", model, (400, 20))
-    )
-
-
-def write_results(folder, name, *listed):
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"model": name, "results": [asdict(one) for one in listed]}
-    (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-
-
 def list_files(folder):
     """Return the names of all files but hidden ones, such as a lock."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
@@ -89,6 +57,7 @@ def test_a_result_holds_what_the_comparison_found():
         **{"p": round(2 * 0.5**10, 6), "verdict": "helps", "prompt_tokens": 400.0, "completion_tokens": 20.0},
         **{"latency_s": 0.5, "price_ratio": 3.5, "provenance": "fake (127.0.0.1), live"},
         "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
+        **{"constant": 1.0, "chance": None},
     }
     against_a_rule = keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
     assert against_a_rule.price_ratio is None
