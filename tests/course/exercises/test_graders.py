@@ -156,11 +156,3 @@ def test_an_answer_that_ends_python_is_told_so_and_the_notebook_goes_on(progress
         with pytest.raises(KeyboardInterrupt):  # the learner wants an endless loop to stop
             EXERCISES[id].check(lambda *_: stop(KeyboardInterrupt))
     assert not progress_file.exists()
-
-
-def test_00_3_compares_with_the_reply_of_the_notebook_or_says_to_run_the_cells(names):
-    names["reply"] = Reply("Bonn.", 7, 3, 0.1, 0.0, Provenance("smollm2", "", "live", 0))
-    assert [EXERCISES["00.3"].check(num).state for num in (40, 10)] == ["wrong", "right"]
-    for reply in ("Berlin.", None):
-        names["reply"] = reply
-        assert "Run the cells of section 0.2 first" in EXERCISES["00.3"].check(40).message
