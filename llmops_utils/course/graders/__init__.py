@@ -19,6 +19,16 @@ from . import (
     training,
 )
 
-SUBJECTS = (first_steps, lifecycle, choosing, training, prompt_basics, basic_techniques, advanced_techniques, rag, tracking)
+SUBJECTS = (
+    first_steps,
+    lifecycle,
+    choosing,
+    training,
+    prompt_basics,
+    basic_techniques,
+    advanced_techniques,
+    rag,
+    tracking,
+)
 SUBJECTS += (evaluating, operating, capstone)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

@@ -6,7 +6,7 @@ from ..lifecycle import STAGES
 from .checks import Wrong, call_learner, check_cases, show
 
 MISSING = {"a": "data", "b": "serve", "c": "track", "d": "release", "e": "guard", "f": "watch"}
-LABELS = dict(zip("abcdefgh", "kettle none grinder scale none none grinder kettle".split(), strict=True))
+LABELS = dict(zip("abcdefgh", ["kettle", "none", "grinder", "scale", "none", "none", "grinder", "kettle"], strict=True))
 
 
 def _check_letters(found, expected: dict, words: list[str], remark: str) -> None:
@@ -36,7 +36,11 @@ def _grade_tools(function) -> None:
     ]
     tools = [dict(zip(("tool", "group", "licence", "needs_account"), row, strict=True)) for row in rows]
     cases = [
-        ((tools, "serving", ["MIT", "Apache-2.0"]), ["Elm", "Fir"], "Beech needs an account, Cedar has another licence"),
+        (
+            (tools, "serving", ["MIT", "Apache-2.0"]),
+            ["Elm", "Fir"],
+            "Beech needs an account, Cedar has another licence",
+        ),
         ((tools, "serving", ["Apache-2.0"]), ["Elm"], "of four in the group one has this licence and needs no account"),
         ((tools, "data", ["MIT"]), ["Alder"], "other groups do not count"),
         ((tools, "clouds", ["MIT"]), [], "nobody stands in this group"),

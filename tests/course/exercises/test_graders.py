@@ -17,7 +17,6 @@ import pytest
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.notebooks import get_address, list_notebooks
 from llmops_utils.course.progress import Progress
-from llmops_utils.models import Provenance, Reply
 
 FILES = sorted(Path(__file__).with_name("answers").glob("*.toml"))
 EXERCISES = {exercise.id: exercise for path in FILES for exercise in load_exercises(f"{path.stem}_")[0]}

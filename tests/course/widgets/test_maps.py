@@ -178,7 +178,9 @@ def test_the_static_view_is_the_picture_and_a_table_of_all_stages_with_their_cha
         links += [path.name for path in paths]
     assert read_rows(data["text/html"]) == expected
     assert re.findall(r"<a href='([^']+)'", data["text/html"].partition("<table>")[2]) == links
-    assert data["text/plain"].startswith("Lifecycle map: 11 stages in a ring, Data, Choose, Prompt, Retrieve, Tune, Evaluate")
+    assert data["text/plain"].startswith(
+        "Lifecycle map: 11 stages in a ring, Data, Choose, Prompt, Retrieve, Tune, Evaluate"
+    )
     assert data["text/plain"].endswith(f"{len(load_tools())} tools.")
 
 
