@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from ..datasets import OR_NONE, Record, load_records
 
-StageId = Literal["data", "choose", "prompt", "retrieve", "evaluate", "track", "release", "serve", "guard", "watch"]
+StageId = Literal[
+    "data", "choose", "prompt", "retrieve", "tune", "evaluate", "track", "release", "serve", "guard", "watch"
+]
+Group = Literal[
+    "data",
+    "models",
+    "orchestration and agents",
+    "vector stores",
+    "evaluation",
+    "observability",
+    "serving",
+    "clouds",
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ STAGES = (
         "choose",
         "Which model is good enough for my tasks, and what does it need?",
         "a choice with its reasons: scores on one's own tasks, memory, price, licence",
-        ("03", "01", "04"),
+        ("03", "01"),
         "The model is chosen for its name, and is too dear, too slow or not allowed for the purpose.",
     ),
     Stage(
@@ -58,6 +70,13 @@ STAGES = (
         "an index of chunks, and answers that name their page",
         ("09",),
         "The model makes up what it cannot know, and the reader has no page to check it against.",
+    ),
+    Stage(
+        "tune",
+        "Would training a part of its weights do what no prompt does?",
+        "an adapter with its data, its recipe and what it forgot",
+        ("04",),
+        "A prompt grows from month to month, and each request pays for what a model could have learned once.",
     ),
     Stage(
         "evaluate",
@@ -109,14 +128,16 @@ class LandscapeTool(Record):
     """A tool of the field; what a project is allowed to change, such as its licence, holds for the day of the look-up.
 
     Attributes:
+        group: where it stands in the picture of the landscape; None for one that only the ring shows.
         stage: the id of the stage that it is listed under; many tools serve more than one.
         kind: a server runs on your machine, a service on that of its maker.
         licence: an SPDX identifier, or "proprietary" where none is given to the public.
         needs_account: whether it cannot be used at all without an account with its maker.
         source: the address of its own site or repository, where these facts were read on the day `looked_up`.
-        used_here: the number of the chapter or lesson that shows it at work, such as “09” or “09_2”, or None.
+        used_here: the number of the first chapter or lesson that names it and has it at work, such as “09”, or None.
     """
 
+    group: Annotated[Group | None, OR_NONE]
     stage: StageId
     tool: str
     kind: Literal["library", "command", "server", "service", "model", "standard"]

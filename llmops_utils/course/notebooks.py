@@ -39,8 +39,9 @@ def get_address(name: str) -> str:
 
 
 def is_lesson(path: Path) -> bool:
-    """Return whether a notebook is a lesson, and not a whole chapter."""
-    return "_" in get_address(path.stem)
+    """Return whether a notebook is a lesson, and not a whole chapter; the first one is a lesson that stands alone."""
+    address = get_address(path.stem)
+    return "_" in address or address == "00"
 
 
 def list_notebooks() -> list[Path]:

@@ -86,7 +86,7 @@ class Budget:
                     worst_case, setting = excess
                     raise BudgetExceeded(
                         f"This call may {worst_case} are spent or set aside. It was not sent.",
-                        f"Shorten the prompt, lower max_tokens, or raise the budget ({setting}).",
+                        f"Shorten the prompt, lower max_tokens, or raise the limit where it was set ({setting}).",
                     )
                 self._change.wait()
             self._num_reserved += 1
@@ -96,9 +96,9 @@ class Budget:
     def _find_excess(self, tokens: int, usd: float) -> tuple[str, str] | None:
         """Return in words which limit so much more would pass, and its setting; None where it passes none."""
         if self.max_tokens is not None and self.spent_tokens + tokens > self.max_tokens:
-            return f"take {tokens} tokens; {self.spent_tokens} of {self.max_tokens}", "LLMOPS_BUDGET_TOKENS"
+            return f"take {tokens} tokens; {self.spent_tokens} of {self.max_tokens}", "Budget or LLMOPS_BUDGET_TOKENS"
         if self.max_usd is not None and self.spent_usd + usd > self.max_usd:
-            return f"cost {usd:.6f} dollars; {self.spent_usd:.6f} of {self.max_usd:.6f}", "LLMOPS_BUDGET_USD"
+            return f"cost {usd:.6f} dollars; {self.spent_usd:.6f} of {self.max_usd:.6f}", "Budget or LLMOPS_BUDGET_USD"
         return None
 
     def settle(self, reserved_tokens: int, reserved_usd: float | None, tokens: int, usd: float | None) -> None:

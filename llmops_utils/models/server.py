@@ -86,6 +86,7 @@ def start_server(
     params.cpuparams_batch.n_threads = threads or count_cores()
     params.use_jinja = True
     params.cache_ram_mib = CACHE_MIB
+    params.sampling.temp = 0.0  # where a request names none: the likeliest token, as `Model.chat` asks for
     params.verbosity = -1
     params.ui = False
     if adapter is not None:  # a server has one for good: switched off and on, it would go on from states of the other

@@ -32,7 +32,7 @@ def press(cell, label, key, times):
 
 
 def check_start_here(page, address):
-    """Chapter 00: the chooser writes lines for .env, an exercise gives a hint, the quiz counts."""
+    """Lesson 00: the chooser writes lines for .env, an exercise gives a hint, the quiz counts."""
     notebook = open_and_run(page, address, "00_start_here")
     chooser = find_cell(notebook, "ProviderChooser()")
     expect(chooser.locator("pre")).to_contain_text("LLMOPS_PROVIDER=embedded")
@@ -86,8 +86,8 @@ def check_llm_basics(page, address):
 
 
 def check_what_is_llmops(page, address):
-    """Chapter 02: a chosen stage shows its question and its tools, those of the file of tools."""
-    notebook = open_and_run(page, address, "02_what_is_llmops", wait_ms=120_000)
+    """Chapter 02: a chosen stage shows its question and its tools, those of the file of tools; pictures are drawn."""
+    notebook = open_and_run(page, address, "02_1_what_llmops_is", wait_ms=120_000)
     ring = find_cell(notebook, "LifecycleMap()")
     tools = ring.locator("table")
     expect(ring.locator("[role=status]")).to_have_text("Data")
@@ -98,6 +98,8 @@ def check_what_is_llmops(page, address):
         expected = [row["tool"] for row in csv.DictReader(file) if row["stage"] == "watch"]
     assert read_column(tools, "tool") == expected, "the tools are not those of the stage"
     shoot(ring, "02_ring")
+    shoot(notebook.locator("img[alt^='The landscape']").first, "02_landscape")
+    notebook = open_and_run(page, address, "02_2_llmops_and_mlops", wait_ms=120_000)
     shoot(find_cell(notebook, "Timeline(root)"), "02_timeline")
 
 

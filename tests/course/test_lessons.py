@@ -29,7 +29,11 @@ from llmops_utils.course.notebooks import (
 
 LESSONS = {path: read_notebook(path) for path in list_notebooks() if is_lesson(path)}
 # Broken rules that are meant: (lesson, cell, rule), and why.
-EXCEPTIONS: dict[tuple[str, str, str], str] = {}
+EXCEPTIONS: dict[tuple[str, str, str], str] = {
+    ("00_start_here", "course-map", "tables of at most 12 rows, longer ones in <details>"): (
+        "the map shows the whole course, which has more lessons, and what is folded is no map"
+    ),
+}
 
 # --- what is counted -----------------------------------------------------------------------------------------
 
@@ -143,7 +147,7 @@ def find_offences(name, cells):
     if statistics.median([len(list_lines(cell)) for cell in core if list_lines(cell)] or [0]) > 4:
         found.append((title, "half of the code cells have at most 4 lines"))
 
-    number = get_address(name).lstrip("0").replace("_", ".")
+    number = get_address(name).lstrip("0").replace("_", ".") or "0."
     if not re.match(rf"# {re.escape(number)} \w", title.source):
         found.append((title, "the title is its number and its name, such as `# 6.2 Few-shot`"))
     opening = "\n".join(line for line in title.source.splitlines() if MAP_LINK not in line)

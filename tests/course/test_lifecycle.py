@@ -3,6 +3,7 @@
 import tomllib
 from collections import Counter
 from datetime import date
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,21 +11,22 @@ from packaging.requirements import Requirement
 
 from llmops_utils.core import ROOT, DataError
 from llmops_utils.course import STAGES, load_tools
+from llmops_utils.course.lifecycle import Group
 from llmops_utils.course.notebooks import find_notebooks, list_notebooks
 from llmops_utils.datasets import tables
 from llmops_utils.models import load_catalog
 
 TOOLS = load_tools()
-WANTED = ["data", "choose", "prompt", "retrieve", "evaluate", "track", "release", "serve", "guard", "watch"]
+WANTED = ["data", "choose", "prompt", "retrieve", "tune", "evaluate", "track", "release", "serve", "guard", "watch"]
 # Identifiers of the SPDX licence list, https://spdx.org/licenses/, and what stands where no licence is given.
 LICENCES = {"AGPL-3.0-or-later", "Apache-2.0", "BSD-3-Clause", "CC-BY-SA-4.0", "Elastic-2.0", "GPL-2.0-only", "MIT"}
-LICENCES |= {"proprietary"}
+LICENCES |= {"PostgreSQL", "proprietary"}
 REGISTRIES = ("pypi", "npmjs", "anaconda", "docker", "crates.io", "rubygems", "debian", "conda")
 # Tools that carry another name than the package through which the course uses them.
 PACKAGES = {"chroma": "chromadb", "comet": "comet-ml", "llama.cpp": "xllamacpp", "monty": "pydantic-monty"}
 
 
-def test_the_ten_stages_stand_in_order_each_with_a_question_an_artefact_and_a_risk_of_its_own():
+def test_the_eleven_stages_stand_in_order_each_with_a_question_an_artefact_and_a_risk_of_its_own():
     assert [stage.id for stage in STAGES] == WANTED
     assert [stage.id for stage in STAGES if not (stage.question.endswith("?") and stage.risk.endswith("."))] == []
     assert [stage.id for stage in STAGES if stage.artefact.endswith(".") or len(stage.artefact) <= 20] == []
@@ -38,10 +40,10 @@ def test_the_chapters_of_the_stages_are_all_chapters_about_a_technique_and_no_ot
     assert [stage.id for stage in STAGES if len(set(stage.chapters)) < len(stage.chapters)] == []
 
 
-def test_every_stage_has_three_to_six_tools_and_they_come_in_the_order_of_the_stages():
+def test_every_stage_has_three_to_eight_tools_and_they_come_in_the_order_of_the_stages():
     counted = Counter(tool.stage for tool in TOOLS)
     assert list(counted) == WANTED
-    assert 3 <= min(counted.values()) <= max(counted.values()) <= 6
+    assert 3 <= min(counted.values()) <= max(counted.values()) <= 8
 
 
 def test_ids_names_sentences_and_sources_stand_once_and_ids_without_a_gap():
@@ -70,7 +72,27 @@ def test_facts_of_a_tool_are_of_their_kind():
     proprietary = [tool for tool in TOOLS if tool.licence == "proprietary"]
     assert {tool.kind for tool in proprietary} == {"service"}
     assert [tool for tool in TOOLS if tool.needs_account] == proprietary  # all others work without one
-    assert [tool.used_here for tool in TOOLS if tool.tool in ("pandas", "DVC")] == ["01", None]
+    assert [tool.used_here for tool in TOOLS if tool.tool in ("pandas", "DVC")] == ["00", None]
+
+
+def test_the_picture_has_eight_groups_of_four_to_eight_tools_looked_up_within_a_month_of_each_other():
+    shown = [tool for tool in TOOLS if tool.group]
+    counted = Counter(tool.group for tool in shown)
+    assert set(counted) == set(get_args(Group))
+    assert 4 <= min(counted.values()) <= max(counted.values()) <= 8
+    days = [tool.looked_up for tool in shown]
+    assert (max(days) - min(days)).days <= 31
+
+
+def test_a_tool_that_is_used_here_is_named_where_the_table_says():
+    wrong = []
+    for tool in TOOLS:
+        texts = [path.read_text(encoding="utf-8").lower() for path in find_notebooks(tool.used_here or "00")]
+        called = tool.tool.lower().removesuffix("2")
+        names = {called, PACKAGES.get(called, called), max(called.split("-"), key=len)}
+        if tool.used_here and not any(name in text for name in names for text in texts):
+            wrong.append((tool.tool, tool.used_here))
+    assert wrong == []
 
 
 def list_packages():
@@ -90,11 +112,11 @@ def test_what_the_course_uses_is_a_dependency_or_a_model_of_the_catalog_and_its_
 
 def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "DATA", tmp_path)
-    head = "id,stage,tool,kind,licence,needs_account,what,source,looked_up,used_here"
-    good = "t01,data,Tab,library,MIT,no,Keeps rows.,https://tab.example,2026-11-25,none"
+    head = "id,group,stage,tool,kind,licence,needs_account,what,source,looked_up,used_here"
+    good = "t01,data,data,Tab,library,MIT,no,Keeps rows.,https://tab.example,2026-11-25,none"
     bad = good.replace("t01", "t02")
     for old, new, told in (
-        (",data,", ",deploy,", "stage: Input should be 'data'"),
+        (",data,Tab", ",deploy,Tab", "stage: Input should be 'data'"),
         (",library,", ",gadget,", "kind: Input should be 'library'"),
         (",no,", ",maybe,", "needs_account: Input should be a valid boolean"),
         ("2026-11-25", "25 November", "looked_up: Input should be a valid date"),

@@ -214,7 +214,7 @@ def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kern
     notebook = read(PATHS[0])
     notebook["metadata"]["kernelspec"] = {"display_name": "Mine", "language": "python", "name": "somebodys-own"}
     cells = {cell["id"]: cell for cell in notebook["cells"]}
-    cells["budget-so-far"]["outputs"][0]["data"]["text/plain"] = ["changed"]
+    cells["mode-now"]["outputs"][0]["data"]["text/plain"] = ["changed"]
     cells["plain-usage"]["source"] = ["response.usage.prompt_tokens + 1, response.usage.completion_tokens"]
     copied, recordings = tmp_path / PATHS[0].name, tmp_path / "recordings"
     copied.write_text(json.dumps(notebook), encoding="utf-8")
@@ -227,7 +227,7 @@ def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kern
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     failed = [int(number) for number in re.findall(r"^FAILED .*::Cell (\d+)", done.stdout, flags=re.MULTILINE)]
     names = {list_code(notebook)[number]["id"] for number in failed}
-    assert names == {"plain-call", "plain-usage", "model", "reply-fields", "budget-so-far", "small-budget"}
+    assert names == {"plain-call", "plain-usage", "model", "mode-now", "small-budget"}
 
 
 def test_cleaning_keeps_outputs_and_ids():

@@ -48,7 +48,9 @@ def test_cores_are_counted_without_their_second_hardware_threads(physical, logic
 def test_an_answer_is_written_with_one_core_fewer_than_a_prompt_is_read_with(monkeypatch):
     class FakeParams(SimpleNamespace):
         def __init__(self):
-            super().__init__(model=SimpleNamespace(), cpuparams=SimpleNamespace(), cpuparams_batch=SimpleNamespace())
+            super().__init__(
+                **{name: SimpleNamespace() for name in ("model", "cpuparams", "cpuparams_batch", "sampling")}
+            )
 
     starts = []
 

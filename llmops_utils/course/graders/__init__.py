@@ -11,6 +11,7 @@ from . import (
     choosing,
     evaluating,
     first_steps,
+    lifecycle,
     operating,
     prompt_basics,
     rag,
@@ -18,6 +19,16 @@ from . import (
     training,
 )
 
-SUBJECTS = (first_steps, choosing, training, prompt_basics, basic_techniques, advanced_techniques, rag, tracking)
+SUBJECTS = (
+    first_steps,
+    lifecycle,
+    choosing,
+    training,
+    prompt_basics,
+    basic_techniques,
+    advanced_techniques,
+    rag,
+    tracking,
+)
 SUBJECTS += (evaluating, operating, capstone)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

@@ -1,4 +1,4 @@
-"""Graders of the chapters 00 to 02: first reply, what a model is, what LLMOps is."""
+"""Graders of the chapters 00 and 01: first reply, what a model is."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from ...models import Reply, TokenChance, load_catalog
-from .checks import Wrong, check_cases, find_variable, is_of, is_right, show
+from .checks import Wrong, check_cases, is_right, show
 
 ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
 LABELS = ("supported", "contradicted", "invented")
@@ -39,16 +39,20 @@ def _grade_mode(answer) -> None:
     raise Wrong("It is a line of the form NAME=value; the table of modes in this chapter has the name.")
 
 
-def _grade_total(answer) -> None:
-    if not is_of(answer, Integral):
-        raise Wrong("The answer is a whole number of tokens.")
-    reply = find_variable("reply")
-    if not isinstance(reply, Reply):
-        raise Wrong("Run the cells of section 0.2 first, so that there is a `reply`.")
-    sides = (reply.prompt_tokens, reply.completion_tokens)
-    if answer != sum(sides):
-        one_side = "That is one side only. A provider counts what the model reads and what it writes."
-        raise Wrong(one_side if answer in sides else "That is not what this reply took.")
+def _grade_worst(function) -> None:
+    def explain(found, expected, prompt, max_tokens) -> str:
+        if found == expected - 48:
+            return "The marks around the message are missing."
+        return "A letter such as ü takes more than one byte." if not prompt.isascii() else ""
+
+    cases = [
+        (("What is the capital of Germany?", 40), 119),
+        (("Hi", 10), 60),
+        (("Küche", 0), 54),
+        (("Preis in €?", 100), 161),
+        (("", 1), 49, "an empty prompt still has marks around it"),
+    ]
+    check_cases(function, cases, Integral, "a whole number of tokens", explain=explain)
 
 
 def _grade_price(function) -> None:
@@ -170,48 +174,10 @@ def _grade_briefs(chosen) -> None:
             raise Wrong(f"{letter}) {models[name].title} does not fit: {told}.")
 
 
-def _grade_month(function) -> None:
-    cases = [
-        ((1000, 300, 3, 0.10, 0.40), 0.936, "30 days of 1,000 requests read 9 million tokens and write 90,000"),
-        ((1000, 300, 300, 0.10, 0.40), 4.5, "what is written has its own price"),
-        ((1, 1_000_000, 0, 2.0, 8.0), 60.0, "one request of a million tokens a day"),
-        ((500, 0, 200, 0.10, 0.40), 1.2, "nothing is read here"),
-        ((0, 300, 3, 0.10, 0.40), 0.0, "no request costs nothing"),
-    ]
-    check_cases(function, cases, Real, "a number of dollars")
-
-
-def _grade_production(function) -> None:
-    history = [(9, "promote", 1), (14, "promote", 2), (20, "roll back", 1), (31, "promote", 3), (40, "promote", 4)]
-    again = [*history, (41, "roll back", 3), (42, "roll back", 1)]
-    cases = [
-        ((history, 10), 1, "revision 1 was promoted before"),
-        ((history, 14), 2, "a change counts from its own moment on"),
-        ((history, 25), 1, "after the roll back the earlier revision is in production again"),
-        ((history, 100), 4, "the last change stays"),
-        ((history, 3), None, "nothing was in production yet"),
-        ((again, 45), 1, "two roll backs went back two steps"),
-        (([], 5), None, "there is no history"),
-    ]
-    check_cases(function, cases, Integral | None, "a revision, or None", given="the time {1} of {0}")
-
-
-def _grade_lazy(function) -> None:
-    kettles, scales = ["kettle"], ["scale"]
-    cases = [
-        ((kettles * 6 + scales * 4, kettles * 3 + scales * 7), 0.3, "the label is chosen where it is learned"),
-        ((scales * 9 + kettles, scales * 9 + kettles), 0.9, "nine of ten are scales on both sides"),
-        ((kettles + scales * 2, kettles * 5), 0.0, "its only answer never occurs among the others"),
-        ((["grinder"], ["grinder", "kettle"]), 0.5),
-        ((("kettle", "kettle", "grinder"), ("kettle", "grinder")), 0.5, "tuples are sequences too"),
-    ]
-    check_cases(function, cases, Real, "a share between 0 and 1", given="{} and {}")
-
-
 GRADERS = {
     "00.1": _grade_first_reply,
     "00.2": _grade_mode,
-    "00.3": _grade_total,
+    "00.3": _grade_worst,
     "01.1": _grade_price,
     "01.2": _grade_top_k,
     "01.3": _grade_weakest,
@@ -220,7 +186,4 @@ GRADERS = {
     "01_4.1": _grade_labels,
     "01_4.2": _grade_limit,
     "01_4.3": _grade_challenges,
-    "02.1": _grade_month,
-    "02.2": _grade_production,
-    "02.3": _grade_lazy,
 }

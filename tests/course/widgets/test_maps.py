@@ -95,7 +95,7 @@ def test_the_image_has_a_title_and_a_description_and_the_links_stand_outside_it(
     told = image.find(f"{SVG}desc").text
     places = [told.index(stage.name) for stage in STAGES]
     assert places == sorted(places)
-    assert "ring of 10 stages" in told
+    assert "ring of 11 stages" in told
     assert list(image.iter(f"{XHTML}a")) == list(picture.iter(f"{SVG}a")) == []
 
 
@@ -115,7 +115,7 @@ def test_the_boxes_go_round_clockwise_from_the_top_inside_the_picture_and_do_not
         assert 2 <= y <= HEIGHT - 2 - height
         angle = math.atan2(y + height / 2 - HEIGHT / 2, x + width / 2 - WIDTH / 2) + math.pi / 2
         turned.append(angle % (2 * math.pi))
-    assert len(boxes) == 10
+    assert len(boxes) == 11
     assert turned[0] == pytest.approx(0, abs=1e-3)
     assert turned == sorted(turned)
     for place, one in enumerate(boxes):
@@ -127,12 +127,12 @@ def test_an_arrow_leads_from_each_stage_to_the_next_and_ends_outside_the_boxes(p
     boxes = list_boxes(picture)
     middles = [(x + width / 2, y + height / 2) for x, y, width, height in boxes]
     lines, heads = list(picture.iter(f"{SVG}line")), list(picture.iter(f"{SVG}polygon"))
-    assert len(lines) == len(heads) == 10
+    assert len(lines) == len(heads) == 11
     for number, (line, head) in enumerate(zip(lines, heads, strict=True)):
         start = float(line.get("x1")), float(line.get("y1"))
         points = [tuple(map(float, point.split(","))) for point in head.get("points").split()]
         nearest = [min(middles, key=lambda middle: math.dist(middle, end)) for end in (start, points[0])]
-        assert nearest == [middles[number], middles[(number + 1) % 10]]
+        assert nearest == [middles[number], middles[(number + 1) % 11]]
         for x, y, width, height in boxes:
             assert not any(x <= across <= x + width and y <= down <= y + height for across, down in points)
 
@@ -147,9 +147,9 @@ def test_texts_are_at_least_12_pixels_at_the_smallest_width_and_colours_are_mid_
 
 
 def test_the_chosen_box_is_marked_and_no_other_also_in_words():
-    svg = draw_ring(STAGES[5])
+    svg = draw_ring(STAGES[6])
     widths = [rect.get("stroke-width") for rect in ElementTree.fromstring(svg).iter(f"{SVG}rect")]
-    assert [place for place, width in enumerate(widths) if width == "3"] == [5]
+    assert [place for place, width in enumerate(widths) if width == "3"] == [6]
     assert "Track is marked." in svg
     assert "is marked" not in draw_ring()
 
@@ -178,7 +178,9 @@ def test_the_static_view_is_the_picture_and_a_table_of_all_stages_with_their_cha
         links += [path.name for path in paths]
     assert read_rows(data["text/html"]) == expected
     assert re.findall(r"<a href='([^']+)'", data["text/html"].partition("<table>")[2]) == links
-    assert data["text/plain"].startswith("Lifecycle map: 10 stages in a ring, Data, Choose, Prompt, Retrieve, Evaluate")
+    assert data["text/plain"].startswith(
+        "Lifecycle map: 11 stages in a ring, Data, Choose, Prompt, Retrieve, Tune, Evaluate"
+    )
     assert data["text/plain"].endswith(f"{len(load_tools())} tools.")
 
 
@@ -193,7 +195,7 @@ def test_choosing_a_stage_shows_what_there_is_to_say_about_it_and_its_tools(show
         rows, sources = [], [path.name for path in list_paths(stage)]
         for tool in [tool for tool in load_tools() if tool.stage == stage.id]:
             account = "needed" if tool.needs_account else "not needed"
-            here = f"chapter {tool.used_here}" if tool.used_here else "—"
+            here = _name_number(tool.used_here) if tool.used_here else "—"
             rows.append([tool.tool, tool.kind, tool.licence, account, tool.what, here, tool.looked_up.isoformat()])
             sources.append(tool.source)
         is_right = (

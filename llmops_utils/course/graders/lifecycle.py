@@ -1,0 +1,110 @@
+"""Graders of chapter 02: what LLMOps is, how it differs from MLOps, the loop."""
+
+from numbers import Integral, Real
+
+from ..lifecycle import STAGES
+from .checks import Wrong, call_learner, check_cases, show
+
+MISSING = {"a": "data", "b": "serve", "c": "track", "d": "release", "e": "guard", "f": "watch"}
+LABELS = dict(zip("abcdefgh", ["kettle", "none", "grinder", "scale", "none", "none", "grinder", "kettle"], strict=True))
+
+
+def _check_letters(found, expected: dict, words: list[str], remark: str) -> None:
+    form = f"Make a dict of the letters {', '.join(expected)}, each with one of {', '.join(words)}."
+    if not isinstance(found, dict) or set(found) != set(expected):
+        raise Wrong(f"It is {show(found)}. {form}")
+    if unknown := [word for word in found.values() if word not in words]:
+        raise Wrong(f"{show(unknown[0])} is none of the words. {form}")
+    num_right = sum(found[letter] == word for letter, word in expected.items())
+    if num_right < len(expected):
+        raise Wrong(f"{num_right} of {len(expected)} are right. {remark}")
+
+
+def _grade_stages(stages) -> None:
+    remark = "Of each ask: what would have had to be there before it happened?"
+    _check_letters(stages, MISSING, [stage.id for stage in STAGES], remark)
+
+
+def _grade_tools(function) -> None:
+    rows = [
+        ("Alder", "data", "MIT", False),
+        ("Beech", "serving", "MIT", True),
+        ("Cedar", "serving", "proprietary", False),
+        ("Dogwood", None, "MIT", False),
+        ("Elm", "serving", "Apache-2.0", False),
+        ("Fir", "serving", "MIT", False),
+    ]
+    tools = [dict(zip(("tool", "group", "licence", "needs_account"), row, strict=True)) for row in rows]
+    cases = [
+        (
+            (tools, "serving", ["MIT", "Apache-2.0"]),
+            ["Elm", "Fir"],
+            "Beech needs an account, Cedar has another licence",
+        ),
+        ((tools, "serving", ["Apache-2.0"]), ["Elm"], "of four in the group one has this licence and needs no account"),
+        ((tools, "data", ["MIT"]), ["Alder"], "other groups do not count"),
+        ((tools, "clouds", ["MIT"]), [], "nobody stands in this group"),
+    ]
+    check_cases(function, cases, list, "a list of names", given="the group {1!r} and the licences {2}")
+
+
+def _grade_version(function) -> None:
+    system = ("Which product?", "small", {"temperature": 0.0, "seed": 1})
+    others = {
+        "the prompt": ("Which product!", *system[1:]),
+        "the name of the model": (system[0], "large", system[2]),
+        "the temperature": (*system[:2], {"temperature": 1.0, "seed": 1}),
+        "the names of the settings": (*system[:2], {"top_p": 0.0, "seed": 1}),
+        "where the prompt ends and the name begins": ("Which product?s", "mall", system[2]),
+    }
+    first = call_learner(function, *system)
+    if not isinstance(first, str) or not first:
+        raise Wrong(f"It returned {show(first)}. Return a text.")
+    same = (*system[:2], {"seed": 1, "temperature": 0.0})
+    if call_learner(function, *same) != first or call_learner(function, *system) != first:
+        raise Wrong("The same system got two versions. In what order are the settings written, and is anything drawn?")
+    kept = [name for name, one in others.items() if call_learner(function, *one) == first]
+    if kept:
+        raise Wrong(f"Only {kept[0]} changed, and the version stayed the same.")
+
+
+def _grade_lazy(function) -> None:
+    kettles, scales = ["kettle"], ["scale"]
+    cases = [
+        ((kettles * 6 + scales * 4, kettles * 3 + scales * 7), 0.3, "the label is chosen where it is learned"),
+        ((scales * 9 + kettles, scales * 9 + kettles), 0.9, "nine of ten are scales on both sides"),
+        ((kettles + scales * 2, kettles * 5), 0.0, "its only answer never occurs among the others"),
+        ((["grinder"], ["grinder", "kettle"]), 0.5),
+        ((("kettle", "kettle", "grinder"), ("kettle", "grinder")), 0.5, "tuples are sequences too"),
+    ]
+    check_cases(function, cases, Real, "a share between 0 and 1", given="{} and {}")
+
+
+def _grade_alarm(function) -> None:
+    cases = [
+        (([5, 5, 9, 9, 9], 2, 8, 2), 4, "windows 3 and 4 are the first two in a row above 8"),
+        (([5, 1, 5, 1, 1, 5], 2, 8, 2), 5, "a window inside begins the count anew"),
+        (([5, 1, 1, 1], 2, 8, 3), 4, "what falls is outside as well"),
+        (([5, 1, 9, 5], 2, 8, 2), 3, "below and above are both outside"),
+        (([2, 8, 8, 2], 2, 8, 1), None, "a value on a limit is inside"),
+        (([9], 2, 8, 1), 1, "one window is enough here"),
+        (([9, 5, 9], 2, 8, 2), None, "never two in a row"),
+        (([], 2, 8, 2), None, "there is no window"),
+    ]
+    given = "the values {}, low = {}, high = {}, in_a_row = {}"
+    check_cases(function, cases, Integral | None, "the number of a window, or None", given=given)
+
+
+def _grade_labels(labels) -> None:
+    remark = "Read the rule again: what is the message about, and is that one of the three?"
+    _check_letters(labels, LABELS, ["kettle", "grinder", "scale", "none"], remark)
+
+
+GRADERS = {
+    "02_1.1": _grade_stages,
+    "02_1.2": _grade_tools,
+    "02_2.1": _grade_version,
+    "02_2.2": _grade_lazy,
+    "02_3.1": _grade_alarm,
+    "02_3.2": _grade_labels,
+}
