@@ -167,7 +167,7 @@ def _grade_card(letters) -> None:
         raise Wrong(f'It is {show(letters)}. Make a set of letters from a to h, such as {{"b", "c"}}.')
     missed, said = OPEN - letters, letters - OPEN
     if missed or said:
-        raise Wrong(f"{len(missed)} questions that the card leaves open are missing; {len(said)} of yours it answers.")
+        raise Wrong(f"Left open by the card and missing: {len(missed)}. Answered by the card: {len(said)}.")
 
 
 def _grade_choice(function) -> None:
