@@ -154,9 +154,13 @@ def _grade_pairs(pairs) -> None:
             raise Wrong(f"In {kind}, a pair stands twice. Each should be another request.")
     firsts = [{pair[0] for pair in pairs[kind]} for kind in ("probe", "control")]
     if len(firsts[0] & firsts[1]) < 4:
-        raise Wrong("The control should begin with the same first texts as the probe, so that only the exchange differs.")
+        raise Wrong(
+            "The control should begin with the same first texts as the probe, so that only the exchange differs."
+        )
     if {tuple(pair) for pair in pairs["probe"]} & {tuple(pair) for pair in pairs["control"]}:
-        raise Wrong("A pair of the probe stands in the control, too. The control exchanges something that should not count.")
+        raise Wrong(
+            "A pair of the probe stands in the control, too. The control exchanges something that should not count."
+        )
 
 
 OPEN = {"a", "d", "f", "h"}
