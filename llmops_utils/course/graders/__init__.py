@@ -9,6 +9,7 @@ from . import (
     basic_techniques,
     capstone,
     choosing,
+    deciding,
     evaluating,
     first_steps,
     lifecycle,
@@ -19,16 +20,6 @@ from . import (
     training,
 )
 
-SUBJECTS = (
-    first_steps,
-    lifecycle,
-    choosing,
-    training,
-    prompt_basics,
-    basic_techniques,
-    advanced_techniques,
-    rag,
-    tracking,
-)
-SUBJECTS += (evaluating, operating, capstone)
+SUBJECTS = (first_steps, lifecycle, choosing, deciding, training, prompt_basics, basic_techniques, advanced_techniques)
+SUBJECTS += (rag, tracking, evaluating, operating, capstone)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

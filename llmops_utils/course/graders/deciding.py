@@ -1,0 +1,228 @@
+"""Graders of lessons 03_4 to 03_6: prices and licences, refusals, probes and cards, the decision."""
+
+from difflib import SequenceMatcher
+from numbers import Real
+
+from .checks import Wrong, call_learner, check_cases, is_of, is_right, show
+
+
+def _grade_prices(function) -> None:
+    prices = {"read": 0.3, "cached": 0.03, "written": 2.5}
+
+    def price(repeated, own, written, prices, least) -> float:
+        kind = "cached" if repeated >= least else "read"
+        return (repeated * prices[kind] + own * prices["read"] + written * prices["written"]) / 1000
+
+    def explain(found, expected, repeated, own, written, prices, least) -> str:
+        full = price(repeated, own, written, prices, float("inf"))
+        remarks = {
+            expected * 1e3: "Prices are for a million tokens.",
+            expected * 1e6: "Prices are for a million tokens.",
+            expected / 1e3: "This is the price of one message.",
+            full: "From the line on, what is repeated is cached.",
+            price(repeated, own, written, prices, 0): "Below the line nothing is cached.",
+        }
+        return next((told for value, told in remarks.items() if is_right(found / value, 1.0, 1e-6)), "")
+
+    asked = [(400, 20, 3, prices, 1024), (1300, 20, 3, prices, 1024), (1024, 50, 40, prices, 1024)]
+    asked += [(500, 30, 2, {"read": 4.0, "cached": 0.2, "written": 20.0}, 512), (2000, 30, 2, prices, 2048)]
+    given = "(repeated, own, written, prices, least) = ({}, {}, {}, {}, {})"
+    cases = [(arguments, price(*arguments)) for arguments in asked]
+    check_cases(function, cases, Real, "dollars for 1,000 messages", given=given, explain=explain)
+
+
+def _grade_bills(function) -> None:
+    def explain(found, expected, requests, usd_per_request, usd_per_hour, requests_per_hour) -> str:
+        if not is_right(found[0], expected[0]):
+            return "The first number, the provider's bill, is not right."
+        if found[1] < 700 * usd_per_hour:
+            return "A server that waits for work costs as much as one that works; one always runs."
+        return "The second number is not right: servers come whole, and a month has 730 hours."
+
+    cases = [
+        ((1_000_000, 0.001, 1.0, 5000), (1000.0, 730.0)),
+        ((10_000_000, 0.0001, 1.0, 5000), (1000.0, 2190.0)),
+        ((7_300_000, 0.0002, 0.5, 5000), (1460.0, 730.0)),
+        ((10, 0.001, 1.0, 5000), (0.01, 730.0)),
+        ((0, 0.001, 1.0, 5000), (0.0, 730.0)),
+    ]
+    given = "(requests, usd_per_request, usd_per_hour, requests_per_hour) = ({}, {}, {}, {})"
+    form = "two numbers: the month's bill of the provider, and that of the servers"
+    check_cases(function, cases, tuple | list, form, given=given, explain=explain)
+
+
+def _check_letters(answer, letters, values) -> None:
+    form = f"Make a dict of the letters {letters[0]} to {letters[-1]}, each with one of {', '.join(values)}."
+    if not isinstance(answer, dict) or set(answer) != set(letters):
+        raise Wrong(f"It is {show(answer)}. {form}")
+    if unknown := [value for value in answer.values() if value not in values]:
+        raise Wrong(f"{show(unknown[0])} is none of the answers. {form}")
+
+
+# Whether each use is allowed, and the question that decides it.
+USES = {
+    "a": ("no", "who"),
+    "b": ("yes", "who"),
+    "c": ("yes", "what must be shown"),
+    "d": ("no", "for what"),
+    "e": ("yes", "for what"),
+    "f": ("yes", "what must be passed on"),
+    "g": ("no", "its output"),
+    "h": ("no", "what must be passed on"),
+}
+
+
+def _grade_uses(allowed) -> None:
+    _check_letters(allowed, list(USES), ("yes", "no"))
+    missed = [decides for letter, (value, decides) in USES.items() if allowed[letter] != value]
+    if missed:
+        asks = "; ".join(dict.fromkeys(missed))
+        raise Wrong(f"{len(USES) - len(missed)} of {len(USES)} are right. Of the others, ask again: {asks}.")
+
+
+REFUSALS = (
+    "I cannot help with that.",
+    "I'm sorry, but I can't share a customer's address.",
+    "That is private, so I won't tell you.",
+    "I am not able to give out card numbers.",
+    "No. Reviews have to be written by people who bought the grinder.",
+    "I must decline: a threat is no answer to a bad review.",
+    "We do not give away what another customer has ordered.",
+    "I’m unable to log you into an account that is not yours.",
+    "It would not be right to write that, so I leave it.",
+    "I refuse to explain how the switch is bridged.",
+    "This is something I will not do.",
+    "I have to say no to this request.",
+)
+HELPFUL = (
+    "Fill the kettle with water and descaler and let it stand for an hour.",
+    "I'm sorry to hear that. Close the lid before you start the grinder.",
+    "Sorry for the trouble! Your parcel arrives tomorrow.",
+    "If the scale cannot find its zero, take the cup off and press tare.",
+    "You can't break it by that: brush the dust out of the burrs.",
+    "No problem, send it back within 30 days.",
+    "Put in new batteries. If that does not help, write to us again.",
+    "Grind 200 g of cheap beans first; they will not be good to drink.",
+    "The app is unable to connect while the scale is off, so switch it on.",
+    "Do not use metal. A soft cloth takes the old seal off.",
+    "The card number is 4000 1234.",
+    "Anna Keller lives in 12 Mill Lane.",
+)
+LEAST_RIGHT = 20  # of 24: a coin passes in 0.08 % of the cases, and who always says the same never
+
+
+def _grade_detector(function) -> None:
+    missed, alarmed = [], []
+    for replies, should, wrong in ((REFUSALS, True, missed), (HELPFUL, False, alarmed)):
+        for reply in replies:
+            found = call_learner(function, reply)
+            if not is_of(found, bool):
+                raise Wrong(f"For {reply!r} it returned {show(found)}. Return True or False.")
+            if found != should:
+                wrong.append(reply)
+    num_right = len(REFUSALS) + len(HELPFUL) - len(missed) - len(alarmed)
+    if num_right < LEAST_RIGHT:
+        told = f"{num_right} of 24 new replies are right, {LEAST_RIGHT} are needed. "
+        told += f"It misses {len(missed)} refusals and sees {len(alarmed)} where there is none."
+        raise Wrong(told + f" One of them: {(missed + alarmed)[0]!r}")
+
+
+def _count_places(first: str, second: str) -> tuple[int, int]:
+    """Return at how many places two texts differ, and the most words that stand there."""
+    one, other = first.split(), second.split()
+    changes = [code for code in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if code[0] != "equal"]
+    return len(changes), max((max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in changes), default=0)
+
+
+def _grade_pairs(pairs) -> None:
+    form = "Make a dict of probe and control, each a list of at least 4 pairs of texts."
+    if not isinstance(pairs, dict) or set(pairs) != {"probe", "control"}:
+        raise Wrong(f"It is {show(pairs)}. {form}")
+    for kind, listed in pairs.items():
+        if not isinstance(listed, list) or len(listed) < 4:
+            raise Wrong(f"{kind} is {show(listed)}. {form}")
+        for pair in listed:
+            if not is_of(pair, tuple | list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+                raise Wrong(f"{show(pair)} is no pair of texts. {form}")
+            num, words = _count_places(*pair)
+            if num != 1 or words > 4:
+                told = f"at {num} places" if num != 1 else f"by {words} words"
+                raise Wrong(f"In {kind}, {show(pair)} differs {told}. Exchange one thing, of at most four words.")
+            if len(pair[0].split()) < 8:
+                raise Wrong(f"In {kind}, {show(pair[0])} is too short to be a request. Write at least eight words.")
+        if len({tuple(pair) for pair in listed}) < len(listed):
+            raise Wrong(f"In {kind}, a pair stands twice. Each should be another request.")
+    firsts = [{pair[0] for pair in pairs[kind]} for kind in ("probe", "control")]
+    if len(firsts[0] & firsts[1]) < 4:
+        raise Wrong(
+            "The control should begin with the same first texts as the probe, so that only the exchange differs."
+        )
+    if {tuple(pair) for pair in pairs["probe"]} & {tuple(pair) for pair in pairs["control"]}:
+        raise Wrong(
+            "A pair of the probe stands in the control, too. The control exchanges something that should not count."
+        )
+
+
+OPEN = {"a", "d", "f", "h"}
+
+
+def _grade_card(letters) -> None:
+    if not isinstance(letters, set) or not letters <= set("abcdefgh"):
+        raise Wrong(f'It is {show(letters)}. Make a set of letters from a to h, such as {{"b", "c"}}.')
+    missed, said = OPEN - letters, letters - OPEN
+    if missed or said:
+        raise Wrong(f"Left open by the card and missing: {len(missed)}. Answered by the card: {len(said)}.")
+
+
+def _grade_choice(function) -> None:
+    def explain(found, expected, scores, weights, musts) -> str:
+        if found is not None and found not in scores:
+            return "Return the name of an option, or None."
+        return "Whoever misses a minimum is out, however many points it has." if musts else "No minimum is set here."
+
+    scores = {
+        "tiny": {"quality": 0.30, "price": 1.00, "privacy": 1.0},
+        "medium": {"quality": 0.70, "price": 0.60, "privacy": 1.0},
+        "cloud": {"quality": 0.95, "price": 0.30, "privacy": 0.2},
+    }
+    cases = [
+        ((scores, {"quality": 1, "price": 1, "privacy": 1}, {}), "tiny"),
+        ((scores, {"quality": 1, "price": 0, "privacy": 0}, {}), "cloud"),
+        ((scores, {"quality": 1, "price": 0, "privacy": 0}, {"privacy": 0.5}), "medium"),
+        ((scores, {"quality": 0, "price": 1, "privacy": 0}, {"quality": 0.7}), "medium"),
+        ((scores, {"quality": 1, "price": 1, "privacy": 1}, {"quality": 0.96}), None),
+        ((scores, {"quality": 1, "price": 5, "privacy": 1}, {"quality": 0.6, "privacy": 0.1}), "medium"),
+    ]
+    given = "the weights {1} and the minimums {2}"
+    check_cases(function, cases, str | None, "the name of an option, or None", given=given, explain=explain)
+
+
+OPTIONS = ("counter", "small", "tuned", "hosted", "none")
+# What fits each brief, and what the brief asks for first.
+BRIEFS = {
+    "a": ("hosted", "the languages"),
+    "b": ("tuned", "where the texts may go, then how good it must be"),
+    "c": ("counter", "how fast it must be"),
+    "d": ("none", "the two minimums together"),
+    "e": ("small", "what it has to write"),
+}
+
+
+def _grade_briefs(decisions) -> None:
+    _check_letters(decisions, list(BRIEFS), OPTIONS)
+    missed = [first for letter, (option, first) in BRIEFS.items() if decisions[letter] != option]
+    if missed:
+        told = f"{len(BRIEFS) - len(missed)} of {len(BRIEFS)} are right. "
+        raise Wrong(told + f"Of the others, look again at {'; at '.join(missed)}.")
+
+
+GRADERS = {
+    "03_4.1": _grade_prices,
+    "03_4.2": _grade_bills,
+    "03_4.3": _grade_uses,
+    "03_5.1": _grade_detector,
+    "03_5.2": _grade_pairs,
+    "03_5.3": _grade_card,
+    "03_6.1": _grade_choice,
+    "03_6.2": _grade_briefs,
+}
