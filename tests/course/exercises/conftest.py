@@ -46,9 +46,8 @@ class FakeModel:
         return SimpleNamespace(text=DESKS[text] if is_good else choices[0])
 
     def next_tokens(self, prompt, num=10):
-        """Be sure where the last word stood there twice before, open after “favourite”, and neither elsewhere."""
-        last = prompt.split()[-1]
-        return [TokenChance(" x", 0.97 if prompt.count(last) > 2 else 0.03 if last == "favourite" else 0.55)]
+        """Be sure after “forward”, open after “called”, and neither elsewhere."""
+        return [TokenChance(" x", {"forward": 0.97, "called": 0.03}.get(prompt.split()[-1], 0.55))]
 
     def chat_each(self, prompts, **options):
         return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
