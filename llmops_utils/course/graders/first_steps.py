@@ -102,21 +102,19 @@ def _grade_weakest(function) -> None:
 def _grade_beginnings(answer) -> str:
     if not isinstance(answer, dict) or set(answer) != {"sure", "open"}:
         raise Wrong("The answer is a dict with “sure” and “open”.")
-    model, found = find_model("01_1_what_an_llm_is"), {}
-    for name in ("sure", "open"):
-        text = answer[name]
+    model, told = find_model("01_1_what_an_llm_is"), {}
+    for name, text in answer.items():
         if not isinstance(text, str) or len(text.split()) < 2:
             raise Wrong(f"“{name}” is no text of at least two words.")
         if text != text.rstrip():
             raise Wrong(f"“{name}” ends in a space, which changes what comes next. Take the space at its end away.")
-        found[name] = model.next_tokens(text, 6)[0]
-    for name, is_met in (("sure", found["sure"].probability >= SURE), ("open", found["open"].probability <= OPEN)):
-        told = f"“{name}”: the likeliest token has {found[name].probability:.0%}"
-        if not is_met:
-            bound = f"at least {SURE:.0%}" if name == "sure" else f"at most {OPEN:.0%}"
-            raise Wrong(f"{told}; {bound} are asked for.")
-    sure, is_open = found["sure"], found["open"]
-    return f"{sure.probability:.0%} for {sure.text!r} after the one, {is_open.probability:.0%} for {is_open.text!r} after the other."
+        likeliest = model.next_tokens(text, 6)[0]
+        told[name] = f"“{name}”: the likeliest token has {likeliest.probability:.0%}"
+        if name == "sure" and likeliest.probability < SURE:
+            raise Wrong(f"{told[name]}; at least {SURE:.0%} are asked for.")
+        if name == "open" and likeliest.probability > OPEN:
+            raise Wrong(f"{told[name]}; at most {OPEN:.0%} are asked for.")
+    return f"{told['sure']}. {told['open']}."
 
 
 def _grade_newest(function) -> None:
