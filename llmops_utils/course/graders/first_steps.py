@@ -7,8 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 
 from ...models import Reply, TokenChance, load_catalog
-from .checks import Wrong, check_cases, is_right, show
+from .checks import Wrong, check_cases, find_model, is_right, show
 
+SURE, OPEN = 0.9, 0.1  # of 80 beginnings cut out of the course's texts, N are so sure and M so open
 ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
 LABELS = ("supported", "contradicted", "invented")
 STATEMENTS = ["supported", "contradicted", "invented", "supported", "contradicted", "invented", "supported", "invented"]
@@ -108,6 +109,96 @@ def _grade_weakest(function) -> None:
     check_cases(function, cases, Real, "one probability, and 0.0 for an empty reply", given=tell)
 
 
+def _grade_beginnings(answer) -> str:
+    if not isinstance(answer, dict) or set(answer) != {"sure", "open"}:
+        raise Wrong("The answer is a dict with “sure” and “open”.")
+    model, told = find_model("01_1_what_an_llm_is"), {}
+    for name, text in answer.items():
+        if not isinstance(text, str) or len(text.split()) < 2:
+            raise Wrong(f"“{name}” is no text of at least two words.")
+        if text != text.rstrip():
+            raise Wrong(f"“{name}” ends in a space, which changes what comes next. Take the space at its end away.")
+        likeliest = model.next_tokens(text, 6)[0]
+        told[name] = f"“{name}”: the likeliest token has {likeliest.probability:.0%}"
+        if name == "sure" and likeliest.probability < SURE:
+            raise Wrong(f"{told[name]}; at least {SURE:.0%} are asked for.")
+        if name == "open" and likeliest.probability > OPEN:
+            raise Wrong(f"{told[name]}; at most {OPEN:.0%} are asked for.")
+    return f"{told['sure']}. {told['open']}."
+
+
+def _grade_newest(function) -> None:
+    def make_turns(*tokens: int) -> list[dict]:
+        roles = ["system", *["user", "assistant"] * len(tokens)]
+        return [{"role": roles[place], "content": f"text {place}", "tokens": num} for place, num in enumerate(tokens)]
+
+    def read(found) -> list[str]:
+        return [one["content"] for one in found]
+
+    chat, uneven = make_turns(10, 20, 30, 40), make_turns(10, 5, 50, 20)
+    cases = [
+        ((chat, 100), ["text 0", "text 1", "text 2", "text 3"], "all of it just fits"),
+        (
+            (chat, 99),
+            ["text 0", "text 2", "text 3"],
+            "the newest stay, and the instruction, “text 0”, which has tokens, too",
+        ),
+        ((chat, 70), ["text 0", "text 3"], "“text 2” no longer fits, and what is older goes with it"),
+        ((uneven, 40), ["text 0", "text 3"], "what is sent has no gap between its oldest message and the newest"),
+        ((chat, 40), ["text 0"], "not even the newest fits beside the instruction"),
+        ((make_turns(10), 5), ["text 0"], "the instruction always goes"),
+    ]
+    told = "the tokens of {0} and `most` = {1}"
+    check_cases(
+        function,
+        cases,
+        list,
+        "a list of messages",
+        given=lambda messages, most: told.format([one["tokens"] for one in messages], most),
+        read=read,
+        keeps=True,
+    )
+
+
+def _grade_sendable(function) -> None:
+    good = "Dear Ms Novak,\nyour grinder is repaired. You can collect it from Monday.\nKind regards, Pellworth"
+    hello = "Hello Ms Novak,\nthe grinder works again, and it is here for you from Monday on. It was a worn cable."
+    named, any_greeting = "all four conditions hold", "other greetings are greetings too"
+    first, gap = "the name is not in the first line", "it has a gap"
+    cases = [
+        (good, True, named),
+        (hello, True, any_greeting),
+        ("Good morning, Ms Novak!\nFrom Monday your grinder is ready.", True, any_greeting),
+        ("Ms Novak, it is done: come on Monday, or any day after.", True, any_greeting),
+        (f"{good} {'It was a pleasure. ' * 10}", True, "it has less than 60 words"),
+        (good.replace("Dear Ms Novak", "Dear customer"), False, "it greets nobody by name"),
+        (f"Dear customer,\n{good}", False, first),
+        (good.replace("Monday", "next week"), False, "it does not name Monday"),
+        (good.replace("Pellworth", "[Your Name]"), False, gap),
+        (hello.replace("a worn cable", "[fault]"), False, gap),
+        (f"{good} {'It was a pleasure. ' * 15}", False, "it has more than 60 words"),
+        (good.replace("Novak", "[Name]"), False, gap),
+    ]
+    check_cases(function, cases, bool, "True or False", given="the e-mail {!r}")
+
+
+CHECKS = {"a": "run", "b": "compute", "c": "search", "d": "person", "e": "compute", "f": "person"}
+
+
+def _grade_checks(checks) -> None:
+    if not isinstance(checks, dict) or set(checks) != set(CHECKS):
+        raise Wrong("Make a dict with the letters a to f.")
+    if odd := [check for check in checks.values() if check not in CHECKS.values()]:
+        raise Wrong(f"{show(odd[0])} is none of run, compute, search, person.")
+    cheapest = ["search", "compute", "run", "person"]
+    for letter, check in CHECKS.items():
+        if checks[letter] != check:
+            too_dear = cheapest.index(checks[letter]) > cheapest.index(check)
+            raise Wrong(
+                f"{letter}) {'A cheaper check can answer that.' if too_dear else 'This check cannot see that.'}"
+            )
+
+
 def _grade_letters(answer, key: dict, values: Sequence, advice: str) -> None:
     """Raise `Wrong` unless the answer gives each letter its value; how many are right is told, and not which."""
     if not isinstance(answer, dict) or set(answer) != set(key):
@@ -181,6 +272,10 @@ GRADERS = {
     "01.1": _grade_price,
     "01.2": _grade_top_k,
     "01.3": _grade_weakest,
+    "01_1.1": _grade_beginnings,
+    "01_1.2": _grade_newest,
+    "01_2.1": _grade_sendable,
+    "01_2.2": _grade_checks,
     "01_3.1": _grade_licence,
     "01_3.2": _grade_briefs,
     "01_4.1": _grade_labels,

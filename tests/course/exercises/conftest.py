@@ -19,7 +19,7 @@ from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks
 from llmops_utils.evaluation import compute_mcnemar
-from llmops_utils.models import Provenance, Reply
+from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
 from llmops_utils.prompts import ELEMENTS, Prompt
 
@@ -44,6 +44,10 @@ class FakeModel:
         text = next((text for text in DESKS if text in messages[-1]["content"]), "")
         is_good = sorted(shown) == sorted(choices) and text
         return SimpleNamespace(text=DESKS[text] if is_good else choices[0])
+
+    def next_tokens(self, prompt, num=10):
+        """Be sure after “forward”, open after “called”, and neither elsewhere."""
+        return [TokenChance(" x", {"forward": 0.97, "called": 0.03}.get(prompt.split()[-1], 0.55))]
 
     def chat_each(self, prompts, **options):
         return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
