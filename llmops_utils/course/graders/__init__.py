@@ -9,6 +9,7 @@ from . import (
     basic_techniques,
     capstone,
     choosing,
+    comparing_models,
     evaluating,
     first_steps,
     operating,
@@ -19,5 +20,5 @@ from . import (
 )
 
 SUBJECTS = (first_steps, choosing, training, prompt_basics, basic_techniques, advanced_techniques, rag, tracking)
-SUBJECTS += (evaluating, operating, capstone)
+SUBJECTS += (evaluating, operating, capstone, comparing_models)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
