@@ -9,6 +9,7 @@ from . import (
     basic_techniques,
     capstone,
     choosing,
+    comparing_models,
     deciding,
     evaluating,
     first_steps,
@@ -20,6 +21,6 @@ from . import (
     training,
 )
 
-SUBJECTS = (first_steps, lifecycle, choosing, deciding, training, prompt_basics, basic_techniques, advanced_techniques)
-SUBJECTS += (rag, tracking, evaluating, operating, capstone)
+SUBJECTS = (advanced_techniques, basic_techniques, capstone, choosing, comparing_models, deciding, evaluating)
+SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

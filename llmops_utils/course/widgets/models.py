@@ -186,6 +186,9 @@ class ModelScorecard(TeachingWidget):
         return draw_table(heads, rows, f"Model scorecard: 0 is worst, 1 best; {moved}", align="rlr")
 
 
+MOST_SHOWN = 12  # rows of a static table; longer ones open at a click
+
+
 class TableExplorer(TeachingWidget):
     """Sort a `pandas.DataFrame` by a column, and keep the rows with a text, or with a value in one of `filters`."""
 
@@ -200,7 +203,10 @@ class TableExplorer(TeachingWidget):
         self.descending = ipywidgets.Checkbox(value=False, **label("largest first", "9em"))
         controls = [*self.menus.values(), self.search, self.sort_menu, self.descending]
         summary = f"Table explorer: {name}, {len(table)} rows with {', '.join(table.columns)}."
-        super().__init__([*controls, self.view], summary, self._tabulate(table), controls)
+        static = self._tabulate(table)
+        if len(table) > MOST_SHOWN:
+            static = f"<details><summary>{html.escape(name)}: {len(table)} rows</summary>{static}</details>"
+        super().__init__([*controls, self.view], summary, static, controls)
 
     def _draw(self) -> str:
         kept = self._table

@@ -236,6 +236,12 @@ def test_a_menu_and_a_text_keep_rows(table):
     assert "No row fits" in table.view.value
 
 
+def test_a_long_table_opens_at_a_click_where_no_kernel_is_alive():
+    short, long = (TableExplorer(pd.DataFrame({"n": range(num)}), "Sizes", []).static_html for num in (12, 13))
+    assert short.startswith("<table>")
+    assert long.startswith("<details><summary>Sizes: 13 rows</summary><table>")
+
+
 def test_cells_are_written_by_their_kind(table):
     html = TableExplorer(pd.DataFrame({"size": [31_273_088_876.0, 1.006, float("nan")]}), "Sizes", []).static_html
     assert [row[0] for row in read_rows(html)] == ["31,273,088,876", "1.006", ""]
