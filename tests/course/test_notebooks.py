@@ -193,7 +193,7 @@ def test_recordings_are_in_stable_order_and_all_are_readable():
 
 
 def test_the_seal_breaks_when_one_word_changes(tmp_path):
-    path = next(path for path in PATHS if path.stem == "01_llm_basics")  # its recordings speak of Paris
+    path = next(path for path in PATHS if path.stem == "01_1_what_an_llm_is")  # its recordings speak of Paris
     recordings = tmp_path / "recordings.jsonl"
     for part in ("code", "outputs", "recordings"):
         notebook = read(path)

@@ -32,7 +32,7 @@ def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path
     for chapter in ("", "../secrets", "a/b", "/etc/passwd", "a\\b", "C:x", "a*", 'a"b', "<a>", "a|b"):
         with pytest.raises(DataError, match="no name for a chapter"):
             connect(chapter, make_settings(tmp_path))
-    for chapter in ("01_llm_basics", "Übung 2", "a.b"):
+    for chapter in ("01_1_what_an_llm_is", "Übung 2", "a.b"):
         recorder = connect(chapter, make_settings(tmp_path)).transport.recorder
         assert recorder.recordings.path == tmp_path / "recordings" / f"{chapter}.jsonl"
 

@@ -30,7 +30,7 @@ def load_exercises(chapter: str) -> tuple[list[Exercise], Quiz]:
     path = FOLDER / f"{get_address(chapter)}.toml"
     if not path.exists():
         raise ExerciseError(
-            f"There are no exercises for “{chapter}”.", "Use the name of the notebook, such as 01_llm_basics."
+            f"There are no exercises for “{chapter}”.", "Use the name of the notebook, such as 01_1_what_an_llm_is."
         )
     advice = f"Mend this entry in data/exercises/{path.name}."
     try:

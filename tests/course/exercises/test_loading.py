@@ -36,10 +36,10 @@ def write(monkeypatch, tmp_path):
 
 
 def test_a_chapter_is_found_by_the_name_of_its_notebook():
-    exercises, quiz = load_exercises("01_llm_basics")
-    assert [exercise.id for exercise in exercises] == ["01.1", "01.2", "01.3"]
-    assert quiz.id == "01.quiz"
-    assert list_exercises("01_llm_basics") == ["01.1", "01.2", "01.3", "01.quiz"]
+    exercises, quiz = load_exercises("01_1_what_an_llm_is")
+    assert [exercise.id for exercise in exercises] == ["01_1.1", "01_1.2"]
+    assert quiz.id == "01_1.quiz"
+    assert list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
 
 
 def test_a_lesson_is_found_by_both_of_its_numbers(write):
@@ -54,7 +54,7 @@ def test_a_chapter_without_exercises_is_an_error_that_names_it():
         with pytest.raises(ExerciseError) as caught:
             load_exercises(name)
         assert f"“{name}”" in caught.value.problem
-        assert "01_llm_basics" in caught.value.next_step
+        assert "01_1_what_an_llm_is" in caught.value.next_step
 
 
 def test_a_damaged_file_is_an_error_that_names_file_and_entry(write):
