@@ -8,7 +8,7 @@ import numpy as np
 from ...models import Reply, TokenChance
 from .checks import Wrong, check_cases, find_model, find_variable, is_of, is_right, show
 
-SURE, OPEN = 0.9, 0.1  # of 80 beginnings cut out of the course's texts, N are so sure and M so open
+SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
 
 
 def _grade_first_reply(answer) -> str:
