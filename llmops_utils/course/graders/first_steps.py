@@ -7,16 +7,12 @@ from numbers import Integral, Real
 from ...models import Reply, load_catalog
 from .checks import Wrong, check_cases, find_model, show
 
-<<<<<<< HEAD
-SURE, OPEN = 0.9, 0.1  # of 80 beginnings cut out of the course's texts, N are so sure and M so open
+SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
 ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
 LABELS = ("supported", "contradicted", "invented")
 STATEMENTS = ["supported", "contradicted", "invented", "supported", "contradicted", "invented", "supported", "invented"]
 EVENTS = ["deployment", "hallucination", "tracking", "cutoff", "compute", "prompting", "data", "management"]
 FREE_LICENCES = ("Apache-2.0", "MIT License")
-=======
-SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
->>>>>>> w-01a
 
 
 def _grade_first_reply(answer) -> str:
