@@ -1,15 +1,55 @@
-"""Graders of chapter 05: a prompt for the feeling, missing elements, what an element gains."""
+"""Graders of chapter 05: a template, a prompt for the feeling, a context, faults of prompts, a version, techniques."""
 
-from numbers import Real
+import re
 
 from ...core import PromptError
 from ...datasets import Message, load_messages
-from ...prompts import ELEMENTS, Prompt
-from .checks import Wrong, check_cases, find_model, is_right
+from ...prompts import Prompt
+from ..lifecycle import load_techniques
+from .checks import Wrong, call_learner, find_model, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
-NUM_NEEDED = 17
+NUM_NEEDED = 18  # by guessing 1.1 %; always the same answer gets 12
+
+
+def _render(prompt, variables: set[str], **values: object) -> list[dict]:
+    """Return the messages of a learner's prompt that has these variables; raise `Wrong` where it is not such a one."""
+    if not isinstance(prompt, Prompt):
+        raise Wrong(f"This is a {type(prompt).__name__}; build a Prompt, which is tried on values of its own.")
+    if prompt.variables != variables:
+        names = ", ".join(sorted(prompt.variables)) or "none"
+        raise Wrong(f"Its variables are: {names}. It is called with: {', '.join(sorted(variables))}.")
+    try:
+        return prompt.render(**values)
+    except PromptError as error:
+        raise Wrong(f"It cannot be rendered. {error.problem}") from None
+
+
+def _grade_template(prompt) -> None:
+    cases = [
+        {"name": "Ada Novak", "order_id": "PW-10001", "days": 2},
+        {"name": "Bo Lindt", "order_id": "PW-20002", "days": 9},
+        {"name": "Cy Moreau", "order_id": "PW-30003", "days": 5},
+        {"name": "Di Rossi", "order_id": "PW-40004", "days": 6},
+    ]
+    firsts = set()
+    for case in cases:
+        messages = _render(prompt, {"name", "order_id", "days"}, **case)
+        told = f"For {case} "
+        if [message["role"] for message in messages] != ["system", "user"]:
+            raise Wrong(f"{told}it has no system message: what all customers share goes there.")
+        system, text = (message["content"] for message in messages)
+        firsts.add(system)
+        missing = [value for value in case.values() if not re.search(rf"(?<!\w){value}(?!\w)", text)]
+        if missing:
+            raise Wrong(f"{told}the user message lacks {missing[0]}.")
+        if not text.rstrip().endswith("Reply:"):
+            raise Wrong(f"{told}the user message does not end with the output indicator.")
+        if ("postage" in text.lower()) != (case["days"] > 5):
+            raise Wrong(f"{told}the offer of the postage is {'missing' if case['days'] > 5 else 'there'}.")
+    if len(firsts) > 1 or "postage" in firsts.pop().lower():
+        raise Wrong("The system message holds what is not the same for all customers.")
 
 
 def list_held_back() -> list[Message]:
@@ -20,19 +60,12 @@ def list_held_back() -> list[Message]:
 
 
 def _grade_feeling(prompt) -> str:
-    if not isinstance(prompt, Prompt):
-        raise Wrong(f"This is a {type(prompt).__name__}; build a Prompt, which is tried on messages of its own.")
-    if prompt.variables != {"message"}:
-        names = ", ".join(sorted(prompt.variables)) or "none"
-        raise Wrong(f"Its variables are: {names}. It is called with the variable message alone.")
-    model, held_back = find_model("05_prompt_basics"), list_held_back()
-    try:
-        prompts = [prompt.render(message=message.text) for message in held_back]
-    except PromptError as error:
-        raise Wrong(f"It cannot be rendered. {error.problem}") from None
+    held_back = list_held_back()
+    prompts = [_render(prompt, {"message"}, message=message.text) for message in held_back]
     shown = "".join(message["content"] for message in prompts[1])
     if held_back[0].text in shown:
         raise Wrong("A held-back message stands among the examples. Show messages of the shots split only.")
+    model = find_model("05_1_elements_of_a_prompt")
     found = [reply.text for reply in model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)]
     num_right = sum(text == message.sentiment for text, message in zip(found, held_back, strict=True))
     told = f"{num_right} of {len(held_back)} held-back messages are right"
@@ -42,48 +75,106 @@ def _grade_feeling(prompt) -> str:
     return f"{told}, and {NUM_NEEDED} are needed. Always the same answer would get half of them."
 
 
-def _grade_missing(function) -> None:
-    def tell(prompt) -> str:
-        return f"a prompt with { ({name: getattr(prompt, name) for name in ELEMENTS}) }"
-
-    def explain(found, expected, prompt) -> str:
-        unknown = [name for name in found if name not in ELEMENTS]
-        if unknown:
-            return f"{unknown[0]!r} is none of the elements {', '.join(ELEMENTS)}."
-        if sorted(found) == sorted(expected):
-            return "These are the right names in another order; keep the order of ELEMENTS."
-        return ""
-
-    full = Prompt("p", instruction="Do it.", context="Facts.", input="{{ message }}", output="Answer:")
-    cases = [
-        (full, []),
-        (full.without("context"), ["context"]),
-        (full.without("instruction", "output"), ["instruction", "output"]),
-        (full.replace(output=" \n"), ["output"]),
-        (Prompt("p", input="{{ message }}"), ["instruction", "context", "output"]),
-        (full.without("input"), ["input"]),
-    ]
-    check_cases(function, cases, list | tuple, "a list of names", given=tell, read=list, explain=explain)
+# Questions to the repair counter, which notes n05 to n07 answer, each with the right number and two others.
+COUNTER = (
+    ("How many months does the warranty on a grinder last?", "36", "48", "12"),
+    ("How many months does the warranty on a kettle last?", "24", "60", "18"),
+    ("How many EUR does the repair of a kettle cost out of warranty?", "18", "40", "25"),
+    ("How many EUR does the repair of a grinder cost out of warranty?", "29", "50", "19"),
+    ("How many EUR does the repair of a scale cost out of warranty?", "15", "30", "8"),
+    ("How many working days does a repair take?", "10", "5", "20"),
+    ("How many working days does a repair take with the express service?", "3", "1", "6"),
+    ("How many EUR extra does the express service cost?", "12", "5", "30"),
+)
+MOST_WORDS = 90
+COUNTER_NEEDED = 7  # by guessing 0.3 %
 
 
-def _grade_points(function) -> None:
-    def explain(found, expected, *arguments) -> str:
-        if expected is None:
-            return "Where no token was added there is no such rate."
-        if is_right(found, expected / 100):
-            return "This is a share. A point is a hundredth of the score."
-        if is_right(found, -expected):
-            return "The sign is the wrong way round: more score is a gain."
-        return f"Asked for was {expected:g}."
-
-    cases = [
-        ((0.5, 0.75, 100, 200), 25.0),
-        ((0.5, 0.6, 40, 60), 50.0),
-        ((0.6, 0.5, 100, 300), -5.0),
-        ((0.5, 0.6, 100, 100), None),
-        ((0.5, 0.6, 100, 90), None),
-    ]
-    check_cases(function, cases, Real | None, "a number of points, or None", explain=explain)
+def _grade_context(text) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise Wrong(f"This is {show(text)}; write the facts as a text.")
+    num_words, num_numbers = len(re.findall(r"[^\W\d]{2,}", text)), len(re.findall(r"\d+", text))
+    if len(text.split()) > MOST_WORDS:
+        raise Wrong(f"It has {len(text.split())} words; {MOST_WORDS} are allowed. Which notes does the counter need?")
+    if num_words < 3 * num_numbers:
+        raise Wrong("These are numbers with hardly a word. A fact says what its number is about.")
+    model, num_right = find_model("05_2_what_makes_a_good_prompt"), 0
+    for question, right, *others in COUNTER:
+        reply = model.chat(f"{text}\n\nQuestion: {question}\nAnswer:", choices=sorted([right, *others]), max_tokens=4)
+        num_right += reply.text == right
+    told = f"{num_right} of {len(COUNTER)} held-back questions are answered rightly"
+    if num_right < COUNTER_NEEDED:
+        raise Wrong(f"{told}; {COUNTER_NEEDED} are needed.")
+    return f"{told}. Guessing reaches {COUNTER_NEEDED} in 3 of 1,000 trials."
 
 
-GRADERS = {"05.1": _grade_feeling, "05.2": _grade_missing, "05.3": _grade_points}
+def _grade_names(names, expected: dict[str, str], allowed: list[str]) -> None:
+    """Raise `Wrong` where a dict of letters does not give each the expected one of the names."""
+    form = f"Make a dict of the letters {', '.join(expected)}, each with one of: {', '.join(allowed)}."
+    if not isinstance(names, dict) or set(names) != set(expected):
+        raise Wrong(f"It is {show(names)}. {form}")
+    if unknown := [name for name in names.values() if name not in allowed]:
+        raise Wrong(f"{show(unknown[0])} is none of the names. {form}")
+    num_right = sum(names[letter] == name for letter, name in expected.items())
+    if num_right < len(expected):
+        raise Wrong(f"{num_right} of {len(expected)} are right. Read each case again: what is it that is lacking?")
+
+
+FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
+
+
+def _grade_faults(faults) -> None:
+    _grade_names(faults, FAULTS, sorted(FAULTS.values()))
+
+
+def _grade_version(function) -> None:
+    shots = [("Where is my parcel?", "delivery"), ("It leaks.", "repair")]
+    options = {"temperature": 0.0, "max_tokens": 6, "choices": ["delivery", "repair"]}
+    base = ("3849f37a", shots, "weights sha256:01", options)
+
+    def call(*arguments) -> str:
+        found = call_learner(function, *arguments)
+        if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{8}", found):
+            raise Wrong(f"For {show(arguments)} it returned {show(found)}; return 8 hexadecimal digits as a text.")
+        return found
+
+    first = call(*base)
+    turned = {name: options[name] for name in reversed(options)}
+    if call(*base) != first or call(*base[:3], turned) != first:
+        raise Wrong("The same request got two versions: the order in which the options were written must not count.")
+    changes = {
+        "another prompt": ("414b71ae", *base[1:]),
+        "another label of a shot": (base[0], [(shots[0][0], "return"), shots[1]], *base[2:]),
+        "one shot fewer": (base[0], shots[:1], *base[2:]),
+        "the shots in another order": (base[0], shots[::-1], *base[2:]),
+        "other weights": (*base[:2], "weights sha256:02", base[3]),
+        "another temperature": (*base[:3], options | {"temperature": 0.7}),
+        "another list of choices": (*base[:3], options | {"choices": ["delivery"]}),
+    }
+    kept = [name for name, changed in changes.items() if call(*changed) == first]
+    if kept:
+        raise Wrong(f"It does not see: {', '.join(kept)}.")
+
+
+TECHNIQUES = {
+    "a": "few-shot",
+    "b": "PAL",
+    "c": "ReAct",
+    "d": "template",
+    "e": "symbolic reasoning",
+    "f": "combining and chaining",
+}
+
+
+def _grade_techniques(names) -> None:
+    _grade_names(names, TECHNIQUES, [one.technique for one in load_techniques()])
+
+
+GRADERS = {
+    "05_1.1": _grade_template,
+    "05_1.2": _grade_feeling,
+    "05_2.1": _grade_context,
+    "05_2.2": _grade_faults,
+    "05_3.1": _grade_version,
+    "05_3.2": _grade_techniques,
+}
