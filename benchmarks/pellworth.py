@@ -2,7 +2,8 @@
 
     python benchmarks/pellworth.py test data/adapters/pellworth.csv
 
-asks both models, held to the same prompts, and writes a row for each task. The split `dev` is for choices on the way;
+asks both models, held to the same prompts, and writes a row for each task; p and verdict are corrected for all of them
+(Holm). The split `dev` is for choices on the way;
 `test` is asked once, at the end.
 """
 
@@ -44,11 +45,13 @@ from llmops_utils.evaluation import (
     Contains,
     Score,
     ValueMatch,
+    adjust_holm,
     compare,
     estimate_proportion,
     evaluate,
 )
 from llmops_utils.evaluation.agreement import measure_agreement
+from llmops_utils.evaluation.metrics import SIGNIFICANT
 from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.rag import LexicalIndex, load_pages, measures, split_pages
 from llmops_utils.training import read_adapter, read_llama
@@ -215,12 +218,12 @@ def fill(system, *first):
 def tell(task, base, tuned):
     """Return the row of a task: both reports and their comparison."""
     compared = compare(base, tuned)
-    row = {"task": task, "num": compared.num, "verdict": compared.verdict, "p": round(compared.p, 5)}
-    row |= name_parts("change", compared.difference)
+    row = {"id": task, "num": compared.num, **name_parts("change", compared.difference)}
+    row |= {"p": compared.p, "verdict": compared.verdict}
     for name, report in (("base", base), ("tuned", tuned)):
         row |= name_parts(name, report.score)
         row |= {f"{name}_tokens": round(report.prompt_tokens, 1), f"{name}_s": round(report.latency_s, 2)}
-        row[f"{name}_more"] = tell_more(report)
+        row[f"{name}_more"] = tell_more(report) or "none"
     return row
 
 
@@ -287,6 +290,8 @@ def main() -> None:
                     row.score,
                     row.trace or "",
                 )
+    for row, p in zip(told, adjust_holm([row["p"] for row in told]), strict=True):
+        row |= {"p": float(f"{p:.3g}"), "verdict": row["verdict"] if p < SIGNIFICANT else "cannot tell"}
     text = io.StringIO()
     writer = csv.DictWriter(text, told[0], lineterminator="\n")
     writer.writeheader()

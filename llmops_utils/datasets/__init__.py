@@ -11,6 +11,7 @@ from .records import (
     Order,
     Problem,
     Task,
+    load_adapted_tasks,
     load_bias_pairs,
     load_date_questions,
     load_fact_questions,

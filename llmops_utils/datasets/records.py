@@ -243,10 +243,39 @@ class TunedSystem(Record):
     p: Annotated[float | None, OR_NONE]
 
 
+@dataclass(frozen=True)
+class AdaptedTask(Record):
+    """What the base and `pellworth` made of the test of a task, whose name is the id: shares right, with intervals.
+
+    `p` and `verdict` are corrected for all tasks; `tokens` are those of a prompt, `s` seconds; `more` is what a share
+    does not say.
+    """
+
+    num: int
+    change: float
+    change_low: float
+    change_high: float
+    p: float
+    verdict: str
+    base: float
+    base_low: float
+    base_high: float
+    base_tokens: float
+    base_s: float
+    base_more: str
+    tuned: float
+    tuned_low: float
+    tuned_high: float
+    tuned_tokens: float
+    tuned_s: float
+    tuned_more: str
+
+
 # Each takes the name of a split, or nothing for all rows.
 load_messages = partial(load_records, Message, "customer_messages.csv")
 load_training_messages = partial(load_records, Message, "training/messages.csv")
 load_tuned_systems = partial(load_records, TunedSystem, "tuning_measured.csv")
+load_adapted_tasks = partial(load_records, AdaptedTask, "adapters/pellworth.csv")
 load_odd_messages = partial(load_records, OddMessage, "odd_messages.csv")
 load_private_texts = partial(load_records, PrivateText, "private_texts.csv")
 load_bias_pairs = partial(load_records, BiasPair, "bias_pairs.csv")

@@ -1,7 +1,8 @@
 """Record and replay: answers are stored, one a line, and given back by what was asked.
 
 No headers are kept, so no key can be. Recordings of several models live in one file per chapter; the request body
-names the model.
+names the model. What several requests hold, a long text or the turns before the last one, stands once at the beginning
+of a tidy file, under a name made from its content, and requests refer to it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from ..core import (
 )
 
 MOST_BYTES = 60_000_000  # of a file; the largest of the course has 5.5 MB
+SHORTEST = 40  # letters of a text that is worth a reference
+REFERENCE = "@"  # the only field of what stands for a shared value; no request has such a field
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True))
@@ -57,14 +61,15 @@ class Recording:
         body = self.request["body"]
         return str(body.get("model", "")) if isinstance(body, dict) else ""
 
-    def to_line(self) -> str:
-        """Return the recording as one JSON line without its line end."""
-        return json.dumps(vars(self), ensure_ascii=False)
+    def to_line(self, request: dict[str, Any] | None = None) -> str:
+        """Return the recording as one JSON line without its line end; `request` is its own with references."""
+        return json.dumps(vars(self) | {"request": request or self.request}, ensure_ascii=False)
 
     @classmethod
-    def from_line(cls, line: str) -> Recording:
+    def from_line(cls, line: str, shared: Mapping[str, Any]) -> Recording:
         """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
-        recording = cls(**parse_json_values(line))
+        values = parse_json_values(line)
+        recording = cls(**values | {"request": restore_values(values["request"], shared)})
         names = set(recording.response)
         if names not in ({"status", "body"}, {"status", "stream"}) or type(recording.response["status"]) is not int:
             raise ValueError("no response")
@@ -84,6 +89,69 @@ def _unify(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def share_values(requests: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what several requests hold, by names made from it, and the requests with references to it.
+
+    Shared are long texts, and all messages but the last one. `restore_values` gives the requests back.
+    """
+    requests = list(requests)
+    counts = Counter(text for one in requests for text in _list_texts(one["body"]))
+    counts.update(json.dumps(turns) for one in requests if len(turns := _find_turns(one["body"])) > 1)
+    shared: dict[str, Any] = {}
+
+    def refer(content: str, value: Any) -> dict[str, str]:
+        name = hash_key(content)[:12]
+        shared[name] = value
+        return {REFERENCE: name}
+
+    def replace(value: Any) -> Any:
+        if isinstance(value, str):
+            return refer(value, value) if counts[value] > 1 and len(value) >= SHORTEST else value
+        if isinstance(value, list):
+            return [replace(part) for part in value]
+        if isinstance(value, dict):
+            return {name: replace(part) for name, part in value.items()}
+        return value
+
+    replaced = []
+    for one in requests:
+        body = replace(one["body"])
+        turns = _find_turns(one["body"])
+        if len(turns) > 1 and counts[json.dumps(turns)] > 1:
+            body["messages"] = [refer(json.dumps(turns), body["messages"][:-1]), body["messages"][-1]]
+        replaced.append(one | {"body": body})
+    return shared, replaced
+
+
+def restore_values(value: Any, shared: Mapping[str, Any]) -> Any:
+    """Return a value with what its references stand for; raises KeyError for one that stands for nothing."""
+    if isinstance(value, dict):
+        if value.keys() == {REFERENCE}:
+            return shared[value[REFERENCE]]
+        return {name: restore_values(part, shared) for name, part in value.items()}
+    if isinstance(value, list):
+        restored = []
+        for part in value:
+            found = restore_values(part, shared)
+            is_turns = isinstance(part, dict) and isinstance(found, list)
+            restored += found if is_turns else [found]
+        return restored
+    return value
+
+
+def _find_turns(body: Any) -> list:
+    messages = body.get("messages") if isinstance(body, dict) else None
+    return messages[:-1] if isinstance(messages, list) else []
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _list_texts(part)
+
+
 def hash_key(key: str) -> str:
     """Return a short text that stands for a key in a log."""
     return hashlib.sha256(key.encode()).hexdigest()
@@ -99,6 +167,7 @@ class Recordings:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._by_key: dict[str, Recording] | None = None
+        self._shared: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def _load(self) -> dict[str, Recording]:
@@ -115,7 +184,12 @@ class Recordings:
         if not line:
             return {}
         try:
-            recording = Recording.from_line(line.decode("utf-8"))
+            text = line.decode("utf-8")
+            if text.startswith('{"shared": '):
+                values = parse_json_values(text)
+                self._shared[values["shared"]] = restore_values(values["value"], self._shared)
+                return {}
+            recording = Recording.from_line(text, self._shared)
             return {recording.key: recording}
         except (ValueError, KeyError, TypeError) as error:
             where = f"{self.path.name}, line {number}, is"
@@ -152,8 +226,13 @@ class Recordings:
             self._by_key = None  # another process may have recorded meanwhile
             before = self._load()
             kept = {key: recording for key, recording in before.items() if keep(recording)}
-            lines = sorted(kept.values(), key=lambda recording: (recording.model, recording.key))
-            write_whole(self.path, "".join(line.to_line() + "\n" for line in lines))
+            ordered = sorted(kept.values(), key=lambda recording: (recording.model, recording.key))
+            shared, requests = share_values(one.request for one in ordered)
+            # Texts first, since turns refer to them; in the order of their names, so that a new one moves no other.
+            names = sorted(shared, key=lambda name: (isinstance(shared[name], list), name))
+            lines = [json.dumps({"shared": name, "value": shared[name]}, ensure_ascii=False) for name in names]
+            lines += [one.to_line(request) for one, request in zip(ordered, requests, strict=True)]
+            write_whole(self.path, "".join(f"{line}\n" for line in lines))
             self._by_key = kept
             return len(before) - len(kept)
 

@@ -7,9 +7,19 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmops_utils.core import DataError, Settings
-from llmops_utils.models.recording import Recorder, Recording, Recordings, hash_key, make_key
+from llmops_utils.models.recording import (
+    Recorder,
+    Recording,
+    Recordings,
+    hash_key,
+    make_key,
+    restore_values,
+    share_values,
+)
 
 PATH = "/v1/chat/completions"
 SOURCE = "weights sha256:00"
@@ -278,3 +288,53 @@ def test_a_crash_while_tidying_leaves_the_old_file_whole(path, monkeypatch):
             recordings.tidy(lambda recording: False)
     assert path.read_bytes() == before
     assert [len(recordings), len(Recordings(path))] == [6, 6]
+
+
+# What requests share
+
+LONG = "Name the kind of request in the customer's message: delivery, return, repair."
+TURNS = [{"role": "system", "content": LONG}, {"role": "user", "content": "Hello?"}]
+
+
+def test_a_tidy_file_holds_a_long_text_and_the_turns_before_the_last_one_once(path):
+    asked = [[*TURNS, {"role": "user", "content": f"{number}. {LONG}"}] for number in range(3)]
+    bodies = [{"model": "m", "messages": messages} for messages in [*asked, TURNS[:1]]]
+    recordings = Recordings(path)
+    for body in bodies:
+        recordings.add(make_recording(body=body))
+    before = list(recordings)
+    recordings.tidy(keep_all)
+    text, turns, *lines = read_lines(path)
+    assert json.loads(text)["value"] == LONG
+    assert json.loads(turns)["value"][1] == TURNS[1]
+    assert [line.count('{"@": ') for line in lines] == [1, 1, 1, 1]
+    assert "".join([text, turns, *lines]).count(f'"{LONG}"') == 1
+    assert sorted(Recordings(path), key=repr) == sorted(before, key=repr)
+    recordings.add(make_recording(body=bodies[0] | {"seed": 1}))  # a new one stands there in full until it is tidied
+    assert len(Recordings(path)) == 5
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([LONG, LONG + "x", "@"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "messages"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON | st.fixed_dictionaries({"messages": st.lists(JSON, max_size=4)}), max_size=5))
+def test_requests_come_back_as_they_were(bodies):
+    requests = [{"method": "POST", "path": "/v1", "body": body} for body in bodies]
+    shared, replaced = share_values(requests)
+    known = {}
+    for name in sorted(shared, key=lambda name: isinstance(shared[name], list)):
+        known[name] = restore_values(shared[name], known)
+    assert [restore_values(one, known) for one in replaced] == requests
+
+
+def test_a_reference_to_nothing_is_a_broken_line(path):
+    path.parent.mkdir()
+    path.write_text(GOOD.replace('"Say hello."', '{"@": "0123456789ab"}') + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="is not a recording"):
+        len(Recordings(path))
