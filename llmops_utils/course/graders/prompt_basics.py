@@ -1,4 +1,4 @@
-"""Graders of chapter 05: a template, a prompt for the feeling, a context, faults of prompts, a version, techniques."""
+"""Graders of chapter 05: prompts, shares of labels, a context, mixed examples, faults, a version, techniques."""
 
 import re
 
@@ -6,7 +6,7 @@ from ...core import PromptError
 from ...datasets import Message, load_messages
 from ...prompts import Prompt
 from ..lifecycle import load_techniques
-from .checks import Wrong, call_learner, find_model, show
+from .checks import Wrong, call_learner, check_cases, find_model, is_right, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
@@ -75,6 +75,30 @@ def _grade_feeling(prompt) -> str:
     return f"{told}, and {NUM_NEEDED} are needed. Always the same answer would get half of them."
 
 
+def _grade_change(function) -> None:
+    def explain(found, expected, before, after, right) -> str:
+        rises = [max(new.values()) - max(old.values()) for old, new in zip(before, after, strict=True)]
+        if set(found) != set(expected):
+            return "Return a dict with flips and points."
+        if is_right(found["points"], expected["points"] / 100):
+            return "A point is a hundredth of a share."
+        if is_right(found["points"], 100 * sum(rises) / len(rises)):
+            return "Points are those of the share of the right label, whether that is the largest or not."
+        return "Compare the two answers to each message, be they right or wrong."
+
+    even = {"kettle": 0.4, "grinder": 0.35, "scale": 0.25}
+    later = {"kettle": 0.3, "grinder": 0.45, "scale": 0.25}
+    sure = {"kettle": 0.8, "grinder": 0.15, "scale": 0.05}
+    cases = [
+        (([even], [later], ["scale"]), {"flips": 1, "points": 0.0}),
+        (([even], [sure], ["kettle"]), {"flips": 0, "points": 40.0}),
+        (([even, even], [sure, later], ["grinder", "grinder"]), {"flips": 1, "points": -5.0}),
+        (([sure, later, even], [even, later, sure], ["kettle", "kettle", "scale"]), {"flips": 0, "points": -20.0}),
+    ]
+    given = "before {}, after {} and right {}"
+    check_cases(function, cases, dict, "a dict with flips and points", given=given, explain=explain)
+
+
 # Questions to the repair counter, which notes n05 to n07 answer, each with the right number and two others.
 COUNTER = (
     ("How many months does the warranty on a grinder last?", "36", "48", "12"),
@@ -96,7 +120,7 @@ def _grade_context(text) -> str:
     num_words, num_numbers = len(re.findall(r"[^\W\d]{2,}", text)), len(re.findall(r"\d+", text))
     if len(text.split()) > MOST_WORDS:
         raise Wrong(f"It has {len(text.split())} words; {MOST_WORDS} are allowed. Which notes does the counter need?")
-    if num_words < 3 * num_numbers:
+    if num_words < 2 * num_numbers:
         raise Wrong("These are numbers with hardly a word. A fact says what its number is about.")
     model, num_right = find_model("05_2_what_makes_a_good_prompt"), 0
     for question, right, *others in COUNTER:
@@ -118,6 +142,23 @@ def _grade_names(names, expected: dict[str, str], allowed: list[str]) -> None:
     num_right = sum(names[letter] == name for letter, name in expected.items())
     if num_right < len(expected):
         raise Wrong(f"{num_right} of {len(expected)} are right. Read each case again: what is it that is lacking?")
+
+
+def _grade_mix(function) -> None:
+    def explain(found, expected, examples, counters) -> str:
+        if len(found) < len(expected):
+            return "Something is missing: what has no partner stands first."
+        return "It ends with an example, and the two take turns." if examples else ""
+
+    cases = [
+        ((["a", "b"], ["x", "y"]), ["x", "a", "y", "b"]),
+        ((["a", "b", "c"], ["x"]), ["a", "b", "x", "c"]),
+        ((["a"], ["x", "y", "z"]), ["x", "y", "z", "a"]),
+        (([], ["x", "y"]), ["x", "y"]),
+        ((["a"], []), ["a"]),
+    ]
+    given = "the examples {} and the counters {}"
+    check_cases(function, cases, list, "a list", given=given, explain=explain, keeps=True)
 
 
 FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
@@ -173,8 +214,10 @@ def _grade_techniques(names) -> None:
 GRADERS = {
     "05_1.1": _grade_template,
     "05_1.2": _grade_feeling,
-    "05_2.1": _grade_context,
-    "05_2.2": _grade_faults,
-    "05_3.1": _grade_version,
-    "05_3.2": _grade_techniques,
+    "05_2.1": _grade_change,
+    "05_2.2": _grade_context,
+    "05_3.1": _grade_mix,
+    "05_3.2": _grade_faults,
+    "05_4.1": _grade_version,
+    "05_4.2": _grade_techniques,
 }

@@ -216,7 +216,7 @@ class TechniqueMap(TeachingWidget):
     def _draw(self) -> str:
         one = self._techniques[self.buttons.value]
         facts = {"What it is": one.what, "It changes": one.changes, "Use it when": one.use_when, "Price": one.price}
-        told = [(head, text) for head, text in facts.items()]
+        told: list[tuple[str, object]] = list(facts.items())
         told += [("Paper", _link(one.source, one.paper)), ("Taught in", _find_lesson(one))]
         rows = []
         for model, found in self._measured[one.id]:
