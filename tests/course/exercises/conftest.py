@@ -39,22 +39,14 @@ class FakeModel:
 
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
-        if isinstance(messages, str) and choices is None:
+        if isinstance(messages, str):
             return REPLY
-        messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
         if list(choices) == list(INTENTS):
             return SimpleNamespace(text=shown[-1] if shown else INTENTS[0])
-        if all(choice.isdigit() for choice in choices):
-            return SimpleNamespace(text=self._read_number(messages, choices))
         text = next((text for text in DESKS if text in messages[-1]["content"]), "")
         is_good = sorted(shown) == sorted(choices) and text
         return SimpleNamespace(text=DESKS[text] if is_good else choices[0])
-
-    def _read_number(self, messages, choices):
-        """Answer with the last of the numbers that stand in the text before the question, else the first."""
-        text = messages[-1]["content"].partition("Question:")[0]
-        return [choices[0], *(one for one in choices if re.search(rf"\b{one}\b", text))][-1]
 
     def chat_each(self, prompts, **options):
         return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
