@@ -5,13 +5,13 @@ from .capstone import BRIEF, Watch, load_part, load_plain, make_traffic, run_wat
 from .doctor import diagnose
 from .exercises import load_exercises
 from .grading import grade_submission
-from .lifecycle import STAGES, load_tools
+from .lifecycle import STAGES, load_techniques, load_tools
 from .progress import Progress
 from .submissions import make_submission, save_submission
 from .widgets.calculators import AdaptationChooser, PowerCalculator, TrainingCalculator
 from .widgets.dashboards import CapstoneBoard, MonitorDashboard, RunDashboard
 from .widgets.inspectors import ChainExplorer, RetrievalInspector, TraceInspector
-from .widgets.maps import CourseMap, LifecycleMap
+from .widgets.maps import CourseMap, LifecycleMap, TechniqueMap
 from .widgets.models import ModelScorecard, NextTokenExplorer, ProviderChooser, TableExplorer
 from .widgets.pictures import (
     Bars,

@@ -1,10 +1,12 @@
-"""The lifecycle of an LLM application: its stages in order, and the tools of the field for each."""
+"""The lifecycle of an LLM application: its stages in order, the tools of the field for each, techniques of prompting."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 
 from ..datasets import OR_NONE, Record, load_records
+from ..evaluation.results import Result
 
 StageId = Literal[
     "data", "choose", "prompt", "retrieve", "tune", "evaluate", "track", "release", "serve", "guard", "watch"
@@ -152,3 +154,35 @@ class LandscapeTool(Record):
 def load_tools() -> list[LandscapeTool]:
     """Return the tools in the order of the stages. Raises `DataError` with file and line."""
     return load_records(LandscapeTool, "tools.csv")
+
+
+@dataclass(frozen=True)
+class Technique(Record):
+    """A technique of prompting: what it is, what it changes, when to use it, and what it takes.
+
+    Attributes:
+        lesson: address of the lesson that measures it, such as “06_2”; its first two digits are the chapter.
+        words: a pattern of the names under which a whole chapter keeps its results.
+        paper: where it was described, at the address `source`.
+    """
+
+    technique: str
+    family: Literal["basic", "advanced", "specialised"]
+    lesson: str
+    words: str
+    what: str
+    changes: str
+    use_when: str
+    price: str
+    paper: str
+    source: str
+
+    def covers(self, result: Result) -> bool:
+        """Return whether a result is one of this technique."""
+        is_named = result.address == self.lesson[:2] and re.search(self.words, result.technique)
+        return result.address == self.lesson or bool(is_named)
+
+
+def load_techniques() -> list[Technique]:
+    """Return the techniques of the chapters 6 to 8 in their order. Raises `DataError` with file and line."""
+    return load_records(Technique, "techniques.csv")

@@ -59,7 +59,9 @@ def connect(
     if isinstance(adapter, str):
         settings, adapter = settings.model_copy(update={"model": adapter}), None
     if not chapter or any(character in chapter for character in '/\\:*?"<>|'):
-        raise DataError(f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_1_what_an_llm_is.")
+        raise DataError(
+            f"“{chapter}” is no name for a chapter.", "Use the notebook's name, such as 01_1_what_an_llm_is."
+        )
     provider = load_catalog().find_provider(settings.provider_name)
     live: httpx2.BaseTransport | None
     file = None

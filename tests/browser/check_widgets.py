@@ -168,9 +168,9 @@ def check_strategies(page, address):
 
 
 def check_prompt_basics(page, address):
-    """Chapter 05: the workbench follows its boxes; a message that is not recorded says so."""
-    notebook = open_and_run(page, address, "05_prompt_basics")
-    workbench = find_cell(notebook, "workbench = PromptWorkbench(")
+    """Lesson 05_1: the workbench follows its boxes; a message that is not recorded says so. 05_4: the map of techniques."""
+    notebook = open_and_run(page, address, "05_1_elements_of_a_prompt")
+    workbench = find_cell(notebook, "course.PromptWorkbench(")
     status = workbench.locator("[role=status]")
     workbench.locator("select").select_option(index=0)  # all combinations of the first message are recorded
     expect(status).to_contain_text("Reply:")
@@ -180,8 +180,17 @@ def check_prompt_basics(page, address):
     expect(rows).not_to_have_text(before, use_inner_text=True)
     expect(status).to_contain_text("Reply:")
     shoot(workbench, "05_workbench")
-    workbench.locator("select").select_option(index=2)
+    workbench.locator("select").select_option(index=1)
     expect(status).to_be_visible()
+
+    notebook = open_and_run(page, address, "05_4_versions_and_the_map")
+    techniques = find_cell(notebook, "course.TechniqueMap(")
+    status = techniques.locator("[role=status]").first
+    expect(status).to_contain_text("zero-shot")
+    techniques.get_by_role("button", name="PAL").click()
+    expect(status).to_contain_text("PAL")
+    expect(techniques.locator("tbody").first).to_contain_text("an interpreter runs it")
+    shoot(techniques, "05_techniques")
 
 
 def check_prompting_basic(page, address):

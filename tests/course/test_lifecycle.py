@@ -2,15 +2,17 @@
 
 import tomllib
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
+from fake_results import RESULT
 from packaging.requirements import Requirement
 
 from llmops_utils.core import ROOT, DataError
-from llmops_utils.course import STAGES, load_tools
+from llmops_utils.course import STAGES, load_techniques, load_tools
 from llmops_utils.course.lifecycle import Group
 from llmops_utils.course.notebooks import find_notebooks, list_notebooks
 from llmops_utils.datasets import tables
@@ -125,3 +127,21 @@ def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=r"tools\.csv, line 3: ") as caught:
             load_tools()
         assert told in caught.value.problem
+
+
+def test_the_techniques_are_three_of_each_family_with_a_chapter_and_a_paper():
+    techniques = load_techniques()
+    assert [one.family for one in techniques] == ["basic"] * 3 + ["advanced"] * 3 + ["specialised"] * 3
+    assert [one.lesson for one in techniques] == [f"0{chapter}_{place}" for chapter in (6, 7, 8) for place in (1, 2, 3)]
+    assert all(find_notebooks(one.lesson[:2]) for one in techniques)
+    assert [one.id for one in techniques if not one.source.startswith("https://arxiv.org/abs/")] == []
+    assert [one.id for one in techniques if not one.what.endswith(".") or one.use_when.endswith(".")] == []
+
+
+def test_a_result_belongs_to_the_technique_of_its_lesson_or_in_a_whole_chapter_to_the_one_it_is_named_for():
+    found = {}
+    for chapter, name in (("06_2", "random labels"), (6, "nearest examples"), (8, "few-shot"), (7, "self-consistency")):
+        result = replace(RESULT, chapter=chapter, technique=name)
+        found[name] = [one.technique for one in load_techniques() if one.covers(result)]
+    few, chain = ["few-shot"], ["chain-of-thought"]
+    assert found == {"random labels": few, "nearest examples": few, "few-shot": [], "self-consistency": chain}

@@ -270,15 +270,18 @@ def join_outputs(notebook):
 
 
 def test_the_chapters_say_and_show_what_was_measured():
-    """Each claim in a chapter was measured, and each result of the default model is both said and shown."""
+    """Each claim in a chapter was measured, and each result of the default model is both said and shown.
+
+    A lesson says nothing by hand: its table makes the sentences.
+    """
     content = json.loads((SHIPPED / f"{DEFAULT_MODEL}.json").read_text(encoding="utf-8"))
     results = [Result(**row) for row in content["results"]]
     contradictions = []
-    for path in [path for path in list_notebooks() if "05" <= path.stem < "10"]:
+    for path in [path for path in list_notebooks() if "05" <= path.stem < "10" and not is_lesson(path)]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         said, shown = find_claims(notebook), join_outputs(notebook)
         measured = [str(result) for result in results if result.address == get_address(path.stem)]
         contradictions += [f"{path.stem}: {claim}" for claim in set(said) ^ set(measured)]
         contradictions += [f"{path.stem} does not show: {claim}" for claim in measured if claim not in shown]
-        assert said or is_lesson(path), path.stem
+        assert said, path.stem
     assert contradictions == []

@@ -1,6 +1,7 @@
 """Widgets on small invented data, and what their views show: for the tests of the widgets."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 from capstone_evidence import make_evidence, make_runs
+from fake_results import RESULT
 
 from llmops_utils.agents import Step, Trace
 from llmops_utils.core import DataError, RecordingMissing
@@ -26,6 +28,7 @@ from llmops_utils.course import (
     RunDashboard,
     ShotPicker,
     TableExplorer,
+    TechniqueMap,
     TraceInspector,
     TrainingCalculator,
 )
@@ -335,6 +338,7 @@ def make_widgets(folder, text):
         make_board(folder, text),
         make_chain([Example("p", text, "14")]),
         LifecycleMap(),
+        TechniqueMap({text: [replace(RESULT, chapter="06_1", technique=text)]}),
         make_scorecard(text),
         make_monitor_dashboard(quiet=text),
         make_explorer(prompt=text),

@@ -1,15 +1,55 @@
-"""Graders of chapter 05: a prompt for the feeling, missing elements, what an element gains."""
+"""Graders of chapter 05: prompts, shares of labels, a context, mixed examples, faults, a version, techniques."""
 
-from numbers import Real
+import re
 
 from ...core import PromptError
 from ...datasets import Message, load_messages
-from ...prompts import ELEMENTS, Prompt
-from .checks import Wrong, check_cases, find_model, is_right
+from ...prompts import Prompt
+from ..lifecycle import load_techniques
+from .checks import Wrong, call_learner, check_cases, find_model, is_right, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
-NUM_NEEDED = 17
+NUM_NEEDED = 18  # by guessing 1.1 %; always the same answer gets 12
+
+
+def _render(prompt, variables: set[str], **values: object) -> list[dict]:
+    """Return the messages of a learner's prompt that has these variables; raise `Wrong` where it is not such a one."""
+    if not isinstance(prompt, Prompt):
+        raise Wrong(f"This is a {type(prompt).__name__}; build a Prompt, which is tried on values of its own.")
+    if prompt.variables != variables:
+        names = ", ".join(sorted(prompt.variables)) or "none"
+        raise Wrong(f"Its variables are: {names}. It is called with: {', '.join(sorted(variables))}.")
+    try:
+        return prompt.render(**values)
+    except PromptError as error:
+        raise Wrong(f"It cannot be rendered. {error.problem}") from None
+
+
+def _grade_template(prompt) -> None:
+    cases = [
+        {"name": "Ada Novak", "order_id": "PW-10001", "days": 2},
+        {"name": "Bo Lindt", "order_id": "PW-20002", "days": 9},
+        {"name": "Cy Moreau", "order_id": "PW-30003", "days": 5},
+        {"name": "Di Rossi", "order_id": "PW-40004", "days": 6},
+    ]
+    firsts = set()
+    for case in cases:
+        messages = _render(prompt, {"name", "order_id", "days"}, **case)
+        told = f"For {case} "
+        if [message["role"] for message in messages] != ["system", "user"]:
+            raise Wrong(f"{told}it has no system message: what all customers share goes there.")
+        system, text = (message["content"] for message in messages)
+        firsts.add(system)
+        missing = [value for value in case.values() if not re.search(rf"(?<!\w){value}(?!\w)", text)]
+        if missing:
+            raise Wrong(f"{told}the user message lacks {missing[0]}.")
+        if not text.rstrip().endswith("Reply:"):
+            raise Wrong(f"{told}the user message does not end with the output indicator.")
+        if ("postage" in text.lower()) != (case["days"] > 5):
+            raise Wrong(f"{told}the offer of the postage is {'missing' if case['days'] > 5 else 'there'}.")
+    if len(firsts) > 1 or "postage" in firsts.pop().lower():
+        raise Wrong("The system message holds what is not the same for all customers.")
 
 
 def list_held_back() -> list[Message]:
@@ -20,19 +60,12 @@ def list_held_back() -> list[Message]:
 
 
 def _grade_feeling(prompt) -> str:
-    if not isinstance(prompt, Prompt):
-        raise Wrong(f"This is a {type(prompt).__name__}; build a Prompt, which is tried on messages of its own.")
-    if prompt.variables != {"message"}:
-        names = ", ".join(sorted(prompt.variables)) or "none"
-        raise Wrong(f"Its variables are: {names}. It is called with the variable message alone.")
-    model, held_back = find_model("05_prompt_basics"), list_held_back()
-    try:
-        prompts = [prompt.render(message=message.text) for message in held_back]
-    except PromptError as error:
-        raise Wrong(f"It cannot be rendered. {error.problem}") from None
+    held_back = list_held_back()
+    prompts = [_render(prompt, {"message"}, message=message.text) for message in held_back]
     shown = "".join(message["content"] for message in prompts[1])
     if held_back[0].text in shown:
         raise Wrong("A held-back message stands among the examples. Show messages of the shots split only.")
+    model = find_model("05_1_elements_of_a_prompt")
     found = [reply.text for reply in model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)]
     num_right = sum(text == message.sentiment for text, message in zip(found, held_back, strict=True))
     told = f"{num_right} of {len(held_back)} held-back messages are right"
@@ -42,48 +75,149 @@ def _grade_feeling(prompt) -> str:
     return f"{told}, and {NUM_NEEDED} are needed. Always the same answer would get half of them."
 
 
-def _grade_missing(function) -> None:
-    def tell(prompt) -> str:
-        return f"a prompt with { ({name: getattr(prompt, name) for name in ELEMENTS}) }"
+def _grade_change(function) -> None:
+    def explain(found, expected, before, after, right) -> str:
+        rises = [max(new.values()) - max(old.values()) for old, new in zip(before, after, strict=True)]
+        if set(found) != set(expected):
+            return "Return a dict with flips and points."
+        if is_right(found["points"], expected["points"] / 100):
+            return "A point is a hundredth of a share."
+        if is_right(found["points"], 100 * sum(rises) / len(rises)):
+            return "Points are those of the share of the right label, whether that is the largest or not."
+        return "Compare the two answers to each message, be they right or wrong."
 
-    def explain(found, expected, prompt) -> str:
-        unknown = [name for name in found if name not in ELEMENTS]
-        if unknown:
-            return f"{unknown[0]!r} is none of the elements {', '.join(ELEMENTS)}."
-        if sorted(found) == sorted(expected):
-            return "These are the right names in another order; keep the order of ELEMENTS."
-        return ""
-
-    full = Prompt("p", instruction="Do it.", context="Facts.", input="{{ message }}", output="Answer:")
+    even = {"kettle": 0.4, "grinder": 0.35, "scale": 0.25}
+    later = {"kettle": 0.3, "grinder": 0.45, "scale": 0.25}
+    sure = {"kettle": 0.8, "grinder": 0.15, "scale": 0.05}
     cases = [
-        (full, []),
-        (full.without("context"), ["context"]),
-        (full.without("instruction", "output"), ["instruction", "output"]),
-        (full.replace(output=" \n"), ["output"]),
-        (Prompt("p", input="{{ message }}"), ["instruction", "context", "output"]),
-        (full.without("input"), ["input"]),
+        (([even], [later], ["scale"]), {"flips": 1, "points": 0.0}),
+        (([even], [sure], ["kettle"]), {"flips": 0, "points": 40.0}),
+        (([even, even], [sure, later], ["grinder", "grinder"]), {"flips": 1, "points": -5.0}),
+        (([sure, later, even], [even, later, sure], ["kettle", "kettle", "scale"]), {"flips": 0, "points": -20.0}),
     ]
-    check_cases(function, cases, list | tuple, "a list of names", given=tell, read=list, explain=explain)
+    given = "before {}, after {} and right {}"
+    check_cases(function, cases, dict, "a dict with flips and points", given=given, explain=explain)
 
 
-def _grade_points(function) -> None:
-    def explain(found, expected, *arguments) -> str:
-        if expected is None:
-            return "Where no token was added there is no such rate."
-        if is_right(found, expected / 100):
-            return "This is a share. A point is a hundredth of the score."
-        if is_right(found, -expected):
-            return "The sign is the wrong way round: more score is a gain."
-        return f"Asked for was {expected:g}."
+# What customers ask at the repair counter: words that stand in one sentence with the number that answers it.
+COUNTER = {
+    "how long the warranty on a grinder lasts": ("warranty", "grinder", "36"),
+    "how long the warranty on a kettle lasts": ("warranty", "kettle", "24"),
+    "what the repair of a kettle costs": ("repair", "kettle", "18"),
+    "what the repair of a grinder costs": ("repair", "grinder", "29"),
+    "what the repair of a scale costs": ("repair", "scale", "15"),
+    "how long a repair takes": ("repair", "days", "10"),
+    "how long the express service takes": ("express", "days", "3"),
+    "what the express service costs": ("express", "EUR", "12"),
+}
+MOST_WORDS = 90
+
+
+def _grade_context(text) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise Wrong(f"This is {show(text)}; write the facts as a text.")
+    if len(text.split()) > MOST_WORDS:
+        raise Wrong(f"It has {len(text.split())} words; {MOST_WORDS} are allowed. Which notes does the counter need?")
+    sentences = re.split(r"[.;!?](?:\s|$)|\n", text)
+    missing = []
+    for question, (*words, number) in COUNTER.items():
+        patterns = [*map(re.escape, words), rf"(?<![\d.]){number}(?![\d])"]
+        if not any(all(re.search(one, sentence, re.IGNORECASE) for one in patterns) for sentence in sentences):
+            missing.append(question)
+    if missing:
+        num_right = len(COUNTER) - len(missing)
+        raise Wrong(
+            f"It answers {num_right} of {len(COUNTER)} held-back questions; one that it does not: {missing[0]}."
+        )
+    return f"It answers all {len(COUNTER)} held-back questions in {len(text.split())} words. Shorter is easier to read."
+
+
+def _grade_names(names, expected: dict[str, str], allowed: list[str]) -> None:
+    """Raise `Wrong` where a dict of letters does not give each the expected one of the names."""
+    form = f"Make a dict of the letters {', '.join(expected)}, each with one of: {', '.join(allowed)}."
+    if not isinstance(names, dict) or set(names) != set(expected):
+        raise Wrong(f"It is {show(names)}. {form}")
+    if unknown := [name for name in names.values() if name not in allowed]:
+        raise Wrong(f"{show(unknown[0])} is none of the names. {form}")
+    num_right = sum(names[letter] == name for letter, name in expected.items())
+    if num_right < len(expected):
+        raise Wrong(f"{num_right} of {len(expected)} are right. Read each case again: what is it that is lacking?")
+
+
+def _grade_mix(function) -> None:
+    def explain(found, expected, examples, counters) -> str:
+        if len(found) < len(expected):
+            return "Something is missing: what has no partner stands first."
+        return "It ends with an example, and the two take turns." if examples else ""
 
     cases = [
-        ((0.5, 0.75, 100, 200), 25.0),
-        ((0.5, 0.6, 40, 60), 50.0),
-        ((0.6, 0.5, 100, 300), -5.0),
-        ((0.5, 0.6, 100, 100), None),
-        ((0.5, 0.6, 100, 90), None),
+        ((["a", "b"], ["x", "y"]), ["x", "a", "y", "b"]),
+        ((["a", "b", "c"], ["x"]), ["a", "b", "x", "c"]),
+        ((["a"], ["x", "y", "z"]), ["x", "y", "z", "a"]),
+        (([], ["x", "y"]), ["x", "y"]),
+        ((["a"], []), ["a"]),
     ]
-    check_cases(function, cases, Real | None, "a number of points, or None", explain=explain)
+    given = "the examples {} and the counters {}"
+    check_cases(function, cases, list, "a list", given=given, explain=explain, keeps=True)
 
 
-GRADERS = {"05.1": _grade_feeling, "05.2": _grade_missing, "05.3": _grade_points}
+FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
+
+
+def _grade_faults(faults) -> None:
+    _grade_names(faults, FAULTS, sorted(FAULTS.values()))
+
+
+def _grade_version(function) -> None:
+    shots = [("Where is my parcel?", "delivery"), ("It leaks.", "repair")]
+    options = {"temperature": 0.0, "max_tokens": 6, "choices": ["delivery", "repair"]}
+    base = ("3849f37a", shots, "weights sha256:01", options)
+
+    def call(*arguments) -> str:
+        found = call_learner(function, *arguments)
+        if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{8}", found):
+            raise Wrong(f"For {show(arguments)} it returned {show(found)}; return 8 hexadecimal digits as a text.")
+        return found
+
+    first = call(*base)
+    turned = {name: options[name] for name in reversed(options)}
+    if call(*base) != first or call(*base[:3], turned) != first:
+        raise Wrong("The same request got two versions: the order in which the options were written must not count.")
+    changes = {
+        "another prompt": ("414b71ae", *base[1:]),
+        "another label of a shot": (base[0], [(shots[0][0], "return"), shots[1]], *base[2:]),
+        "one shot fewer": (base[0], shots[:1], *base[2:]),
+        "the shots in another order": (base[0], shots[::-1], *base[2:]),
+        "other weights": (*base[:2], "weights sha256:02", base[3]),
+        "another temperature": (*base[:3], options | {"temperature": 0.7}),
+        "another list of choices": (*base[:3], options | {"choices": ["delivery"]}),
+    }
+    kept = [name for name, changed in changes.items() if call(*changed) == first]
+    if kept:
+        raise Wrong(f"It does not see: {', '.join(kept)}.")
+
+
+TECHNIQUES = {
+    "a": "few-shot",
+    "b": "PAL",
+    "c": "ReAct",
+    "d": "template",
+    "e": "symbolic reasoning",
+    "f": "combining and chaining",
+}
+
+
+def _grade_techniques(names) -> None:
+    _grade_names(names, TECHNIQUES, [one.technique for one in load_techniques()])
+
+
+GRADERS = {
+    "05_1.1": _grade_template,
+    "05_1.2": _grade_feeling,
+    "05_2.1": _grade_change,
+    "05_2.2": _grade_context,
+    "05_3.1": _grade_mix,
+    "05_3.2": _grade_faults,
+    "05_4.1": _grade_version,
+    "05_4.2": _grade_techniques,
+}

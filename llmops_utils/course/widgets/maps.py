@@ -1,20 +1,22 @@
-"""Two maps: the course with the learner's progress, and the lifecycle as a ring of stages that link to chapters."""
+"""Maps: the course with the learner's progress, the lifecycle as a ring of stages, the techniques of prompting."""
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets
 
-from ...core import ExerciseError, Html, draw_table
+from ...core import DataError, ExerciseError, Html, draw_table
+from ...evaluation.measured import correct_verdicts
+from ...evaluation.results import Result
 from ..exercises import list_exercises
-from ..lifecycle import STAGES, LandscapeTool, Stage, load_tools
+from ..lifecycle import STAGES, LandscapeTool, Stage, Technique, load_techniques, load_tools
 from ..notebooks import find_notebooks, get_address, list_notebooks, read_opening
 from ..progress import Progress
-from .base import TeachingWidget
+from .base import TeachingWidget, say
 from .pictures import BAR_COLOUR, MUTED_COLOUR
 
 CAPSTONE = "13"
@@ -185,3 +187,57 @@ def _tabulate_tools(tools: Sequence[LandscapeTool]) -> str:
 
 def _keep_whole(text: str) -> Html:
     return Html(f"<span style='white-space:nowrap'>{html.escape(text)}</span>")
+
+
+class TechniqueMap(TeachingWidget):
+    """A button for each technique of prompting, and below them what it changes, when to use it, what was measured.
+
+    `results` are those of `load_results`; the verdicts of each model are corrected for all that the map shows of it.
+    """
+
+    def __init__(self, results: Mapping[str, Sequence[Result]]) -> None:
+        self._techniques = {one.id: one for one in load_techniques()}
+        self._measured: dict[str, list[tuple[str, Result]]] = {id: [] for id in self._techniques}
+        for model, listed in results.items():
+            owners = [(id, one) for one in listed for id, known in self._techniques.items() if known.covers(one)]
+            corrected = correct_verdicts([one for _, one in owners])
+            for (id, _), one in zip(owners, corrected, strict=True):
+                self._measured[id].append((model, one))
+        names = [(one.technique, one.id) for one in self._techniques.values()]
+        self.buttons = ipywidgets.ToggleButtons(options=names, style={"button_width": "13em"})
+        told = ", ".join(f"{name}: {self._count(id)}" for name, id in names)
+        super().__init__([self.buttons, self.view], f"Map of techniques. {told}.", self._tabulate(), [self.buttons])
+
+    def _count(self, id: str) -> str:
+        verdicts = [one.verdict for _, one in self._measured[id]]
+        counted = (f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts)))
+        return " · ".join(counted) or "not measured yet"
+
+    def _draw(self) -> str:
+        one = self._techniques[self.buttons.value]
+        facts = {"What it is": one.what, "It changes": one.changes, "Use it when": one.use_when, "Price": one.price}
+        told: list[tuple[str, object]] = list(facts.items())
+        told += [("Paper", _link(one.source, one.paper)), ("Taught in", _find_lesson(one))]
+        rows = []
+        for model, found in self._measured[one.id]:
+            scores = f"{found.baseline_score:.0%} → {found.score:.0%}"
+            rows.append((found.technique, found.task, model, scores, found.num, found.verdict))
+        heads = ("measured", "task", "model", "without → with", "n", "verdict")
+        name = f"<p role='status'><strong>{html.escape(one.technique)}</strong> ({one.family})</p>"
+        return name + draw_table((), told) + (draw_table(heads, rows) if rows else say("It is not measured yet."))
+
+    def _tabulate(self) -> str:
+        rows = []
+        for one in self._techniques.values():
+            name = Html(f"<strong>{html.escape(one.technique)}</strong><br>{one.family}<br>{_find_lesson(one)}")
+            rows.append((name, one.changes, one.use_when, one.price, self._count(one.id)))
+        return draw_table(("technique", "it changes", "use it when", "price", "verdicts here"), rows)
+
+
+def _find_lesson(one: Technique) -> Html:
+    """Return a link to the lesson of a technique, or to the chapter where that is not cut into lessons."""
+    with suppress(DataError):
+        path = find_notebooks(one.lesson)[0]
+        return _link(path.name, _name_number(get_address(path.stem)))
+    path = find_notebooks(one.lesson[:2])[0]
+    return _link(path.name, f"chapter {one.lesson[:2]}")

@@ -1,6 +1,8 @@
 """A progress of its own for each test, and what a notebook has defined when an answer is checked."""
 
+import hashlib
 import html
+import json
 import math
 import re
 from collections import Counter
@@ -15,13 +17,14 @@ import pytest
 from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
+from llmops_utils import datasets
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
-from llmops_utils.prompts import ELEMENTS, Prompt
+from llmops_utils.prompts import Prompt
 
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
 MESSAGES = {message.text: message for message in load_messages()}
@@ -87,14 +90,21 @@ def work(left, sign, right):
 
 
 POOL = load_messages("shots")
+
+
+def make_digits(content):
+    """Return 8 hexadecimal digits that identify the content, as lesson 05_4 defines it."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
 NAMES = {
     "Counter": Counter,
-    "ELEMENTS": ELEMENTS,
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
     "choose_nearest": choose_nearest,
     "compute_mcnemar": compute_mcnemar,
+    "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
     "embed_texts": embed_texts,
@@ -102,6 +112,7 @@ NAMES = {
     "html": html,
     "is_card_number": is_card_number,
     "load_messages": load_messages,
+    "make_digits": make_digits,
     "math": math,
     "model": FakeModel(),
     "np": np,

@@ -104,13 +104,15 @@ def test_every_task_names_its_variable_and_no_hint_stands_twice_or_holds_the_sol
 
 def test_tasks_name_the_limits_that_their_graders_hold():
     limits = {
-        "05.1": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
+        "05_1.2": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
+        "05_2.2": (f"at most {prompt_basics.MOST_WORDS} words", "Eight questions"),
         "06.4": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 32"),
         "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
+    assert len(prompt_basics.COUNTER) == 8
     given = "".join("".join(numbers) for _, numbers in advanced_techniques.PROBLEMS)
     assert given == "46.504.5050159206"
     assert [n for _, told in advanced_techniques.PROBLEMS for n in told if n not in EXERCISES["08.4"].task] == []

@@ -3,14 +3,24 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html import escape, unescape
 from xml.etree import ElementTree
 
 import pytest
+from fake_results import RESULT
 from widget_views import find_open_tag, read_bundle, read_rows
 
 from llmops_utils.core import DATA
-from llmops_utils.course import STAGES, CourseMap, LifecycleMap, Progress, load_tools
+from llmops_utils.course import (
+    STAGES,
+    CourseMap,
+    LifecycleMap,
+    Progress,
+    TechniqueMap,
+    load_techniques,
+    load_tools,
+)
 from llmops_utils.course import notebooks as course_notebooks
 from llmops_utils.course.exercises import loading
 from llmops_utils.course.notebooks import find_notebooks, list_notebooks, read_opening
@@ -207,3 +217,29 @@ def test_choosing_a_stage_shows_what_there_is_to_say_about_it_and_its_tools(show
         )
         wrong += [] if is_right else [stage.id]
     assert wrong == []
+
+
+# --- the techniques ------------------------------------------------------------------------------------------
+
+
+def test_the_map_shows_each_technique_with_what_was_measured_of_it_and_corrects_the_verdicts():
+    """0.03 is below 0.05 alone, and not among two."""
+    weak = replace(RESULT, chapter="08_3", technique="PAL", p=0.03)
+    techniques = TechniqueMap({"fake": [replace(RESULT, chapter="06_2", p=0.03), weak], "fake, yours": [weak]})
+    rows = read_rows(techniques.static_html)
+    assert len(rows) == len(load_techniques())
+    assert [row[-1] for row in rows] == [
+        *("not measured yet", "1 cannot tell", "not measured yet", "not measured yet", "not measured yet"),
+        *("not measured yet", "not measured yet", "not measured yet", "1 cannot tell · 1 helps"),
+    ]
+    assert "It is not measured yet." in techniques.view.value
+    techniques.buttons.value = "m09"
+    shown = read_rows(techniques.view.value)
+    assert shown[0] == ["What it is", "The model writes a program, and an interpreter runs it."]
+    assert shown[-2:] == [
+        ["PAL", "intent", "fake", "40% → 52%", "160", "cannot tell"],
+        ["PAL", "intent", "fake, yours", "40% → 52%", "160", "helps"],
+    ]
+    links = re.findall(r"href='([^']+)'", techniques.static_html)
+    assert [link for link in links if link not in {path.name for path in list_notebooks()}] == []
+    assert techniques.summary.startswith("Map of techniques. zero-shot: not measured yet, few-shot: 1 cannot tell,")
