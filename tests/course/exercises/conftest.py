@@ -2,6 +2,7 @@
 
 import html
 import math
+import random
 import re
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +18,7 @@ from widget_views import list_parts
 
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks
+from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply
 from llmops_utils.operations import TASKS, is_card_number
@@ -45,6 +46,10 @@ class FakeModel:
         is_good = sorted(shown) == sorted(choices) and text
         return SimpleNamespace(text=DESKS[text] if is_good else choices[0])
 
+    def embed(self, texts):
+        """Return vectors as `embed_texts` does; for one text, its vector."""
+        return embed_texts([texts])[0] if isinstance(texts, str) else embed_texts(texts)
+
     def chat_each(self, prompts, **options):
         return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
 
@@ -71,11 +76,6 @@ def embed_texts(texts):
     return np.array(rows)
 
 
-def choose_nearest(vectors, vector, k):
-    """Return the positions of the k nearest vectors, the nearest last, as chapter 06 defines it."""
-    return np.argsort(vectors @ vector)[-k:]
-
-
 def work(left, sign, right):
     """Return the result of one step of arithmetic."""
     left, right = float(left), float(right)
@@ -83,17 +83,19 @@ def work(left, sign, right):
 
 
 POOL = load_messages("shots")
+SUSPECTS = load_training_messages()[600:612]
+for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
+    intent = INTENTS[(INTENTS.index(SUSPECTS[place].intent) + 3) % len(INTENTS)]
+    SUSPECTS[place] = replace(SUSPECTS[place], intent=intent)
 NAMES = {
     "Counter": Counter,
     "ELEMENTS": ELEMENTS,
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
-    "choose_nearest": choose_nearest,
     "compute_mcnemar": compute_mcnemar,
     "date": date,
     "dev": load_messages("dev"),
-    "embed_texts": embed_texts,
     "extract_code": extract_code,
     "html": html,
     "is_card_number": is_card_number,
@@ -108,6 +110,7 @@ NAMES = {
     "reply": REPLY,
     "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
+    "suspects": SUSPECTS,
     "work": work,
 }
 
