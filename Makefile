@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser environment lock serve doctor bench
+.PHONY: help setup lab test live notebooks browser adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,11 @@ trials: setup ## what kills, foreign files, odd documents and keys in all places
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run
+
+adapter: setup ## train the course's adapter anew and measure it (two hours on two quiet cores)
+	@$(VENV) data/make_adapter.py build/adapter
+	@cp build/adapter/pellworth.gguf build/adapter/training.json data/adapters/
+	@$(VENV) benchmarks/pellworth.py test data/adapters/pellworth.csv
 
 environment: setup ## install environment.yml's pip section into a fresh environment (needs the network)
 	@$(VENV) -m pytest -m network tests

@@ -35,8 +35,8 @@ from llmops_utils.models import fetch_weights, load_catalog
 from llmops_utils.training.fine_tuning import AdapterRecipe, Demonstration, fine_tune, read_llama
 
 SEED = 7
-NUM_WORDS, NUM_DATES, NUM_TRACES = 900, 450, 900
-RECIPE = AdapterRecipe(num_layers=20, rank=16, alpha=32.0, epochs=2, batch=8, rate=1.5e-3, max_tokens=1024, seed=SEED)
+NUM_WORDS, NUM_DATES, NUM_TRACES = 500, 250, 480
+RECIPE = AdapterRecipe(num_layers=16, rank=16, alpha=32.0, epochs=2, batch=8, rate=1.5e-3, max_tokens=1024, seed=SEED)
 LABELS = ("intent", "sentiment", "urgency", "product")
 FORMS = {"Answer:": "answer", "Steps:": "reasoning", "Formula:": "symbols", "Python:": "program"}
 ABSENT = "not in the text"
