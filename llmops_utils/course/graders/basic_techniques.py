@@ -1,11 +1,14 @@
 """Graders of chapter 06: labels by hand, the lean towards a label, examples, marks around a message, a form."""
 
+import itertools
+import json
 from types import SimpleNamespace
 
 from ...core import DataError
 from ...datasets import INTENTS, URGENCIES, load_messages, load_training_messages
 from ...models import parse_json
 from .checks import Wrong, call_learner, check_cases, find_model, find_variable, show
+from .training import grade_labels
 
 BY_HAND = slice(104, 116)
 LEAST_AGREED = 9  # of 12 labels; guessing reaches it once in 700,000 times
@@ -13,21 +16,6 @@ MOST_SHOTS = 4
 HELD_BACK = slice(120, 160)
 THRESHOLD = 12  # of 40 messages; guessing reaches it once in 360 times
 BEGIN, END = "<message>", "</message>"
-
-
-def _grade_labels(labels) -> str:
-    messages = load_messages("dev")[BY_HAND]
-    if not isinstance(labels, list | tuple) or len(labels) != len(messages):
-        raise Wrong(f"It is {show(labels)}. Make a list of {len(messages)} intents, in the order of the messages.")
-    if unknown := [label for label in labels if label not in INTENTS]:
-        raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
-    pairs = list(zip(messages, labels, strict=True))
-    other = [f"{one.id}: {one.intent}" for one, label in pairs if label not in (one.intent, one.second_intent)]
-    told = f"{len(messages) - len(other)} of {len(messages)} agree with the course"
-    told += (f"; it has {', '.join(other)}" if other else "") + "."
-    if len(messages) - len(other) < LEAST_AGREED:
-        raise Wrong(told)
-    return told
 
 
 def _grade_bias(function) -> None:
@@ -56,17 +44,15 @@ def _grade_bias(function) -> None:
 
 
 def _grade_mislabelled(ids) -> None:
-    suspects = find_variable("suspects")
-    if not isinstance(suspects, list):
-        raise Wrong("There is no list `suspects`. Run the cell above that makes it.")
+    if not (suspects := find_variable("suspects")):
+        raise Wrong("There are no `suspects`. Run the cell that makes them.")
     right = {message.id: message.intent for message in load_training_messages()}
     exchanged = {one.id for one in suspects if one.intent != right[one.id]}
     if not isinstance(ids, list | tuple | set) or not set(map(str, ids)) <= {one.id for one in suspects}:
         raise Wrong(f"It is {show(ids)}. Make a list of ids from the table, such as {suspects[0].id!r}.")
-    found = exchanged & set(ids)
     if set(ids) != exchanged:
         raise Wrong(
-            f"{len(found)} of the {len(set(ids))} that you name were exchanged, and {len(exchanged)} in all. "
+            f"{len(exchanged & set(ids))} of the {len(set(ids))} that you name were exchanged, {len(exchanged)} in all. "
             "Read each message first, decide on its intent, and only then look at the label."
         )
 
@@ -83,17 +69,14 @@ def _grade_shots(function) -> str:
         num_right += reply.text == message.intent
     if num_right < THRESHOLD:
         raise Wrong(
-            f"With your examples {num_right} of {len(messages)} messages were right; {THRESHOLD} are asked for. "
-            "Which examples tell the model most about this one message?"
+            f"With your examples {num_right} of {len(messages)} messages were right; {THRESHOLD} are asked for."
         )
     return f"{num_right} of {len(messages)} held-back messages were right; {THRESHOLD} were asked for."
 
 
 def _write_turns(shots: object, text: str) -> list[dict]:
-    if not isinstance(shots, list | tuple):
-        raise Wrong(f"It returned a {type(shots).__name__}; return a list of examples from `pool`.")
-    if len(shots) > MOST_SHOTS:
-        raise Wrong(f"It returned {len(shots)} examples; {MOST_SHOTS} are allowed.")
+    if not isinstance(shots, list | tuple) or len(shots) > MOST_SHOTS:
+        raise Wrong(f"It returned {show(shots)}; return a list of up to {MOST_SHOTS} examples from `pool`.")
     turns = []
     for shot in shots:
         if not isinstance(getattr(shot, "text", None), str) or getattr(shot, "intent", None) not in INTENTS:
@@ -147,19 +130,14 @@ UNFIT = (
     ('{"intent": "repair", "urgency": "high", "order": "PW-123456"}', "an order number has five digits"),
     ('{"intent": "repair", "urgency": "high"}', "a field is missing"),
     ('{"intent": "repair", "urgency": "high", "order": "none", "note": "hi"}', "a field is too many"),
-    ('["repair", "high", "none"]', "it is a list"),
 )
 
 
 def _grade_form(form) -> None:
     if not isinstance(form, dict):
         raise Wrong(f"It is a {type(form).__name__}; make a JSON schema, a dict as SCHEMA is.")
-    fit = [
-        f'{{"intent": "{intent}", "urgency": "{urgency}", "order": "{order}"}}'
-        for intent in INTENTS
-        for urgency in URGENCIES
-        for order in ("none", "PW-00417", "PW-98765")
-    ]
+    fields = itertools.product(INTENTS, URGENCIES, ("none", "PW-00417", "PW-98765"))
+    fit = [json.dumps(dict(zip(("intent", "urgency", "order"), one, strict=True))) for one in fields]
     try:
         refused = [text for text in fit if parse_json(text, form) is None]
         passed = [(text, fault) for text, fault in UNFIT if parse_json(text, form) is not None]
@@ -171,5 +149,6 @@ def _grade_form(form) -> None:
         raise Wrong(f"It lets through {passed[0][0]}: {passed[0][1]}.")
 
 
-GRADERS = {"06_1.1": _grade_labels, "06_1.2": _grade_bias, "06_2.1": _grade_mislabelled, "06_2.2": _grade_shots}
+GRADERS = {"06_1.1": lambda labels: grade_labels(labels, load_messages("dev")[BY_HAND], LEAST_AGREED)}
+GRADERS |= {"06_1.2": _grade_bias, "06_2.1": _grade_mislabelled, "06_2.2": _grade_shots}
 GRADERS |= {"06_3.1": _grade_wrap, "06_3.2": _grade_form}

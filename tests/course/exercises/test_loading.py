@@ -105,7 +105,7 @@ def test_every_task_names_its_variable_and_no_hint_stands_twice_or_holds_the_sol
 def test_tasks_name_the_limits_that_their_graders_hold():
     limits = {
         "05.1": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
-        "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} must",),
+        "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
         "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
