@@ -175,9 +175,8 @@ GRADERS |= {
 def grade_labels(labels, messages, least: int) -> str:
     """Return how many labels, a dict by the messages' ids, agree with theirs, or raise `Wrong` where that is too few."""
     asked = {message.id: message.intent for message in messages}
-    form = f"Make a dict with an intent for each of {', '.join(list(asked)[:2])} to {list(asked)[-1]}."
     if not isinstance(labels, dict) or set(labels) != set(asked):
-        raise Wrong(f"It is {show(labels)}. {form}")
+        raise Wrong(f"It is {show(labels)}. Make a dict with an intent for each of {', '.join(asked)}.")
     if unknown := [label for label in labels.values() if label not in INTENTS]:
         raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
     other = {id: intent for id, intent in asked.items() if labels[id] != intent}
