@@ -6,7 +6,7 @@
 A pair is made of the course's own data: which of 112 test messages production answered rightly (`traffic.csv`). The
 candidate loses a share of the right answers and gains a share of the wrong ones, at random, so that its true score
 differs by exactly the wanted amount; besides, it gains and loses as much again, since a new prompt changes many answers
-even where its score stays (in chapter 06 two prompts of equal score differed on a third of the messages). Then n
+even where its score stays (in lesson 06_2 two prompts of equal score differed on a third of the messages). Then n
 messages are drawn and three gates decide:
 
 - gate: `choose_outcome` with a margin of 10 points;

@@ -20,7 +20,6 @@ from .widgets.pictures import (
     Timeline,
     draw_changes,
     draw_cost,
-    draw_curve,
     draw_curves,
     draw_estimates,
     draw_power_laws,

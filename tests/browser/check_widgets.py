@@ -194,9 +194,9 @@ def check_prompt_basics(page, address):
 
 
 def check_prompting_basic(page, address):
-    """Chapter 06: the picker shows a ready set at once, and measures a choice of one's own where it is recorded."""
-    notebook = open_and_run(page, address, "06_prompting_basic")
-    picker = find_cell(notebook, "picker = ShotPicker(")
+    """Lesson 06_2: the picker shows a ready set at once, and measures a choice of one's own where it is recorded."""
+    notebook = open_and_run(page, address, "06_2_few_shot")
+    picker = find_cell(notebook, "picker = course.ShotPicker(")
     shown = picker.locator("strong").first
     expect(shown).to_have_text("none")
     picker.locator("select").first.select_option("two per intent")

@@ -141,17 +141,6 @@ def draw_cost(reports: Sequence[Report]) -> Picture:
     return Picture(figure, f"Score against cost: {'; '.join(told)}.")
 
 
-def draw_curve(values: Sequence[float], reports: Sequence[Report], label: str) -> Picture:
-    """Return the score of each report against the value of what was varied; `label` says what that is."""
-    scores = [report.score for report in reports]
-    figure, axes = make_figure(5.4, 3.4)
-    axes.errorbar(values, [score.value for score in scores], yerr=_measure_arms(scores), marker="o", capsize=4)
-    axes.set(ylim=(0, 1), xlabel=label, ylabel="score, with 95 % interval", xticks=list(values))
-    axes.grid(alpha=0.3)
-    told = "; ".join(f"{value:g}: {score.value:.0%}" for value, score in zip(values, scores, strict=True))
-    return Picture(figure, f"Score against {label}: {told}.")
-
-
 def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], label: str) -> Picture:
     """Return estimates with their intervals around a mark at 0, one line per name; `label` says what they are."""
     figure, axes = _draw_ranges(names, estimates, label)

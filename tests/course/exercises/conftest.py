@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import math
+import random
 import re
 from collections import Counter
 from dataclasses import replace
@@ -20,7 +21,7 @@ from widget_views import list_parts
 from llmops_utils import datasets
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks
+from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
@@ -52,6 +53,10 @@ class FakeModel:
         """Be sure after “forward”, open after “called”, and neither elsewhere."""
         return [TokenChance(" x", {"forward": 0.97, "called": 0.03}.get(prompt.split()[-1], 0.55))]
 
+    def embed(self, texts):
+        """Return vectors as `embed_texts` does; for one text, its vector."""
+        return embed_texts([texts])[0] if isinstance(texts, str) else embed_texts(texts)
+
     def chat_each(self, prompts, **options):
         return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
 
@@ -78,11 +83,6 @@ def embed_texts(texts):
     return np.array(rows)
 
 
-def choose_nearest(vectors, vector, k):
-    """Return the positions of the k nearest vectors, the nearest last, as chapter 06 defines it."""
-    return np.argsort(vectors @ vector)[-k:]
-
-
 def work(left, sign, right):
     """Return the result of one step of arithmetic."""
     left, right = float(left), float(right)
@@ -90,6 +90,10 @@ def work(left, sign, right):
 
 
 POOL = load_messages("shots")
+SUSPECTS = load_training_messages()[600:612]
+for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
+    intent = INTENTS[(INTENTS.index(SUSPECTS[place].intent) + 3) % len(INTENTS)]
+    SUSPECTS[place] = replace(SUSPECTS[place], intent=intent)
 
 
 def make_digits(content):
@@ -102,12 +106,10 @@ NAMES = {
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
-    "choose_nearest": choose_nearest,
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
-    "embed_texts": embed_texts,
     "extract_code": extract_code,
     "html": html,
     "is_card_number": is_card_number,
@@ -123,6 +125,7 @@ NAMES = {
     "reply": REPLY,
     "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
+    "suspects": SUSPECTS,
     "work": work,
 }
 

@@ -100,6 +100,6 @@ def test_what_the_learner_raises_keeps_its_cause_and_arguments_through_a_grader_
 
 
 def test_a_model_of_the_chapter_stands_in_where_the_notebook_has_none(names):
-    assert find_model("06_prompting_basic") is names["model"]
+    assert find_model("06_2_few_shot") is names["model"]
     del names["model"]
-    assert isinstance(find_model("06_prompting_basic"), Model)
+    assert isinstance(find_model("06_2_few_shot"), Model)

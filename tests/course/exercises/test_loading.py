@@ -46,7 +46,7 @@ def test_a_lesson_is_found_by_both_of_its_numbers(write):
     write(EXERCISE + QUESTION * 4)
     assert list_exercises("06_2_few_shot") == ["06_2.1", "06_2.quiz"]
     with pytest.raises(ExerciseError):
-        load_exercises("06_prompting_basic")
+        load_exercises("06_few_shot")
 
 
 def test_a_chapter_without_exercises_is_an_error_that_names_it():
@@ -106,7 +106,8 @@ def test_tasks_name_the_limits_that_their_graders_hold():
     limits = {
         "05_1.2": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
         "05_2.2": (f"at most {prompt_basics.MOST_WORDS} words", "Eight questions"),
-        "06.4": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 32"),
+        "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
+        "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
         "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
     }

@@ -15,7 +15,6 @@ from llmops_utils.course import (
     Timeline,
     draw_changes,
     draw_cost,
-    draw_curve,
     draw_curves,
     draw_estimates,
     draw_power_laws,
@@ -110,7 +109,6 @@ def test_each_chart_tells_its_numbers_in_words():
         draw_cost(NEAR): (
             "Score against cost: full 50% at 300 tokens; no context 50% at 298 tokens; no examples 25% at 90 tokens."
         ),
-        draw_curve([0, 8], NEAR[1:], "number of examples"): "Score against number of examples: 0: 50%; 8: 25%.",
         draw_estimates(["age"], [interval], "change of yes"): "change of yes: age +0.012 [-0.010, +0.035].",
         draw_changes(["free", "kettle"], [-0.25, 0.1], "change of yes"): "change of yes: free -0.25; kettle +0.10.",
         draw_curves({"ours": make_run(3.0, 2.5)}, {"bigram": 2.25}, with_train=True): (
