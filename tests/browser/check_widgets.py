@@ -57,7 +57,7 @@ def check_start_here(page, address):
 
 def check_llm_basics(page, address):
     """Chapter 01: the explorer grows a text and its bars follow the sliders; pictures are drawn."""
-    notebook = open_and_run(page, address, "01_llm_basics")
+    notebook = open_and_run(page, address, "01_1_what_an_llm_is")
     explorer = find_cell(notebook, "explorer = NextTokenExplorer")
     text = explorer.locator("strong").first
     expect(explorer.locator("table")).to_contain_text("temperature 1.0")
