@@ -94,6 +94,6 @@ def test_the_repository_stays_under_its_size():
 def test_no_file_holds_a_key_or_a_path_of_a_machine():
     for path in list_files():
         if ROOT / "tests" not in path.parents and path.name != "requirements.txt":  # the tests hold made-up keys
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8", errors="replace")  # an adapter is no text
             assert re.findall(r"\b(?:sk|gsk|hf)[-_][A-Za-z0-9]{16,}\b", text) == [], path
             assert re.findall(r"/(?:root|Users|home)/\w+", text) == [], path

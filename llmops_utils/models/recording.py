@@ -130,7 +130,7 @@ def restore_values(value: Any, shared: Mapping[str, Any]) -> Any:
             return shared[value[REFERENCE]]
         return {name: restore_values(part, shared) for name, part in value.items()}
     if isinstance(value, list):
-        restored = []
+        restored: list[Any] = []
         for part in value:
             found = restore_values(part, shared)
             is_turns = isinstance(part, dict) and isinstance(found, list)

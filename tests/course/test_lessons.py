@@ -33,6 +33,9 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("00_start_here", "course-map", "tables of at most 12 rows, longer ones in <details>"): (
         "the map shows the whole course, which has more lessons, and what is folded is no map"
     ),
+    ("05_1_elements_of_a_prompt", "workbench", "tables of at most 12 rows, longer ones in <details>"): (
+        "each of the four elements in or out makes sixteen prompts, and the table is what the widget can show"
+    ),
 }
 
 # --- what is counted -----------------------------------------------------------------------------------------

@@ -79,10 +79,10 @@ def test_the_map_counts_what_is_solved_and_follows_progress(progress):
     course_map = CourseMap(progress)
     assert repr(course_map).splitlines()[0] == "0. Start here: 0 of 4 solved"
     assert len(repr(course_map).splitlines()) == len(list_notebooks())
-    for id in ("00.1", "00.quiz", "01.2", "77.1"):
+    for id in ("00.1", "00.quiz", "01_1.2", "77.1"):
         progress.mark_done(id)
-    assert repr(course_map).splitlines()[:2] == ["0. Start here: 2 of 4 solved", "1. LLM basics: 1 of 4 solved"]
-    assert [row[2] for row in read_rows(course_map._repr_html_())][:2] == ["●●○○ 2 of 4", "●○○○ 1 of 4"]
+    assert repr(course_map).splitlines()[:2] == ["0. Start here: 2 of 4 solved", "1.1 What an LLM is: 1 of 3 solved"]
+    assert [row[2] for row in read_rows(course_map._repr_html_())][:2] == ["●●○○ 2 of 4", "●○○ 1 of 3"]
 
 
 # --- the ring ------------------------------------------------------------------------------------------------
