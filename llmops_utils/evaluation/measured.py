@@ -62,11 +62,11 @@ class Measured:
     @property
     def sentences(self) -> list[str]:
         """What each row says, those of this run last."""
-        told = [tell_result(one, len(self.stored)) for one in self.stored]
-        for one in self.yours:
-            told.append(f"Yours: {tell_result(one, len(self.yours))}")
-        if any(one.num < 30 for one in self.yours):
-            nums = sorted({one.num for one in self.yours})
+        stored, yours = self.stored, self.yours
+        told = [tell_result(one, len(stored)) for one in stored]
+        told += [f"Yours: {tell_result(one, len(yours))}" for one in yours]
+        if any(one.num < 30 for one in yours):
+            nums = sorted({one.num for one in yours})
             told.append(
                 f"{' or '.join(map(str, nums))} examples decide little: a verdict needs at least {LEAST_FLIPS} answers "
                 "that change, all of them in one direction."

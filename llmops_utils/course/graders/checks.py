@@ -1,7 +1,7 @@
 """What graders use: call the learner's code, compare what it returns, and say in what it is not right."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, get_args
 
@@ -85,6 +85,33 @@ def check_cases(
         if not is_right(found, expected, tolerance):
             remark = explain(found, expected, *arguments) if callable(explain) else explain
             raise Wrong(f"{told} returned {show(found)}{reason} {remark}".rstrip())
+
+
+def check_letters(
+    answer: Any,
+    right: Mapping[str, Any],
+    options: Sequence,
+    advice: str | Callable[[list[str]], str] = "",
+    kind: str = "",
+) -> None:
+    """Raise `Wrong` unless a dict gives each letter its option; how many are right is told, and not which.
+
+    Args:
+        advice: what is said after the number; a function of it takes the letters that are not right.
+        kind: what an unknown answer is said to be none of; the options themselves where it is empty.
+    """
+    listed = ", ".join(map(str, options))
+    form = f"Make a dict of the letters {', '.join(right)}, each with one of {listed}."
+    if not isinstance(answer, dict) or set(answer) != set(right):
+        raise Wrong(f"It is {show(answer)}. {form}")
+    for value in answer.values():
+        if not any(
+            value is one or (isinstance(one, str) and isinstance(value, str) and value == one) for one in options
+        ):
+            raise Wrong(f"{show(value)} is none of {kind or listed}. {form}")
+    if missed := [letter for letter, option in right.items() if answer[letter] != option]:
+        said = advice(missed) if callable(advice) else advice
+        raise Wrong(f"{len(right) - len(missed)} of {len(right)} are right. {said}".strip())
 
 
 def is_of(value: object, kind: Any) -> bool:

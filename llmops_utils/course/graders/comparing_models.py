@@ -5,26 +5,15 @@ from numbers import Integral, Real
 from ...choosing import predict_memory
 from ...datasets import INTENTS, load_messages
 from ...models import load_catalog
-from .checks import Wrong, check_cases, is_right, show
+from .checks import Wrong, check_cases, check_letters, is_right, show
 
 LEAST_SORTED = 1 / 3  # of the test messages; guessing among eight gets so far in less than one of 10 ** 15 cases
 MOST_WORDS = 12
 
 
-def _check_letters(answer, right: dict[str, str], options: tuple[str, ...]) -> None:
-    """Raise `Wrong` where a dict of letters holds another choice, with the number of right ones."""
-    form = f"Make a dict of the letters {', '.join(right)}, each with one of {', '.join(options)}."
-    if not isinstance(answer, dict) or set(answer) != set(right):
-        raise Wrong(f"It is {show(answer)}. {form}")
-    if unknown := [choice for choice in answer.values() if choice not in options]:
-        raise Wrong(f"{show(unknown[0])} is none of the choices. {form}")
-    if num_wrong := sum(answer[letter] != choice for letter, choice in right.items()):
-        raise Wrong(f"{len(right) - num_wrong} of {len(right)} are right.")
-
-
 def _grade_kinds(kinds) -> None:
     right = {"a": "rule", "b": "encoder", "c": "tuned", "d": "general", "e": "field", "f": "compare"}
-    _check_letters(kinds, right, ("rule", "encoder", "tuned", "field", "general", "compare"))
+    check_letters(kinds, right, ("rule", "encoder", "tuned", "field", "general", "compare"), kind="the choices")
 
 
 def _grade_words(words) -> str:
@@ -132,7 +121,12 @@ def _grade_fitting(names) -> None:
 def _grade_degrees(degrees) -> None:
     right = {"a": "closed", "b": "open weights", "c": "open source"}
     right |= {"d": "restricted weights", "e": "hosted weights", "f": "restricted weights"}
-    _check_letters(degrees, right, ("closed", "restricted weights", "open weights", "open source", "hosted weights"))
+    check_letters(
+        degrees,
+        right,
+        ("closed", "restricted weights", "open weights", "open source", "hosted weights"),
+        kind="the choices",
+    )
 
 
 GRADERS = {

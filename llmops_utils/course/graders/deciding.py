@@ -3,7 +3,7 @@
 from difflib import SequenceMatcher
 from numbers import Real
 
-from .checks import Wrong, call_learner, check_cases, is_of, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_letters, is_of, is_right, show
 
 
 def _grade_prices(function) -> None:
@@ -51,14 +51,6 @@ def _grade_bills(function) -> None:
     check_cases(function, cases, tuple | list, form, given=given, explain=explain)
 
 
-def _check_letters(answer, letters, values) -> None:
-    form = f"Make a dict of the letters {letters[0]} to {letters[-1]}, each with one of {', '.join(values)}."
-    if not isinstance(answer, dict) or set(answer) != set(letters):
-        raise Wrong(f"It is {show(answer)}. {form}")
-    if unknown := [value for value in answer.values() if value not in values]:
-        raise Wrong(f"{show(unknown[0])} is none of the answers. {form}")
-
-
 # Whether each use is allowed, and the question that decides it.
 USES = {
     "a": ("no", "who"),
@@ -73,11 +65,11 @@ USES = {
 
 
 def _grade_uses(allowed) -> None:
-    _check_letters(allowed, list(USES), ("yes", "no"))
-    missed = [decides for letter, (value, decides) in USES.items() if allowed[letter] != value]
-    if missed:
-        asks = "; ".join(dict.fromkeys(missed))
-        raise Wrong(f"{len(USES) - len(missed)} of {len(USES)} are right. Of the others, ask again: {asks}.")
+    def advise(missed: list[str]) -> str:
+        return f"Of the others, ask again: {'; '.join(dict.fromkeys(USES[letter][1] for letter in missed))}."
+
+    right = {letter: value for letter, (value, _) in USES.items()}
+    check_letters(allowed, right, ("yes", "no"), advise, "the answers")
 
 
 REFUSALS = (
@@ -209,11 +201,11 @@ BRIEFS = {
 
 
 def _grade_briefs(decisions) -> None:
-    _check_letters(decisions, list(BRIEFS), OPTIONS)
-    missed = [first for letter, (option, first) in BRIEFS.items() if decisions[letter] != option]
-    if missed:
-        told = f"{len(BRIEFS) - len(missed)} of {len(BRIEFS)} are right. "
-        raise Wrong(told + f"Of the others, look again at {'; at '.join(missed)}.")
+    def advise(missed: list[str]) -> str:
+        return f"Of the others, look again at {'; at '.join(BRIEFS[letter][1] for letter in missed)}."
+
+    right = {letter: option for letter, (option, _) in BRIEFS.items()}
+    check_letters(decisions, right, OPTIONS, advise, "the answers")
 
 
 GRADERS = {

@@ -1,11 +1,10 @@
 """Graders of the chapters 00 and 01: first reply, what a model is."""
 
 import re
-from collections.abc import Sequence
 from numbers import Integral, Real
 
 from ...models import Reply, load_catalog
-from .checks import Wrong, check_cases, find_model, show
+from .checks import Wrong, check_cases, check_letters, find_model, show
 
 SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
 ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
@@ -144,30 +143,18 @@ def _grade_checks(checks) -> None:
             )
 
 
-def _grade_letters(answer, key: dict, values: Sequence, advice: str) -> None:
-    """Raise `Wrong` unless the answer gives each letter its value; how many are right is told, and not which."""
-    if not isinstance(answer, dict) or set(answer) != set(key):
-        raise Wrong(f"It is {show(answer)}. Make a dict of the letters {', '.join(key)}.")
-    for value in answer.values():
-        if not any(value is one or (isinstance(one, str) and value == one) for one in values):
-            raise Wrong(f"{show(value)} is none of {', '.join(map(str, values))}.")
-    num_right = sum(answer[letter] == right for letter, right in key.items())
-    if num_right < len(key):
-        raise Wrong(f"{num_right} of {len(key)} are right. {advice}")
-
-
 def _grade_licence(allowed) -> None:
-    _grade_letters(allowed, ALLOWED, (True, False), "Read both columns again, for each of them.")
+    check_letters(allowed, ALLOWED, (True, False), "Read both columns again, for each of them.")
 
 
 def _grade_labels(labels) -> None:
     advice = "The page alone counts, not what is likely."
-    _grade_letters(labels, dict(zip("abcdefgh", STATEMENTS, strict=True)), LABELS, advice)
+    check_letters(labels, dict(zip("abcdefgh", STATEMENTS, strict=True)), LABELS, advice)
 
 
 def _grade_challenges(named) -> None:
     advice = "What would have to be done so that it does not happen again?"
-    _grade_letters(named, dict(zip("abcdefgh", EVENTS, strict=True)), EVENTS, advice)
+    check_letters(named, dict(zip("abcdefgh", EVENTS, strict=True)), EVENTS, advice)
 
 
 def _grade_limit(function) -> None:

@@ -3,26 +3,15 @@
 from numbers import Integral, Real
 
 from ..lifecycle import STAGES
-from .checks import Wrong, call_learner, check_cases, show
+from .checks import Wrong, call_learner, check_cases, check_letters, show
 
 MISSING = {"a": "data", "b": "serve", "c": "track", "d": "release", "e": "guard", "f": "watch"}
 LABELS = dict(zip("abcdefgh", ["kettle", "none", "grinder", "scale", "none", "none", "grinder", "kettle"], strict=True))
 
 
-def _check_letters(found, expected: dict, words: list[str], remark: str) -> None:
-    form = f"Make a dict of the letters {', '.join(expected)}, each with one of {', '.join(words)}."
-    if not isinstance(found, dict) or set(found) != set(expected):
-        raise Wrong(f"It is {show(found)}. {form}")
-    if unknown := [word for word in found.values() if word not in words]:
-        raise Wrong(f"{show(unknown[0])} is none of the words. {form}")
-    num_right = sum(found[letter] == word for letter, word in expected.items())
-    if num_right < len(expected):
-        raise Wrong(f"{num_right} of {len(expected)} are right. {remark}")
-
-
 def _grade_stages(stages) -> None:
     remark = "Of each ask: what would have had to be there before it happened?"
-    _check_letters(stages, MISSING, [stage.id for stage in STAGES], remark)
+    check_letters(stages, MISSING, [stage.id for stage in STAGES], remark, "the words")
 
 
 def _grade_tools(function) -> None:
@@ -97,7 +86,7 @@ def _grade_alarm(function) -> None:
 
 def _grade_labels(labels) -> None:
     remark = "Read the rule again: what is the message about, and is that one of the three?"
-    _check_letters(labels, LABELS, ["kettle", "grinder", "scale", "none"], remark)
+    check_letters(labels, LABELS, ["kettle", "grinder", "scale", "none"], remark, "the words")
 
 
 GRADERS = {
