@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from gguf.quants import quantize
+from pellworth import LONGEST, TOPICS, measure_text
 from throughput import GRAMMAR, MAX_TOKENS, NUM_SHOTS, make_first_line, write_messages
 
 from llmops_utils.core import DATA, load_settings
@@ -35,8 +36,7 @@ from llmops_utils.models import fetch_weights, load_catalog, start_server
 from llmops_utils.models.server import count_cores
 from llmops_utils.training import read_adapter, read_llama
 
-TOPICS = ("assert", "bltin-null-object", "import", "lambda", "naming", "while")
-LONGEST, PLACES, NEW, WRITTEN, TIMES = 700, 400, 271, 40, 10
+PLACES, NEW, WRITTEN, TIMES = 400, 271, 40, 10
 
 
 def write_as(kind: gguf.GGMLQuantizationType, source: Path, target: Path) -> Path:
@@ -90,16 +90,6 @@ def list_next(server, pages: list[list[int]]) -> list[int]:
     return [answer["tokens"][0] for answer in answers]
 
 
-def measure_nats(llama, pages: list[list[int]], adapter=None) -> float:
-    """Return the nats per token on the pages, by our own forward pass."""
-    nats = []
-    for ids in pages:
-        scores = llama.compute_logits(ids, adapter)[:-1].astype(np.float64)
-        scores -= scores.max(-1, keepdims=True)
-        nats += (np.log(np.exp(scores).sum(-1)) - scores[np.arange(len(ids) - 1), ids[1:]]).tolist()
-    return float(np.mean(nats))
-
-
 def time_messages(server, num: int) -> dict[str, float]:
     """Return examples per second of a plain loop with shots, the share that is llama.cpp's own, and the share right."""
     shots, messages, first = load_messages("shots")[:NUM_SHOTS], load_messages("test")[:num], make_first_line()
@@ -133,7 +123,7 @@ def main() -> None:
     for name, (path, adapter) in arms.items():
         llama = read_llama(path)
         pages = [llama.tokenizer.encode(topics[topic])[:LONGEST] for topic in TOPICS]
-        nats = measure_nats(llama, pages, adapter and read_adapter(adapter, llama.sha256))
+        nats, _ = measure_text(llama, adapter and read_adapter(adapter, llama.sha256))
         del llama
         row = {"MB of the file": path.stat().st_size / 1e6}
         for threads in dict.fromkeys((1, cores)):

@@ -1,6 +1,5 @@
 """What a model needs and how to decide between models."""
 
-from .bench import keep_bench, load_bench, make_bench_row, tabulate_bench
 from .decision import compute_break_even, find_needed_score, measure_stability, rank_options
 from .fluency import compute_perplexity, measure_readability, measure_repetition
 from .footprint import (

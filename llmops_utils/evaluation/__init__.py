@@ -6,11 +6,9 @@ from .compare import Comparison, compare, format_points
 from .judges import ModelGraded, PairJudge, RubricGraded, run_swap_test
 from .measured import Measured
 from .metrics import (
-    Bin,
     Estimate,
     Proportion,
     adjust_holm,
-    bin_by_confidence,
     check_numbers,
     check_right,
     compute_mcnemar,

@@ -68,27 +68,6 @@ def find_z(confidence: float) -> float:
 
 
 @dataclass(frozen=True)
-class Bin:
-    """One group of a reliability chart: mean stated `confidence`, and the share that was right."""
-
-    confidence: float
-    accuracy: Proportion
-
-
-def bin_by_confidence(confidences: Sequence[float], is_right: Sequence[bool], num_bins: int = 4) -> list[Bin]:
-    """Return groups by rising confidence: of equal size, not of equal width, so that no group is nearly empty."""
-    if len(confidences) != len(is_right) or len(confidences) < num_bins or num_bins < 1:
-        told = f"{len(confidences)} confidences and {len(is_right)} results do not make {num_bins} bins."
-        raise DataError(told, "Give one confidence per result, and at least one example per bin.")
-    stated, truth = check_numbers(confidences), check_right(is_right)
-    bins = []
-    for group in np.array_split(np.argsort(stated, kind="stable"), num_bins):
-        accuracy = estimate_proportion(int(truth[group].sum()), len(group))
-        bins.append(Bin(float(stated[group].mean()), accuracy))
-    return bins
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A number with its interval, which is to contain the true value as often as `confidence` says."""
 

@@ -10,7 +10,6 @@ from scipy.stats import binomtest, bootstrap, mannwhitneyu, norm, permutation_te
 from llmops_utils.core import DataError
 from llmops_utils.evaluation import (
     Estimate,
-    bin_by_confidence,
     compute_mcnemar,
     compute_sign_flip_p,
     estimate_auc,
@@ -53,15 +52,14 @@ def test_counts_are_whole_numbers_of_any_type():
 
 
 def test_scores_that_are_no_numbers_and_results_that_are_not_right_or_wrong_raise():
-    ask = [lambda scores, right: estimate_auc(scores, right), lambda scores, right: bin_by_confidence(scores, right, 2)]
     wrong = [
         *(([np.nan, np.nan], [True, False]), ([0.5, np.inf], [1, 0]), ([0.5, None], [1, 0]), (["a", "b"], [1, 0])),
         *(([0.5, 0.7], ["False", "True"]), ([0.5, 0.7], [0, np.nan]), ([0.5, 0.7], [0, 2]), ([0.5, 0.7], [None, True])),
         *(([10**400, 1], [1, 0]), (np.array([1, 2], "M8[D]"), [1, 0]), (np.ma.array([1, 0], mask=[0, 1]), [1, 0])),
     ]
-    for measure, (scores, right) in product(ask, wrong):
+    for scores, right in wrong:
         with pytest.raises(DataError):
-            measure(scores, right)
+            estimate_auc(scores, right)
 
 
 def test_a_filtered_series_is_measured_like_its_list():
@@ -69,32 +67,9 @@ def test_a_filtered_series_is_measured_like_its_list():
     kept = frame[frame.index != 1]
     scores, right = kept.score.tolist(), kept.right.tolist()
     assert estimate_auc(kept.score, kept.right) == estimate_auc(scores, right)
-    assert bin_by_confidence(kept.score, kept.right, 2) == bin_by_confidence(scores, right, 2)
     assert estimate_difference(kept.score, kept.right) == estimate_difference(scores, right)
     found = measure_agreement(kept.right, kept.right, groups=kept.score)
     assert str(found) == str(measure_agreement(right, right, groups=scores))
-
-
-def test_bins_of_a_worked_example():
-    # Sorted: .10 wrong, .20 right | .40 wrong, .60 right | .80 right, .90 right
-    bins = bin_by_confidence([0.9, 0.1, 0.6, 0.2, 0.8, 0.4], [True, False, True, True, True, False], num_bins=3)
-    assert [found.confidence for found in bins] == pytest.approx([0.15, 0.5, 0.85])
-    assert [found.accuracy for found in bins] == [estimate_proportion(num, 2) for num in (1, 1, 2)]
-
-
-def test_bins_are_of_equal_size_up_to_one_and_ties_keep_their_order():
-    bins = bin_by_confidence(np.linspace(0, 1, 10), [True] * 10)
-    assert [found.accuracy.total for found in bins] == [3, 3, 2, 2]
-    ties = bin_by_confidence([0.5] * 6, [True, True, True, False, False, False], num_bins=2)
-    assert [(found.confidence, found.accuracy.num) for found in ties] == [(0.5, 3), (0.5, 0)]
-    (only,) = bin_by_confidence([0.2, 0.4], [True, False], num_bins=1)
-    assert [only.confidence, only.accuracy.num, only.accuracy.total] == [pytest.approx(0.3), 1, 2]
-
-
-def test_bins_that_cannot_be_made_raise():
-    for num_confidences, num_results, num_bins in [(2, 1, 1), (1, 2, 1), (2, 2, 3), (1, 1, 0), (0, 0, 1)]:
-        with pytest.raises(DataError, match=f"do not make {num_bins} bins"):
-            bin_by_confidence([0.1] * num_confidences, [True] * num_results, num_bins)
 
 
 def test_auc_of_cases_worked_by_hand():

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...core import Html, draw_table
-from ...evaluation import Bin, Comparison, Estimate, Report, Row, sum_tokens
+from ...evaluation import Comparison, Estimate, Report, Row, sum_tokens
 from ...tracking import Span
 from ...training import PowerLaw, TrainingRun
 from .base import shorten
@@ -104,18 +104,6 @@ def make_figure(width: float = 6.4, height: float = 3.2, **options):
     style |= dict.fromkeys(coloured, INK) | dict.fromkeys(clear, "none")
     with plt.rc_context(style):
         return plt.subplots(figsize=(width, height), **options)
-
-
-def draw_reliability(bins: Sequence[Bin]) -> Picture:
-    """Return a reliability chart: the share that is right against the stated confidence, with intervals."""
-    x = [one.confidence for one in bins]
-    y = [one.accuracy.value for one in bins]
-    figure, axes = make_figure(4.6, 3.6)
-    axes.plot([0, 1], [0, 1], linestyle=":", color=INK)
-    axes.errorbar(x, y, yerr=_measure_arms([one.accuracy for one in bins]), marker="o", capsize=4)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the model", ylabel="share that is right")
-    told = "; ".join(f"confidence {c:.0%}, right {a:.0%}" for c, a in zip(x, y, strict=True))
-    return Picture(figure, f"Reliability chart: {told}. The dotted line is perfect calibration.")
 
 
 def draw_scores(reports: Sequence[Report]) -> Picture:

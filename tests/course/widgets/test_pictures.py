@@ -18,13 +18,12 @@ from llmops_utils.course import (
     draw_curves,
     draw_estimates,
     draw_power_laws,
-    draw_reliability,
     draw_scores,
     make_figure,
 )
 from llmops_utils.course.widgets import pictures
 from llmops_utils.course.widgets.pictures import BAR_COLOUR, INK, MUTED_COLOUR, draw_bars
-from llmops_utils.evaluation import Bin, Estimate, compare
+from llmops_utils.evaluation import Estimate, compare
 from llmops_utils.models import Provenance
 from llmops_utils.tracking import Span
 from llmops_utils.training import Architecture
@@ -101,10 +100,6 @@ SIZES = ([1000, 10_000, 100_000], [4, 2, 1], LAW)
 def test_each_chart_tells_its_numbers_in_words():
     interval = Estimate(0.012, -0.01, 0.035)
     told = {
-        draw_reliability([Bin(0.25, Estimate(0.5, 0.3, 0.7)), Bin(0.9, Estimate(0.75, 0.5, 0.9))]): (
-            "Reliability chart: confidence 25%, right 50%; confidence 90%, right 75%. The dotted line is perfect "
-            "calibration."
-        ),
         draw_scores(NEAR[1:]): f"Scores: {NEAR[1]}; {NEAR[2]}.",
         draw_cost(NEAR): (
             "Score against cost: full 50% at 300 tokens; no context 50% at 298 tokens; no examples 25% at 90 tokens."
