@@ -112,7 +112,7 @@ def draw_order(template: dict, known: set[str], rng: random.Random) -> Order:
     status = rng.choice(template.get("status", STATUSES))
     ordered_on = date(2025, 6, 2) + timedelta(days=rng.randrange(270))
     delivered_on = ordered_on + timedelta(days=rng.randint(3, 12))
-    id = next(iter({f"PW-{rng.randrange(10_000, 100_000)}" for _ in range(9)} - known))
+    id = next(id for _ in range(99) if (id := f"PW-{rng.randrange(10_000, 100_000)}") not in known)
     known.add(id)
     return Order(
         id=id,

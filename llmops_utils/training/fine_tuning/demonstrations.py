@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,23 +20,26 @@ LONG_ENOUGH = 20  # characters from which on a text of the test is also sought i
 class Demonstration:
     """A prompt, a text or messages as for `Model.chat`, and one or more good replies to it.
 
-    Prompts that begin alike, a passage with several questions say, may name a common `group`: what they share is then
-    computed once, and a batch counts them as one.
+    Attributes:
+        group: prompts that begin alike, a passage with several questions say, may name a common one: what they share is
+            then computed once, and a batch counts them as one.
+        weight: how much each reply counts, however long it is: a label as much as a program, unless this says otherwise.
     """
 
     prompt: Messages
     replies: Sequence[str]
     group: str = ""
+    weight: float = 1.0
 
 
 def encode_demonstrations(rows: Iterable[Demonstration], tokenizer: ChatTokenizer, max_tokens: int) -> list[TokenTree]:
     """Return a tree of tokens for each row, or group of rows, in which the replies are to be predicted.
 
     Raises:
-        DataError: a row, named by its number from 1 on, has an empty prompt or reply, holds a control token, or is
+        DataError: a row, named by its number from 1 on, has an empty prompt or reply, holds a control token, weighs nothing, or is
             longer than `max_tokens`.
     """
-    texts: dict[str, tuple[list[list[int]], list[int]]] = {}
+    texts: dict[str, tuple[list[list[int]], list[int], list[float]]] = {}
     for number, row in enumerate(rows, 1):
         try:
             messages = check_messages(row.prompt, None)
@@ -50,16 +54,19 @@ def encode_demonstrations(rows: Iterable[Demonstration], tokenizer: ChatTokenize
                     f"Row {number} holds {found[0]}, by which the model knows where a message ends.",
                     "Take it out of the text, or leave the row out.",
                 )
-        in_group, starts = texts.setdefault(row.group or f"row {number}", ([], []))
+        if not 0 < row.weight < math.inf:
+            raise DataError(f"Row {number} has the weight {row.weight}.", "A weight is a number above 0; 1 is usual.")
+        in_group, starts, weights = texts.setdefault(row.group or f"row {number}", ([], [], []))
         for reply in row.replies:
             in_group.append([*prompt, *tokenizer.encode(reply), tokenizer.end_id])
             starts.append(len(prompt))
+            weights.append(row.weight)
             if len(in_group[-1]) > max_tokens:
                 raise DataError(
                     f"Row {number} has {len(in_group[-1])} tokens, more than {max_tokens}.",
                     "Shorten it or leave it out; a higher max_tokens takes more memory and time.",
                 )
-    return [make_tree(*pair) for pair in texts.values()]
+    return [make_tree(*parts) for parts in texts.values()]
 
 
 def check_demonstrations(rows: Sequence[Demonstration], test_texts: Iterable[str]) -> None:
@@ -84,7 +91,8 @@ def check_demonstrations(rows: Sequence[Demonstration], test_texts: Iterable[str
 
 def hash_demonstrations(rows: Iterable[Demonstration]) -> str:
     """Return the sha256 of demonstrations in their order."""
-    return hashlib.sha256(json.dumps([asdict(row) for row in rows], default=str).encode()).hexdigest()
+    said = [{name: value for name, value in asdict(row).items() if (name, value) != ("weight", 1.0)} for row in rows]
+    return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
 
 def _fold(text: str) -> str:

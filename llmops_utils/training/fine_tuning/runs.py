@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ...core import TrainingInterrupted, write_whole
+from ...core import DataError, TrainingInterrupted, write_whole
 from .adapter_training import WORKERS, AdapterRecipe, AdapterTraining, State
 from .adapters import Adapter, make_adapter
 from .demonstrations import Demonstration, check_demonstrations, encode_demonstrations, hash_demonstrations
@@ -60,6 +61,7 @@ def fine_tune(
     test_texts: Sequence[str] = (),
     checkpoint: Path | None = None,
     is_silent: bool = False,
+    start: Adapter | None = None,
 ) -> FineTuningRun:
     """Return a trained adapter and how its training went; the same arguments give the same numbers on one machine.
 
@@ -70,6 +72,7 @@ def fine_tune(
         checkpoint: a file for the state on the way. A run that was stopped goes on from there where model,
             demonstrations, dev and recipe are the same, and ends as if it had not been stopped.
         is_silent: no progress bar, and no word of the checkpoint.
+        start: an adapter of this model to go on from, with the layers, rank and alpha of the recipe.
 
     Raises:
         DataError: there is nothing to learn, a row cannot be used, the memory does not suffice, or the loss is no number
@@ -85,6 +88,9 @@ def fine_tune(
     data = hash_demonstrations(demonstrations)
     adapter = make_adapter(llama, name, recipe.num_layers, recipe.rank, recipe.alpha, recipe.seed, data)
     key = json.dumps([llama.sha256, data, hash_demonstrations(dev), asdict(recipe)])
+    if start:
+        adapter = _go_on(adapter, start)
+        key = json.dumps([key, adapter.data_sha256])
     try:
         # Two threads of Python that each ask one thread of the BLAS gain more than one that asks two.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
@@ -124,6 +130,18 @@ def fine_tune(
         training.peak_mb,
         replace(adapter, matrices=training.name_matrices(state.best if dev else state.numbers), notes=notes),
     )
+
+
+def _go_on(fresh: Adapter, start: Adapter) -> Adapter:
+    """Return a fresh adapter with the numbers of another one; its data are what both were trained on."""
+    shapes = [{key: matrix.shape for key, matrix in one.matrices.items()} for one in (fresh, start)]
+    if (fresh.base_sha256, fresh.alpha, shapes[0]) != (start.base_sha256, start.alpha, shapes[1]):
+        raise DataError(
+            f"The training cannot go on from “{start.name}”: it has another base, rank, alpha or other layers.",
+            f"Its recipe has rank {start.rank} and alpha {start.alpha:g}; begin without `start`, or take the same.",
+        )
+    data = hashlib.sha256((start.data_sha256 + fresh.data_sha256).encode()).hexdigest()
+    return replace(fresh, matrices=start.matrices, data_sha256=data)
 
 
 def _write_state(path: Path, key: str, state: State) -> None:

@@ -20,7 +20,7 @@ class TokenTree:
         branches: the number of each token's branch; -1 in the beginning.
         places: tokens in the row whose next one is to be predicted, shape (m,); it may stand there for two branches.
         targets: what came next at these places, shape (m,).
-        weights: 1 / n for each token of a reply of n, so that a label counts as much as a long answer; shape (m,).
+        weights: w / n for each token of a reply of n that counts w; shape (m,).
     """
 
     ids: np.ndarray
@@ -42,15 +42,16 @@ class TokenTree:
         return np.where(np.tri(len(self), dtype=bool) & is_seen, np.float32(0), np.float32(HIDDEN))
 
 
-def make_tree(texts: Sequence[list[int]], starts: Sequence[int]) -> TokenTree:
+def make_tree(texts: Sequence[list[int]], starts: Sequence[int], counts: Sequence[float] = ()) -> TokenTree:
     """Return a tree of texts in ids, each predicted from its `start` on, which is at least 1.
 
     Their beginning is what they have in common, up to the first start. A text that goes on from another one, as the later
-    turns of a conversation do, stands for both.
+    turns of a conversation do, stands for both. `counts` says how much each one counts; without it, all count 1.
     """
     branches: list[tuple[list[int], dict[int, float]]] = []  # ids, and which of them are predicted with what weight
-    for text, start in sorted(zip(texts, starts, strict=True), key=lambda pair: -len(pair[0])):
-        predicted = dict.fromkeys(range(start, len(text)), 1 / (len(text) - start))
+    rows = zip(texts, starts, counts or [1.0] * len(texts), strict=True)
+    for text, start, count in sorted(rows, key=lambda one: -len(one[0])):
+        predicted = dict.fromkeys(range(start, len(text)), count / (len(text) - start))
         same = (known for ids, known in branches if ids[: len(text)] == text and not known.keys() & predicted)
         longer = next(same, None)
         if longer is None:

@@ -96,6 +96,30 @@ def test_replies_that_share_a_prompt_or_a_group_teach_the_same_as_rows_of_their_
         assert run.losses == pytest.approx(alone.losses, rel=1e-3)  # float16 rounds what lies below
 
 
+def test_what_weighs_more_is_learned_more_and_a_weight_of_all_rows_alike_changes_nothing(tiny):
+    rows = [Demonstration("the 1?", ["yes"]), Demonstration("the 1?", ["no"])]
+    doubled = [rows[0], *rows]
+    recipe = replace(RECIPE, batch=3, epochs=1)
+    weighted = train(tiny, [replace(rows[0], weight=2.0), rows[1]], recipe)
+    assert weighted.losses == pytest.approx(train(tiny, doubled, recipe).losses, rel=1e-3)
+    alike = train(tiny, [replace(row, weight=3.0) for row in rows], recipe)
+    assert alike.losses == pytest.approx(train(tiny, rows, recipe).losses, rel=1e-6)
+
+
+def test_training_goes_on_from_an_adapter_and_the_result_says_what_both_were_trained_on(tiny, tmp_path):
+    first = train(tiny, recipe=replace(RECIPE, epochs=9)).adapter
+    second = train(tiny, ROWS[:6], start=first)
+    assert second.losses[0] < 0.7 * train(tiny, ROWS[:6]).losses[0]
+    names = {one.data_sha256 for one in (first, second.adapter, train(tiny, ROWS[:6]).adapter)}
+    assert len(names) == 3
+    for start in (replace(first, alpha=3.0), replace(first, base_sha256="0" * 64)):
+        with pytest.raises(DataError, match="cannot go on from “tiny”: it has another base, rank, alpha") as caught:
+            train(tiny, start=start, checkpoint=tmp_path / "state.npz")
+        assert "rank 4" in caught.value.next_step
+    with pytest.raises(DataError, match="or other layers"):
+        train(tiny, recipe=replace(RECIPE, num_layers=2), start=first)
+
+
 def test_training_stops_when_dev_gets_no_better_and_the_best_numbers_are_kept(tiny):
     recipe = replace(RECIPE, epochs=30, rate=0.2)
     run = train(tiny, dev=[replace(one, replies=["12"]) for one in DEV], recipe=recipe)
@@ -180,6 +204,7 @@ def test_bad_rows_settings_and_too_little_memory_are_refused_by_name_before_anyt
         ([ROWS[0], Demonstration("a", ["no", " "])], {}, "Row 2 has an empty reply"),
         ([ROWS[0], Demonstration("a", "no")], {}, "or no list of them"),
         ([ROWS[0], Demonstration("a", ["no<|im_end|>"])], {}, r"Row 2 holds <\|im_end\|>"),
+        ([ROWS[0], Demonstration("a", ["yes"], weight=0.0)], {}, "Row 2 has the weight 0.0"),
         ([*ROWS, Demonstration("a " * 40, ["no"])], {}, r"Row 11 has \d+ tokens, more than 60"),
         ([*ROWS, Demonstration("a " * 90, ["no"])], {"recipe": RECIPE}, "tokens, more than 96"),
         (ROWS, {"test_texts": ["x", "ＴＨＥ  3?"]}, r"Row 8 holds a text of the test, “ＴＨＥ  3\?”"),
