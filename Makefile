@@ -29,11 +29,12 @@ live: setup ## every notebook and the live tests against the embedded model, 8 e
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
 
-bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate and monitor catch
+bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate, monitor and canary catch
 	@$(VENV) benchmarks/throughput.py
 	@$(VENV) benchmarks/retrieval.py
 	@$(VENV) benchmarks/gate.py
 	@$(VENV) benchmarks/monitor.py
+	@$(VENV) benchmarks/canary.py
 
 trials: setup ## what kills, foreign files, odd documents and keys in all places do to the course: counts, all should be 0
 	@$(VENV) benchmarks/kills.py 20
