@@ -95,7 +95,13 @@ def test_scores_of_many_threads_are_all_counted():
 
 
 def test_plans_and_scores_that_make_no_sense_are_refused():
-    for wrong in ({"shares": ()}, {"shares": (0.5, 0.2)}, {"shares": (0.5, 1.0)}, {"num_between": 200}, {"margin": 0.0}):
+    for wrong in (
+        {"shares": ()},
+        {"shares": (0.5, 0.2)},
+        {"shares": (0.5, 1.0)},
+        {"num_between": 200},
+        {"margin": 0.0},
+    ):
         with pytest.raises(DataError, match="is no plan"):
             CanaryPlan(**wrong)
     for score in (0.5, 2, float("nan"), None):
