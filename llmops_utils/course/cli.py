@@ -49,13 +49,16 @@ PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─�
 
 
 @app.command()
-def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True) -> None:
+def lab(
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    host: Annotated[str, typer.Option(help="Where JupyterLab listens; in a container 0.0.0.0.")] = "localhost",
+) -> None:
     """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
     settings = load_settings()
     if settings.asks and settings.is_embedded:
         fetch()
     print(diagnose(), flush=True)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--ServerApp.ip={host}"]
     command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
