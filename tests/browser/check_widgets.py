@@ -212,12 +212,12 @@ def check_prompting_basic(page, address):
 
 
 def check_prompting_advanced(page, address):
-    """Chapter 07: the explorer steps through a chain."""
-    notebook = open_and_run(page, address, "07_prompting_advanced")
+    """Lesson 07_2: the explorer steps through the chains of a vote."""
+    notebook = open_and_run(page, address, "07_2_chain_of_thought")
     explorer = find_cell(notebook, "ChainExplorer(")
     explorer.locator("select").first.select_option(index=1)
-    expect(explorer.locator("strong, b").first).to_contain_text("7 boxes")
-    explorer.get_by_role("button", name="prompt chaining").click()
+    expect(explorer.locator("strong, b").first).to_contain_text("2 boxes")
+    explorer.get_by_role("button", name="five chains").click()
     next_step = explorer.get_by_role("button", name="Next step")
     shown = explorer.locator("table").first
     expect(shown).to_contain_text("1 of ")

@@ -8,6 +8,7 @@ from . import (
     advanced_techniques,
     basic_techniques,
     capstone,
+    chains,
     comparing_models,
     deciding,
     evaluating,
@@ -20,6 +21,6 @@ from . import (
     training,
 )
 
-SUBJECTS = (advanced_techniques, basic_techniques, capstone, comparing_models, deciding, evaluating)
+SUBJECTS = (advanced_techniques, basic_techniques, capstone, chains, comparing_models, deciding, evaluating)
 SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

@@ -19,9 +19,9 @@ from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
 from llmops_utils import datasets
-from llmops_utils.agents import extract_code, run_code
+from llmops_utils.agents import calculate, extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
+from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages, load_word_problems
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
@@ -30,7 +30,8 @@ from llmops_utils.prompts import Prompt
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
 MESSAGES = {message.text: message for message in load_messages()}
 DESKS = {example.input: example.expected for example in TASKS[BRIEF.task].load_examples("dev")}
-NUMBER = r"-?\d+(?:\.\d+)?"
+SOLUTIONS = {problem.question: problem.reasoning for problem in load_word_problems("dev")}
+NUMBER = r"\d+(?:\.\d+)?"
 
 
 class FakeModel:
@@ -43,6 +44,9 @@ class FakeModel:
         if isinstance(messages, str):
             return REPLY
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
+        if choices is None:  # a problem is planned rightly where the examples write equations
+            solution = SOLUTIONS[messages[-1]["content"]]
+            return SimpleNamespace(text=solution if any(" = " in text for text in shown) else "The answer is 1.")
         if list(choices) == list(INTENTS):
             return SimpleNamespace(text=shown[-1] if shown else INTENTS[0])
         text = next((text for text in DESKS if text in messages[-1]["content"]), "")
@@ -83,12 +87,6 @@ def embed_texts(texts):
     return np.array(rows)
 
 
-def work(left, sign, right):
-    """Return the result of one step of arithmetic."""
-    left, right = float(left), float(right)
-    return {"+": left + right, "-": left - right, "*": left * right, "/": left / right}[sign]
-
-
 POOL = load_messages("shots")
 SUSPECTS = load_training_messages()[600:612]
 for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
@@ -103,9 +101,10 @@ def make_digits(content):
 
 NAMES = {
     "Counter": Counter,
-    "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
+    "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
+    "calculate": calculate,
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
     "date": date,
@@ -116,6 +115,7 @@ NAMES = {
     "load_messages": load_messages,
     "make_digits": make_digits,
     "math": math,
+    "mend": str,  # what the fake model writes needs no mending
     "model": FakeModel(),
     "np": np,
     "pool": POOL,
@@ -126,7 +126,6 @@ NAMES = {
     "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
-    "work": work,
 }
 
 

@@ -4,7 +4,15 @@ import pytest
 
 from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
-from llmops_utils.course.graders import GRADERS, advanced_techniques, basic_techniques, capstone, prompt_basics, rag
+from llmops_utils.course.graders import (
+    GRADERS,
+    advanced_techniques,
+    basic_techniques,
+    capstone,
+    chains,
+    prompt_basics,
+    rag,
+)
 from llmops_utils.course.notebooks import get_address, list_notebooks
 
 LOADED = {get_address(path.stem): load_exercises(path.stem) for path in list_notebooks()}
@@ -108,6 +116,10 @@ def test_tasks_name_the_limits_that_their_graders_hold():
         "05_2.2": (f"at most {prompt_basics.MOST_WORDS} words", "Eight questions"),
         "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
+        "07_2.2": (
+            f"up to {chains.MOST_WORKED} pairs",
+            f"At least {chains.LEAST_SOLVED} of 20",
+        ),
         "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
     }
