@@ -21,7 +21,14 @@ from widget_views import list_parts
 from llmops_utils import datasets
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
+from llmops_utils.datasets import (
+    INTENTS,
+    URGENCIES,
+    load_fact_questions,
+    load_messages,
+    load_page_attacks,
+    load_training_messages,
+)
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
@@ -29,6 +36,7 @@ from llmops_utils.prompts import Prompt
 
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
 MESSAGES = {message.text: message for message in load_messages()}
+TOPICS = {one.question: one.topic for one in load_fact_questions()}
 DESKS = {example.input: example.expected for example in TASKS[BRIEF.task].load_examples("dev")}
 NUMBER = r"-?\d+(?:\.\d+)?"
 
@@ -41,7 +49,7 @@ class FakeModel:
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
         if isinstance(messages, str):
-            return REPLY
+            return SimpleNamespace(text=name_topic(messages)) if "geography" in (choices or ()) else REPLY
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
         if list(choices) == list(INTENTS):
             return SimpleNamespace(text=shown[-1] if shown else INTENTS[0])
@@ -69,6 +77,31 @@ class FakeModel:
             feelings = {message.sentiment for text, message in MESSAGES.items() if text in line}
             shown |= {word for word in ("negative", "positive") if word in following and word in feelings}
         return MESSAGES[asked].sentiment if shown == {"negative", "positive"} else "negative"
+
+
+class FakePellworth:
+    """Stands for the `pellworth` of a notebook: right in the forms that it was trained on, else the first choice."""
+
+    def chat(self, prompt, choices, **options):
+        """Answer the question in the last line."""
+        text, _, form = prompt.rpartition("\n")
+        field = form.rstrip(":").lower()
+        is_known = text in MESSAGES and hasattr(MESSAGES[text], field)
+        return SimpleNamespace(text=getattr(MESSAGES[text], field) if is_known else choices[0])
+
+
+def fill(skeleton, blanks, text):
+    """Fill a skeleton, as lesson 07_3 does."""
+    shown = [f"Input: {one}\nAnswer: {answer}" for one, answer in blanks["examples"]]
+    lists = {"answers": ", ".join(blanks["answers"]), "examples": "\n\n".join(shown)}
+    return skeleton.format(**blanks | lists, input=text)
+
+
+def name_topic(prompt):
+    """Return the right topic where the prompt shows all topics with right questions, else the first."""
+    *shown, (asked, _) = re.findall(r"Input: (.+)\nAnswer:(.*)", prompt)
+    is_good = all(TOPICS.get(question) == topic.strip() for question, topic in shown)
+    return TOPICS[asked] if is_good and {TOPICS[one] for one, _ in shown} == set(TOPICS.values()) else "arts"
 
 
 def embed_texts(texts):
@@ -106,18 +139,23 @@ NAMES = {
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
+    "SKELETON": "{task} {answers} {meaning}\n\n{examples}\n\nInput: {input}\nAnswer:",
+    "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
     "extract_code": extract_code,
+    "fill": fill,
     "html": html,
     "is_card_number": is_card_number,
+    "known": load_fact_questions()[2::3],
     "load_messages": load_messages,
     "make_digits": make_digits,
     "math": math,
     "model": FakeModel(),
     "np": np,
+    "pellworth": FakePellworth(),
     "pool": POOL,
     "pool_vectors": embed_texts([shot.text for shot in POOL]),
     "re": re,
