@@ -49,7 +49,8 @@ class FakeModel:
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
         if isinstance(messages, str):
-            return SimpleNamespace(text=name_topic(messages)) if "geography" in (choices or ()) else REPLY
+            is_topic = "geography" in (choices or ())
+            return SimpleNamespace(text=name_topic(options["system"], messages)) if is_topic else REPLY
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
         if list(choices) == list(INTENTS):
             return SimpleNamespace(text=shown[-1] if shown else INTENTS[0])
@@ -90,18 +91,17 @@ class FakePellworth:
         return SimpleNamespace(text=getattr(MESSAGES[text], field) if is_known else choices[0])
 
 
-def fill(skeleton, blanks, text):
+def fill(skeleton, blanks):
     """Fill a skeleton, as lesson 07_3 does."""
-    shown = [f"Input: {one}\nAnswer: {answer}" for one, answer in blanks["examples"]]
-    lists = {"answers": ", ".join(blanks["answers"]), "examples": "\n\n".join(shown)}
-    return skeleton.format(**blanks | lists, input=text)
+    examples = "\n".join(f"{one} → {answer}" for one, answer in blanks["examples"])
+    return skeleton.format(**blanks | {"answers": ", ".join(blanks["answers"]), "examples": examples})
 
 
-def name_topic(prompt):
+def name_topic(system, asked):
     """Return the right topic where the prompt shows all topics with right questions, else the first."""
-    *shown, (asked, _) = re.findall(r"Input: (.+)\nAnswer:(.*)", prompt)
-    is_good = all(TOPICS.get(question) == topic.strip() for question, topic in shown)
-    return TOPICS[asked] if is_good and {TOPICS[one] for one, _ in shown} == set(TOPICS.values()) else "arts"
+    shown = dict(re.findall(r"(.+) → (\w+)", system))
+    is_good = all(TOPICS[question] == topic for question, topic in shown.items())
+    return TOPICS[asked] if is_good and set(shown.values()) == set(TOPICS.values()) else "arts"
 
 
 def embed_texts(texts):
@@ -139,7 +139,7 @@ NAMES = {
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
-    "SKELETON": "{task} {answers} {meaning}\n\n{examples}\n\nInput: {input}\nAnswer:",
+    "SKELETON": "{task} {answers} {meaning}\n{examples}",
     "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
