@@ -5,7 +5,73 @@ from numbers import Integral, Real
 
 from ...agents import Step, Trace, calculate, make_tool
 from ...core import DataError
-from .checks import Wrong, check_cases, is_right
+from ...datasets import INTENTS, URGENCIES, load_fact_questions, load_messages
+from ...evaluation import Report, Row
+from .checks import Wrong, call_learner, check_cases, find_model, find_variable, is_right, show
+
+SLIP = {"intent": INTENTS, "product": ("kettle", "grinder", "scale", "none"), "urgency": URGENCIES}
+SLIPS = slice(120, 144)
+LEAST_SLIPS = 12  # of 24 messages, all three labels right; the most frequent labels reach it once in 5 billion times
+BLANKS = {"task", "answers", "meaning", "examples"}
+MOST_EXAMPLES = 24
+LEAST_TOPICS = 20  # of 40 questions on 8 topics
+
+
+def _grade_slip(function) -> str:
+    messages = load_messages("dev")[SLIPS]
+    num_right = 0
+    for message in messages:
+        slip = call_learner(function, message.text)
+        if not isinstance(slip, dict) or set(slip) != set(SLIP):
+            raise Wrong(f"It returned {show(slip)}. Return a dict with {', '.join(SLIP)}.")
+        for field, label in slip.items():
+            if not isinstance(label, str) or label not in SLIP[field]:
+                raise Wrong(f"{show(label)} is no {field}. It is one of {', '.join(SLIP[field])}.")
+        num_right += all(slip[field] == getattr(message, field) for field in SLIP)
+    if num_right < LEAST_SLIPS:
+        raise Wrong(f"{num_right} of {len(messages)} slips were right; {LEAST_SLIPS} are asked for.")
+    return f"{num_right} of {len(messages)} held-back slips were right; {LEAST_SLIPS} were asked for."
+
+
+def _grade_inventions(function) -> None:
+    cases = [
+        (("It costs 4.90 EUR.", ["How much is it?"]), ["4.90"]),
+        (("It costs 4.90 EUR.", ["Post is 14.90.", "Return postage is 4.90 EUR."]), []),
+        (("It takes 30 days.", ["We have 300 grinders."]), ["30"]),
+        (("PW-10618 has left us. Ida, TH085", ["Where is PW-10618?"]), []),
+        (("PW-10619 has left us.", ["Where is PW-10618?"]), ["10619"]),
+        (("9 days, then 3 days, at most 9.", ["Since 3 weeks!"]), ["9"]),
+        (("7 days, then 2, for 5 EUR.", []), ["7", "2", "5"]),
+        (("Thank you, Ida, TH001", ["Great!"]), []),
+    ]
+    given = "the draft {!r} and the sources {!r}"
+    check_cases(function, cases, list | tuple, "a list of texts", given=given, read=list)
+
+
+def _grade_blanks(blanks) -> str:
+    questions, topics = load_fact_questions(), sorted({one.topic for one in load_fact_questions()})
+    fill, skeleton = find_variable("fill"), find_variable("SKELETON")
+    if not callable(fill) or not isinstance(skeleton, str):
+        raise Wrong("There is no `fill` or no `SKELETON`. Run the cells that make them.")
+    if not isinstance(blanks, dict) or set(blanks) != BLANKS:
+        raise Wrong(f"It is {show(blanks)}. Make a dict with {', '.join(sorted(BLANKS))}.")
+    if not isinstance(blanks["answers"], list | tuple) or sorted(map(str, blanks["answers"])) != topics:
+        raise Wrong(f"The possible answers are {show(blanks['answers'])}; they have to be the eight topics.")
+    examples = blanks["examples"]
+    if not isinstance(examples, list | tuple) or len(examples) > MOST_EXAMPLES:
+        raise Wrong(f"Give a list of at most {MOST_EXAMPLES} examples.")
+    if not all(isinstance(one, list | tuple) and len(one) == 2 for one in examples):
+        raise Wrong("An example is a pair: a question and its topic.")
+    held_back = questions[::3]
+    if shown := [one.question for one in held_back if any(one.question == pair[0] for pair in examples)]:
+        raise Wrong(f"{show(shown[0])} is held back; take examples from `known`.")
+    model, num_right = find_model("07_3_meta_prompting"), 0
+    system = call_learner(fill, skeleton, blanks)
+    for one in held_back:
+        num_right += model.chat(one.question, system=system, choices=topics).text == one.topic
+    if num_right < LEAST_TOPICS:
+        raise Wrong(f"{num_right} of {len(held_back)} questions got their topic; {LEAST_TOPICS} are asked for.")
+    return f"{num_right} of {len(held_back)} held-back questions got their topic; {LEAST_TOPICS} were asked for."
 
 
 def compute_optimism(accuracy: float, num_examples: int, num_candidates: int) -> float:
@@ -120,6 +186,10 @@ def _grade_symbols(answer) -> None:
 
 
 GRADERS = {
+    "07_1.1": _grade_slip,
+    "07_1.2": _grade_inventions,
+    "07_3.1": _grade_blanks,
+    "07_3.2": _grade_optimism,
     "08.1": _grade_days,
     "08.2": _grade_trace_grader,
     "08.3": _grade_run,

@@ -21,7 +21,15 @@ from widget_views import list_parts
 from llmops_utils import datasets
 from llmops_utils.agents import calculate, extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
-from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages, load_word_problems
+from llmops_utils.datasets import (
+    INTENTS,
+    URGENCIES,
+    load_fact_questions,
+    load_messages,
+    load_page_attacks,
+    load_training_messages,
+    load_word_problems,
+)
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import TASKS, is_card_number
@@ -29,6 +37,7 @@ from llmops_utils.prompts import Prompt
 
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
 MESSAGES = {message.text: message for message in load_messages()}
+TOPICS = {one.question: one.topic for one in load_fact_questions()}
 DESKS = {example.input: example.expected for example in TASKS[BRIEF.task].load_examples("dev")}
 SOLUTIONS = {problem.question: problem.reasoning for problem in load_word_problems("dev")}
 NUMBER = r"\d+(?:\.\d+)?"
@@ -42,7 +51,8 @@ class FakeModel:
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
         if isinstance(messages, str):
-            return REPLY
+            is_topic = "geography" in (choices or ())
+            return SimpleNamespace(text=name_topic(options["system"], messages)) if is_topic else REPLY
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
         if choices is None:  # a problem is planned rightly where the examples write equations
             solution = SOLUTIONS[messages[-1]["content"]]
@@ -75,6 +85,30 @@ class FakeModel:
         return MESSAGES[asked].sentiment if shown == {"negative", "positive"} else "negative"
 
 
+class FakePellworth:
+    """Stands for the `pellworth` of a notebook: right in the forms that it was trained on, else the first choice."""
+
+    def chat(self, prompt, choices, **options):
+        """Answer the question in the last line."""
+        text, _, form = prompt.rpartition("\n")
+        field = form.rstrip(":").lower()
+        is_known = text in MESSAGES and hasattr(MESSAGES[text], field)
+        return SimpleNamespace(text=getattr(MESSAGES[text], field) if is_known else choices[0])
+
+
+def fill(skeleton, blanks):
+    """Fill a skeleton, as lesson 07_3 does."""
+    examples = "\n".join(f"{one} → {answer}" for one, answer in blanks["examples"])
+    return skeleton.format(**blanks | {"answers": ", ".join(blanks["answers"]), "examples": examples})
+
+
+def name_topic(system, asked):
+    """Return the right topic where the prompt shows all topics with right questions, else the first."""
+    shown = dict(re.findall(r"(.+) → (\w+)", system))
+    is_good = all(TOPICS[question] == topic for question, topic in shown.items())
+    return TOPICS[asked] if is_good and set(shown.values()) == set(TOPICS.values()) else "arts"
+
+
 def embed_texts(texts):
     """Return vectors of length 1 that put texts of one intent close together, as good embeddings would."""
     rows = []
@@ -104,20 +138,25 @@ NAMES = {
     "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
     "LABELS": list(INTENTS),
     "Prompt": Prompt,
+    "SKELETON": "{task} {answers} {meaning}\n{examples}",
+    "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
     "calculate": calculate,
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
     "extract_code": extract_code,
+    "fill": fill,
     "html": html,
     "is_card_number": is_card_number,
+    "known": load_fact_questions()[2::3],
     "load_messages": load_messages,
     "make_digits": make_digits,
     "math": math,
     "mend": str,  # what the fake model writes needs no mending
     "model": FakeModel(),
     "np": np,
+    "pellworth": FakePellworth(),
     "pool": POOL,
     "pool_vectors": embed_texts([shot.text for shot in POOL]),
     "re": re,
