@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from ...agents import Step, Trace, calculate, make_tool
 from ...core import DataError
 from ...datasets import INTENTS, URGENCIES, load_fact_questions, load_messages
-from ...evaluation import Report, Row
 from .checks import Wrong, call_learner, check_cases, find_model, find_variable, is_right, show
 
 SLIP = {"intent": INTENTS, "product": ("kettle", "grinder", "scale", "none"), "urgency": URGENCIES}
