@@ -19,7 +19,7 @@ from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
 from llmops_utils import datasets
-from llmops_utils.agents import calculate, extract_code, run_code
+from llmops_utils.agents import calculate
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import (
     INTENTS,
@@ -145,7 +145,6 @@ NAMES = {
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
-    "extract_code": extract_code,
     "fill": fill,
     "html": html,
     "is_card_number": is_card_number,
@@ -162,7 +161,6 @@ NAMES = {
     "re": re,
     "replace": replace,
     "reply": REPLY,
-    "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
 }

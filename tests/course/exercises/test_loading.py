@@ -6,10 +6,10 @@ from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
 from llmops_utils.course.graders import (
     GRADERS,
-    advanced_techniques,
     basic_techniques,
     capstone,
     chains,
+    programs,
     prompt_basics,
     rag,
 )
@@ -126,6 +126,6 @@ def test_tasks_name_the_limits_that_their_graders_hold():
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
     assert len(prompt_basics.COUNTER) == 8
-    given = "".join("".join(numbers) for _, numbers in advanced_techniques.PROBLEMS)
+    given = "".join("".join(numbers) for _, numbers in programs.PROBLEMS)
     assert given == "46.504.5050159206"
-    assert [n for _, told in advanced_techniques.PROBLEMS for n in told if n not in EXERCISES["08.4"].task] == []
+    assert [n for _, told in programs.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
