@@ -2,11 +2,12 @@
 
 from ...core import DATA
 from ...datasets import load_page_attacks
-from .checks import Wrong, call_learner, check_cases
+from .checks import Wrong, call_learner, check_cases, check_letters
 
 LEAST_CAUGHT = 4  # of the 8 attacks held back, one of each kind
 MOST_FALSE_ALARMS = 0.02  # of the handbook's paragraphs
 HELD_BACK = slice(2, None, 3)
+MENDED = dict(zip("ABCDEF", ("search", "reading", "pages", "reading", "pages", "search"), strict=True))
 
 
 def _grade_cut(function) -> None:
@@ -112,4 +113,10 @@ def list_paragraphs() -> list[str]:
     return found
 
 
+def _grade_parts(parts) -> None:
+    advice = "Ask first whether the passage that answers was found, then whether the answer says what it says."
+    check_letters(parts, MENDED, ("search", "reading", "pages"), advice)
+
+
 GRADERS = {"09.1": _grade_cut, "09.2": _grade_fusion, "09.3": _grade_support, "09.4": _grade_screen}
+GRADERS |= {"09_3.1": _grade_parts, "09_3.2": _grade_screen, "09_3.3": _grade_support}
