@@ -1,11 +1,10 @@
-"""How good retrieval and answers are: MRR, nDCG, tokens of the passage, token F1, citations, refusals."""
+"""How good retrieval and answers are: MRR, nDCG, tokens of the passage, answers, citations, refusals."""
 
 from __future__ import annotations
 
 import math
 import re
 import string
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -174,22 +173,6 @@ def normalise_answer(text: str) -> str:
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 
-def compute_token_f1(prediction: str, gold: str) -> float:
-    """Return the harmonic mean of precision and recall of the answer's tokens, in [0, 1].
-
-    Tokens are those of `normalise_answer`; one that comes twice counts twice. Where one of the answers has no token,
-    the score is 1.0 if the other has none either, else 0.0.
-
-    Source: as `normalise_answer`, with the rule for empty answers of SQuAD 2.0 (P. Rajpurkar, R. Jia and P. Liang,
-    Know what you don't know, ACL 2018).
-    """
-    found, wanted = normalise_answer(prediction).split(), normalise_answer(gold).split()
-    if not found or not wanted:
-        return float(found == wanted)
-    num_shared = sum((Counter(found) & Counter(wanted)).values())
-    return 2 * num_shared / (len(found) + len(wanted))
-
-
 def is_supported(cited: Sequence[Chunk], passages: Sequence[Passage]) -> bool:
     """Return whether a citation is correct: there is one, and each cited chunk holds at least half of a gold passage."""
     return bool(cited) and all(any(passage.overlaps(chunk) for passage in passages) for chunk in cited)
@@ -217,33 +200,6 @@ def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) ->
         estimate_proportion(num_right, int((~answerable).sum())),
         estimate_proportion(num_refused - num_right, int(answerable.sum())),
     )
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A border between what is refused (below its value) and what is answered.
-
-    `balanced_accuracy` is the mean of the share of answerable questions at or above it and of the others below it.
-    """
-
-    value: float
-    balanced_accuracy: float
-
-
-def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) -> Threshold:
-    """Return the threshold with the best balanced accuracy on a development set; of equals, the lowest.
-
-    `support` says how well each question is supported, say the best cosine of its hits; both have shape (n,).
-    Raises `DataError` as `score_refusals`, or where a number is not finite.
-    """
-    values, answerable = check_numbers(support), _check_kinds(support, is_answerable)
-    levels = np.unique(values)
-    borders = [float(levels[0]), *((levels[:-1] + levels[1:]) / 2).tolist()]
-    scored = [
-        Threshold(border, float(((values >= border)[answerable].mean() + (values < border)[~answerable].mean()) / 2))
-        for border in borders
-    ]
-    return max(scored, key=lambda one: (one.balanced_accuracy, -one.value))
 
 
 def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> np.ndarray:

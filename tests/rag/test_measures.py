@@ -9,10 +9,8 @@ from llmops_utils.evaluation import estimate_proportion
 from llmops_utils.rag.chunks import Chunk
 from llmops_utils.rag.measures import (
     Passage,
-    choose_threshold,
     compute_ndcg,
     compute_reciprocal_rank,
-    compute_token_f1,
     is_supported,
     locate_passages,
     measure_overlap,
@@ -131,28 +129,16 @@ def test_a_passage_or_chunk_that_begins_or_ends_inside_a_token_counts_by_its_cha
 
 def test_what_reads_alike_is_the_same_answer_and_the_same_passage():
     for one, other in [("cafe\u0301", "café"), ("so\u00adft", "soft"), ("a\u200bb", "ab"), ("ＡＢＣ　１", "abc 1")]:
-        assert compute_token_f1(one, other) == 1.0, one
+        assert normalise_answer(one) == normalise_answer(other), one
         for written, wanted in [(one, other.upper()), (other.upper(), one)]:
             text = f"An \u00ad½ {written.upper()}  end, cafe\u0301."
             passage = locate_passages([f"{wanted.upper()} end"], ["p"], [parse_page("p", text)])[0]
             assert passage.page.text[passage.start : passage.end] == f"{written.upper()}  end"
 
 
-def test_token_f1_by_hand():
-    for prediction, gold, expected in [
-        ("The Eiffel Tower", "Eiffel Tower", 1.0),
-        ("eiffel tower!", "An Eiffel  tower", 1.0),
-        ("in the park in Paris", "in Paris", 2 * (2 / 4) * 1 / (2 / 4 + 1)),  # "the" goes; 2 of 4 and 2 of 2
-        ("30 days", "within 30 days", 2 * 1 * (2 / 3) / (1 + 2 / 3)),
-        ("days days", "days", 2 * 0.5 * 1 / 1.5),
-        ("yes", "no", 0.0),
-        ("", "no", 0.0),
-        ("the", "a", 1.0),  # nothing is left of either
-        ("12.50 EUR", "1250 EUR", 1.0),  # the known weakness: punctuation goes, also inside numbers
-    ]:
-        assert compute_token_f1(prediction, gold) == pytest.approx(expected)
-        assert compute_token_f1(gold, prediction) == pytest.approx(expected)
+def test_an_answer_is_compared_without_articles_punctuation_and_capitals():
     assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
+    assert normalise_answer("12.50 EUR") == "1250 eur"  # the known weakness: punctuation goes, also inside numbers
 
 
 def test_a_citation_is_correct_where_every_cited_chunk_holds_a_gold_passage():
@@ -175,22 +161,8 @@ def test_refusals_by_hand():
     assert (score.precision, score.recall.value, score.refused_wrongly.value) == (None, 0.0, 0.0)
 
 
-def test_the_threshold_with_the_best_balanced_accuracy_is_found():
-    found = choose_threshold([0.9, 0.8, 0.4, 0.5, 0.2, 0.1], [1, 1, 1, 0, 0, 0])
-    # Between 0.2 and 0.4 all three answerable are kept and two of three others refused: (1 + 2/3) / 2; between 0.5
-    # and 0.8 it is (2/3 + 1) / 2, the same; of equals the lowest counts.
-    assert found.value == pytest.approx(0.3)
-    assert found.balanced_accuracy == pytest.approx(5 / 6)
-    assert choose_threshold([0.7, 0.3], [True, False]).value == pytest.approx(0.5)
-    assert choose_threshold([0.5, 0.5], [True, False]).balanced_accuracy == 0.5
-
-
 def test_questions_of_one_kind_alone_are_refused():
     kinds = [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]
-    for values, is_answerable in [*kinds, ([math.nan, 1], [True, False]), ([None, 1], [True, False]), ("ab", [1, 0])]:
+    for values, is_answerable in kinds:
         with pytest.raises(DataError):
             score_refusals(values, is_answerable)
-        with pytest.raises(DataError):
-            choose_threshold(values, is_answerable)
-    with pytest.raises(DataError, match="finite number"):
-        choose_threshold([0.5, math.nan], [True, False])

@@ -108,7 +108,7 @@ def test_tasks_name_the_limits_that_their_graders_hold():
         "05_2.2": (f"at most {prompt_basics.MOST_WORDS} words", "Eight questions"),
         "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
-        "09.4": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
+        "09_3.2": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
