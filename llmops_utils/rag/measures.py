@@ -1,8 +1,7 @@
-"""How good retrieval and answers are: MRR, nDCG, tokens of the passage, answers, citations, refusals."""
+"""How good retrieval and answers are: tokens of the gold passage, citations, refusals."""
 
 from __future__ import annotations
 
-import math
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,53 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import DataError, unify_text
-from ..evaluation import Proportion, check_numbers, check_right, estimate_proportion
+from ..evaluation import Proportion, check_right, estimate_proportion
 from .chunks import Chunk
 from .pages import Page
 from .search import list_marks
-
-# --- rankings --------------------------------------------------------------------------------------------------
-
-
-def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> float:
-    """Return 1 / rank of the first relevant item, 0.0 where there is none. Its mean over questions is the MRR.
-
-    Source: E. Voorhees, The TREC-8 Question Answering Track report (1999).
-    """
-    wanted = _check_relevant(ranking, relevant, 1)
-    return next((1 / rank for rank, item in enumerate(ranking, start=1) if item in wanted), 0.0)
-
-
-def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> float:
-    """Return the discounted cumulative gain of the first k items over that of the best possible order, in [0, 1].
-
-    The gain of rank i is divided by log2(i + 1). Gains are at least 0, one of them above 0; an item that is not named
-    has 0, and one that comes again counts once.
-
-    Source: K. Järvelin and J. Kekäläinen, Cumulated gain-based evaluation of IR techniques, ACM TOIS 20 (2002), with
-    the discount from rank 1 on that is usual today.
-    """
-    known = dict(zip(gains, check_numbers([*gains.values()]).tolist(), strict=True)) if gains else {}
-    _check_relevant(ranking, (item for item, gain in known.items() if gain > 0), k)
-    if min(known.values()) < 0:
-        raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
-    found = [0.0 if item in ranking[:place] else known.get(item, 0.0) for place, item in enumerate(ranking[:k])]
-    best = sorted(known.values(), reverse=True)[:k]
-    return _discount(found) / _discount(best)
-
-
-def _discount(gains: Sequence[float]) -> float:
-    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
-
-
-def _check_relevant(ranking: Sequence[str], relevant: Iterable[str], k: int) -> set[str]:
-    if isinstance(ranking, str) or isinstance(relevant, str):  # its letters would be the items
-        raise DataError("A text is no list of names.", "Put one name into a list, too: [name].")
-    wanted = set(relevant)
-    if not wanted or not isinstance(k, int | np.integer) or k < 1:
-        raise DataError("There is nothing to find, or k is below 1.", "Leave out questions without a gold page.")
-    return wanted
-
 
 # --- passages --------------------------------------------------------------------------------------------------
 
