@@ -1,64 +1,19 @@
-"""How good retrieval and answers are: MRR, nDCG, tokens of the passage, token F1, citations, refusals."""
+"""How good retrieval and answers are: tokens of the gold passage, citations, refusals."""
 
 from __future__ import annotations
 
-import math
 import re
 import string
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..core import DataError, unify_text
-from ..evaluation import Proportion, check_numbers, check_right, estimate_proportion
+from ..evaluation import Proportion, check_right, estimate_proportion
 from .chunks import Chunk
 from .pages import Page
 from .search import list_marks
-
-# --- rankings --------------------------------------------------------------------------------------------------
-
-
-def compute_reciprocal_rank(ranking: Sequence[str], relevant: Iterable[str]) -> float:
-    """Return 1 / rank of the first relevant item, 0.0 where there is none. Its mean over questions is the MRR.
-
-    Source: E. Voorhees, The TREC-8 Question Answering Track report (1999).
-    """
-    wanted = _check_relevant(ranking, relevant, 1)
-    return next((1 / rank for rank, item in enumerate(ranking, start=1) if item in wanted), 0.0)
-
-
-def compute_ndcg(ranking: Sequence[str], gains: Mapping[str, float], k: int) -> float:
-    """Return the discounted cumulative gain of the first k items over that of the best possible order, in [0, 1].
-
-    The gain of rank i is divided by log2(i + 1). Gains are at least 0, one of them above 0; an item that is not named
-    has 0, and one that comes again counts once.
-
-    Source: K. Järvelin and J. Kekäläinen, Cumulated gain-based evaluation of IR techniques, ACM TOIS 20 (2002), with
-    the discount from rank 1 on that is usual today.
-    """
-    known = dict(zip(gains, check_numbers([*gains.values()]).tolist(), strict=True)) if gains else {}
-    _check_relevant(ranking, (item for item, gain in known.items() if gain > 0), k)
-    if min(known.values()) < 0:
-        raise DataError("A gain is below 0.", "Give 0 to what is not relevant.")
-    found = [0.0 if item in ranking[:place] else known.get(item, 0.0) for place, item in enumerate(ranking[:k])]
-    best = sorted(known.values(), reverse=True)[:k]
-    return _discount(found) / _discount(best)
-
-
-def _discount(gains: Sequence[float]) -> float:
-    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
-
-
-def _check_relevant(ranking: Sequence[str], relevant: Iterable[str], k: int) -> set[str]:
-    if isinstance(ranking, str) or isinstance(relevant, str):  # its letters would be the items
-        raise DataError("A text is no list of names.", "Put one name into a list, too: [name].")
-    wanted = set(relevant)
-    if not wanted or not isinstance(k, int | np.integer) or k < 1:
-        raise DataError("There is nothing to find, or k is below 1.", "Leave out questions without a gold page.")
-    return wanted
-
 
 # --- passages --------------------------------------------------------------------------------------------------
 
@@ -174,22 +129,6 @@ def normalise_answer(text: str) -> str:
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 
-def compute_token_f1(prediction: str, gold: str) -> float:
-    """Return the harmonic mean of precision and recall of the answer's tokens, in [0, 1].
-
-    Tokens are those of `normalise_answer`; one that comes twice counts twice. Where one of the answers has no token,
-    the score is 1.0 if the other has none either, else 0.0.
-
-    Source: as `normalise_answer`, with the rule for empty answers of SQuAD 2.0 (P. Rajpurkar, R. Jia and P. Liang,
-    Know what you don't know, ACL 2018).
-    """
-    found, wanted = normalise_answer(prediction).split(), normalise_answer(gold).split()
-    if not found or not wanted:
-        return float(found == wanted)
-    num_shared = sum((Counter(found) & Counter(wanted)).values())
-    return 2 * num_shared / (len(found) + len(wanted))
-
-
 def is_supported(cited: Sequence[Chunk], passages: Sequence[Passage]) -> bool:
     """Return whether a citation is correct: there is one, and each cited chunk holds at least half of a gold passage."""
     return bool(cited) and all(any(passage.overlaps(chunk) for passage in passages) for chunk in cited)
@@ -217,33 +156,6 @@ def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) ->
         estimate_proportion(num_right, int((~answerable).sum())),
         estimate_proportion(num_refused - num_right, int(answerable.sum())),
     )
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A border between what is refused (below its value) and what is answered.
-
-    `balanced_accuracy` is the mean of the share of answerable questions at or above it and of the others below it.
-    """
-
-    value: float
-    balanced_accuracy: float
-
-
-def choose_threshold(support: Sequence[float], is_answerable: Sequence[bool]) -> Threshold:
-    """Return the threshold with the best balanced accuracy on a development set; of equals, the lowest.
-
-    `support` says how well each question is supported, say the best cosine of its hits; both have shape (n,).
-    Raises `DataError` as `score_refusals`, or where a number is not finite.
-    """
-    values, answerable = check_numbers(support), _check_kinds(support, is_answerable)
-    levels = np.unique(values)
-    borders = [float(levels[0]), *((levels[:-1] + levels[1:]) / 2).tolist()]
-    scored = [
-        Threshold(border, float(((values >= border)[answerable].mean() + (values < border)[~answerable].mean()) / 2))
-        for border in borders
-    ]
-    return max(scored, key=lambda one: (one.balanced_accuracy, -one.value))
 
 
 def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> np.ndarray:

@@ -1,17 +1,16 @@
-"""Search: by meaning, by words, and both fused; then an optional step that orders the best anew."""
+"""Search: by meaning, by words, and both fused."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 import numpy as np
 
 from ..core import DataError, unify_text
-from ..models import Model
 from .chunks import Chunk
 from .index import Index
 
@@ -48,9 +47,6 @@ class Hit:
     cosine: float | None = None
     lexical_rank: int | None = None
     bm25: float | None = None
-
-
-Rerank = Callable[[str, Sequence[Hit]], Sequence[Hit]]
 
 
 @cache
@@ -145,15 +141,12 @@ class Retriever:
     Attributes:
         method: `dense` (by meaning), `lexical` (by words) or `fused` (both).
         where: metadata that a page must have, such as {"status": "current"}; a list allows several values.
-        rerank: orders the first `rerank_depth` hits anew, given question and hits; None leaves them.
         constant: of the fusion, as in `fuse_ranks`.
     """
 
     index: Index
     method: str = "fused"
     where: Mapping | None = None
-    rerank: Rerank | None = None
-    rerank_depth: int = 10
     constant: int = RRF_CONSTANT
     lexical: LexicalIndex = field(init=False, repr=False, compare=False)
 
@@ -166,7 +159,7 @@ class Retriever:
         """Return the k best hits, the best first; fewer where fewer match. Raises as `Index.find_similar`."""
         if not question.strip() or k < 1:
             raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
-        depth = max(DEPTH, k, self.rerank_depth)
+        depth = max(DEPTH, k)
         dense = self.index.find_similar(question, depth, self.where) if self.method != "lexical" else []
         lexical = self.lexical.find_matching(question, depth, self.where) if self.method != "dense" else []
         dense_ranks = {chunk.id: (rank, score) for rank, (chunk, score) in enumerate(dense, start=1)}
@@ -179,39 +172,4 @@ class Retriever:
         for rank, (id, score) in enumerate(scores.items(), start=1):
             places = (*dense_ranks.get(id, (None, None)), *lexical_ranks.get(id, (None, None)))
             hits.append(Hit(self.index.chunks[id], rank, score, *places))
-        if self.rerank:
-            first = list(self.rerank(question, hits[: self.rerank_depth]))
-            hits = [replace(hit, rank=rank) for rank, hit in enumerate(first + hits[self.rerank_depth :], start=1)]
         return hits[:k]
-
-
-@dataclass(frozen=True)
-class ModelReranker:
-    """Orders hits by how probable the model finds "yes" to: does this passage answer the question? One call per hit.
-
-    The model must return token probabilities.
-    """
-
-    model: Model
-
-    def __call__(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits, the likeliest first."""
-        prompts = [
-            f"Passage: {hit.chunk.searched}\n\nQuestion: {question}\n\n"
-            "Does the passage answer the question? Answer yes or no."
-            for hit in hits
-        ]
-        replies = self.model.chat_each(prompts, max_tokens=1, logprobs=10, label="rerank")
-        chances = [_find_yes(reply.tokens[0]) if reply.tokens else 0.0 for reply in replies]
-        order = sorted(range(len(hits)), key=lambda index: -chances[index])
-        return [hits[index] for index in order]
-
-
-def _find_yes(token) -> float:
-    """Return the share of yes among yes and no."""
-    chances = {"yes": 0.0, "no": 0.0}
-    for one in token.alternatives:
-        word = one.text.strip().casefold()
-        if word in chances:
-            chances[word] += one.probability
-    return chances["yes"] / total if (total := sum(chances.values())) else 0.0

@@ -242,17 +242,17 @@ def check_react(page, address):
 
 
 def check_rag(page, address):
-    """Chapter 09: the inspector shows another question with its prompt, and says when one is not recorded."""
-    notebook = open_and_run(page, address, "09_rag", wait_ms=120_000)
+    """Lesson 09_2: the inspector shows another question with its prompt, and says when one is not recorded."""
+    notebook = open_and_run(page, address, "09_2_retrieval", wait_ms=120_000)
     inspector = find_cell(notebook, "RetrievalInspector(")
     menu = inspector.get_by_label("question", exact=True)
     question = menu.locator("option").nth(2).inner_text()
     menu.select_option(question)
     expect(inspector.locator("caption")).to_contain_text(question)
-    expect(inspector.locator("tbody tr").first.locator("td").last).to_contain_text("◀")
+    expect(inspector.locator("tbody")).to_contain_text("◀")
     expect(inspector.locator("tbody tr")).to_have_count(5)
     inspector.get_by_text("The assembled prompt").click()
-    expect(inspector.locator("details pre")).to_contain_text(f"Question: {question}\nAnswer:")
+    expect(inspector.locator("details pre")).to_contain_text(f"user: {question}")
     shoot(inspector, "09_inspector")
     inspector.get_by_label("own", exact=True).fill("Who invented the kettle?")
     inspector.get_by_role("button", name="Search").click()

@@ -32,7 +32,7 @@ def make_model(provider, tmp_path):
             recordings=tmp_path,
             home=tmp_path / "home",
         )
-        return Model("09_rag", settings=settings)
+        return Model("09_1_the_four_steps", settings=settings)
 
     return make
 
@@ -56,7 +56,7 @@ def test_vectors_are_those_of_the_model_and_an_empty_text_is_refused(make_model)
 
 def test_its_description_names_model_and_source(make_model, tmp_path):
     assert ModelEmbedding(make_model()).describe() == "llmops_utils, model tiny-embed, source 127.0.0.1"
-    embedded = ModelEmbedding(Model("09_rag", settings=load_settings(home=tmp_path)))
+    embedded = ModelEmbedding(Model("09_1_the_four_steps", settings=load_settings(home=tmp_path)))
     assert embedded.describe().startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
 
 

@@ -1,7 +1,5 @@
 """Claims about the measures, against published worked examples and values computed by hand."""
 
-import math
-
 import pytest
 
 from llmops_utils.core import DataError
@@ -9,10 +7,6 @@ from llmops_utils.evaluation import estimate_proportion
 from llmops_utils.rag.chunks import Chunk
 from llmops_utils.rag.measures import (
     Passage,
-    choose_threshold,
-    compute_ndcg,
-    compute_reciprocal_rank,
-    compute_token_f1,
     is_supported,
     locate_passages,
     measure_overlap,
@@ -20,56 +14,6 @@ from llmops_utils.rag.measures import (
     score_refusals,
 )
 from llmops_utils.rag.pages import parse_page
-
-
-def test_the_mean_reciprocal_rank_of_the_textbook_example():
-    """Wikipedia, Mean reciprocal rank: cat → cats third, torus → tori second, virus → viruses first: 11/18."""
-    answers = [
-        (["catten", "cati", "cats"], "cats"),
-        (["torii", "tori", "toruses"], "tori"),
-        (["viruses", "virii", "viri"], "viruses"),
-    ]
-    ranks = [compute_reciprocal_rank(ranking, [right]) for ranking, right in answers]
-    assert sum(ranks) / 3 == pytest.approx(11 / 18)
-    assert compute_reciprocal_rank(["x"], ["a"]) == 0.0
-
-
-def test_ndcg_of_the_textbook_example():
-    """Wikipedia, Discounted cumulative gain: gains 3 2 3 0 1 2 give DCG6 6.861; with 3 and 2 left out, nDCG6 0.785."""
-    gains = dict(zip(["d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8"], [3, 2, 3, 0, 1, 2, 3, 2], strict=True))
-    ranking = ["d1", "d2", "d3", "d4", "d5", "d6"]
-    assert compute_ndcg(ranking, gains, 6) == pytest.approx(0.785, abs=0.0005)
-    alone = {key: gains[key] for key in ranking}
-    assert compute_ndcg(ranking, alone, 6) == pytest.approx(6.861 / 7.141, abs=0.0005)
-
-
-def test_ndcg_of_one_relevant_item_falls_with_the_logarithm_of_its_rank():
-    for rank in (1, 2, 3, 7):
-        ranking = [f"x{number}" for number in range(1, rank)] + ["a"]
-        assert compute_ndcg(ranking, {"a": 1}, 10) == pytest.approx(1 / math.log2(rank + 1))
-    assert compute_ndcg(["x", "a"], {"a": 1}, 1) == 0.0
-    assert compute_ndcg(["a", "a"], {"a": 1}, 2) == 1.0  # what comes again counts once
-
-
-def test_nothing_to_find_is_an_error_and_no_zero():
-    with pytest.raises(DataError):
-        compute_reciprocal_rank(["a"], [])
-    for gains, k in [
-        ({"a": 0}, 5),
-        ({"a": 1}, 0),
-        ({"a": 1, "b": -1}, 5),
-        ({"a": math.inf}, 5),
-        ({"a": 1, "b": math.nan}, 5),
-        ({"a": None}, 5),
-        ({"a": 10**400}, 5),
-        ({"a": 1}, 1.5),
-    ]:
-        with pytest.raises(DataError):
-            compute_ndcg(["a"], gains, k)
-    for ranking, relevant in (("abc", ["c"]), (["abc"], "abc")):  # the letters of a text are no items
-        with pytest.raises(DataError, match="no list"):
-            compute_reciprocal_rank(ranking, relevant)
-
 
 PAGE = parse_page("p", "one two three four five\nsix seven eight nine ten")
 OTHER = parse_page("q", "alpha beta gamma delta")
@@ -131,28 +75,16 @@ def test_a_passage_or_chunk_that_begins_or_ends_inside_a_token_counts_by_its_cha
 
 def test_what_reads_alike_is_the_same_answer_and_the_same_passage():
     for one, other in [("cafe\u0301", "café"), ("so\u00adft", "soft"), ("a\u200bb", "ab"), ("ＡＢＣ　１", "abc 1")]:
-        assert compute_token_f1(one, other) == 1.0, one
+        assert normalise_answer(one) == normalise_answer(other), one
         for written, wanted in [(one, other.upper()), (other.upper(), one)]:
             text = f"An \u00ad½ {written.upper()}  end, cafe\u0301."
             passage = locate_passages([f"{wanted.upper()} end"], ["p"], [parse_page("p", text)])[0]
             assert passage.page.text[passage.start : passage.end] == f"{written.upper()}  end"
 
 
-def test_token_f1_by_hand():
-    for prediction, gold, expected in [
-        ("The Eiffel Tower", "Eiffel Tower", 1.0),
-        ("eiffel tower!", "An Eiffel  tower", 1.0),
-        ("in the park in Paris", "in Paris", 2 * (2 / 4) * 1 / (2 / 4 + 1)),  # "the" goes; 2 of 4 and 2 of 2
-        ("30 days", "within 30 days", 2 * 1 * (2 / 3) / (1 + 2 / 3)),
-        ("days days", "days", 2 * 0.5 * 1 / 1.5),
-        ("yes", "no", 0.0),
-        ("", "no", 0.0),
-        ("the", "a", 1.0),  # nothing is left of either
-        ("12.50 EUR", "1250 EUR", 1.0),  # the known weakness: punctuation goes, also inside numbers
-    ]:
-        assert compute_token_f1(prediction, gold) == pytest.approx(expected)
-        assert compute_token_f1(gold, prediction) == pytest.approx(expected)
+def test_an_answer_is_compared_without_articles_punctuation_and_capitals():
     assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
+    assert normalise_answer("12.50 EUR") == "1250 eur"  # the known weakness: punctuation goes, also inside numbers
 
 
 def test_a_citation_is_correct_where_every_cited_chunk_holds_a_gold_passage():
@@ -175,22 +107,8 @@ def test_refusals_by_hand():
     assert (score.precision, score.recall.value, score.refused_wrongly.value) == (None, 0.0, 0.0)
 
 
-def test_the_threshold_with_the_best_balanced_accuracy_is_found():
-    found = choose_threshold([0.9, 0.8, 0.4, 0.5, 0.2, 0.1], [1, 1, 1, 0, 0, 0])
-    # Between 0.2 and 0.4 all three answerable are kept and two of three others refused: (1 + 2/3) / 2; between 0.5
-    # and 0.8 it is (2/3 + 1) / 2, the same; of equals the lowest counts.
-    assert found.value == pytest.approx(0.3)
-    assert found.balanced_accuracy == pytest.approx(5 / 6)
-    assert choose_threshold([0.7, 0.3], [True, False]).value == pytest.approx(0.5)
-    assert choose_threshold([0.5, 0.5], [True, False]).balanced_accuracy == 0.5
-
-
 def test_questions_of_one_kind_alone_are_refused():
     kinds = [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]
-    for values, is_answerable in [*kinds, ([math.nan, 1], [True, False]), ([None, 1], [True, False]), ("ab", [1, 0])]:
+    for values, is_answerable in kinds:
         with pytest.raises(DataError):
             score_refusals(values, is_answerable)
-        with pytest.raises(DataError):
-            choose_threshold(values, is_answerable)
-    with pytest.raises(DataError, match="finite number"):
-        choose_threshold([0.5, math.nan], [True, False])

@@ -1,18 +1,16 @@
-"""Claims about search: words, fusion, filters and the step that orders anew."""
+"""Claims about search: words, fusion and filters."""
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from fake_embedding import FakeEmbedding
 
 from llmops_utils.core import DATA, DataError, load_settings
-from llmops_utils.models import TokenChance
 from llmops_utils.rag.chunks import split_pages
 from llmops_utils.rag.index import build_index
 from llmops_utils.rag.pages import load_pages, parse_page
-from llmops_utils.rag.search import LexicalIndex, ModelReranker, Retriever, fuse_ranks, split_words
+from llmops_utils.rag.search import LexicalIndex, Retriever, fuse_ranks, split_words
 
 
 def make_pages(**texts):
@@ -126,32 +124,3 @@ def test_an_empty_question_and_an_unknown_method_are_refused(index):
                 Retriever(index, method).find_chunks(question, k)
     with pytest.raises(DataError, match="dense, lexical, fused"):
         Retriever(index, "magic")
-
-
-def test_reranking_orders_the_first_hits_anew_and_leaves_the_others(index):
-    plain = Retriever(index).find_chunks("voucher", 12)
-    turned = Retriever(index, rerank=lambda question, hits: hits[::-1], rerank_depth=4).find_chunks("voucher", 12)
-    ids = [hit.chunk.id for hit in plain]
-    assert [hit.chunk.id for hit in turned] == ids[3::-1] + ids[4:]
-    assert [hit.rank for hit in turned] == list(range(1, 13))
-    assert turned[0].dense_rank == plain[3].dense_rank
-
-
-class FakeModel:
-    """Says yes to passages that hold the word express."""
-
-    def chat_each(self, prompts, **options):
-        assert options["max_tokens"] == 1
-        for prompt in prompts:
-            yes, no = (0.4, 0.1) if "express" in prompt.split("Question:")[0] else (0.1, 0.3)
-            alternatives = (TokenChance(" Yes", yes), TokenChance("No", no), TokenChance("x", 0.5))
-            yield SimpleNamespace(tokens=[TokenChance("Yes", yes, alternatives)])
-
-
-def test_a_model_that_says_yes_moves_a_passage_up(index):
-    plain = Retriever(index).find_chunks("service", 10)
-    first = Retriever(index, rerank=ModelReranker(FakeModel())).find_chunks("service", 10)
-    flags = ["express" in hit.chunk.searched for hit in first]
-    assert flags == sorted(flags, reverse=True)
-    assert 0 < sum(flags) < 10
-    assert {hit.chunk.id for hit in plain} == {hit.chunk.id for hit in first}
