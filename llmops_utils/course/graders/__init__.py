@@ -16,10 +16,11 @@ from . import (
     operating,
     prompt_basics,
     rag,
+    retrieval,
     tracking,
     training,
 )
 
 SUBJECTS = (advanced_techniques, basic_techniques, capstone, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, tracking, training)
+SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, retrieval, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
