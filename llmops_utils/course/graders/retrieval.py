@@ -22,9 +22,7 @@ def _make_collection(rows):
     chromadb = import_chroma()
     client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
     name = f"exercise-{next(_number)}"
-    collection = client.create_collection(
-        name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-    )
+    collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}})
     try:
         ids, vectors, texts, metadatas = map(list, zip(*rows, strict=True))
         collection.add(ids=ids, embeddings=vectors, documents=texts, metadatas=metadatas)
@@ -94,9 +92,13 @@ def _grade_rights(function) -> None:
             if not isinstance(found, list | tuple) or not all(isinstance(id, str) for id in found):
                 raise Wrong(f"{told} Return a list of ids, the nearest first.")
             if leaked := [id for id in found if id not in right]:
-                raise Wrong(f"{told} {leaked[0]!r} is not current, or not for these groups, or not among the {k} nearest.")
+                raise Wrong(
+                    f"{told} {leaked[0]!r} is not current, or not for these groups, or not among the {k} nearest."
+                )
             if len(found) < len(right):
-                raise Wrong(f"{told} {len(right)} allowed ones were asked for and are there. When does your filter work?")
+                raise Wrong(
+                    f"{told} {len(right)} allowed ones were asked for and are there. When does your filter work?"
+                )
             if list(found) != right:
                 raise Wrong(f"{told} These are the right ones; put the nearest first.")
 
@@ -108,7 +110,20 @@ WORDS = range(4, 41)  # of a gold passage
 MOST_SHARED = 0.5  # of a question's words may stand in its passage
 CURRENT = {"status": "current"}
 # Codes as customers type them: none of the questions of the course has them in this form.
-SPLIT = ("bx 5", "c 3", "Code DP 20?", "err 4", "Err 7?", "F 2", "my kettle says g 6", "K 2", "nl 5", "NP 3", "TX 3", "w 6")
+SPLIT = (
+    "bx 5",
+    "c 3",
+    "Code DP 20?",
+    "err 4",
+    "Err 7?",
+    "F 2",
+    "my kettle says g 6",
+    "K 2",
+    "nl 5",
+    "NP 3",
+    "TX 3",
+    "w 6",
+)
 LEAST_FOUND = 10  # of the split codes among the first three
 MOST_LOST = 1  # of the plain questions that were found before
 
@@ -151,7 +166,9 @@ def _check_gold(number: int, one: object, form: str) -> int:
     except DataError:
         raise Wrong(f"{told} the passage does not stand on that page word for word. Copy it from there.") from None
     if len(passage.split()) not in WORDS:
-        raise Wrong(f"{told} the passage has {len(passage.split())} words; take {WORDS[0]} to {WORDS[-1]}: what answers, no more.")
+        raise Wrong(
+            f"{told} the passage has {len(passage.split())} words; take {WORDS[0]} to {WORDS[-1]}: what answers, no more."
+        )
     if not question.endswith("?") or len(question.split()) < 5:
         raise Wrong(f"{told} {question!r} is no whole question. Write what a customer or a colleague would ask.")
     if any(question.casefold() == known.question.casefold() for known in load_handbook_questions()):
