@@ -258,9 +258,11 @@ def _build_run(path: Path, about: dict, messages: Iterator[dict], members: dict[
     decode = cache(lambda content: content.decode("utf-8"))  # thousands of messages may name one file
     for message in messages:
         payload, kind = message["payload"], message["type"]
-        if kind == "parameter_msg" and payload["param"]["source"] != "auto-logged":
-            value = payload["param"]["paramValue"]
-            parameters[payload["param"]["paramName"]] = str(value) if isinstance(value, list | dict) else value
+        if kind == "parameter_msg":
+            one = payload.get("param") or payload["params"]  # the second where the value is a list
+            value = one["paramValue"]
+            if one["source"] != "auto-logged":
+                parameters[one["paramName"]] = str(value) if isinstance(value, list | dict) else value
         elif kind == "metric_msg" and payload["metric"]["metricName"] not in AUTOMATIC:
             one = payload["metric"]
             history.setdefault(one["metricName"], []).append((one["step"], one["metricValue"]))

@@ -52,7 +52,7 @@ def log_all():
         log_report(run, FEW)
 
     run = start_run("by hand")
-    run.log_parameters({"temperature": 0.0, "model": "tiny"})
+    run.log_parameters({"temperature": 0.0, "model": "tiny", "losses": [2.5, 1.5]})
     run.log_text("Ärger", metadata={"kind": "note"})
     for value in (1, 2):
         run.log_asset_data({"a": value}, name="same.json")
@@ -144,7 +144,11 @@ def test_everything_that_was_logged_of_a_report_is_read_back(runs):
 
 def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
     read = runs.find("by hand")
-    assert read.parameters == {"temperature": 0.0, "model": "tiny"}  # comet_ml's own curr_step is none of ours
+    assert read.parameters == {
+        "temperature": 0.0,
+        "model": "tiny",
+        "losses": "[2.5, 1.5]",
+    }  # comet_ml's own curr_step is none of ours
     assert [(text.text, text.metadata) for text in read.texts] == [("Ärger", {"kind": "note"})]
     assert json.loads(read.files["same.json"]) == {"a": 2}
     assert read.history["accuracy"] == ((0, 0.25), (1, 0.5), (2, 0.375))

@@ -9,12 +9,13 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
 from llmops_utils.agents import Agent
 from llmops_utils.core import DataError
 from llmops_utils.models import Provenance, Reply
 from llmops_utils.tracking import list_runs, log_trace, record_trace, span, start_run, trace_model
-from llmops_utils.tracking.traces import MAX_DETAIL
+from llmops_utils.tracking.traces import KINDS, MAX_DETAIL
 
 
 def make_reply(text="repair", latency_s=0.5, parsed=None):
@@ -141,6 +142,64 @@ def test_a_trace_inside_another_or_inside_a_span_of_somebody_else_is_its_own():
     assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
+@span("retrieval")
+def find_records(question):
+    return [SimpleNamespace(id="n02", text="Return window")]
+
+
+def test_names_and_attributes_are_those_of_the_conventions_and_what_was_said_is_there_on_demand_only():
+    model = FakeModel()
+    model.steps = [("finish", "x"), ("finish", "y")]
+
+    def record_all(**options):
+        with record_trace("all kinds", **options) as root:
+            answer("Where is it?")
+            traced = trace_model(model)
+            traced.chat([{"role": "user", "content": "Hi"}], system="Be kind.", temperature=0.5, seed=7)
+            traced.embed(["a"])
+            find_records("How long?")
+        return [one.recorded for _, one in root.walk()]
+
+    known = {
+        name for key, name in vars(gen_ai_attributes).items() if key.startswith("GEN_AI_") and isinstance(name, str)
+    }
+    bare = record_all()
+    used = {name for one in bare for name in one.attributes}
+    assert used <= known
+    assert {one.attributes["gen_ai.operation.name"] for one in bare[1:]} == set(KINDS.values())
+    assert [one.name for one in bare] == [
+        "all kinds",
+        "invoke_workflow answer",
+        "retrieval",
+        "chat tiny",
+        "execute_tool look_up",
+        "chat tiny",
+        "chat tiny",
+        "embeddings tiny-encoder",
+        "retrieval",
+    ]
+    chat = bare[6].attributes
+    assert (chat["gen_ai.provider.name"], chat["gen_ai.request.seed"]) == ("mistral_ai", 7)
+
+    model.steps = [("finish", "x")]
+    kept = record_all(keeps_content=True)
+    added = {name for one in kept for name in one.attributes} - used
+    assert added == {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "gen_ai.retrieval.documents",
+        "gen_ai.retrieval.query.text",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+    }
+    assert added <= known
+    asked = json.loads(kept[6].attributes["gen_ai.input.messages"])
+    assert asked == [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]
+    assert json.loads(kept[4].attributes["gen_ai.tool.call.arguments"]) == {"order_id": "P-1001"}
+    assert json.loads(kept[8].attributes["gen_ai.retrieval.documents"]) == [{"id": "n02"}]
+
+
 def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecret0123456789")
     with record_trace("r") as root:
@@ -157,8 +216,10 @@ def test_whatever_a_call_takes_or_gives_a_trace_does_not_end_it():
         deep = [deep]
     told = []
     for value in (deep, own, {(1, 2): 3}, 10**5000, SimpleNamespace(shape=5)):
-        with record_trace("odd") as root:
+        with record_trace("odd", keeps_content=True) as root:
             assert span("tool")(lambda same: same)(value) is value
+            for kind in ("model", "retrieval"):
+                assert span(kind)(lambda same: same)(value) is value
         told.append((root.children[0].input, root.children[0].output))
     assert told == [(name, name) for name in ("list", "list", "dict", "int", "SimpleNamespace")]
 
@@ -175,12 +236,12 @@ def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkey
     assert model["context"]["trace_id"] == root["context"]["trace_id"]
     assert model["attributes"] == {
         "gen_ai.operation.name": "chat",
+        "gen_ai.output.type": "text",
         "gen_ai.request.model": "tiny",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.response.model": "tiny",
         "gen_ai.usage.input_tokens": 30,
         "gen_ai.usage.output_tokens": 2,
-        "llmops.kind": "model",
-        "llmops.input": "Where is it?",
-        "llmops.output": "answer to Where is it?",
     }
     start, end = (datetime.fromisoformat(model[name]) for name in ("start_time", "end_time"))
     assert (end - start).total_seconds() == 0.5
@@ -188,6 +249,9 @@ def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkey
 
 class FakeModel:
     """Looks up an order, then finishes."""
+
+    name, provider = "tiny", SimpleNamespace(id="mistral")
+    connection = SimpleNamespace(embedding_model="tiny-encoder")
 
     def __init__(self):
         self.steps = [("look_up", "P-7"), ("finish", "on its way")]
@@ -214,4 +278,5 @@ def test_an_embedding_is_told_by_its_shape_and_the_model_itself_stays_unmarked()
         trace_model(model).embed(["a", "b"])
         model.embed(["a"])
     (one,) = root.children
-    assert (one.name, one.output) == ("embed", "SimpleNamespace of shape (2, 3)")
+    assert (one.name, one.kind, one.output) == ("embed", "embedding", "SimpleNamespace of shape (2, 3)")
+    assert (one.recorded.name, one.recorded.kind.name) == ("embeddings tiny-encoder", "CLIENT")

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from .base import shorten
 BAR_COLOUR = "#3b7dd8"
 MUTED_COLOUR = "#9aa0a6"
 INK = "#808080"  # can be read on a light and on a dark page
+MOST_CALLS = 60  # of a trace that are drawn
 MARKERS = "os^Dv*"  # tell points apart for those who do not see their colours
 SPAN_COLOURS = {
     "request": MUTED_COLOUR,
     "chain": "#7a6fb0",
     "model": BAR_COLOUR,
+    "embedding": "#4f9bb5",
     "retrieval": "#2e9e6b",
     "tool": "#d08a2e",
 }
@@ -253,7 +256,7 @@ def _tell(row: Row) -> str:
 
 
 class Timeline:
-    """A request's calls over time as a picture and a table, one row a call, indented by depth."""
+    """A request's calls over time as a picture and a table, one row a call, indented by depth; the first `MOST_CALLS`."""
 
     def __init__(self, root: Span) -> None:
         self.root = root
@@ -264,7 +267,7 @@ class Timeline:
 
     def _repr_html_(self) -> str:
         rows = []
-        for depth, one in self.root.walk():
+        for depth, one in islice(self.root.walk(), MOST_CALLS):
             tokens = f"{one.prompt_tokens} + {one.completion_tokens}" if one.prompt_tokens else ""
             name = Html(f"<div style='padding-left:{1.2 * depth:.1f}em'>{html.escape(one.name)}</div>")
             times = (f"{one.start_s:.2f}", f"{one.duration_s:.2f}")
@@ -275,7 +278,7 @@ class Timeline:
 
 
 def _draw_spans(root: Span) -> Picture:
-    spans = list(root.walk())
+    spans = list(islice(root.walk(), MOST_CALLS))
     names = ["   " * depth + f"{one.name} · {one.kind}" for depth, one in spans]
     figure, axes = _make_lines(names, "seconds since the request began")
     told = []
@@ -287,4 +290,7 @@ def _draw_spans(root: Span) -> Picture:
         axes.barh(place, width, left=one.start_s, height=0.6, color=colour, edgecolor=edge, linewidth=2)
         told.append(f"{one.name} ({one.kind}) {one.start_s:.2f} to {one.start_s + one.duration_s:.2f} s{failed}")
     axes.set_xlim(0, max(1.02 * root.duration_s, 0.01))
+    left_out = sum(1 for _ in root.walk()) - len(spans)
+    if left_out:
+        told.append(f"{left_out:,} more calls are not drawn")
     return Picture(figure, "; ".join(told) + ".")

@@ -15,10 +15,12 @@ from types import SimpleNamespace
 import ipywidgets
 import numpy as np
 import pytest
+from fake_receiver import FakeReceiver
 from ipywidgets.widgets import widget as widget_module
+from scipy.stats import binom
 from widget_views import list_parts
 
-from llmops_utils import datasets
+from llmops_utils import datasets, tracking
 from llmops_utils.agents import calculate
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import (
@@ -46,7 +48,8 @@ NUMBER = r"\d+(?:\.\d+)?"
 class FakeModel:
     """Stands for the `model` of a notebook: what it answers depends on the examples that it is shown."""
 
-    provider = SimpleNamespace(id="embedded")
+    name, provider = "fake", SimpleNamespace(id="embedded")
+    connection = SimpleNamespace(embedding_model="fake-encoder")
 
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
@@ -148,10 +151,28 @@ def work_out(expression):
 
 
 ORDERS = {"PW-28421": "model Tarka 12, quantity 2, price 39.90, postage 0.00, delivered on 2026-02-25"}
+
+
+def expect_best(p, n, k):
+    """Return the highest share to expect of k runs on n examples, as lesson 10_2 defines it."""
+    return (1 - binom.cdf(range(n), n, p) ** k).sum() / n
+
+
+@tracking.span("tool")
+def find_order(text):
+    """Return the number of the order that a text names, as lesson 10_3 defines it."""
+    found = re.search(r"PW-\d{5}", text)
+    return found[0] if found else "none"
+
+
+SETS = ((0, 0), (4, 4), (8, 4), (8, 8), (16, 4), (16, 8))
+GRID = [f"{version}, {num} shots, {labels} labels" for version in ("plain", "described") for num, labels in SETS]
 NAMES = {
     "Counter": Counter,
     "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
     "LABELS": list(INTENTS),
+    "LOSSES": [2.31, 1.74, 1.52, 1.49],
+    "PROJECT": "tests",
     "Prompt": Prompt,
     "SKELETON": "{task} {answers} {meaning}\n{examples}",
     "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
@@ -161,6 +182,8 @@ NAMES = {
     "date": date,
     "dev": load_messages("dev"),
     "fill": fill,
+    "expect_best": expect_best,
+    "find_order": find_order,
     "html": html,
     "is_card_number": is_card_number,
     "known": load_fact_questions()[2::3],
@@ -169,6 +192,7 @@ NAMES = {
     "math": math,
     "mend": str,  # what the fake model writes needs no mending
     "model": FakeModel(),
+    "names": GRID,
     "np": np,
     "pellworth": FakePellworth(),
     "pool": POOL,
@@ -179,6 +203,8 @@ NAMES = {
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
     "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
+    "traced": tracking.trace_model(FakeModel()),
+    "tracking": tracking,
 }
 
 
@@ -216,9 +242,16 @@ def progress_file(monkeypatch, tmp_path):
     return tmp_path / "progress.json"
 
 
+@pytest.fixture(scope="session")
+def receiver():
+    """A receiver of traces on loopback."""
+    with FakeReceiver() as receiver:
+        yield receiver
+
+
 @pytest.fixture(autouse=True)
-def names(monkeypatch):
+def names(monkeypatch, receiver):
     """The user namespace of a notebook in which all cells up to the exercises have run."""
-    names = dict(NAMES)
+    names = NAMES | {"RECEIVER": receiver.url}
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(user_ns=names))
     return names

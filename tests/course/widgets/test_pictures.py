@@ -181,3 +181,10 @@ def test_the_timeline_is_a_picture_with_a_text_and_a_table(root):
     assert "<script" not in html
     assert repr(timeline).startswith("Timeline of “one request”: one request (request)")
     assert Timeline(Span("r", "request")).picture.alt == "r (request) 0.00 to 0.00 s."
+
+
+def test_of_a_trace_with_10_000_calls_the_first_are_drawn_and_the_others_counted():
+    root = Span("r", "request", children=[Span("ask", "model") for _ in range(10_000)])
+    timeline = Timeline(root)
+    assert timeline.picture.alt.endswith("; 9,941 more calls are not drawn.")
+    assert len(read_rows(timeline._repr_html_())) == 60
