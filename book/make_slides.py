@@ -18,6 +18,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
+MEASURED = "→ with</th>"  # in the head of the measured table
 LEFT_OUT = ("Set-up", "In depth", "Exercise")
 MOST_SLIDES, MOST_WORDS = 15, 75
 CONF = """
@@ -86,28 +87,32 @@ def make_deck(notebook):
     heading, is_out, replaced = "", False, None
     for cell in notebook.cells[1:]:
         tags = cell.metadata.get("tags", [])
-        found = re.match("(##+) (.+)", cell.source) if cell.cell_type == "markdown" else None
-        if found:
-            is_out = found[2].startswith(LEFT_OUT) if found[1] == "##" else is_out or found[2].startswith("Exercise")
-            heading = found[2]
-        if "no-slide" in tags or (is_out and "slide" not in tags):
-            if found and found[1] == "##" and found[2].startswith("In depth"):
+        # A heading may stand below the last words of the section before it.
+        parts = re.split(r"^(?=##+ )", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else []
+        for part in parts:
+            found = re.match("(##+) (.+)", part)
+            if not found:
+                continue
+            is_out = found[2].startswith(LEFT_OUT) or (is_out and found[1] != "##")
+            if found[2].startswith("In depth"):
                 break
-            continue
-        if found and not found[2].startswith("Exercise"):
-            text = shorten(cell.source.split("\n", 1)[1] if "\n" in cell.source else "")
+            text = "" if is_out or "no-slide" in tags else shorten(part.partition("\n")[2])
+            if not is_out:
+                heading = found[2]
             if text:
                 slides.append([new_markdown_cell(f"## {heading}\n\n{text}")])
                 replaced = None
-        elif is_view(cell, tags):
+        if is_out and "slide" not in tags and re.search("^## In depth", cell.source, flags=re.MULTILINE):
+            break
+        if not parts and "no-slide" not in tags and (not is_out or "slide" in tags) and is_view(cell, tags):
             view = [new_markdown_cell(f"## {heading}"), cell]
-            if "slide" in tags:
+            if "slide" in tags or MEASURED in str(cell.outputs):
                 slides.append(view)
-                replaced = None
+                replaced = -1 if MEASURED in str(cell.outputs) else None
             elif replaced is None:
                 slides.append(view)
                 replaced = len(slides) - 1
-            else:  # of a section the last view is what it comes to
+            elif replaced >= 0:  # of a section the last view is what it comes to; the measured table stays
                 slides[replaced] = view
     while len(slides) > MOST_SLIDES:  # texts before views: those a speaker can say
         texts = [one for one in slides[1:-1] if len(one) == 1] or slides[1:-1]
