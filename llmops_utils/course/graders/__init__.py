@@ -14,6 +14,7 @@ from . import (
     first_steps,
     lifecycle,
     operating,
+    programs,
     prompt_basics,
     rag,
     tracking,
@@ -21,5 +22,5 @@ from . import (
 )
 
 SUBJECTS = (advanced_techniques, basic_techniques, capstone, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, tracking, training)
+SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

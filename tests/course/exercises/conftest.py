@@ -19,7 +19,6 @@ from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
 from llmops_utils import datasets
-from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
 from llmops_utils.evaluation import compute_mcnemar
@@ -110,7 +109,6 @@ NAMES = {
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
-    "extract_code": extract_code,
     "html": html,
     "is_card_number": is_card_number,
     "load_messages": load_messages,
@@ -123,7 +121,6 @@ NAMES = {
     "re": re,
     "replace": replace,
     "reply": REPLY,
-    "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
     "work": work,
