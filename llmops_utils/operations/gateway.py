@@ -334,8 +334,10 @@ class _Handler(web.RequestHandler):
         self.finish(content)
 
     def _refuse(self, refused: Refused) -> None:
-        if self._finished or self._headers_written:
-            self.finish() if not self._finished else None
+        if self._finished:
+            return
+        if self._headers_written:  # a stream that broke off
+            self.finish()
             return
         if refused.retry_s is not None:
             self.set_header("Retry-After", str(refused.retry_s))
