@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser book slides adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser bookbinder book slides adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,17 +45,17 @@ trials: setup ## what kills, foreign files, odd documents and keys in all places
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run
 
-book: setup ## the course as a book in build/book/html, from the stored outputs
+bookbinder: setup
 	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
 	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
+
+book: bookbinder ## the course as a book in build/book/html, from the stored outputs
 	@.tools/book/bin/python book/make_book.py
 
-slides: setup ## a deck from a lesson in build/slides, for example LESSON=06_2
-	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
-	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
+slides: bookbinder ## a deck from a lesson in build/slides, for example LESSON=06_2
 	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
-adapter: setup ## train the course's adapter anew and measure it (two hours on two quiet cores)
+adapter: setup ## train the course's adapter anew and measure it (about three hours on two cores)
 	@$(VENV) data/make_adapter.py build/adapter
 	@cp build/adapter/pellworth.gguf build/adapter/training.json data/adapters/
 	@$(VENV) benchmarks/pellworth.py test data/adapters/pellworth.csv

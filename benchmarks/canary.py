@@ -14,21 +14,21 @@ import numpy as np
 from llmops_utils.operations import Canary
 
 RIGHT = 0.8
+A_DAY = 4000  # requests
 MOST = 200_000  # requests after which a release is called unfinished
 
 
-def simulate(difference, random, scored=1.0, swing=0.0, a_day=4000):
+def simulate(difference, random, scored=1.0, swing=0.0):
     """Return the state at the end of a release, and after how many requests it was reached."""
     canary = Canary()
-    draws = None
     for place in range(MOST):
-        if place % 4000 == 0:
-            draws = random.random((4000, 3))
-        gets, is_scored, luck = draws[place % 4000]
+        if place % A_DAY == 0:  # drawn by the day, which is faster than one by one
+            draws = random.random((A_DAY, 3))
+        gets, is_scored, luck = draws[place % A_DAY]
         if is_scored >= scored:
             continue
         is_new = gets < canary.share
-        right = RIGHT + (difference if is_new else 0) + swing * np.sin(2 * np.pi * place / a_day)
+        right = RIGHT + (difference if is_new else 0) + swing * np.sin(2 * np.pi * place / A_DAY)
         if canary.add(bool(is_new), float(luck < right)) != "running":
             return canary.state, place + 1
     return canary.state, MOST
@@ -49,11 +49,10 @@ def main() -> None:
             ends = [simulate(difference, random, **options) for _ in range(num)]
             shipped = np.mean([state == "shipped" for state, _ in ends])
             stopped = [requests for state, requests in ends if state == "rolled back"]
-            after = (
-                f"{np.median(stopped):,.0f} [{', '.join(f'{q:,.0f}' for q in np.quantile(stopped, (0.1, 0.9)))}]"
-                if stopped
-                else "–"
-            )
+            after = "–"
+            if stopped:
+                low, middle, high = np.quantile(stopped, (0.1, 0.5, 0.9))
+                after = f"{middle:,.0f} [{low:,.0f}, {high:,.0f}]"
             print(
                 f"{name}: {100 * difference:+.0f} points: shipped {shipped:.1%} of {num}; stopped after {after} requests"
             )

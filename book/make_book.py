@@ -17,7 +17,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
-    "00": "Begin",
+    "00": "The course",
     "01": "LLM basics",
     "02": "LLMOps",
     "03": "Choosing",
@@ -56,9 +56,7 @@ def gather(folder):
                 cell.source = "\n".join(lines).rstrip().replace("](../README.md", "](index.md")
         nbformat.write(notebook, folder / path.name)
         listed.setdefault(path.name[:2], []).append(path.stem)
-    trees = [("The course", [name for number in PARTS if number == "00" for name in listed.get(number, [])])]
-    trees += [(PARTS[number], names) for number, names in listed.items() if number != "00"]
-    trees.append(("Beside the course", list(PAGES)))
+    trees = [(PARTS[number], names) for number, names in listed.items()] + [("Beside the course", list(PAGES))]
     toctrees = "\n".join(
         f"```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
         for title, names in trees

@@ -18,6 +18,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
+MEASURED = "→ with</th>"  # in the head of the measured table
 LEFT_OUT = ("Set-up", "In depth", "Exercise")
 MOST_SLIDES, MOST_WORDS = 15, 75
 CONF = """
@@ -69,12 +70,21 @@ def has_view(cell):
 
 def is_view(cell, tags):
     """Return whether a cell shows what was found, and is no task or quiz."""
-    is_task = any(tag.startswith("exercise") for tag in tags) or re.match(
-        r"\w*(task|quiz)\w*(\.check\(\))?$", cell.source
-    )
-    return (
-        cell.cell_type == "code" and not is_task and not re.match(r"q\d(\.check\(\))?$", cell.source) and has_view(cell)
-    )
+    is_task = re.match(r"(\w*(task|quiz)\w*|q\d)(\.check\(\))?$", cell.source)
+    return not is_task and not any(tag.startswith("exercise") for tag in tags) and has_view(cell)
+
+
+def list_pieces(notebook):
+    """Yield what follows the title, up to what stands in depth: a cell of code, or a cell's heading with its level and text."""
+    for cell in notebook.cells[1:]:
+        if cell.cell_type == "code":
+            yield cell, "", "", ""
+            continue
+        # A heading may stand below the last words of the section before it.
+        for found in re.finditer(r"^(##+) (.+)\n?((?:(?!^##+ ).*\n?)*)", cell.source, flags=re.MULTILINE):
+            if found[2].startswith("In depth"):
+                return
+            yield cell, *found.groups()
 
 
 def make_deck(notebook):
@@ -83,32 +93,24 @@ def make_deck(notebook):
     question = re.search(r"\*\*The question:\*\* .+?\?", title, flags=re.DOTALL)
     name = re.match("# (.+)", title)[1]
     slides = [[new_markdown_cell(f"# {name}\n\n{question[0] if question else ''}")]]
-    heading, is_out, replaced = "", False, None
-    for cell in notebook.cells[1:]:
+    heading, is_out = "", False
+    place = None  # of the section's view, which a later one replaces; -1 where it stays
+    for cell, level, told, text in list_pieces(notebook):
         tags = cell.metadata.get("tags", [])
-        found = re.match("(##+) (.+)", cell.source) if cell.cell_type == "markdown" else None
-        if found:
-            is_out = found[2].startswith(LEFT_OUT) if found[1] == "##" else is_out or found[2].startswith("Exercise")
-            heading = found[2]
-        if "no-slide" in tags or (is_out and "slide" not in tags):
-            if found and found[1] == "##" and found[2].startswith("In depth"):
-                break
-            continue
-        if found and not found[2].startswith("Exercise"):
-            text = shorten(cell.source.split("\n", 1)[1] if "\n" in cell.source else "")
+        if level:
+            is_out = told.startswith(LEFT_OUT) or (is_out and level != "##")
+            heading = heading if is_out else told
+            text = "" if is_out or "no-slide" in tags else shorten(text)
             if text:
                 slides.append([new_markdown_cell(f"## {heading}\n\n{text}")])
-                replaced = None
-        elif is_view(cell, tags):
-            view = [new_markdown_cell(f"## {heading}"), cell]
-            if "slide" in tags:
+                place = None
+        elif "no-slide" not in tags and (not is_out or "slide" in tags) and is_view(cell, tags):
+            view, is_measured = [new_markdown_cell(f"## {heading}"), cell], MEASURED in str(cell.outputs)
+            if place is None or "slide" in tags or is_measured:
                 slides.append(view)
-                replaced = None
-            elif replaced is None:
-                slides.append(view)
-                replaced = len(slides) - 1
-            else:  # of a section the last view is what it comes to
-                slides[replaced] = view
+                place = -1 if is_measured else None if "slide" in tags else len(slides) - 1
+            elif place >= 0:  # of a section the last view is what it comes to; the measured table stays
+                slides[place] = view
     while len(slides) > MOST_SLIDES:  # texts before views: those a speaker can say
         texts = [one for one in slides[1:-1] if len(one) == 1] or slides[1:-1]
         slides.remove(texts[-1])

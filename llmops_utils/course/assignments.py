@@ -6,7 +6,6 @@ Source: nbgrader's documentation, "Creating and grading assignments".
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,10 +55,9 @@ def make_assignment(path: Path):
             cells += _make_quiz(cell, path.stem, quiz)
         else:
             cells.append(cell)
-    assignment = copy.copy(notebook)
-    assignment.cells = cells
-    assignment.metadata.pop(SEAL, None)
-    return assignment
+    notebook.cells = cells
+    notebook.metadata.pop(SEAL, None)
+    return notebook
 
 
 def _make_answer(cell, lesson: str, place: int, exercise: Exercise) -> Iterator:

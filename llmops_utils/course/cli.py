@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from ..core import ROOT, DataError, WorkbookError, load_settings, read_json, write_whole
-from ..models import ADAPTERS, choose_local_models, embed_here, fetch_weights, has_weights, load_catalog, start_server
+from ..models import choose_local_models, embed_here, fetch_weights, has_weights, load_catalog, start_server
 from ..operations import (
     EXIT_CODES,
     Release,
@@ -131,17 +131,17 @@ def serve(
 
     settings = load_settings()
     model, encoder = choose_local_models(settings)
-    paths, _ = fetch_weights(model, settings.home), fetch_weights(encoder, settings.home)
+    [weights, *_] = fetch_weights(model, settings.home).values()
+    fetch_weights(encoder, settings.home)
     keys = _find_class_keys(settings.home)
-    adapter = ADAPTERS / model.adapter if model.adapter else None
-    server = start_server(
-        next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, adapter=adapter
-    )
+    shared = (settings.context, settings.parallel, settings.threads)
+    server = start_server(weights, model.name, *shared, adapter=model.adapter_path)
 
     async def authenticate(key: str, address: str) -> str | None:
-        if secrets.compare_digest(key.encode(errors="replace"), keys["teacher"].encode()):
-            return TEACHER
-        return address if secrets.compare_digest(key.encode(errors="replace"), keys["class"].encode()) else None
+        for who, caller in (("teacher", TEACHER), ("class", address)):
+            if secrets.compare_digest(key.encode(errors="replace"), keys[who].encode()):
+                return caller
+        return None
 
     gateway = Gateway(
         address=server.base_url.removesuffix("/v1"),

@@ -36,7 +36,7 @@ class Proportion:
         return f"{self.value:.0%} [{self.low:.0%}, {self.high:.0%}] (n = {self.total})"
 
 
-def estimate_proportion(num: int, total: int) -> Proportion:
+def estimate_proportion(num: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
     """Return `num / total` with its Wilson score interval.
 
     It holds for small samples and for shares near 0 and 1, where "p plus or minus 1.96 standard errors" leaves [0, 1]
@@ -44,7 +44,7 @@ def estimate_proportion(num: int, total: int) -> Proportion:
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
-    z = find_z(CONFIDENCE)
+    z = find_z(confidence)
     try:
         whole = int(num), int(total)  # a numpy.uint8 would overflow
         is_share = whole == (num, total) and 0 <= num <= total >= 1

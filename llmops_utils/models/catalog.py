@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..core import DataError, UnknownModel
+from ..core import DATA, DataError, UnknownModel
 
 CATALOG_FILE = Path(__file__).with_name("catalog.toml")
+ADAPTERS = DATA / "adapters"
 
 # What a provider may or may not be able to do. A flag that the catalog leaves out is found by asking once.
 CAPABILITIES = ("temperature", "seed", "json_schema", "logprobs", "completions", "embeddings", "tokenize")
@@ -77,6 +78,11 @@ class LocalModel(Entry):
     shape_source: str = ""
     base: str = ""
     adapter: str = ""
+
+    @property
+    def adapter_path(self) -> Path | None:
+        """Where the file of its adapter lies; None where it has none."""
+        return ADAPTERS / self.adapter if self.adapter else None
 
 
 class Provider(Entry):

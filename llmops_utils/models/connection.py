@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ..core import DATA, DataError, KeyMissing, Settings, SettingsError, check_key, load_settings, read_environment
+from ..core import DataError, KeyMissing, Settings, SettingsError, check_key, load_settings, read_environment
 from .catalog import LocalModel, Provider, load_catalog
 from .recording import Recorder, Recordings
 from .transport import RecordingTransport, make_embeddings
 from .weights import AdapterFile, find_adapter
 
-ADAPTERS = DATA / "adapters"
 EMBEDDED_URL = "http://embedded.localhost/v1"  # stands for the server of this process, whose port is not known yet
 
 
@@ -69,7 +68,7 @@ def connect(
         local, encoder = choose_local_models(settings)
         model, embedding_model, key = local.name, encoder.name, "embedded"
         base_url, source = EMBEDDED_URL, name_source(local)
-        path = adapter or (ADAPTERS / local.adapter if local.adapter else None)
+        path = adapter or local.adapter_path
         if isinstance(path, AdapterFile):  # of a run in replay, perhaps, which made no file here
             file = path
         elif path is not None:

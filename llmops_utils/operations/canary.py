@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core import DataError
-from ..evaluation import Estimate, find_z, format_points
+from ..evaluation import Estimate, estimate_proportion, format_points
 
 FALSE_ALARMS = 0.05  # chance that an equally good candidate is rolled back as worse, over all looks together
 CONFIDENCE = 0.9  # of the interval at the end, whose lower bound alone is wrong in 5 % of cases
@@ -64,19 +64,13 @@ def compare_steps(steps: Sequence[tuple[int, int, int, int]], confidence: float)
     Source: R. G. Newcombe, Interval estimation for the difference between independent proportions, Statistics in
     Medicine 17 (1998), method 10: from the Wilson intervals of both; summed over strata as variances are.
     """
-    z, total = find_z(confidence), sum(step[3] for step in steps)
-    value = below = above = 0.0
+    total, value, below, above = sum(step[3] for step in steps), 0.0, 0.0, 0.0
     for step in steps:
-        weight, sides = step[3] / total, []
-        for right, num in (step[:2], step[2:]):
-            share = right / num
-            reach = z / (2 * (num + z * z)) * math.sqrt(4 * num * share * (1 - share) + z * z)
-            centre = (2 * num * share + z * z) / (2 * (num + z * z))
-            sides.append((share, share - centre + reach, centre + reach - share))
-        (old, old_down, old_up), (new, new_down, new_up) = sides
-        value += weight * (new - old)
-        below += weight**2 * (new_down**2 + old_up**2)
-        above += weight**2 * (new_up**2 + old_down**2)
+        old, new = (estimate_proportion(*counts, confidence) for counts in (step[:2], step[2:]))
+        weight = step[3] / total
+        value += weight * (new.value - old.value)
+        below += weight**2 * ((new.value - new.low) ** 2 + (old.high - old.value) ** 2)
+        above += weight**2 * ((new.high - new.value) ** 2 + (old.value - old.low) ** 2)
     return Estimate(value, value - math.sqrt(below), value + math.sqrt(above), confidence)
 
 
@@ -151,10 +145,11 @@ class Canary:
             self.reason = f"nothing speaks against it after {self.num_requests} scores: {format_points(change)}"
         elif is_full:
             last = compare_steps(steps, CONFIDENCE)
-            is_fine, told = last.low > -plan.margin, f"less than {100 * plan.margin:.0f} points: {format_points(last)}"
-            self._end(
-                *(("shipped", f"shown to lose {told}") if is_fine else ("rolled back", f"not shown to lose {told}"))
-            )
+            told = f"shown to lose less than {100 * plan.margin:.0f} points: {format_points(last)}"
+            if last.low > -plan.margin:
+                self._end("shipped", told)
+            else:
+                self._end("rolled back", f"not {told}")
 
     def _end(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason

@@ -10,7 +10,7 @@ from tiny_adapter import write_adapter
 
 from llmops_utils.core import Settings, load_settings
 from llmops_utils.core.errors import DataError, KeyMalformed, RecordingMissing, ServerError, SettingsError, WeightsError
-from llmops_utils.models import connection, weights
+from llmops_utils.models import catalog, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
@@ -90,7 +90,7 @@ def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_
 def test_an_adapter_of_the_catalog_is_the_base_with_its_file_by_either_way_of_naming_it(tmp_path, monkeypatch):
     base = CATALOG.find_local("smollm2-135m-instruct")
     shipped = base.model_copy(update={"name": "shipped", "base": base.name, "adapter": "shipped.gguf"})
-    monkeypatch.setattr(connection, "ADAPTERS", tmp_path)
+    monkeypatch.setattr(catalog, "ADAPTERS", tmp_path)
     monkeypatch.setitem(CATALOG.local, "shipped", shipped)
     write_adapter(tmp_path / "shipped.gguf", name="x")
     ways = [connect("01_test", make_settings(tmp_path, model="shipped"))]

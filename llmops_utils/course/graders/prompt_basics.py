@@ -6,7 +6,7 @@ from ...core import PromptError
 from ...datasets import Message, load_messages
 from ...prompts import Prompt
 from ..lifecycle import load_techniques
-from .checks import Wrong, call_learner, check_cases, find_model, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_letters, find_model, is_right, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
@@ -132,18 +132,6 @@ def _grade_context(text) -> str:
     return f"It answers all {len(COUNTER)} held-back questions in {len(text.split())} words. Shorter is easier to read."
 
 
-def _grade_names(names, expected: dict[str, str], allowed: list[str]) -> None:
-    """Raise `Wrong` where a dict of letters does not give each the expected one of the names."""
-    form = f"Make a dict of the letters {', '.join(expected)}, each with one of: {', '.join(allowed)}."
-    if not isinstance(names, dict) or set(names) != set(expected):
-        raise Wrong(f"It is {show(names)}. {form}")
-    if unknown := [name for name in names.values() if name not in allowed]:
-        raise Wrong(f"{show(unknown[0])} is none of the names. {form}")
-    num_right = sum(names[letter] == name for letter, name in expected.items())
-    if num_right < len(expected):
-        raise Wrong(f"{num_right} of {len(expected)} are right. Read each case again: what is it that is lacking?")
-
-
 def _grade_mix(function) -> None:
     def explain(found, expected, examples, counters) -> str:
         if len(found) < len(expected):
@@ -161,11 +149,12 @@ def _grade_mix(function) -> None:
     check_cases(function, cases, list, "a list", given=given, explain=explain, keeps=True)
 
 
+READ_AGAIN = "Read each case again: what is it that is lacking?"
 FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
 
 
 def _grade_faults(faults) -> None:
-    _grade_names(faults, FAULTS, sorted(FAULTS.values()))
+    check_letters(faults, FAULTS, sorted(FAULTS.values()), READ_AGAIN, "the names")
 
 
 def _grade_version(function) -> None:
@@ -208,7 +197,7 @@ TECHNIQUES = {
 
 
 def _grade_techniques(names) -> None:
-    _grade_names(names, TECHNIQUES, [one.technique for one in load_techniques()])
+    check_letters(names, TECHNIQUES, [one.technique for one in load_techniques()], READ_AGAIN, "the names")
 
 
 GRADERS = {

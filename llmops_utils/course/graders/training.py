@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from ...datasets import INTENTS, load_training_messages
 from ...training import TOKENS_PER_PARAMETER
-from .checks import Wrong, check_cases, is_right, show
+from .checks import Wrong, check_cases, check_letters, is_right, show
 
 
 def _grade_merges(function) -> None:
@@ -98,18 +98,11 @@ CHOSEN = {"a": "retrieve", "b": "prompt", "c": "fine-tune", "d": "train", "e": "
 
 
 def _grade_ways(ways) -> None:
-    form = f"Make a dict of the letters {', '.join(CHOSEN)}, each with one of {', '.join(WAYS)}."
-    if not isinstance(ways, dict) or set(ways) != set(CHOSEN):
-        raise Wrong(f"It is {show(ways)}. {form}")
-    if unknown := [way for way in ways.values() if way not in WAYS]:
-        raise Wrong(f"{show(unknown[0])} is none of the ways. {form}")
-    num_right = sum(ways[letter] == way for letter, way in CHOSEN.items())
-    if num_right < len(CHOSEN):
-        dear = sum(WAYS.index(ways[letter]) > WAYS.index(way) for letter, way in CHOSEN.items())
-        raise Wrong(
-            f"{num_right} of {len(CHOSEN)} are right. Of the others, {dear} ways cost more than is needed, and "
-            f"{len(CHOSEN) - num_right - dear} cannot do it."
-        )
+    def advise(missed: list[str]) -> str:
+        dear = sum(WAYS.index(ways[letter]) > WAYS.index(CHOSEN[letter]) for letter in missed)
+        return f"Of the others, {dear} ways cost more than is needed, and {len(missed) - dear} cannot do it."
+
+    check_letters(ways, CHOSEN, WAYS, advise, "the ways")
 
 
 GRADERS = {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}

@@ -36,8 +36,8 @@ def encode_demonstrations(rows: Iterable[Demonstration], tokenizer: ChatTokenize
     """Return a tree of tokens for each row, or group of rows, in which the replies are to be predicted.
 
     Raises:
-        DataError: a row, named by its number from 1 on, has an empty prompt or reply, holds a control token, weighs nothing, or is
-            longer than `max_tokens`.
+        DataError: a row, named by its number from 1 on, has an empty prompt or reply, holds a control token, weighs
+            nothing, or is longer than `max_tokens`.
     """
     texts: dict[str, tuple[list[list[int]], list[int], list[float]]] = {}
     for number, row in enumerate(rows, 1):
@@ -91,6 +91,7 @@ def check_demonstrations(rows: Sequence[Demonstration], test_texts: Iterable[str
 
 def hash_demonstrations(rows: Iterable[Demonstration]) -> str:
     """Return the sha256 of demonstrations in their order."""
+    # The usual weight is left out: what was hashed and recorded before there were weights stays found.
     said = [{name: value for name, value in asdict(row).items() if (name, value) != ("weight", 1.0)} for row in rows]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
