@@ -54,8 +54,9 @@ class FakeModel:
     def chat(self, messages, choices=None, **options):
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
         if isinstance(messages, str):
-            is_topic = "geography" in (choices or ())
-            return SimpleNamespace(text=name_topic(options["system"], messages)) if is_topic else REPLY
+            return REPLY
+        if "geography" in (choices or ()):
+            return SimpleNamespace(text=name_topic(messages))
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
         if choices is None:  # a problem is planned rightly where the examples write equations
             solution = SOLUTIONS[messages[-1]["content"]]
@@ -99,17 +100,20 @@ class FakePellworth:
         return SimpleNamespace(text=getattr(MESSAGES[text], field) if is_known else choices[0])
 
 
-def fill(skeleton, blanks):
+def fill(skeleton, blanks, text):
     """Fill a skeleton, as lesson 07_3 does."""
-    examples = "\n".join(f"{one} → {answer}" for one, answer in blanks["examples"])
-    return skeleton.format(**blanks | {"answers": ", ".join(blanks["answers"]), "examples": examples})
+    turns = [{"role": "system", "content": skeleton.format(**blanks)}]
+    for shown, answer in blanks["examples"]:
+        turns += [{"role": "user", "content": shown}, {"role": "assistant", "content": answer}]
+    return [*turns, {"role": "user", "content": text}]
 
 
-def name_topic(system, asked):
-    """Return the right topic where the prompt shows all topics with right questions, else the first."""
-    shown = dict(re.findall(r"(.+) → (\w+)", system))
+def name_topic(turns):
+    """Return the right topic where the turns show all topics with right questions, else the first."""
+    texts = [turn["content"] for turn in turns[1:]]
+    shown = dict(zip(texts[:-1:2], texts[1::2], strict=True))
     is_good = all(TOPICS[question] == topic for question, topic in shown.items())
-    return TOPICS[asked] if is_good and set(shown.values()) == set(TOPICS.values()) else "arts"
+    return TOPICS[texts[-1]] if is_good and set(shown.values()) == set(TOPICS.values()) else "arts"
 
 
 def embed_texts(texts):
@@ -174,7 +178,7 @@ NAMES = {
     "LOSSES": [2.31, 1.74, 1.52, 1.49],
     "PROJECT": "tests",
     "Prompt": Prompt,
-    "SKELETON": "{task} {answers} {meaning}\n{examples}",
+    "SKELETON": "{task} {answers} {meaning}",
     "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
     "calculate": calculate,
     "compute_mcnemar": compute_mcnemar,
