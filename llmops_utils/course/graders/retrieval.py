@@ -193,7 +193,7 @@ def _grade_codes(function) -> str:
 
     missed = []
     for query in SPLIT:
-        letters, digits = re.search(r"([A-Za-z]+) (\d+)", query).groups()
+        [(letters, digits)] = re.findall(r"([A-Za-z]+) (\d+)", query)
         code = re.compile(rf"\b{letters}{digits}\b", re.IGNORECASE)
         if not any(code.search(chunk.searched) for chunk in _find(rewrite(query), 3)):
             missed.append(query)
