@@ -107,6 +107,10 @@ def has_defaults(cell):
     return any(node.args.defaults or any(node.args.kw_defaults) for node in list_nodes(cell, ast.Lambda))
 
 
+def has_typed_result(paragraph):
+    return re.search(r"\d ?(%|percent\b)", paragraph) and "](" not in paragraph.replace(MAP_LINK, "")
+
+
 # --- the rules -----------------------------------------------------------------------------------------------
 
 # Of sums over the cells outside “In depth”; the cell that is told is the one that passes the limit.
@@ -164,6 +168,11 @@ def find_offences(name, cells):
     asks = [re.search(r"(?s)\*\*Predict\b.*\?", cell.source) and cell.cell_type == "markdown" for cell in core]
     if not any(asked and cell.cell_type == "code" for asked, cell in zip(asks, core[1:], strict=False)):
         found.append((title, "a question that begins with **Predict**, directly before a run"))
+
+    # What a live run measures may differ, so no figure of a result is typed beside it; those of papers carry a link.
+    for cell in core[places.get("Measured", len(core)) :]:
+        if cell.cell_type == "markdown" and any(has_typed_result(part) for part in cell.source.split("\n\n")):
+            found.append((cell, "from Measured on, a figure in percent has its source"))
 
     tags = [(tag, place) for place, cell in enumerate(core) for tag in cell.metadata.get("tags", [])]
     exercises = [place for tag, place in tags if re.fullmatch(rf"exercise:{get_address(name)}\.\d+", tag)]
@@ -309,6 +318,9 @@ def list_breaks():
     yield rule, "title", lambda cells: move(cells, "answer", "quiz")
     yield rule, "title", lambda cells: cells.remove(next(cell for cell in cells if cell.id == "answer"))
     yield "a quiz outside “In depth”", "title", lambda cells: move(cells, "quiz-check", "deep-1")
+    rule = "from Measured on, a figure in percent has its source"
+    yield rule, "measured", lambda cells: change(cells, "measured", "Measured", "Measured\n\nIt gains 26 %.")
+    yield rule, "summary", lambda cells: change(cells, "summary", "It counts.", "38% are right.")
     deep = "“In depth” is folded"
     yield deep, "deep", lambda cells: next(cell for cell in cells if cell.id == "deep").metadata.clear()
 

@@ -1,7 +1,10 @@
 """Claims about the orders, the agent's tasks, whose answers are derived once more, and new traces."""
 
 import csv
+import json
+import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from datetime import date, timedelta
@@ -215,6 +218,14 @@ def test_new_traces_repeat_with_their_seed_and_name_no_order_of_the_course(gener
     assert [len(trace.steps) for trace in traces] == [1, 2, 3] * 30
     assert {trace.actions[0] for trace in traces} == {"find_order", "search_notes", "calculate"}
     assert [trace.question for trace in traces if get_names(trace.question) & set(ORDERS)] == []
+
+
+def test_another_process_whose_sets_have_another_order_draws_the_same_traces(generator, tmp_path):
+    path = tmp_path / "traces.jsonl"
+    environment = os.environ | {"PYTHONHASHSEED": "4321"}
+    subprocess.run([sys.executable, DATA / "make_traces.py", "40", "3", path], env=environment, check=True)
+    questions = [json.loads(line)["question"] for line in path.read_text(encoding="utf-8").splitlines()]
+    assert questions == [trace.question for trace in generator.make_traces(40, 3)]
 
 
 def list_words(text):
