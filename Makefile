@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser book adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser book slides adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,6 +49,11 @@ book: setup ## the course as a book in build/book/html, from the stored outputs
 	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
 	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
 	@.tools/book/bin/python book/make_book.py
+
+slides: setup ## a deck from a lesson in build/slides, for example LESSON=06_2
+	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
+	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
+	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
 adapter: setup ## train the course's adapter anew and measure it (two hours on two quiet cores)
 	@$(VENV) data/make_adapter.py build/adapter

@@ -28,6 +28,7 @@ from ..operations import (
     roll_back,
     run_gate,
 )
+from .assignments import make_assignment
 from .doctor import diagnose
 from .grading import Grade, grade_submission, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
@@ -184,6 +185,20 @@ def _find_class_keys(home: Path) -> dict[str, str]:
         found = {name: secrets.token_urlsafe(24) for name in ("class", "teacher")}
         write_whole(path, json.dumps(found), is_private=True)
     return found
+
+
+@app.command("assignment")
+def write_assignment(
+    lesson: Annotated[str, typer.Argument(help="The number of a lesson, such as 06_2.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of an nbgrader course.")] = Path(),
+) -> None:
+    """Make an nbgrader assignment from a lesson, as source/LESSON/LESSON.ipynb in a folder."""
+    import nbformat
+
+    for path in find_notebooks(lesson):
+        target = folder / "source" / path.stem / path.name
+        write_whole(target, nbformat.writes(make_assignment(path), version=4) + "\n")
+        print(f"{target}: now `nbgrader generate_assignment {path.stem}`, there")
 
 
 @app.command("notebooks")
