@@ -18,7 +18,7 @@ import pytest
 from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
-from llmops_utils import datasets
+from llmops_utils import datasets, evaluation
 from llmops_utils.agents import extract_code, run_code
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
@@ -89,6 +89,13 @@ def work(left, sign, right):
     return {"+": left + right, "-": left - right, "*": left * right, "/": left / right}[sign]
 
 
+def toss_flips(gained, lost):
+    """Return the p of McNemar's exact test, as lesson 11_2 defines it."""
+    flips = gained + lost
+    tail = sum(math.comb(flips, num) for num in range(min(gained, lost) + 1))
+    return min(1.0, 2 * tail / 2**flips)
+
+
 POOL = load_messages("shots")
 SUSPECTS = load_training_messages()[600:612]
 for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
@@ -110,6 +117,7 @@ NAMES = {
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
+    "evaluation": evaluation,
     "extract_code": extract_code,
     "html": html,
     "is_card_number": is_card_number,
@@ -126,6 +134,8 @@ NAMES = {
     "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
+    "test_flips": toss_flips,
+    "traces": datasets.load_assistant_traces(),
     "work": work,
 }
 
