@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser book slides adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,11 +29,12 @@ live: setup ## every notebook and the live tests against the embedded model, 8 e
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
 
-bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate and monitor catch
+bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate, monitor and canary catch
 	@$(VENV) benchmarks/throughput.py
 	@$(VENV) benchmarks/retrieval.py
 	@$(VENV) benchmarks/gate.py
 	@$(VENV) benchmarks/monitor.py
+	@$(VENV) benchmarks/canary.py
 
 trials: setup ## what kills, foreign files, odd documents and keys in all places do to the course: counts, all should be 0
 	@$(VENV) benchmarks/kills.py 20
@@ -43,6 +44,16 @@ trials: setup ## what kills, foreign files, odd documents and keys in all places
 
 browser: setup ## the widgets in JupyterLab in a real headless Chromium
 	@tests/browser/run
+
+book: setup ## the course as a book in build/book/html, from the stored outputs
+	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
+	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
+	@.tools/book/bin/python book/make_book.py
+
+slides: setup ## a deck from a lesson in build/slides, for example LESSON=06_2
+	@[ -x .tools/book/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/book
+	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
+	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
 adapter: setup ## train the course's adapter anew and measure it (two hours on two quiet cores)
 	@$(VENV) data/make_adapter.py build/adapter
@@ -56,3 +67,5 @@ lock: ## resolve pyproject.toml into requirements.txt anew
 	@$(PYTHON) start.py setup
 	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --extra test pyproject.toml --output-file requirements.txt
+	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate book/requirements.in --output-file book/requirements.txt

@@ -1,19 +1,23 @@
 """The command line: `python -m llmops_utils COMMAND`."""
 
 import codecs
+import contextlib
+import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
 import unicodedata
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..core import ROOT, DataError, WorkbookError, load_settings, write_whole
-from ..models import choose_local_models, fetch_weights, has_weights, load_catalog, start_server
+from ..core import ROOT, DataError, WorkbookError, load_settings, read_json, write_whole
+from ..models import ADAPTERS, choose_local_models, embed_here, fetch_weights, has_weights, load_catalog, start_server
 from ..operations import (
     EXIT_CODES,
     Release,
@@ -24,6 +28,7 @@ from ..operations import (
     roll_back,
     run_gate,
 )
+from .assignments import make_assignment
 from .doctor import diagnose
 from .grading import Grade, grade_submission, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
@@ -35,6 +40,7 @@ app = typer.Typer(
 models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
 app.add_typer(models, name="models")
 
+CLASS_KEYS, TEACHER = "class_keys.json", "teacher"
 Note = Annotated[str, typer.Option(help="Why.")]
 CANDIDATE_MODEL = "The name of a model (see models list), or the file of an adapter (.gguf)."
 Registry = Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")]
@@ -44,13 +50,16 @@ PLAIN = str.maketrans("✓✗·•×→←≥≤“”„‘’‚–—−─�
 
 
 @app.command()
-def lab(browser: Annotated[bool, typer.Option(help="Open the browser.")] = True) -> None:
+def lab(
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    host: Annotated[str, typer.Option(help="Where JupyterLab listens; in a container 0.0.0.0.")] = "localhost",
+) -> None:
     """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
     settings = load_settings()
     if settings.asks and settings.is_embedded:
         fetch()
     print(diagnose(), flush=True)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--ServerApp.ip={host}"]
     command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
@@ -114,29 +123,82 @@ def pull(name: str) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 opens it to the class.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8080,
+    requests: Annotated[int, typer.Option(help="Of each student in an hour.")] = 2000,
+    tokens: Annotated[int, typer.Option(help="Of each student in an hour, read and written.")] = 1_000_000,
 ) -> None:
     """Serve the embedded model to a class. Prints the path of a file with the settings for the students."""
+    from ..operations.gateway import Gateway, Quota, Turns
+
     settings = load_settings()
-    model, _ = choose_local_models(settings)
-    paths = fetch_weights(model, settings.home)
+    model, encoder = choose_local_models(settings)
+    paths, _ = fetch_weights(model, settings.home), fetch_weights(encoder, settings.home)
+    keys = _find_class_keys(settings.home)
+    adapter = ADAPTERS / model.adapter if model.adapter else None
     server = start_server(
-        next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, host, port
+        next(iter(paths.values())), model.name, settings.context, settings.parallel, settings.threads, adapter=adapter
     )
-    address = server.base_url if host != "0.0.0.0" else f"http://(the address of this machine):{port}/v1"
-    card = settings.home / "class.env"
-    lines = f"LLMOPS_BASE_URL={address}\nLLMOPS_MODEL={model.name}\nLLMOPS_API_KEY={server.api_key}\n"
-    write_whole(card, lines, is_private=True)
-    print(
-        f"Serving {model.name} at {address}. The students' settings, with the key, are in {card}: "
-        "they save it as .env beside README.md. Stop with Ctrl-C.",
-        flush=True,
+
+    async def authenticate(key: str, address: str) -> str | None:
+        if secrets.compare_digest(key.encode(errors="replace"), keys["teacher"].encode()):
+            return TEACHER
+        return address if secrets.compare_digest(key.encode(errors="replace"), keys["class"].encode()) else None
+
+    gateway = Gateway(
+        address=server.base_url.removesuffix("/v1"),
+        api_key=server.api_key,
+        model=model.name,
+        authenticate=authenticate,
+        quota=Quota(settings.home / "class_quota.json", requests, tokens),
+        turns=Turns(settings.parallel),
+        embed=partial(embed_here, encoder, settings),
+        is_teacher=TEACHER.__eq__,
     )
-    try:
+    with gateway.listen(host, port) as port:
+        address = f"http://{host if host != '0.0.0.0' else '(the address of this machine)'}:{port}"
+        card = settings.home / "class.env"
+        lines = {"BASE_URL": f"{address}/v1", "MODEL": model.name, "API_KEY": keys["class"]}
+        lines |= {"EMBEDDING_MODEL": encoder.name}
+        write_whole(card, "".join(f"LLMOPS_{name}={value}\n" for name, value in lines.items()), is_private=True)
+        print(
+            f"Serving {model.name} at {address}/v1. The students' settings, with the key, are in {card}: they save it as "
+            f".env beside README.md. The page {address}/usage tells what each of them used, to who sends the teacher's "
+            f"key, which is in {settings.home / CLASS_KEYS}. Stop with Ctrl-C.",
+            flush=True,
+        )
+        try:
+            _wait_for_ctrl_c()
+            print("Stopped.")
+        finally:
+            card.unlink(missing_ok=True)
+
+
+def _wait_for_ctrl_c() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-    except KeyboardInterrupt:
-        print("Stopped.")
-    finally:
-        card.unlink(missing_ok=True)
+
+
+def _find_class_keys(home: Path) -> dict[str, str]:
+    """Return the keys of the class and of its teacher: after a restart the same, so that nobody saves settings again."""
+    path = home / CLASS_KEYS
+    found = read_json(path) if path.exists() else {}
+    if not (isinstance(found, dict) and all(isinstance(found.get(name), str) for name in ("class", "teacher"))):
+        found = {name: secrets.token_urlsafe(24) for name in ("class", "teacher")}
+        write_whole(path, json.dumps(found), is_private=True)
+    return found
+
+
+@app.command("assignment")
+def write_assignment(
+    lesson: Annotated[str, typer.Argument(help="The number of a lesson, such as 06_2.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of an nbgrader course.")] = Path(),
+) -> None:
+    """Make an nbgrader assignment from a lesson, as source/LESSON/LESSON.ipynb in a folder."""
+    import nbformat
+
+    for path in find_notebooks(lesson):
+        target = folder / "source" / path.stem / path.name
+        write_whole(target, nbformat.writes(make_assignment(path), version=4) + "\n")
+        print(f"{target}: now `nbgrader generate_assignment {path.stem}`, there")
 
 
 @app.command("notebooks")

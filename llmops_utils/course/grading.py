@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import DataError, Html, WorkbookError, draw_table, write_whole
-from ..evaluation import PRICED_AT, Comparison, compare, format_points
+from ..evaluation import PRICED_AT, Comparison, compare, format_p, format_points
 from ..operations import Decision, decide
 from .capstone import BRIEF, load_plain, run_watch
 from .scoring import ScoredRun
@@ -182,7 +182,7 @@ class _Examination:
         yield self._check_order()
         yield self._check_gate()
         pair = _compare(self.base_gate, self.gate) if self.is_new else None
-        told = "not measured" if pair is None else f"{pair.verdict}, p = {pair.p:.2g}, n = {pair.num}"
+        told = "not measured" if pair is None else f"{pair.verdict}, {format_p(pair.p)}, n = {pair.num}"
         has_gained = pair is not None and pair.verdict == "helps"
         yield _rate("gain", told, has_gained, "Look for a larger effect on dev (13.4).")
         yield self._check_held()

@@ -2,7 +2,7 @@
 
 from .agreement import compute_kappa, measure_agreement
 from .answers import read_date, read_number
-from .compare import Comparison, compare, format_points
+from .compare import Comparison, compare, format_p, format_points
 from .judges import ModelGraded, PairJudge, RubricGraded, run_swap_test
 from .measured import Measured
 from .metrics import (

@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def _figures(self) -> str:
-        return f"{format_points(self.difference)}, p = {self.p:.2g}, n = {self.num}"
+        return f"{format_points(self.difference)}, {format_p(self.p)}, n = {self.num}"
 
     def _repr_html_(self) -> str:
         rows = []
@@ -78,6 +78,11 @@ def format_points(difference: Estimate) -> str:
     """Return a difference of scores in percentage points with its interval, such as `+12 points [+4, +20]`."""
     value, low, high = (f"{100 * part:+.0f}" for part in (difference.value, difference.low, difference.high))
     return f"{value} points [{low}, {high}]"
+
+
+def format_p(p: float) -> str:
+    """Return a probability as a sentence tells it: `p = 0.023`, and where it is tiny `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def compare(baseline: Report, candidate: Report) -> Comparison:

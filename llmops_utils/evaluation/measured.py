@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core import draw_table, load_settings
-from .compare import Comparison, format_points
+from .compare import Comparison, format_p, format_points
 from .metrics import SIGNIFICANT, Estimate, adjust_holm
 from .results import Result, keep_result, load_shipped
 
@@ -110,8 +110,10 @@ def correct_verdicts(results: Sequence[Result]) -> list[Result]:
 def tell_result(one: Result, num: int = 1) -> str:
     """Return what a result says, as a sentence; `num` claims were corrected for."""
     change = format_points(Estimate(one.difference, one.difference_low, one.difference_high))
-    among = f", p = {one.p:.2g} among {num} verdicts" if num > 1 else f", p = {one.p:.2g}"
-    scores = f"{one.baseline_score:.0%} → {one.score:.0%}, {change}{among}, n = {one.num} ({one.model})"
+    among = f" among {num} verdicts" if num > 1 else ""
+    scores = (
+        f"{one.baseline_score:.0%} → {one.score:.0%}, {change}, {format_p(one.p)}{among}, n = {one.num} ({one.model})"
+    )
     what = f"{one.technique} on {one.task}"
     if one.verdict == "cannot tell":
         return f"Whether {what} helps or hurts cannot be told: {scores}."

@@ -1,8 +1,8 @@
 """A model behind one name: settings to client, reply, budget, recording, server, weights, catalog."""
 
-from .budget import Budget, price_tokens
+from .budget import Budget, bound_tokens, price_tokens
 from .catalog import LocalModel, load_catalog
-from .connection import choose_local_models, connect, find_key, name_source
+from .connection import ADAPTERS, choose_local_models, connect, embed_here, find_key, name_source
 from .model import Model
 from .recording import Recorder, Recordings, hash_key
 from .reply import Provenance, Reply, TokenChance

@@ -177,7 +177,9 @@ class EmbeddedTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer of the server or of the encoder."""
-        return self._embed(request) if request.url.path.endswith("/embeddings") else self._forward(request)
+        if request.url.path.endswith("/embeddings"):
+            return httpx2.Response(200, json=embed_here(self.encoder, self.settings, json.loads(request.content)))
+        return self._forward(request)
 
     def _forward(self, request: httpx2.Request) -> httpx2.Response:
         from .server import share_server
@@ -194,13 +196,14 @@ class EmbeddedTransport(httpx2.BaseTransport):
             httpx2.Request(request.method, url, headers=headers, content=request.content, extensions=request.extensions)
         )
 
-    def _embed(self, request: httpx2.Request) -> httpx2.Response:
-        from .encoder import share_encoder
-        from .weights import fetch_weights
 
-        body = json.loads(request.content)
-        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-        paths = fetch_weights(self.encoder, self.settings.home)
-        encoder = share_encoder(paths["model.onnx"], paths["tokenizer.json"], self.settings.threads)
-        vectors, num_tokens = encoder.encode(texts)
-        return httpx2.Response(200, json=make_embeddings(body, vectors.tolist(), num_tokens))
+def embed_here(encoder: LocalModel, settings: Settings, body: dict) -> dict:
+    """Return the answer to a request for embeddings in the form of the OpenAI API, from a model on this machine."""
+    from .encoder import share_encoder
+    from .weights import fetch_weights
+
+    texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    paths = fetch_weights(encoder, settings.home)
+    found = share_encoder(paths["model.onnx"], paths["tokenizer.json"], settings.threads)
+    vectors, num_tokens = found.encode(texts)
+    return make_embeddings(body, vectors.tolist(), num_tokens)

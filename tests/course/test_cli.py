@@ -9,12 +9,14 @@ import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
+from fake_provider import FakeProvider
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError
+from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError, load_settings
 from llmops_utils.course import doctor
-from llmops_utils.models import load_catalog
+from llmops_utils.models import Model, load_catalog
 
 
 @pytest.fixture
@@ -234,20 +236,71 @@ def test_the_lab_fetches_the_model_only_where_it_answers(lab, monkeypatch):
 # Serving
 
 
-def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_told(monkeypatch, tmp_path):
-    home, seen = tmp_path / "home", []
-    server = SimpleNamespace(base_url="http://127.0.0.1:8080/v1", api_key="k" * 20)
-    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
-    monkeypatch.setattr(command_line, "start_server", lambda *_: server)
-    wait = SimpleNamespace(wait=lambda: seen.append((home / "class.env").stat().st_mode & 0o77))
-    monkeypatch.setattr("threading.Event", lambda: wait)
+@pytest.fixture
+def serve(monkeypatch, tmp_path):
+    """Serve a fake model to a class; what the fixture holds is called while the server runs."""
+    home = tmp_path / "home"
     monkeypatch.setenv("LLMOPS_HOME", str(home))
-    command_line.serve()
-    assert (seen, list_files(home)) == ([0 if os.name != "nt" else 0o66], [])
+    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
+    with FakeProvider() as fake:
+        server = SimpleNamespace(base_url=fake.base_url, api_key="k" * 20)
+        monkeypatch.setattr(command_line, "start_server", lambda *_, **options: asked.append(options) or server)
+        asked = []
+
+        def run(meanwhile=lambda card: None, **options):
+            monkeypatch.setattr(command_line, "_wait_for_ctrl_c", lambda: meanwhile(home / "class.env"))
+            command_line.serve(**{"host": "127.0.0.1", "port": 0, "requests": 50, "tokens": 5000} | options)
+            return home, asked
+
+        yield run
+
+
+def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_told(serve):
+    seen = []
+    home, _ = serve(lambda card: seen.append(card.stat().st_mode & 0o77))
+    assert seen == [0 if os.name != "nt" else 0o66]
+    assert list_files(home) == ["class_keys.json"]
+    assert (home / "class_keys.json").stat().st_mode & 0o77 == seen[0]
+    (home / "class_keys.json").unlink()
     home.rmdir()
     home.touch()
-    with pytest.raises(DataError, match=r"class\.env cannot be written"):
-        command_line.serve()
+    with pytest.raises(DataError, match=r"class_keys\.json cannot be (read|written)"):
+        serve()
+
+
+def read_card(card):
+    return dict(line.split("=", 1) for line in card.read_text(encoding="utf-8").splitlines())
+
+
+def test_a_student_asks_with_the_settings_of_the_card_after_a_restart_too_and_the_teacher_sees_the_use(
+    serve, monkeypatch, capsys
+):
+    cards, usage = [], []
+
+    def be_a_student(card):
+        cards.append(read_card(card))
+        for name, value in (cards[0] | {"LLMOPS_BASE_URL": cards[-1]["LLMOPS_BASE_URL"]}).items():
+            monkeypatch.setenv(name, value)
+        assert Model("99_test", settings=load_settings(mode="live")).chat("Hello").text == "Hello there."
+        keys = json.loads((card.parent / "class_keys.json").read_text(encoding="utf-8"))
+        page = cards[-1]["LLMOPS_BASE_URL"].replace("/v1", "/usage")
+        usage.append(httpx2.get(page, headers={"Authorization": f"Bearer {keys['teacher']}"}).json())
+        assert keys["teacher"] not in "".join(cards[-1].values())
+
+    for _ in range(2):
+        serve(be_a_student)
+        for name in cards[0]:
+            monkeypatch.delenv(name)
+    assert cards[0]["LLMOPS_API_KEY"] == cards[1]["LLMOPS_API_KEY"]
+    assert [one["callers"]["127.0.0.1"]["requests"] for one in usage] == [1, 2]
+    told = capsys.readouterr().out
+    assert cards[0]["LLMOPS_API_KEY"] not in told
+
+
+def test_the_course_adapter_is_served_with_its_matrices(serve, monkeypatch):
+    monkeypatch.setenv("LLMOPS_MODEL", "pellworth")
+    _, asked = serve()
+    assert asked[0]["adapter"].name == "pellworth.gguf"
 
 
 # Fetching

@@ -12,7 +12,7 @@ from llmops_utils.course.notebooks import find_notebooks, run_notebook
 TECHNIQUES = ("06_1", "06_2", "06_3")
 SENTENCE = re.compile(
     r"(Yours: )?(?:Whether )?.+ (?:(helps|hurts)|helps or hurts cannot be told): (\d+)% → (\d+)%, ([+-]\d+) points "
-    r"\[([+-]\d+), ([+-]\d+)\], p = (\S+?)(?: among \d+ verdicts)?, n = (\d+) \((.+?)\)\."
+    r"\[([+-]\d+), ([+-]\d+)\], p ([=<] \S+?)(?: among \d+ verdicts)?, n = (\d+) \((.+?)\)\."
 )
 
 
@@ -22,7 +22,9 @@ def list_contradictions(text):
     for line in text.splitlines():
         if found := SENTENCE.match(line):
             own, verdict, *figures = found.groups()[:-1]
-            before, after, change, low, high, p, num = (float(one) for one in figures)
+            told_p = figures.pop(5)
+            p = 0.0 if told_p.startswith("<") else float(told_p[2:])
+            before, after, change, low, high, num = (float(one) for one in figures)
             is_right = {
                 "helps": change > 0 and p < 0.05,
                 "hurts": change < 0 and p < 0.05,
@@ -42,14 +44,14 @@ def list_contradictions(text):
 
 
 def test_a_sentence_against_its_numbers_is_found():
-    told = "Few-shot on intent helps: 12% → 38%, +26 points [+14, +38], p = 0.00021 among 7 verdicts, n = 104 (base)."
+    told = "Few-shot on intent helps: 12% → 38%, +26 points [+14, +38], p < 0.001 among 7 verdicts, n = 104 (base)."
     assert list_contradictions(told) == ([], 0)
     own = "Yours: Whether few-shot on intent helps or hurts cannot be told: 12% → 38%, +25 points [-9, +60], p = 0.5, n = 8 (m)."
     few = "8 examples decide little: a verdict needs at least 6 answers that change, all of them in one direction."
     assert list_contradictions(f"{told}\n{own}\n{few}") == ([], 1)
     for wrong in (
         told.replace("helps", "hurts"),
-        told.replace("0.00021", "0.21"),
+        told.replace("< 0.001", "= 0.21"),
         told.replace("+26", "+16"),
         own,
         f"{own.replace('n = 8', 'n = 80')}\n{few}",

@@ -16,6 +16,7 @@ from llmops_utils.evaluation import (
     compute_mcnemar,
     compute_sign_flip_p,
     estimate_difference,
+    format_p,
     format_points,
 )
 
@@ -121,3 +122,13 @@ def test_html_of_a_comparison_is_escaped_and_counts_the_flips():
     assert html.escape("<i>plain</i>") in shown
     assert shown.count(html.escape("<script>few</script>")) == 2
     assert "2 examples gained, 1 lost; 1.0 times the tokens." in shown
+
+
+def test_a_tiny_probability_is_told_as_smaller_than_a_thousandth_and_never_as_nothing():
+    assert [format_p(p) for p in (0.0, 0.000999, 0.001, 0.0234, 1.0)] == [
+        "p < 0.001",
+        "p < 0.001",
+        "p = 0.001",
+        "p = 0.023",
+        "p = 1",
+    ]

@@ -1,0 +1,299 @@
+"""Claims about the gateway of a class: no key no answer, no request that breaks the model, quotas that hold, fair turns."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from fake_provider import FakeProvider, slow
+
+from llmops_utils.core import DataError, ServerError
+from llmops_utils.operations.gateway import MOST_WAITING, Gateway, Quota, Turns
+from llmops_utils.operations.request_checks import MOST_BYTES, Refused, check_request
+
+CHAT = {"model": "small", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+PATH = "/v1/chat/completions"
+
+
+class Clock:
+    def __init__(self):
+        self.now = 7200.0
+
+    def __call__(self):
+        return self.now
+
+
+async def know(key, address):
+    return {"key-ana": "ana", "key-ben": "ben", "key-teacher": "teacher"}.get(key)
+
+
+def embed(body):
+    many = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    data = [{"object": "embedding", "index": place, "embedding": [1.0]} for place, _ in enumerate(many)]
+    return {"object": "list", "data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}}
+
+
+class Class:
+    """A gateway before a fake model, and its callers."""
+
+    def __init__(self, tmp_path, fake, turns=2, **limits):
+        self.fake = fake
+        limits = {"most_requests": 1000, "most_tokens": 1_000_000} | limits
+        self.quota = Quota(tmp_path / "quota.json", clock=Clock(), **limits)
+        self.gateway = Gateway(
+            fake.base_url.removesuffix("/v1"),
+            "upstream-key",
+            "small",
+            know,
+            self.quota,
+            Turns(turns),
+            embed=embed,
+            is_teacher="teacher".__eq__,
+        )
+
+    def ask(self, caller="ana", body=CHAT, path=PATH, method="POST", **more):
+        headers = {"Authorization": f"Bearer key-{caller}"} if caller else {}
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        options = {"content": content} if method == "POST" else {}
+        return httpx2.request(
+            method, f"http://127.0.0.1:{self.port}{path}", headers=headers, **options, timeout=30, **more
+        )
+
+
+@pytest.fixture
+def make_class(tmp_path):
+    with contextlib.ExitStack() as stack:
+        fake = stack.enter_context(FakeProvider())
+
+        def make(**options):
+            made = Class(tmp_path, fake, **options)
+            made.port = stack.enter_context(made.gateway.listen("127.0.0.1", 0))
+            return made
+
+        yield make
+
+
+def test_all_that_the_course_asks_for_comes_through_and_the_models_own_key_stays_inside(make_class):
+    room = make_class()
+    told = room.ask()
+    assert told.json()["choices"][0]["message"]["content"] == "Hello there."
+    assert room.fake.requests[-1].headers["authorization"] == "Bearer upstream-key"
+    assert room.ask(path="/v1/completions", body={"prompt": "Hi", "max_tokens": 1}).status_code != 404
+    assert room.ask(path="/tokenize", body={"content": "a b", "with_pieces": True}).json()["tokens"][1]["piece"] == "b"
+    assert "prompt" in room.ask(path="/apply-template", body={"messages": CHAT["messages"]}).json()
+    assert len(room.ask(path="/v1/embeddings", body={"input": ["a", "b"], "model": "m"}).json()["data"]) == 2
+    assert room.ask(path="/v1/models", method="GET").json()["data"][0]["id"] == "small"
+    assert room.ask(path="/health", method="GET").json() == {"status": "ok"}
+
+
+def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_class):
+    room = make_class()
+    events = [json.dumps({"choices": [{"index": 0, "delta": {"content": one}}]}) for one in ("Hel", "lo")]
+    usage = json.dumps({"choices": [], "usage": {"total_tokens": 15}})
+    room.fake.make_events = lambda: [*events, usage, "[DONE]"]
+    shown = room.ask(body=CHAT | {"stream": True}).text
+    assert shown.count("data: {") == 2
+    assert shown.rstrip().endswith("data: [DONE]")
+    assert room.fake.bodies[-1]["stream_options"] == {"include_usage": True}
+    assert room.quota.used == {"ana": [1, 15]}
+    assert "usage" in room.ask(body=CHAT | {"stream": True, "stream_options": {"include_usage": True}}).text
+
+
+def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class):
+    room = make_class()
+    for caller in ("", "nobody"):
+        answer = room.ask(caller=caller)
+        assert answer.status_code == 401
+        assert "save the settings" in answer.json()["error"]["message"].lower()
+    for path in ("/slots", "/props", "/metrics", "/lora-adapters", "/v1/chat/completions/../slots"):
+        assert room.ask(path=path, method="GET").status_code == 404
+        assert room.ask(path=path).status_code == 404
+    assert room.fake.requests == []
+
+
+TOO_DEEP = b'{"messages":[{"role":"user","content":"x"}],"response_format":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "problem"),
+    [
+        (CHAT | {"grammar": "root ::= " + "(" * 100_000}, 400, "grammar"),
+        (CHAT | {"grammar": 'root ::= "a" | root'}, 400, "grammar"),
+        (TOO_DEEP, 400, "no JSON"),
+        (CHAT | {"response_format": {"a": {"b": [[[[[[[[[[[1]]]]]]]]]]]}}}, 400, "response_format"),
+        (CHAT | {"response_format": {"schema": {"type": "string", "pattern": "(a|b)*c"}}}, 400, "response_format"),
+        (CHAT | {"response_format": {"schema": {"type": "array", "minItems": 10**9}}}, 400, "response_format"),
+        (CHAT | {"response_format": {"enum": ["x"] * 5000}}, 400, "response_format"),
+        (CHAT | {"repeat_last_n": 2**31 - 1}, 400, "repeat_last_n"),
+        (CHAT | {"n_predict": -1}, 400, "n_predict"),
+        (CHAT | {"max_tokens": 10**9}, 400, "max_tokens"),
+        (CHAT | {"max_tokens": -1}, 400, "max_tokens"),
+        (CHAT | {"n": 50}, 400, "n”"),
+        (CHAT | {"stop": ["a"] * 10_000}, 400, "stop"),
+        (b'{"messages": [], "temperature": NaN}', 400, "no JSON"),
+        (b"[" * 50_000, 400, "no JSON"),
+        (b"[]", 400, "no object"),
+        ({"model": "small"}, 400, "messages”"),
+        (CHAT | {"messages": [CHAT["messages"][0]] * 1000}, 400, "messages"),
+    ],
+)
+def test_a_request_that_would_end_or_block_the_model_is_refused_in_no_time(make_class, body, status, problem):
+    room = make_class()
+    started = time.perf_counter()
+    answer = room.ask(body=body)
+    assert (answer.status_code, problem in answer.json()["error"]["message"]) == (status, True), answer.text
+    assert time.perf_counter() - started < 5
+    assert room.fake.requests == []
+    assert room.quota.used == {}
+
+
+def test_ten_thousand_prompts_in_one_request_and_a_body_beyond_the_limit_are_refused(make_class):
+    room = make_class()
+    for path, name in (("/v1/completions", "prompt"), ("/v1/embeddings", "input")):
+        assert room.ask(path=path, body={name: ["x"] * 10_000}).status_code == 400
+    with contextlib.suppress(httpx2.HTTPError):  # the server may close before all of it was sent
+        assert room.ask(body=b" " * (MOST_BYTES + 100_000)).status_code in (400, 413)
+    assert room.fake.requests == []
+    assert room.ask().status_code == 200
+
+
+def test_a_grammar_of_words_and_a_usual_schema_pass_and_half_a_character_is_mended(make_class):
+    room = make_class()
+    schema = {"type": "object", "properties": {"choice": {"enum": ["delivery", 'a "quoted" one']}}}
+    for more in (
+        {"grammar": 'root ::= "delivery" | "a \\"b\\""'},
+        {"response_format": {"json_schema": {"schema": schema}}},
+    ):
+        assert room.ask(body=CHAT | more).status_code == 200
+    room.ask(body=CHAT | {"messages": [{"role": "user", "content": "a\ud800b"}]})
+    assert "\ud800" not in room.fake.bodies[-1]["messages"][0]["content"]
+    body = check_request(PATH, json.dumps({"messages": CHAT["messages"]}).encode())
+    assert body["max_tokens"] == 1024  # nobody writes without an end
+    with pytest.raises(Refused):
+        check_request("/slots", b"{}")
+
+
+def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restart_forgets_none(make_class, tmp_path):
+    room = make_class(most_tokens=2000, turns=8)
+    room.fake.usage = {"total_tokens": 60}
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: room.ask().status_code, range(60)))
+    done = statuses.count(200)
+    assert set(statuses) == {200, 429}
+    assert room.quota.used["ana"][1] == 60 * done <= 2000
+    again = Quota(tmp_path / "quota.json", 1000, 2000, clock=room.quota._clock)
+    assert again.used == room.quota.used
+    assert room.ask("ben").status_code == 200
+    refused = room.ask(body=CHAT | {"max_tokens": 1024, "messages": [{"role": "user", "content": "x" * 2000}]})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "3601")
+    assert "of 2,000 are left in this hour" in refused.json()["error"]["message"]
+    room.quota._clock.now += 3600
+    assert room.ask().status_code == 200
+
+
+def test_what_fails_costs_nothing_and_requests_are_counted(make_class):
+    room = make_class(most_requests=3)
+    room.fake.usage = {"total_tokens": 9}
+    room.ask(body=CHAT | {"n_predict": 1})
+    assert room.quota.used == {}
+    assert [room.ask().status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert room.quota.used == {"ana": [3, 27]}
+    for wrong in ((0, 1), (1, 0)):
+        with pytest.raises(DataError, match="quota of nothing"):
+            Quota(room.quota._file, *wrong)
+
+
+def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
+    room = make_class(turns=1)
+    room.fake.choose_fault = lambda request: slow(0.03)
+    with ThreadPoolExecutor(30) as pool:
+        flood = [pool.submit(room.ask, "ana") for _ in range(25)]
+        while len(room.fake.requests) < 3:
+            time.sleep(0.005)
+        started = time.perf_counter()
+        assert room.ask("ben").status_code == 200
+        waited, num_after = time.perf_counter() - started, sum(not one.done() for one in flood)
+    assert num_after > 12, (waited, num_after)  # ben was served while most of the flood still waited
+    assert {one.result().status_code for one in flood} == {200}
+
+
+def test_too_many_waiting_calls_of_one_caller_are_refused_and_no_turn_is_lost():
+    async def run():
+        turns, order = Turns(1), []
+
+        async def call(caller):
+            async with turns.take(caller):
+                order.append(caller)
+                await asyncio.sleep(0)
+
+        async with turns.take("first"):
+            tasks = [asyncio.create_task(call("ana")) for _ in range(MOST_WAITING)]
+            await asyncio.sleep(0)
+            with pytest.raises(Refused, match="wait already"):
+                await call("ana")
+            tasks += [asyncio.create_task(call("ben")) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert turns.num_waiting == {"ana": MOST_WAITING, "ben": 3}
+            for one in tasks[5:MOST_WAITING]:  # most of them leave
+                one.cancel()
+            await asyncio.sleep(0)
+            assert turns.num_waiting == {"ana": 5, "ben": 3}
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert order == ["ana", "ben", "ana", "ben", "ana", "ben", "ana", "ana"]
+        async with turns.take("last"):
+            assert turns.num_waiting == {}
+
+    asyncio.run(run())
+
+
+def test_a_caller_who_leaves_gives_the_turn_back_and_half_sent_requests_hold_nobody_up(make_class):
+    room = make_class(turns=1)
+    room.fake.choose_fault = lambda request: slow(0.4)
+    with pytest.raises(httpx2.TimeoutException):
+        httpx2.post(
+            f"http://127.0.0.1:{room.port}{PATH}", json=CHAT, headers={"Authorization": "Bearer key-ben"}, timeout=0.05
+        )
+    halves = [socket.create_connection(("127.0.0.1", room.port)) for _ in range(16)]
+    for one in halves[:8]:
+        one.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Le")
+    for one in halves[8:]:
+        one.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n{")
+    started = time.perf_counter()
+    assert room.ask(path="/v1/models", method="GET").status_code == 200
+    assert room.ask().status_code == 200
+    assert time.perf_counter() - started < 3
+    for one in halves:
+        one.close()
+
+
+def test_a_model_that_is_gone_is_told_and_costs_nothing(make_class):
+    room = make_class()
+    room.fake.__exit__()
+    answer = room.ask()
+    assert (answer.status_code, answer.headers["retry-after"]) == (502, "5")
+    assert "The model does not answer" in answer.json()["error"]["message"]
+    assert room.quota.used == {"ana": [1, 0]}
+
+
+def test_the_page_of_usage_is_the_teachers(make_class):
+    room = make_class()
+    room.ask()
+    assert room.ask(path="/usage", method="GET").status_code == 403
+    assert room.ask("teacher", path="/usage", method="GET").json() == {
+        "callers": {"ana": {"requests": 1, "tokens": 15, "waiting": 0}}
+    }
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        gateway = Gateway("http://127.0.0.1:1", "", "small", know, None, Turns(1))
+        with pytest.raises(ServerError, match="cannot be opened"), gateway.listen("127.0.0.1", taken.getsockname()[1]):
+            pass
+    assert threading.active_count() < 50

@@ -1,0 +1,83 @@
+"""Claims about the book, as far as they hold without Sphinx: what is gathered, and that a broken link is found."""
+
+import sys
+
+import nbformat
+import pytest
+
+from llmops_utils.core import ROOT
+from llmops_utils.course.notebooks import is_lesson, list_notebooks
+
+
+@pytest.fixture
+def book(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book")
+    import make_book
+
+    yield make_book
+    del sys.modules["make_book"]
+
+
+@pytest.fixture
+def slides(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book")
+    import make_slides
+
+    yield make_slides
+    del sys.modules["make_slides"]
+
+
+def test_each_lesson_makes_a_deck_of_a_talks_length_without_tasks_and_the_same_each_time(slides):
+    lengths = {}
+    for path in [path for path in list_notebooks() if is_lesson(path)]:
+        decks = [slides.make_deck(nbformat.read(path, 4)) for _ in range(2)]
+        told = [[cell.source for slide in deck for cell in slide] for deck in decks]
+        assert told[0] == told[1]
+        lengths[path.stem] = len(decks[0])
+        text = "\n".join(told[0])
+        assert text.startswith("# ")
+        assert "**The question:**" in told[0][0]
+        assert not [word for word in ("= ...", "## Set-up", "### Exercise") if word in text], path
+        assert all(
+            cell.source.count("## ") <= 1 for slide in decks[0] for cell in slide if cell.cell_type == "markdown"
+        )
+    assert {name: num for name, num in lengths.items() if not 6 <= num <= 15} == {}
+
+
+def test_tags_take_a_cell_in_or_leave_it_out(slides):
+    [path] = [path for path in list_notebooks() if path.stem.startswith("06_2")]
+    notebook = nbformat.read(path, 4)
+    by_id = {cell.id: cell for cell in notebook.cells}
+    deck = slides.make_deck(notebook)
+    shown = [cell.id for slide in deck for cell in slide if cell.cell_type == "code"]
+    hidden = next(cell.id for cell in notebook.cells if slides.has_view(cell) and cell.id not in shown)
+    by_id[hidden].metadata["tags"], by_id[shown[0]].metadata["tags"] = ["slide"], ["no-slide"]
+    now = [cell.id for slide in slides.make_deck(notebook) for cell in slide]
+    assert hidden in now
+    assert shown[0] not in now
+
+
+def test_each_notebook_stands_once_in_the_contents_under_a_chapter_that_has_a_name(book, tmp_path):
+    book.gather(tmp_path / "pages")
+    contents = (tmp_path / "pages" / "index.md").read_text(encoding="utf-8")
+    names = [path.stem for path in list_notebooks()]
+    assert [line for line in contents.splitlines() if line in names] == names
+    assert [name for name in names if name[:2] not in book.PARTS] == []
+    assert all((tmp_path / "pages" / f"{page}.md").stat().st_size > 500 for page in book.PAGES)
+    assert "make lab" in contents
+    notebook = nbformat.read(tmp_path / "pages" / f"{names[1]}.ipynb", 4)
+    assert "Course map" not in str(notebook.cells)
+    assert any(cell.get("outputs") for cell in notebook.cells)
+    with pytest.raises(FileNotFoundError):
+        nbformat.read(tmp_path / "pages" / "README.ipynb", 4)
+
+
+def test_links_that_lead_nowhere_are_found_and_others_are_not(book, tmp_path):
+    (tmp_path / "a.html").write_text(
+        "<a href='b.html#place'>1</a><a href='b.html#none'>2</a><a href='c.html'>3</a><a href='#here'>4</a>"
+        "<img src='picture.png'><a href='https://example.org/x'>5</a><h1 id='here'></h1><a href='mailto:x'>6</a>"
+    )
+    (tmp_path / "b.html").write_text("<h2 id='place'></h2><img src='data:image/png;base64,AA=='>")
+    broken, outside = book.check_links(tmp_path)
+    assert broken == ["a.html: b.html#none", "a.html: c.html", "a.html: picture.png"]
+    assert outside == ["https://example.org/x"]
