@@ -55,7 +55,7 @@ slides: setup ## a deck from a lesson in build/slides, for example LESSON=06_2
 	@.venv/bin/uv pip install --quiet --python .tools/book/bin/python --require-hashes -r book/requirements.txt
 	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
-adapter: setup ## train the course's adapter anew and measure it (two hours on two quiet cores)
+adapter: setup ## train the course's adapter anew and measure it (about three hours on two cores)
 	@$(VENV) data/make_adapter.py build/adapter
 	@cp build/adapter/pellworth.gguf build/adapter/training.json data/adapters/
 	@$(VENV) benchmarks/pellworth.py test data/adapters/pellworth.csv

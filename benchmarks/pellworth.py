@@ -117,7 +117,7 @@ def judge(model, cases, number):
 
 @cache
 def build_tools():
-    """Return the tools of chapter 08, over the orders and notes of the course."""
+    """Return the tools of lesson 08_1, over the orders and notes of the course."""
     orders = {order.id: order for order in load_orders()}
     sentences = [(note.title, part) for note in load_notes() for part in re.split(r"(?<=\.) (?=[A-Z])", note.text)]
     index = bm25s.BM25()

@@ -3,7 +3,7 @@
     python data/make_traces.py 200 7 traces.jsonl
 
 writes 200 of them, drawn with the seed 7, as lines of JSON, in turn with one, two and three calls. The tools are
-`find_order`, `search_notes` and `calculate`, as chapter 08 defines them, over orders and notes of their own: no order
+`find_order`, `search_notes` and `calculate`, as lesson 08_1 defines them, over orders and notes of their own: no order
 stands in `orders.csv`, and the notes are those of `training/notes.csv`, whose numbers are drawn anew again and again, so
 that an answer has to be read in the observation. The wordings are those of `training/templates.toml`.
 """

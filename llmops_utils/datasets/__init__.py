@@ -26,6 +26,7 @@ from .records import (
     load_orders,
     load_page_attacks,
     load_private_texts,
+    load_rule_questions,
     load_shop_sentences,
     load_task_chains,
     load_tasks,

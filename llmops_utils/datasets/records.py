@@ -108,8 +108,8 @@ class ShopSentence(Record):
 class Problem(Record):
     """A question whose answer was computed: a number without separators, or a date as YYYY-MM-DD.
 
-    The way there stands in words, in symbols (an arithmetic expression, for dates an operation as JSON) and as a program
-    that assigns `answer`. Level 4 is the hardest.
+    The way there stands in words, in symbols (an arithmetic expression; for dates an operation, for rules the facts, as
+    JSON) and as a program that assigns `answer`. Level 4 is the hardest.
     """
 
     split: Literal[Split, "train"]
@@ -301,6 +301,7 @@ load_fact_questions = partial(load_records, FactQuestion, "fact_questions.csv")
 load_shop_sentences = partial(load_records, ShopSentence, "shop_sentences.csv")
 load_word_problems = partial(load_records, Problem, "word_problems.csv")
 load_date_questions = partial(load_records, Problem, "date_questions.csv")
+load_rule_questions = partial(load_records, Problem, "rule_questions.csv")
 load_tasks = partial(load_records, Task, "agent_tasks.csv")
 load_task_chains = partial(load_records, Task, "agent_chains.csv")
 load_orders = partial(load_records, Order, "orders.csv")

@@ -21,7 +21,7 @@ from .metrics import (
 )
 from .power import compute_power, find_num_examples
 from .report import Report, Row, sum_tokens
-from .results import PRICED_AT, keep_result, load_results, ship_results, tabulate_models, tabulate_results
+from .results import PRICED_AT, keep_result, load_results, ship_results
 from .run import Answer, evaluate
 from .scorers import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, Scorer, ValueMatch
 from .shares import measure_shares

@@ -1,27 +1,24 @@
-"""What was measured, kept by model: one result per technique and task, and the table over all of them."""
+"""What was measured, kept by model: one result per technique and task."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from ..core import DATA, DataError, change_json, load_settings, read_json
 from .compare import Comparison, format_points
 from .metrics import Estimate
 
-if TYPE_CHECKING:
-    import pandas
-
 SHIPPED = DATA / "results"
 # The results' dollars are those of a cheap and widely used model, so that techniques can be compared in money even
 # where they were measured on a model that costs nothing.
 PRICED_AT = ("openai", "gpt-6-luna")
-# Results of this session, by (own, model, task, technique); a chapter's closing table shows them at once.
+# Results of this session, by (own, model, task, technique); the map of techniques shows them at once.
 _measured_now: dict[tuple, Result] = {}
 
 
@@ -180,45 +177,3 @@ def load_results() -> dict[str, list[Result]]:
         results[:] = [one for one in results if (one.task, one.technique) != (task, technique)] + [result]
     found = shipped | {f"{model}, yours": results for model, results in own.items()}
     return {model: _sort(results) for model, results in found.items()}
-
-
-def tabulate_results(results: Sequence[Result]) -> pandas.DataFrame:
-    """Return the table "technique × task" of one model as a `pandas.DataFrame`, one row per result.
-
-    Tokens, seconds and dollars are those of the technique; "price" compares its tokens with those of the plain prompt.
-    """
-    import pandas
-
-    rows = [
-        {
-            "technique": one.technique,
-            "task": one.task,
-            "chapter": one.chapter,
-            "plain prompt": f"{one.baseline_score:.0%}",
-            "score": f"{one.score:.0%} [{one.low:.0%}, {one.high:.0%}]",
-            "verdict": one.verdict,
-            "n": one.num,
-            "tokens": f"{one.prompt_tokens:.0f} + {one.completion_tokens:.0f}",
-            "seconds": f"{one.latency_s:.2f}",
-            f"$ per 1,000 at {PRICED_AT[1]}": f"{one.usd_per_1000:.3f}",
-            "price": "–" if one.price_ratio is None else f"{one.price_ratio:.1f} ×",
-        }
-        for one in results
-    ]
-    return pandas.DataFrame(rows)
-
-
-def tabulate_models(results: dict[str, list[Result]]) -> pandas.DataFrame:
-    """Return a `pandas.DataFrame` with a row per technique, task by task, and a column per model: score and verdict."""
-    import pandas
-
-    if not any(results.values()):
-        raise DataError("There are no results yet.", "Run the chapters 05 to 08, or restore data/results.")
-    columns = {
-        model: {(one.task, one.technique): f"{one.score:.0%}, {one.verdict}" for one in listed}
-        for model, listed in results.items()
-    }
-    table = pandas.DataFrame(columns).fillna("not measured")
-    tasks = list(dict.fromkeys(task for task, _ in table.index))
-    table.index = pandas.MultiIndex.from_tuples(table.index, names=["task", "technique"])
-    return table.reindex(tasks, level="task")

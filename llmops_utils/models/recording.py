@@ -92,11 +92,12 @@ def _unify(value: object) -> object:
 def share_values(requests: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what several requests hold, by names made from it, and the requests with references to it.
 
-    Shared are long texts, and all messages but the last one. `restore_values` gives the requests back.
+    Shared are long texts, schemas, and all messages but the last one. `restore_values` gives the requests back.
     """
     requests = list(requests)
     counts = Counter(text for one in requests for text in _list_texts(one["body"]))
     counts.update(json.dumps(turns) for one in requests if len(turns := _find_turns(one["body"])) > 1)
+    counts.update(json.dumps(form) for one in requests if (form := _find_form(one["body"])))
     shared: dict[str, Any] = {}
 
     def refer(content: str, value: Any) -> dict[str, str]:
@@ -119,6 +120,8 @@ def share_values(requests: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], li
         turns = _find_turns(one["body"])
         if len(turns) > 1 and counts[json.dumps(turns)] > 1:
             body["messages"] = [refer(json.dumps(turns), body["messages"][:-1]), body["messages"][-1]]
+        if (form := _find_form(one["body"])) and counts[json.dumps(form)] > 1:
+            body["response_format"] = refer(json.dumps(form), body["response_format"])
         replaced.append(one | {"body": body})
     return shared, replaced
 
@@ -142,6 +145,11 @@ def restore_values(value: Any, shared: Mapping[str, Any]) -> Any:
 def _find_turns(body: Any) -> list:
     messages = body.get("messages") if isinstance(body, dict) else None
     return messages[:-1] if isinstance(messages, list) else []
+
+
+def _find_form(body: Any) -> dict:
+    form = body.get("response_format") if isinstance(body, dict) else None
+    return form if isinstance(form, dict) else {}
 
 
 def _list_texts(value: Any) -> Iterator[str]:
@@ -229,7 +237,7 @@ class Recordings:
             ordered = sorted(kept.values(), key=lambda recording: (recording.model, recording.key))
             shared, requests = share_values(one.request for one in ordered)
             # Texts first, since turns refer to them; in the order of their names, so that a new one moves no other.
-            names = sorted(shared, key=lambda name: (isinstance(shared[name], list), name))
+            names = sorted(shared, key=lambda name: (not isinstance(shared[name], str), name))
             lines = [json.dumps({"shared": name, "value": shared[name]}, ensure_ascii=False) for name in names]
             lines += [one.to_line(request) for one, request in zip(ordered, requests, strict=True)]
             write_whole(self.path, "".join(f"{line}\n" for line in lines))

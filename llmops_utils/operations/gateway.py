@@ -290,25 +290,28 @@ class _Handler(web.RequestHandler):
         try:
             async with gateway.turns.take(caller):
                 spent = reserved  # from here on nobody knows better, until the usage is there
-                spent = min(reserved, await self._ask(path, body))
+                num, status, content = await self._ask(path, body)
+                spent = min(reserved, num)
         except (Refused, httpx2.ConnectError):  # it never came to the model
             spent = 0
             raise
-        finally:
+        finally:  # before the answer ends, so that whoever has it finds it counted
             gateway.quota.settle(caller, reserved, spent)
+        if content is None:
+            await self.finish()
+        else:
+            self._give(status, content)
 
-    async def _ask(self, path: str, body: dict) -> int:
-        """Pass a request on and its answer back; return the tokens that it took."""
+    async def _ask(self, path: str, body: dict) -> tuple[int, int, bytes | None]:
+        """Pass a request on; return the tokens that it took, the status and the answer, None where it is streamed."""
         if path.endswith("embeddings"):
             if self._gateway.embed is None:
                 raise Refused(501, "This server has no embeddings.")
             told = await asyncio.get_running_loop().run_in_executor(None, self._gateway.embed, body)
-            self._give(200, json.dumps(told).encode())
-            return int(told["usage"]["total_tokens"])
+            return int(told["usage"]["total_tokens"]), 200, json.dumps(told).encode()
         if not body.get("stream"):
             answer = await self._client.post(path, json=body)
-            self._give(answer.status_code, answer.content)
-            return _count_used(answer.content)
+            return _count_used(answer.content), answer.status_code, answer.content
         wants_usage = body.get("stream_options") is not None
         asked = body | {"stream_options": {"include_usage": True}}
         num = 0
@@ -323,8 +326,7 @@ class _Handler(web.RequestHandler):
                         continue
                 self.write(line + "\n")
                 await self.flush()
-        await self.finish()
-        return num
+        return num, answer.status_code, None
 
     def _give(self, status: int, content: bytes) -> None:
         self.set_status(status)

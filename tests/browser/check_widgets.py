@@ -228,15 +228,15 @@ def check_prompting_advanced(page, address):
     shoot(explorer, "07_explorer")
 
 
-def check_prompting_specialized(page, address):
-    """Chapter 08: the inspector goes forward to the answer."""
-    notebook = open_and_run(page, address, "08_prompting_specialized")
+def check_react(page, address):
+    """Lesson 08_1: the inspector goes forward to the answer."""
+    notebook = open_and_run(page, address, "08_1_react")
     inspector = find_cell(notebook, "TraceInspector(")
     rows = inspector.locator("tbody tr")
     expect(rows).to_have_count(0)
     inspector.get_by_role("button", name="Forward").click()
     expect(rows).to_have_count(1)
-    shoot(inspector, "08_inspector")
+    shoot(inspector, "08_1_inspector")
     inspector.get_by_role("button", name="To the end").click()
     expect(inspector.locator("[role=status]")).to_contain_text("Answer:")
 
@@ -343,7 +343,7 @@ CHECKS = (
     check_prompt_basics,
     check_prompting_basic,
     check_prompting_advanced,
-    check_prompting_specialized,
+    check_react,
     check_rag,
     check_experiment_tracking,
     check_evaluating_llms,

@@ -16,8 +16,6 @@ from llmops_utils.evaluation import (
     load_results,
     results,
     ship_results,
-    tabulate_models,
-    tabulate_results,
 )
 from llmops_utils.evaluation.measured import tell_result
 from llmops_utils.evaluation.results import SHIPPED, Result
@@ -60,9 +58,7 @@ def test_a_result_holds_what_the_comparison_found():
         "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
         **{"constant": 1.0, "chance": None},
     }
-    against_a_rule = keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6)
-    assert against_a_rule.price_ratio is None
-    assert tabulate_results([against_a_rule])["price"].tolist() == ["–"]
+    assert keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6).price_ratio is None
 
 
 def test_the_model_is_named_by_the_provenance():
@@ -207,39 +203,6 @@ def test_a_damaged_file_is_named_and_left_as_it_is(home):
         with pytest.raises(DataError, match=r"fake\.json"):
             keep_result(make_comparison(), "few-shot", "intent", 6)
         assert path.read_bytes() == content.encode("latin-1")
-
-
-def test_the_table_of_a_model_has_a_row_per_result():
-    table = tabulate_results([RESULT, replace(RESULT, technique="zero-shot", verdict="cannot tell")])
-    assert table.to_dict("records")[0] == {
-        **{"technique": "few-shot, 8 examples", "task": "intent", "chapter": 6, "plain prompt": "40%"},
-        **{"score": "52% [44%, 59%]", "verdict": "helps", "n": 160, "tokens": "400 + 3", "seconds": "0.12"},
-        **{f"$ per 1,000 at {PRICED_AT[1]}": "0.106", "price": "4.2 ×"},
-    }
-    assert list(table["verdict"]) == ["helps", "cannot tell"]
-
-
-def test_the_table_of_models_has_a_column_per_model():
-    other = replace(RESULT, score=0.9, verdict="cannot tell", provenance="other (127.0.0.1), live")
-    only_here = replace(other, technique="PAL", task="word problems")
-    table = tabulate_models({"fake": [RESULT], "other, yours": [other, only_here]})
-    assert list(table.columns) == ["fake", "other, yours"]
-    assert list(table.index.names) == ["task", "technique"]
-    assert table.loc[("intent", RESULT.technique)].tolist() == ["52%, helps", "90%, cannot tell"]
-    assert table.loc[("word problems", "PAL")].tolist() == ["not measured", "90%, cannot tell"]
-
-
-def test_the_rows_of_a_task_stand_together_in_the_order_of_the_chapters():
-    chaining, symbolic = ("word problems", "prompt chaining"), ("word problems", "symbolic reasoning")
-    dates, pal = ("dates", "symbolic reasoning"), ("dates", "PAL")
-    kept = [replace(RESULT, task=task, technique=name) for task, name in (chaining, dates, symbolic, pal)]
-    assert list(tabulate_models({"fake": kept}).index) == [chaining, symbolic, dates, pal]
-
-
-def test_no_results_make_no_table_of_models():
-    for found in ({}, {"fake": []}):
-        with pytest.raises(DataError, match="There are no results yet"):
-            tabulate_models(found)
 
 
 # --- the prose of the chapters -------------------------------------------------------------------------------

@@ -314,6 +314,18 @@ def test_a_tidy_file_holds_a_long_text_and_the_turns_before_the_last_one_once(pa
     assert len(Recordings(path)) == 5
 
 
+def test_a_tidy_file_holds_a_schema_once_with_its_long_texts(path):
+    form = {"type": "json_schema", "json_schema": {"schema": {"enum": [LONG, "none"]}}}
+    bodies = [{"messages": [{"content": LONG + str(number)}], "response_format": form} for number in range(3)]
+    recordings = Recordings(path)
+    for body in [*bodies, bodies[0] | {"response_format": {"type": "text"}}]:
+        recordings.add(make_recording(body=body))
+    before = list(recordings)
+    recordings.tidy(keep_all)
+    assert path.read_text(encoding="utf-8").count("json_schema") == 2  # in one line
+    assert sorted(Recordings(path), key=repr) == sorted(before, key=repr)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([LONG, LONG + "x", "@"]),
     lambda inner: (

@@ -6,6 +6,7 @@ the data hold it.
 
 from . import (
     advanced_techniques,
+    agents,
     basic_techniques,
     capstone,
     comparing_models,
@@ -14,12 +15,13 @@ from . import (
     first_steps,
     lifecycle,
     operating,
+    programs,
     prompt_basics,
     rag,
     tracking,
     training,
 )
 
-SUBJECTS = (advanced_techniques, basic_techniques, capstone, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, prompt_basics, rag, tracking, training)
+SUBJECTS = (advanced_techniques, agents, basic_techniques, capstone, comparing_models, deciding, evaluating)
+SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

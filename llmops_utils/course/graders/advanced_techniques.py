@@ -1,11 +1,8 @@
-"""Graders of the chapters 07 and 08: votes, chains, choosing without peeking; tools, traces, programs."""
+"""Graders of chapter 07: votes, chains, choosing without peeking."""
 
-import re
 from collections import UserDict
-from numbers import Integral, Real
+from numbers import Real
 
-from ...agents import Step, Trace, calculate, make_tool
-from ...core import DataError
 from ...evaluation import Report, Row
 from .checks import Wrong, call_learner, check_cases, is_right
 
@@ -123,100 +120,9 @@ def _grade_optimism(function) -> None:
     check_cases(function, cases, Real, "a share", given=given, explain=explain, tolerance=0.015)
 
 
-def _grade_days(function) -> None:
-    def explain(found, expected, day) -> str:
-        if found == -expected:
-            return "The sign is wrong: days to come are positive, days gone by negative."
-        if abs(found - expected) == 1 and expected:
-            return "That is one day off: from today to tomorrow is 1 day."
-        return "Today is 20 March 2026."
-
-    days = {"2026-03-21": 1, "2026-03-20": 0, "2026-03-19": -1, "2026-04-03": 14, "2027-03-20": 365, "2028-03-20": 731}
-    check_cases(function, days.items(), Integral, "a whole number of days", given="{}", explain=explain)
-    try:
-        tool = make_tool(function)
-    except DataError as error:
-        raise Wrong(f"It computes rightly, but make_tool refuses it. {error.problem} {error.next_step}") from None
-    kinds = [part["type"] for part in tool.parameters["properties"].values()]
-    if len(kinds) != 1:
-        raise Wrong(f"As a tool it has {len(kinds)} parameters; the agent fills exactly one.")
-    if kinds != ["string"]:
-        raise Wrong(f"The type hint of the parameter makes it a value of type {kinds[0]}; a date comes as a text.")
-
-
-def _grade_trace_grader(function) -> None:
-    def make_trace(outcome: str = "finished", is_error: bool = False, tools: tuple[str, ...] = ()) -> Trace:
-        steps = tuple(Step("a thought", tool, "an argument", "an observation", is_error) for tool in tools)
-        return Trace("How much is it?", "5.5" if outcome == "finished" else None, steps, outcome)
-
-    def tell(trace, tools) -> str:
-        return f"a trace that called {trace.actions}, where {tools} were expected,"
-
-    both = ("find_order", "calculate")
-    cases = [
-        ((make_trace(tools=both), both), True, "the tools are the expected ones"),
-        ((make_trace(), ()), True, "no tool was needed and none was called"),
-        ((make_trace(tools=("find_order",)), both), False, "a tool is left out"),
-        ((make_trace(tools=(*both, "calculate")), both), False, "a tool is called once too often"),
-        ((make_trace(tools=both[::-1]), both), False, "the tools come in another order"),
-        ((make_trace("step limit", tools=both), both), False, "the trace has no answer: its outcome is step limit"),
-        ((make_trace("broken step", tools=both), both), False, "the trace has no answer: its outcome is broken step"),
-        ((make_trace(is_error=True, tools=both), both), False, "a tool failed on the way"),
-    ]
-    check_cases(function, cases, bool, "True or False", given=tell)
-
-
-def _grade_run(function) -> None:
-    fenced = "```python\nanswer = 6 * 7\n```"
-    cases = [
-        ("answer = 6 * 7", 42, "a plain program"),
-        ("price = 4.5\nanswer = 3 * price", 13.5, "a program whose result is no whole number"),
-        (fenced, 42, "a program between fences"),
-        (f"Here is the program:\n{fenced}\nIt works.", 42, "a program with words around the fences"),
-        ("answer = 5 - 5", 0, "a program whose result is zero"),
-        ("answer = 1 / 0", None, "a program that divides by zero"),
-        ("The answer is forty-two.", None, "a text that is no program"),
-        ("answer = 'forty-two'", None, "a program whose answer is a text"),
-        ("answer = True", None, "a program whose answer is a truth value"),
-        ("answer = open('orders.csv').read()", None, "a program that opens a file"),
-        ("x = 3", None, "a program that sets no answer"),
-    ]
-    check_cases(function, cases, Real | None, "a number, or None where there is none", given="{!r}")
-
-
-PROBLEMS = (  # the result of each question in the task, and the numbers that stand in it
-    (30.5, ("4", "6.50", "4.50")),
-    (42.5, ("50", "15")),
-    (30, ("9", "20", "6")),
-)
-
-
-def _grade_symbols(answer) -> None:
-    if isinstance(answer, str) or not isinstance(answer, list | tuple) or len(answer) != len(PROBLEMS):
-        raise Wrong("Give three texts in a list or a tuple, one per question.")
-    for number, (expression, (expected, given)) in enumerate(zip(answer, PROBLEMS, strict=True), 1):
-        if not isinstance(expression, str):
-            raise Wrong(f"Number {number} is a {type(expression).__name__}; put the expression in quotes.")
-        outcome = calculate(expression)
-        if not outcome.is_ok:
-            raise Wrong(f"Number {number} cannot be calculated. {outcome.error}.")
-        found = {float(part) for part in re.findall(r"\d+(?:\.\d+)?", expression)}
-        missing = [part for part in given if float(part) not in found]
-        if missing:
-            raise Wrong(
-                f"Number {number} does not hold {missing[0]}. Translate the question; leave the sum to the rules."
-            )
-        if not is_right(outcome.value, expected):
-            raise Wrong(f"Number {number} comes to {outcome.value:g}, which does not answer the question.")
-
-
 GRADERS = {
     "07.1": _grade_quorum,
     "07.2": _grade_first_error,
     "07.3": _grade_choice,
     "07.4": _grade_optimism,
-    "08.1": _grade_days,
-    "08.2": _grade_trace_grader,
-    "08.3": _grade_run,
-    "08.4": _grade_symbols,
 }

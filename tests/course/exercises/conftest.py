@@ -19,7 +19,7 @@ from ipywidgets.widgets import widget as widget_module
 from widget_views import list_parts
 
 from llmops_utils import datasets, evaluation
-from llmops_utils.agents import extract_code, run_code
+from llmops_utils.agents import calculate
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import INTENTS, load_messages, load_page_attacks, load_training_messages
 from llmops_utils.evaluation import compute_mcnemar
@@ -108,6 +108,21 @@ def make_digits(content):
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def find_sentence(query):
+    """Return the sentence of the notes that shares most words with a query."""
+    sentences = [part for note in datasets.load_notes() for part in note.text.split(". ")]
+    return max(sentences, key=lambda one: len(set(query.split()) & set(re.findall(r"\w+", one))))
+
+
+def work_out(expression):
+    """Return the value of arithmetic as the tool of lesson 08_1 does."""
+    outcome = calculate(expression)
+    if not outcome.is_ok:
+        raise ValueError(outcome.error)
+    return f"{outcome.value:.10g}"
+
+
+ORDERS = {"PW-28421": "model Tarka 12, quantity 2, price 39.90, postage 0.00, delivered on 2026-02-25"}
 NAMES = {
     "Counter": Counter,
     "EQUATION": rf"({NUMBER}) ([-+*/]) ({NUMBER}) = ({NUMBER})",
@@ -118,7 +133,6 @@ NAMES = {
     "date": date,
     "dev": load_messages("dev"),
     "evaluation": evaluation,
-    "extract_code": extract_code,
     "html": html,
     "is_card_number": is_card_number,
     "load_messages": load_messages,
@@ -131,11 +145,11 @@ NAMES = {
     "re": re,
     "replace": replace,
     "reply": REPLY,
-    "run_code": run_code,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
     "test_flips": toss_flips,
     "traces": datasets.load_assistant_traces(),
+    "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
     "work": work,
 }
 

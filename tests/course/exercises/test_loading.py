@@ -4,7 +4,7 @@ import pytest
 
 from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
-from llmops_utils.course.graders import GRADERS, advanced_techniques, basic_techniques, capstone, prompt_basics, rag
+from llmops_utils.course.graders import GRADERS, basic_techniques, capstone, programs, prompt_basics, rag
 from llmops_utils.course.notebooks import get_address, list_notebooks
 
 LOADED = {get_address(path.stem): load_exercises(path.stem) for path in list_notebooks()}
@@ -114,6 +114,6 @@ def test_tasks_name_the_limits_that_their_graders_hold():
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
     assert len(prompt_basics.COUNTER) == 8
-    given = "".join("".join(numbers) for _, numbers in advanced_techniques.PROBLEMS)
+    given = "".join("".join(numbers) for _, numbers in programs.PROBLEMS)
     assert given == "46.504.5050159206"
-    assert [n for _, told in advanced_techniques.PROBLEMS for n in told if n not in EXERCISES["08.4"].task] == []
+    assert [n for _, told in programs.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
