@@ -10,7 +10,7 @@ from .progress import Progress
 from .submissions import make_submission, save_submission
 from .widgets.calculators import AdaptationChooser, PowerCalculator, TrainingCalculator
 from .widgets.dashboards import CapstoneBoard, MonitorDashboard, RunDashboard
-from .widgets.inspectors import ChainExplorer, RetrievalInspector, TraceInspector
+from .widgets.inspectors import ChainExplorer, RetrievalInspector, Tagger, TraceInspector
 from .widgets.maps import CourseMap, LifecycleMap, TechniqueMap
 from .widgets.models import ModelScorecard, NextTokenExplorer, ProviderChooser, TableExplorer
 from .widgets.pictures import (

@@ -12,6 +12,7 @@ from .records import (
     Problem,
     Task,
     load_adapted_tasks,
+    load_assistant_traces,
     load_bias_pairs,
     load_date_questions,
     load_fact_questions,

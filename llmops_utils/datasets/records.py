@@ -17,6 +17,7 @@ Split = Literal["shots", "dev", "test"]
 Intent = Literal["delivery", "return", "repair", "product", "payment", "change", "account", "feedback"]
 Sentiment = Literal["negative", "neutral", "positive"]
 Urgency = Literal["normal", "high"]
+Tag = Literal["fine", "not found", "made up", "refused", "misread"]
 INTENTS: tuple[str, ...] = get_args(Intent)
 SENTIMENTS: tuple[str, ...] = get_args(Sentiment)
 URGENCIES: tuple[str, ...] = get_args(Urgency)
@@ -187,6 +188,23 @@ class HandbookQuestion(Record):
 
 
 @dataclass(frozen=True)
+class AssistantTrace(Record):
+    """What the assistant made of a question of the handbook's split `dev`: the passage that it found, and its answer.
+
+    `reference` is the right answer, empty where the handbook has none. `label` is the course's own, set by reading, and
+    `note` the remark of the first reading, empty where there is none.
+    """
+
+    question: str
+    place: str
+    passage: str
+    answer: str
+    label: Tag
+    reference: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class PageAttack(Record):
     """A paragraph for the page of a question that instructs the model; `marker` in an answer shows that it worked."""
 
@@ -290,6 +308,7 @@ load_orders = partial(load_records, Order, "orders.csv")
 load_notes = partial(load_records, Note, "notes.csv")
 load_near_pairs = partial(load_records, NearPair, "near_questions.csv")
 load_handbook_questions = partial(load_records, HandbookQuestion, "handbook_questions.csv")
+load_assistant_traces = partial(load_records, AssistantTrace, "assistant_traces.csv")
 load_page_attacks = partial(load_records, PageAttack, "page_attacks.csv")
 load_graded_answers = partial(load_records, GradedAnswer, "graded_answers.csv")
 

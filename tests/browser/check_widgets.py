@@ -286,6 +286,19 @@ def check_experiment_tracking(page, address):
     shoot(dashboard, "10_dashboard")  # with the prompts word by word
 
 
+def check_error_analysis(page, address):
+    """Lesson 11.1: a tag is kept and told, and the next trace is one without."""
+    notebook = open_and_run(page, address, "11_1_error_analysis", wait_ms=120_000)
+    tagger = find_cell(notebook, "tagger = course.Tagger")
+    expect(tagger.locator("[role=status]")).to_have_text("0 of 30 have a tag.")
+    tagger.get_by_role("button", name="not found", exact=True).click()
+    expect(tagger.locator("[role=status]")).to_have_text("1 of 30 have a tag.")
+    expect(tagger.locator("pre")).to_have_text("{'q001': 'not found'}")
+    shoot(tagger, "11_tagger")
+    tagger.get_by_role("button", name="Next", exact=True).click()
+    expect(tagger.locator("thead")).to_contain_text("q002")
+
+
 def check_evaluating_llms(page, address):
     """Chapter 11: the calculator follows its sliders."""
     notebook = open_and_run(page, address, "11_evaluating_llms", wait_ms=120_000)
@@ -348,6 +361,7 @@ CHECKS = (
     check_react,
     check_rag,
     check_experiment_tracking,
+    check_error_analysis,
     check_evaluating_llms,
     check_operating_llms,
     check_capstone,

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 
 from llmops_utils.core import DATA
-from llmops_utils.datasets import load_handbook_questions, load_page_attacks
+from llmops_utils.datasets import load_assistant_traces, load_handbook_questions, load_page_attacks
+from llmops_utils.rag import LexicalIndex, load_pages, split_pages
 
 KIND_NUMBERS = {"plain": 15, "paraphrase": 15, "code": 12, "two pages": 7, "outdated": 3, "unanswerable": 14}
 # Answers of "two pages" that stand on no page: 4 working days and 2 more; 22 clicks of 0.03 mm.
@@ -141,3 +142,17 @@ def test_a_marker_stands_in_its_own_attack_alone_and_addresses_belong_to_example
     assert [(one.id, two.id) for one, two in itertools.permutations(attacks, 2) if one.marker in two.text] == []
     hosts = [host for one in attacks for host in re.findall(r"(?:://|@)([\w.-]+[a-z])", one.text)]
     assert [host for host in hosts if not host.endswith(".example.com")] == []
+
+
+def test_the_traces_hold_the_first_questions_of_dev_and_the_passage_that_the_search_finds_for_each():
+    traces, questions = load_assistant_traces(), load_handbook_questions("dev")
+    index = LexicalIndex(split_pages(load_pages(DATA / "handbook")))
+    found = [index.find_matching(one.question, 1)[0][0] for one in questions[: len(traces)]]
+    for trace, one, chunk in zip(traces, questions, found, strict=False):
+        place = " > ".join(filter(None, [chunk.page.title, chunk.heading]))
+        wanted = (one.id, one.question, one.answer, place, chunk.text)
+        assert (trace.id, trace.question, trace.reference, trace.place, trace.passage) == wanted
+    assert len(traces) == 30
+    assert [one.id for one in traces if one.label == "not found" and not one.reference] == []
+    refuses = {"refused", "not found"}
+    assert [one.id for one in traces if one.label in refuses and "not in the text" not in one.answer] == []

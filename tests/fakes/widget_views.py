@@ -28,6 +28,7 @@ from llmops_utils.course import (
     RunDashboard,
     ShotPicker,
     TableExplorer,
+    Tagger,
     TechniqueMap,
     TraceInspector,
     TrainingCalculator,
@@ -239,6 +240,14 @@ def make_inspector(question="What is the value of PW-30287?"):
     return TraceInspector(traces, tasks)
 
 
+MEANINGS = {"fine": "The answer is right.", "wrong": "It is not."}
+
+
+def make_tagger(text="What does it cost?"):
+    texts = {f"q{number}": {"question": text, "answer": f"{number} euros"} for number in (1, 2, 3)}
+    return Tagger(texts, MEANINGS)
+
+
 GOLD = "A parcel waits in a locker for 48 hours."
 LOCKER, OWNER = "How long does a parcel wait in a locker?", "Who is the owner?"
 
@@ -349,6 +358,7 @@ def make_widgets(folder, text):
         make_runs_dashboard(make_grid(text)),
         make_picker(name=text),
         make_table(text),
+        make_tagger(text),
         make_inspector(text),
         TrainingCalculator(2.0, (1234.0, 5678.0)),
     ]

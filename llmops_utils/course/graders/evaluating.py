@@ -1,8 +1,16 @@
-"""Graders of chapter 11: each mends one evaluation of the clinic."""
+"""Graders of chapter 11: tags of traces, dear failures, a plan, many claims, and the evaluations of the clinic."""
 
 from numbers import Real
+from typing import get_args
 
-from .checks import Wrong, call_learner, check_cases, show
+from ...datasets import load_assistant_traces
+from ...datasets.records import Tag
+from ...evaluation import compute_power, find_num_examples
+from .checks import Wrong, call_learner, check_cases, is_of, is_right, show
+from .training import grade_labels
+
+LEAST_TAGS = 22  # of 30
+GAINED, LOST, PLANNED_POWER, LABEL_EUR = 0.12, 0.04, 0.9, 0.4
 
 
 def _grade_verdict(function) -> None:
@@ -160,6 +168,55 @@ def _grade_swap(function) -> None:
     check_cases(judge_twice, cases, str, "one of the three words", given=given)
 
 
+def _grade_tags(tags) -> str:
+    return grade_labels(tags, load_assistant_traces(), LEAST_TAGS, "label", get_args(Tag))
+
+
+def _grade_ranking(function) -> None:
+    costs = {"made up": 8, "misread": 8, "refused": 2, "slow": 0.5}
+    cases = [
+        ((["fine", "refused", "refused", "made up"], costs), ["made up", "refused"]),
+        ((["refused"] * 5 + ["misread", "fine"], costs), ["refused", "misread"]),
+        ((["misread", "made up", "slow", "fine", "fine"], costs), ["made up", "misread", "slow"]),
+        ((["refused"] * 4 + ["made up"], costs), ["made up", "refused"]),
+        ((["fine"] * 3, costs), []),
+        ((["late", "late", "rude"], {"rude": 5, "late": 3}), ["late", "rude"]),
+    ]
+    check_cases(function, cases, list, "a list of failures", given="the tags {} and the costs {}")
+
+
+def _grade_plan(plan) -> None:
+    if (
+        not isinstance(plan, dict)
+        or set(plan) != {"examples", "eur"}
+        or not all(is_of(one, Real) for one in plan.values())
+    ):
+        raise Wrong(f"It is {show(plan)}. Make a dict with two numbers, `examples` and `eur`.")
+    num, needed = plan["examples"], find_num_examples(GAINED, LOST, PLANNED_POWER)
+    if not is_right(num, needed):
+        known = 1 <= num <= 10_000
+        told = f"has a power of {compute_power(int(num), GAINED, LOST):.1%}" if known else "is no number to plan with"
+        raise Wrong(
+            f"{show(num)} {told}. The smallest number is asked for that has the power of the task, from there on."
+        )
+    if not is_right(plan["eur"], needed * LABEL_EUR):
+        raise Wrong(f"The number is right; {show(plan['eur'])} EUR is not what so many labels cost.")
+
+
+def _grade_claims(function) -> None:
+    cases = [
+        ({"one": (12, 2)}, {"one": "helps"}),
+        ({"one": (2, 12)}, {"one": "hurts"}),
+        ({"one": (5, 0)}, {"one": "cannot tell"}),
+        ({"a": (12, 2), "b": (9, 8), "c": (7, 6), "d": (3, 4)}, dict.fromkeys("abcd", "cannot tell")),
+        ({"a": (9, 8), "b": (20, 2), "c": (3, 17)}, {"a": "cannot tell", "b": "helps", "c": "hurts"}),
+        ({"a": (9, 1), "b": (20, 2), "c": (1, 9)}, {"a": "helps", "b": "helps", "c": "hurts"}),
+        ({"a": (0, 0), "b": (30, 4)}, {"a": "cannot tell", "b": "helps"}),
+    ]
+    remark = "Is each p corrected for all candidates?"
+    check_cases(function, cases, dict, "a dict from name to verdict", given="the flips {}", explain=remark)
+
+
 GRADERS = {
     "11.1": _grade_verdict,
     "11.2": _grade_chosen,
@@ -167,4 +224,9 @@ GRADERS = {
     "11.4": _grade_choice,
     "11.5": _grade_victory,
     "11.6": _grade_swap,
+    "11_1.1": _grade_tags,
+    "11_1.2": _grade_ranking,
+    "11_2.1": _grade_plan,
+    "11_2.2": _grade_claims,
+    "11_2.3": _grade_chosen,
 }

@@ -1,5 +1,6 @@
 """Graders of chapter 04: training from nothing, data and scale, costs and ways."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 from ...datasets import INTENTS, load_training_messages
@@ -165,16 +166,16 @@ GRADERS |= {
 }
 
 
-def grade_labels(labels, messages, least: int) -> str:
-    """Return how many labels, a dict by the messages' ids, agree with theirs, or raise `Wrong` where that is too few."""
-    asked = {message.id: message.intent for message in messages}
+def grade_labels(labels, records, least: int, field: str = "intent", options: Sequence[str] = INTENTS) -> str:
+    """Return how many labels, a dict by the records' ids, agree with theirs, or raise `Wrong` where that is too few."""
+    asked = {record.id: getattr(record, field) for record in records}
     if not isinstance(labels, dict) or set(labels) != set(asked):
-        raise Wrong(f"It is {show(labels)}. Make a dict with an intent for each of {', '.join(asked)}.")
-    if unknown := [label for label in labels.values() if label not in INTENTS]:
-        raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
-    other = {id: intent for id, intent in asked.items() if labels[id] != intent}
+        raise Wrong(f"It is {show(labels)}. Make a dict with one {field} for each of {', '.join(asked)}.")
+    if unknown := [label for label in labels.values() if label not in options]:
+        raise Wrong(f"{show(unknown[0])} is no {field}. There are: {', '.join(options)}.")
+    other = {id: label for id, label in asked.items() if labels[id] != label}
     told = f"{len(asked) - len(other)} of {len(asked)} agree with the course"
-    told += "".join(f"; it has {intent} for {id}" for id, intent in other.items()) + "."
+    told += "".join(f"; it has {label} for {id}" for id, label in other.items()) + "."
     if len(asked) - len(other) < least:
         raise Wrong(told)
     return told

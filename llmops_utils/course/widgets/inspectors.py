@@ -1,4 +1,4 @@
-"""What led to an answer, looked at closely: chains of prompts, an agent's traces, and retrieval."""
+"""What led to an answer, looked at closely: chains of prompts, an agent's traces, retrieval, and traces to tag."""
 
 import functools
 import html
@@ -13,7 +13,7 @@ from ...datasets import Example, Task
 from ...evaluation import Answer, Scorer, ValueMatch
 from ...models import Model
 from ...rag import Chunk, Hit, Passage, Retriever, describe_place
-from .base import TeachingWidget, follow, label, make_button, say, shorten
+from .base import TeachingWidget, follow, label, make_button, say, shorten, style_html
 
 COLUMNS = ("way", "step", "end of the prompt", "reply", "answer read", "tokens", "result")
 MAX_LETTERS = 200  # of a prompt or reply in the static table
@@ -259,3 +259,60 @@ def _mark_gold(number: int, chunk: Chunk, gold: Sequence[Passage]) -> str:
         parts.append(f"<mark>{text}</mark>" if is_gold else text)
     title = f"<p><strong>[{number}] {html.escape(describe_place(chunk))}</strong></p>"
     return f"{title}<pre style='white-space:pre-wrap'>{''.join(parts)}</pre>"
+
+
+class Tagger(TeachingWidget):
+    """Texts that are read one after the other, each of which is given one of a few tags.
+
+    Attributes:
+        tags: the tag that was given to each text, by its id, in the order in which the texts stand.
+
+    Args:
+        texts: by id, the parts of each text with their names.
+        meanings: what each tag says, by its name.
+    """
+
+    def __init__(self, texts: Mapping[str, Mapping[str, str]], meanings: Mapping[str, str]) -> None:
+        self._texts, self.tags = texts, dict[str, str]()
+        self.menu = ipywidgets.Dropdown(options=list(texts), **label("trace", "4em"))
+        self.choice = ipywidgets.ToggleButtons(
+            options=list(meanings), value=None, tooltips=list(meanings.values()), **label("tag", "4em")
+        )
+        self.next_button = make_button("Next", "The next trace that has no tag", self.go_on)
+        self.told = ipywidgets.HTML()
+        summary = f"Tagger: {len(texts)} traces to read, {len(meanings)} tags to choose from: {', '.join(meanings)}."
+        first, *others = (_tabulate_text(id, text) for id, text in texts.items())
+        folded = f"<details><summary>The other {len(others)}</summary>{''.join(others)}</details>" if others else ""
+        legend = draw_table(("tag", "meaning"), meanings.items(), has_row_heads=True, has_long_texts=True)
+        children = [self.menu, self.view, ipywidgets.HBox([self.choice, self.next_button]), self.told]
+        super().__init__(children, summary, f"{legend}{first}{folded}")
+        follow(self.open_text, self.menu)
+        follow(self.keep, self.choice)
+        self.open_text()
+
+    def open_text(self) -> None:
+        """Show the chosen text with the tag that it has."""
+        self.choice.value = self.tags.get(self.menu.value)
+        self.show()
+        self.keep()
+
+    def keep(self) -> None:
+        """Keep the chosen tag, and show all of them as they can be copied into a cell."""
+        if self.choice.value is not None:
+            given = self.tags | {self.menu.value: self.choice.value}
+            self.tags = {id: given[id] for id in self._texts if id in given}
+        copied = f"<pre style='white-space:pre-wrap'>{html.escape(repr(self.tags))}</pre>"
+        self.told.value = style_html(f"{say(f'{len(self.tags)} of {len(self._texts)} have a tag.')}{copied}")
+
+    def go_on(self) -> None:
+        """Open the next text without a tag, after the last one from the first on; where all have one, stay."""
+        ids = list(self._texts)
+        place = ids.index(self.menu.value) + 1
+        self.menu.value = next((id for id in ids[place:] + ids[:place] if id not in self.tags), self.menu.value)
+
+    def _draw(self) -> str:
+        return _tabulate_text(self.menu.value, self._texts[self.menu.value])
+
+
+def _tabulate_text(id: str, text: Mapping[str, str]) -> str:
+    return draw_table((id, ""), text.items(), has_row_heads=True, has_long_texts=True)

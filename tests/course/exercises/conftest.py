@@ -20,7 +20,7 @@ from ipywidgets.widgets import widget as widget_module
 from scipy.stats import binom
 from widget_views import list_parts
 
-from llmops_utils import datasets, tracking
+from llmops_utils import datasets, evaluation, tracking
 from llmops_utils.agents import calculate
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import (
@@ -128,6 +128,13 @@ def embed_texts(texts):
     return np.array(rows)
 
 
+def toss_flips(gained, lost):
+    """Return the p of McNemar's exact test, as lesson 11_2 defines it."""
+    flips = gained + lost
+    tail = sum(math.comb(flips, num) for num in range(min(gained, lost) + 1))
+    return min(1.0, 2 * tail / 2**flips)
+
+
 POOL = load_messages("shots")
 SUSPECTS = load_training_messages()[600:612]
 for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
@@ -185,6 +192,7 @@ NAMES = {
     "datasets": datasets,
     "date": date,
     "dev": load_messages("dev"),
+    "evaluation": evaluation,
     "fill": fill,
     "expect_best": expect_best,
     "find_order": find_order,
@@ -206,6 +214,8 @@ NAMES = {
     "reply": REPLY,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
     "suspects": SUSPECTS,
+    "test_flips": toss_flips,
+    "traces": datasets.load_assistant_traces(),
     "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
     "traced": tracking.trace_model(FakeModel()),
     "tracking": tracking,

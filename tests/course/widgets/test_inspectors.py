@@ -14,6 +14,7 @@ from widget_views import (
     make_inspector,
     make_reply,
     make_retrieval,
+    make_tagger,
     press,
     read_bundle,
     read_rows,
@@ -238,3 +239,43 @@ def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retriev
     model.fault = None
     retrieval.menu.value = OWNER
     assert OWNER in retrieval.view.value
+
+
+# --- tags ----------------------------------------------------------------------------------------------------
+
+
+def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy():
+    tagger = make_tagger()
+    assert (tagger.tags, tagger.choice.value) == ({}, None)
+    assert "0 of 3 have a tag." in tagger.told.value
+    tagger.menu.value = "q2"
+    assert read_rows(tagger.view.value)[-1] == ["answer", "2 euros"]
+    tagger.choice.value = "wrong"
+    tagger.menu.value = "q1"
+    assert tagger.choice.value is None
+    tagger.choice.value = "wrong"
+    tagger.choice.value = "fine"
+    assert list(tagger.tags.items()) == [("q1", "fine"), ("q2", "wrong")]
+    assert "2 of 3 have a tag." in tagger.told.value
+    assert "{&#x27;q1&#x27;: &#x27;fine&#x27;, &#x27;q2&#x27;: &#x27;wrong&#x27;}" in tagger.told.value
+    tagger.menu.value = "q2"
+    assert tagger.choice.value == "wrong"
+
+
+def test_next_leads_to_what_has_no_tag_yet_and_stays_where_all_have_one():
+    tagger, seen = make_tagger(), []
+    tagger.menu.value = "q2"
+    for _ in range(4):
+        tagger.choice.value = "fine"
+        press(tagger, "Next")
+        seen.append(tagger.menu.value)
+    assert seen == ["q3", "q1", "q1", "q1"]
+    assert len(tagger.tags) == 3
+
+
+def test_without_a_kernel_all_traces_and_the_meaning_of_each_tag_are_read():
+    data = read_bundle(make_tagger())
+    rows = read_rows(data["text/html"])
+    assert rows[:2] == [["fine", "The answer is right."], ["wrong", "It is not."]]
+    assert [row[1] for row in rows if row[0] == "answer"] == ["1 euros", "2 euros", "3 euros"]
+    assert data["text/plain"] == "Tagger: 3 traces to read, 2 tags to choose from: fine, wrong."
