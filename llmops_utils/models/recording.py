@@ -2,7 +2,8 @@
 
 No headers are kept, so no key can be. Recordings of several models live in one file per chapter; the request body
 names the model. What several requests hold, a long text or the turns before the last one, stands once at the beginning
-of a tidy file, under a name made from its content, and requests refer to it.
+of a tidy file, under a name made from its content, and requests refer to it. So does what many recordings of one form
+have in common, such as model, settings and day: of each its line holds what is its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from ..core import (
 MOST_BYTES = 60_000_000  # of a file; the largest of the course has 5.5 MB
 SHORTEST = 40  # letters of a text that is worth a reference
 REFERENCE = "@"  # the only field of what stands for a shared value; no request has such a field
+SMALLEST_GROUP = 8  # recordings of one form for which a line of their own pays
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True))
@@ -61,14 +63,16 @@ class Recording:
         body = self.request["body"]
         return str(body.get("model", "")) if isinstance(body, dict) else ""
 
-    def to_line(self, request: dict[str, Any] | None = None) -> str:
-        """Return the recording as one JSON line without its line end; `request` is its own with references."""
-        return json.dumps(vars(self) | {"request": request or self.request}, ensure_ascii=False)
+    def to_line(self) -> str:
+        """Return the recording as one JSON line without its line end."""
+        return json.dumps(vars(self), ensure_ascii=False)
 
     @classmethod
     def from_line(cls, line: str, shared: Mapping[str, Any]) -> Recording:
         """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
         values = parse_json_values(line)
+        if REFERENCE in values:
+            values = restore_form(shared[values.pop(REFERENCE)], values)
         recording = cls(**values | {"request": restore_values(values["request"], shared)})
         names = set(recording.response)
         if names not in ({"status", "body"}, {"status", "stream"}) or type(recording.response["status"]) is not int:
@@ -92,12 +96,11 @@ def _unify(value: object) -> object:
 def share_values(requests: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what several requests hold, by names made from it, and the requests with references to it.
 
-    Shared are long texts, schemas, and all messages but the last one. `restore_values` gives the requests back.
+    Shared are long texts, and all messages but the last one. `restore_values` gives the requests back.
     """
     requests = list(requests)
     counts = Counter(text for one in requests for text in _list_texts(one["body"]))
     counts.update(json.dumps(turns) for one in requests if len(turns := _find_turns(one["body"])) > 1)
-    counts.update(json.dumps(form) for one in requests if (form := _find_form(one["body"])))
     shared: dict[str, Any] = {}
 
     def refer(content: str, value: Any) -> dict[str, str]:
@@ -120,10 +123,57 @@ def share_values(requests: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], li
         turns = _find_turns(one["body"])
         if len(turns) > 1 and counts[json.dumps(turns)] > 1:
             body["messages"] = [refer(json.dumps(turns), body["messages"][:-1]), body["messages"][-1]]
-        if (form := _find_form(one["body"])) and counts[json.dumps(form)] > 1:
-            body["response_format"] = refer(json.dumps(form), body["response_format"])
         replaced.append(one | {"body": body})
     return shared, replaced
+
+
+def share_forms(records: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the forms of which there are many records, by name, and the records, of these what differs from their form.
+
+    Records of one form have the same fields and model; the form holds the most frequent value of each field.
+    `restore_form` gives a record back.
+    """
+    groups: dict[str, list[int]] = {}
+    leaves = [dict(_list_leaves(record)) for record in records]
+    for number, found in enumerate(leaves):
+        model = found.get(("request", "body", "model"))
+        groups.setdefault(hash_key(json.dumps([model, *found]))[:12], []).append(number)
+    forms, shortened = {}, list(records)
+    for name, numbers in groups.items():
+        if len(numbers) >= SMALLEST_GROUP:
+            counts = {path: Counter(json.dumps(leaves[one][path]) for one in numbers) for path in leaves[numbers[0]]}
+            ranked = {path: found.most_common(1)[0] for path, found in counts.items()}
+            form = {path: json.loads(text) if count > 1 else None for path, (text, count) in ranked.items()}
+            forms[name] = _build_value(form)
+            for one in numbers:
+                own = {path: leaf for path, leaf in leaves[one].items() if json.dumps(leaf) != json.dumps(form[path])}
+                shortened[one] = {REFERENCE: name} | _build_value(own)
+    return forms, shortened
+
+
+def restore_form(form: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a record from its form and what is its own, with the fields in the order of the form."""
+    return _build_value(dict(_list_leaves(form)) | (dict(_list_leaves(own)) if own else {}))
+
+
+def _list_leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield what stands at the ends of fields and of lists of one, by the way to it."""
+    if (isinstance(value, dict) and value) or (isinstance(value, list) and len(value) == 1):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _list_leaves(part, (*path, name))
+    else:
+        yield path, value
+
+
+def _build_value(leaves: Mapping[tuple[str | int, ...], Any]) -> Any:
+    """Return the value that has these leaves, at least one."""
+    if () in leaves:
+        return leaves[()]
+    parts: dict[str | int, dict[tuple[str | int, ...], Any]] = {}
+    for (name, *rest), leaf in leaves.items():
+        parts.setdefault(name, {})[tuple(rest)] = leaf
+    built = {name: _build_value(part) for name, part in parts.items()}
+    return [built[0]] if 0 in built else built
 
 
 def restore_values(value: Any, shared: Mapping[str, Any]) -> Any:
@@ -145,11 +195,6 @@ def restore_values(value: Any, shared: Mapping[str, Any]) -> Any:
 def _find_turns(body: Any) -> list:
     messages = body.get("messages") if isinstance(body, dict) else None
     return messages[:-1] if isinstance(messages, list) else []
-
-
-def _find_form(body: Any) -> dict:
-    form = body.get("response_format") if isinstance(body, dict) else None
-    return form if isinstance(form, dict) else {}
 
 
 def _list_texts(value: Any) -> Iterator[str]:
@@ -193,9 +238,9 @@ class Recordings:
             return {}
         try:
             text = line.decode("utf-8")
-            if text.startswith('{"shared": '):
-                values = parse_json_values(text)
-                self._shared[values["shared"]] = restore_values(values["value"], self._shared)
+            if text.startswith(('{"shared": ', '{"form": ')):
+                name, value = parse_json_values(text).values()
+                self._shared[name] = value if text.startswith('{"form": ') else restore_values(value, self._shared)
                 return {}
             recording = Recording.from_line(text, self._shared)
             return {recording.key: recording}
@@ -239,7 +284,10 @@ class Recordings:
             # Texts first, since turns refer to them; in the order of their names, so that a new one moves no other.
             names = sorted(shared, key=lambda name: (not isinstance(shared[name], str), name))
             lines = [json.dumps({"shared": name, "value": shared[name]}, ensure_ascii=False) for name in names]
-            lines += [one.to_line(request) for one, request in zip(ordered, requests, strict=True)]
+            records = [vars(one) | {"request": request} for one, request in zip(ordered, requests, strict=True)]
+            forms, records = share_forms(records)
+            lines += [json.dumps({"form": name, "value": forms[name]}, ensure_ascii=False) for name in sorted(forms)]
+            lines += [json.dumps(record, ensure_ascii=False) for record in records]
             write_whole(self.path, "".join(f"{line}\n" for line in lines))
             self._by_key = kept
             return len(before) - len(kept)

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 
 from llmops_utils.core import DataError, Settings
 from llmops_utils.models.recording import (
+    REFERENCE,
+    SMALLEST_GROUP,
     Recorder,
     Recording,
     Recordings,
     hash_key,
     make_key,
+    restore_form,
     restore_values,
+    share_forms,
     share_values,
 )
 
@@ -316,7 +320,7 @@ def test_a_tidy_file_holds_a_long_text_and_the_turns_before_the_last_one_once(pa
 
 def test_a_tidy_file_holds_a_schema_once_with_its_long_texts(path):
     form = {"type": "json_schema", "json_schema": {"schema": {"enum": [LONG, "none"]}}}
-    bodies = [{"messages": [{"content": LONG + str(number)}], "response_format": form} for number in range(3)]
+    bodies = [{"messages": [{"content": LONG + str(number)}], "response_format": form} for number in range(9)]
     recordings = Recordings(path)
     for body in [*bodies, bodies[0] | {"response_format": {"type": "text"}}]:
         recordings.add(make_recording(body=body))
@@ -324,6 +328,25 @@ def test_a_tidy_file_holds_a_schema_once_with_its_long_texts(path):
     recordings.tidy(keep_all)
     assert path.read_text(encoding="utf-8").count("json_schema") == 2  # in one line
     assert sorted(Recordings(path), key=repr) == sorted(before, key=repr)
+
+
+def test_a_tidy_file_holds_what_many_recordings_have_in_common_once(path):
+    answers = ["delivery", "return", "repair", "delivery"] * 3
+    bodies = [{"model": "m", "temperature": 0.0, "prompt": str(number)} for number in range(12)]
+    recordings = Recordings(path)
+    for body, answer in zip(bodies, answers, strict=True):
+        recordings.add(make_recording(answer, body=body))
+    recordings.add(make_recording(body={"prompt": "of another form"}))
+    before = [(list(one.request["body"]), one) for one in recordings]
+    recordings.tidy(keep_all)
+    form, *lines = read_lines(path)
+    assert [form.count("temperature"), "".join(lines).count("temperature")] == [1, 0]
+    assert "".join(lines).count("delivery") == 0  # the most frequent answer stands in the form
+    assert ["@" in json.loads(line) for line in lines].count(False) == 1
+    after = [(list(one.request["body"]), one) for one in Recordings(path)]
+    assert sorted(after, key=repr) == sorted(before, key=repr)  # with the fields in the same order
+    recordings.tidy(keep_all)
+    assert read_lines(path) == [form, *lines]
 
 
 JSON = st.recursive(
@@ -343,6 +366,14 @@ def test_requests_come_back_as_they_were(bodies):
     for name in sorted(shared, key=lambda name: isinstance(shared[name], list)):
         known[name] = restore_values(shared[name], known)
     assert [restore_values(one, known) for one in replaced] == requests
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b"]), JSON, min_size=1), max_size=3))
+def test_records_come_back_from_their_forms(records):
+    forms, shortened = share_forms(records * SMALLEST_GROUP)
+    for before, own in zip(records * SMALLEST_GROUP, shortened, strict=True):
+        name = own.pop(REFERENCE, None) if own != before else None
+        assert json.dumps(restore_form(forms[name], own) if name else own) == json.dumps(before)
 
 
 def test_a_reference_to_nothing_is_a_broken_line(path):
