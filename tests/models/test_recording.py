@@ -322,7 +322,7 @@ def test_a_tidy_file_holds_a_schema_once_with_its_long_texts(path):
     form = {"type": "json_schema", "json_schema": {"schema": {"enum": [LONG, "none"]}}}
     bodies = [{"messages": [{"content": LONG + str(number)}], "response_format": form} for number in range(9)]
     recordings = Recordings(path)
-    for body in [*bodies, bodies[0] | {"response_format": {"type": "text"}}]:
+    for body in [*bodies, {"messages": MESSAGES, "response_format": {"type": "text"}}]:
         recordings.add(make_recording(body=body))
     before = list(recordings)
     recordings.tidy(keep_all)
