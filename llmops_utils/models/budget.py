@@ -77,7 +77,7 @@ class Budget:
         if self.max_usd is not None and usd is None:
             raise BudgetExceeded(
                 "There is a budget in dollars, but no price is known for this model. The call was not sent.",
-                "Use a budget in tokens instead (LLMOPS_BUDGET_TOKENS).",
+                "Use a budget in tokens instead, where it was set (Budget or LLMOPS_BUDGET_TOKENS).",
             )
         with self._change:
             while self._find_excess(self._reserved_tokens + tokens, self._reserved_usd + (usd or 0.0)):

@@ -25,7 +25,13 @@ LICENCES = {"AGPL-3.0-or-later", "Apache-2.0", "BSD-3-Clause", "CC-BY-SA-4.0", "
 LICENCES |= {"PostgreSQL", "proprietary"}
 REGISTRIES = ("pypi", "npmjs", "anaconda", "docker", "crates.io", "rubygems", "debian", "conda")
 # Tools that carry another name than the package through which the course uses them.
-PACKAGES = {"chroma": "chromadb", "comet": "comet-ml", "llama.cpp": "xllamacpp", "monty": "pydantic-monty"}
+PACKAGES = {
+    "chroma": "chromadb",
+    "comet": "comet-ml",
+    "llama.cpp": "xllamacpp",
+    "monty": "pydantic-monty",
+    "opentelemetry": "opentelemetry-sdk",
+}
 
 
 def test_the_eleven_stages_stand_in_order_each_with_a_question_an_artefact_and_a_risk_of_its_own():
@@ -109,7 +115,7 @@ def test_what_the_course_uses_is_a_dependency_or_a_model_of_the_catalog_and_its_
     known = list_packages() | set(load_catalog().local)
     assert [name for name in names if name not in known] == []
     stood_on = {"openai", "comet-ml", "chromadb", "bm25s", "jinja2", "pydantic", "pydantic-monty", "genai-prices"}
-    assert (stood_on | {"xllamacpp"}) - set(names) == set()
+    assert (stood_on | {"xllamacpp", "scipy", "opentelemetry-sdk"}) - set(names) == set()
 
 
 def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
