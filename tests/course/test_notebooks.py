@@ -176,10 +176,11 @@ def test_exercises_and_quiz_are_enough_and_each_has_a_cell_for_its_solution():
 
 def test_no_key_and_no_path_of_a_machine_is_stored():
     def has_secret(text):
-        return re.search(KEY_SHAPES, text) or re.search(r"(?i)authorization|/(?:home|Users|root|tmp)/\w+", text)
+        return re.search(KEY_SHAPES, text) or re.search(r"(?i)authorization\W{0,3}:|/(?:home|Users|root|tmp)/\w+", text)
 
     assert has_secret('"OPENAI_API_KEY=sk-abcdefghijkl123456"')
     assert has_secret("Bearer abcdefgh12345")
+    assert has_secret('{"Authorization": "Basic"}')
     files = [file for path in PATHS for file in (path, get_recordings(path))]
     assert [file.name for file in files if file.exists() and has_secret(file.read_text(encoding="utf-8"))] == []
 

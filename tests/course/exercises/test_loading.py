@@ -118,7 +118,7 @@ def test_tasks_name_the_limits_that_their_graders_hold():
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
         "07_2.2": (
             f"up to {chains.MOST_WORKED} pairs",
-            f"At least {chains.LEAST_SOLVED} of 20",
+            f"At least {chains.LEAST_SOLVED} of 16",
         ),
         "09_3.2": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
         "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
