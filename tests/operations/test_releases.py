@@ -46,7 +46,16 @@ def test_a_new_release_has_nothing_in_production_and_promote_puts_a_revision_the
     assert load_release("sort", folder) == release
     assert list(release.table.columns) == ["action", "revision", "version", "note"]  # the times stand in the file only
     content = json.loads((folder / "sort" / FILE).read_text(encoding="utf-8"))
-    assert list(content["history"][0]) == ["action", "revision", "version", "when", "note", "model", "source"]
+    assert list(content["history"][0]) == [
+        "action",
+        "revision",
+        "version",
+        "when",
+        "note",
+        "model",
+        "source",
+        "num_shots",
+    ]
 
 
 def test_roll_back_returns_to_what_was_before(folder):
