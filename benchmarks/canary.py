@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(options.num)
     if options.store:
-        found.to_csv(DATA / "canary_measured.csv", index=False)
+        found.to_csv(DATA / "canary_measured.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -291,7 +291,7 @@ def promote_prompt(
     shots: Shots = None,
 ) -> None:
     """Put a revision of a prompt, a model or both into production."""
-    if revision is None and not model:
+    if revision is None and not model and shots is None:
         raise DataError("Neither a revision nor a model is named.", "Name one: promote NAME 2, or --model NAME.")
     chosen = open_model(model, name) if model else None
     _tell_production(name, promote(name, revision, folder or choose_folder(name), note, chosen, replaces, shots))

@@ -92,7 +92,7 @@ def _run_commands(lines: list[str], codes: dict[str, int]) -> list[str]:
         words = line.split()
         if "llmops_utils" not in words:
             continue
-        command, name, *options = words[words.index("llmops_utils") + 1 :] + ["", ""]
+        command, name, *options = [*words[words.index("llmops_utils") + 1 :], "", ""]
         if command not in ("gate", "promote") or name != "route_message":
             raise Wrong(f"{line!r} is neither the gate nor a promotion of route_message.")
         told = " ".join(options).replace("=", " ")
