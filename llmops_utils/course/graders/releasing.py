@@ -30,27 +30,20 @@ MOST_FALSE, MOST_DELAY, STRIKE_DELAY, LEAST_STRIKES = 9, 150, 300, 16
 
 
 def _grade_gate(function) -> None:
-    def make(gained: int, lost: int, same: int) -> tuple[list[int], list[int]]:
-        kept = [1, 0] * (same // 2) + [1] * (same % 2)
-        return [0] * gained + [1] * lost + kept, [1] * gained + [0] * lost + kept
-
     production, *others = ([int(one.score) for one in served] for served in load_traffic().values())
-    cases = [(production, other, margin) for other in others for margin in (0.1, 0.05)]
-    cases += [(*make(5, 5, 102), 0.1), (*make(1, 1, 22), 0.1), (*make(0, 12, 200), 0.1), (*make(0, 0, 40), 0.1)]
+    pairs = [(production, other) for other in others] + [(others[0], production), (production[:12], production[:12])]
+    cases, told = [], []
+    for before, after in pairs:
+        flips = list(zip(before, after, strict=True))
+        counts = flips.count((0, 1)), flips.count((1, 0)), len(flips)
+        told.append("{} gained and {} lost of {}".format(*counts))
+        for margin in (0.1, 0.05):
+            cases.append(((before, after, margin), choose_outcome(bound_flips(*counts), margin)))
 
     def tell(before, after, margin) -> str:
-        return "{}, {} gained and {} lost of {}, with a margin of {}".format(*_count_flips(before, after), margin)
+        return f"{told[pairs.index((before, after))]}, with a margin of {margin}"
 
-    listed = []
-    for before, after, margin in cases:
-        _, gained, lost, num = _count_flips(before, after)
-        listed.append(((before, after, margin), choose_outcome(bound_flips(gained, lost, num), margin)))
-    check_cases(function, listed, str, "one of the three outcomes", given=tell)
-
-
-def _count_flips(before: list[int], after: list[int]) -> tuple[str, int, int, int]:
-    pairs = list(zip(before, after, strict=True))
-    return "two lists of scores", pairs.count((0, 1)), pairs.count((1, 0)), len(pairs)
+    check_cases(function, cases, str, "one of the three outcomes", given=tell)
 
 
 def _grade_workflow(workflow) -> None:
@@ -69,19 +62,21 @@ def _list_commands(workflow: object) -> list[str]:
     import yaml
 
     try:
-        content = yaml.safe_load(workflow) if isinstance(workflow, str) else None
-        [job] = content["jobs"].values()
-        steps = [step for step in job["steps"] if "run" in step]
-        lines = [line.strip() for step in steps for line in str(step["run"]).splitlines() if line.strip()]
+        [job] = yaml.safe_load(workflow)["jobs"].values() if isinstance(workflow, str) else []
+        steps = [step for step in job["steps"] if isinstance(step, dict) and "run" in step]
     except (yaml.YAMLError, TypeError, KeyError, ValueError, AttributeError):
         raise Wrong("It is no workflow with one job that has steps. Begin with the text of the cell above.") from None
     for part in (job, *steps):
-        for name in ("continue-on-error", "if"):
-            if part.get(name):
-                raise Wrong(f"There is `{name}` in it, so that something goes on after a refusal.")
+        if part.get("continue-on-error") or part.get("if"):
+            raise Wrong("There is `continue-on-error` or `if` in it, so that something goes on after a refusal.")
+    lines = [line for step in steps for line in str(step["run"]).splitlines() if "llmops_utils" in line]
     for line in lines:
         if re.search(r"[|;&]|set \+e", line):
             raise Wrong(f"In {line!r} the shell may go on, or end with another code than the gate's.")
+        if not re.search(r"llmops_utils (gate|promote) route_message .*\b3\b", line):
+            raise Wrong(f"{line!r} is neither the gate nor a promotion of route_message, or does not name revision 3.")
+        if re.search(r"--against[ =](?!1\b)", line):
+            raise Wrong(f"In {line!r} the anchor is not revision 1.")
     return lines
 
 
@@ -89,19 +84,7 @@ def _run_commands(lines: list[str], codes: dict[str, int]) -> list[str]:
     """Return which commands of ours were begun, where the first that fails ends the job."""
     done = []
     for line in lines:
-        words = line.split()
-        if "llmops_utils" not in words:
-            continue
-        command, name, *options = [*words[words.index("llmops_utils") + 1 :], "", ""]
-        if command not in ("gate", "promote") or name != "route_message":
-            raise Wrong(f"{line!r} is neither the gate nor a promotion of route_message.")
-        told = " ".join(options).replace("=", " ")
-        if not re.search(r"\b3\b", told):
-            raise Wrong(f"{line!r} does not name revision 3. What is promoted has to be what was asked about.")
-        rival = re.search(r"--against (\d+)", told)
-        if rival and rival[1] != "1":
-            raise Wrong(f"The anchor is revision 1, not {rival[1]}.")
-        done.append("promote" if command == "promote" else "anchor" if rival else "production")
+        done.append("promote" if " promote " in line else "anchor" if "--against" in line else "production")
         if codes.get(done[-1]):
             break
     return done
