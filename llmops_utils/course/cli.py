@@ -43,6 +43,7 @@ app.add_typer(models, name="models")
 CLASS_KEYS, TEACHER = "class_keys.json", "teacher"
 Note = Annotated[str, typer.Option(help="Why.")]
 CANDIDATE_MODEL = "The name of a model (see models list), or the file of an adapter (.gguf)."
+Shots = Annotated[int | None, typer.Option(help="Examples shown with the candidate; default: as many as now.")]
 Registry = Annotated[Path | None, typer.Option(help="The registry; default: yours, else that of the course.")]
 
 # What is written to a console that lacks a character, as those of Windows and of containers often do.
@@ -259,8 +260,11 @@ def run_gate_command(
     candidate: Annotated[str, typer.Option(help="A revision or version; default: the highest revision.")] = "",
     num: Annotated[int | None, typer.Option(help="Only so many examples; default: the whole split.")] = None,
     folder: Registry = None,
-    recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_operating_llms",
+    recordings: Annotated[str, typer.Option(help="The recordings to read in replay.")] = "12_3_release",
     model: Annotated[str, typer.Option(help=CANDIDATE_MODEL)] = "",
+    against: Annotated[int | None, typer.Option(help="A revision, the fixed anchor; default: production.")] = None,
+    skip: Annotated[int, typer.Option(min=0, help="Leave out the first examples, which decided before.")] = 0,
+    shots: Shots = None,
 ) -> None:
     """Compare a candidate, a prompt, a model or both, with what is in production, on the prompt's own data set.
 
@@ -270,7 +274,8 @@ def run_gate_command(
     folder = folder or choose_folder(name)
     present = load_production_model(name, recordings, folder)
     new_model = open_model(model, recordings) if model else None
-    decision = run_gate(name, present, chosen, folder, num, asks_all=True, new_model=new_model)
+    about = {"new_model": new_model, "against": against, "skip": skip, "new_shots": shots}
+    decision = run_gate(name, present, chosen, folder, num, asks_all=True, **about)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
     sys.exit(EXIT_CODES[decision.outcome])
 
@@ -282,12 +287,14 @@ def promote_prompt(
     note: Note = "",
     folder: Registry = None,
     model: Annotated[str, typer.Option(help=CANDIDATE_MODEL)] = "",
+    replaces: Annotated[str, typer.Option(help="The version that it was measured against.")] = "",
+    shots: Shots = None,
 ) -> None:
     """Put a revision of a prompt, a model or both into production."""
-    if revision is None and not model:
+    if revision is None and not model and shots is None:
         raise DataError("Neither a revision nor a model is named.", "Name one: promote NAME 2, or --model NAME.")
     chosen = open_model(model, name) if model else None
-    _tell_production(name, promote(name, revision, folder or choose_folder(name), note, chosen))
+    _tell_production(name, promote(name, revision, folder or choose_folder(name), note, chosen, replaces, shots))
 
 
 @app.command("roll-back")

@@ -231,6 +231,9 @@ def run_gate(
     num: int | None = None,
     asks_all: bool = False,
     new_model: Model | None = None,
+    against: int | None = None,
+    skip: int = 0,
+    new_shots: int | None = None,
 ) -> Decision:
     """Return whether a candidate may take the place of what is in production, measured on the prompt's own data.
 
@@ -240,21 +243,28 @@ def run_gate(
         num: at most so many examples; default: as many as `release.json` says.
         asks_all: also live, where a lesson takes a few (LLMOPS_EXAMPLES): a real release is decided on all.
         new_model: that shall answer in its place; default: the same one.
+        against: a revision to measure it against, a fixed anchor; default: what is in production.
+        skip: so many of the first examples, which earlier releases were decided on, are left out.
+        new_shots: how many examples are shown with the candidate; default: as many as now.
     """
     release = load_release(name, folder)
-    present = load_production(name, folder)
+    present = load_production(name, folder) if against is None else load_prompt(name, against, folder)
     new = present if candidate is None and new_model is not None else load_prompt(name, candidate, folder)
     if release.task not in TASKS:
         raise DataError(f"{name} has the task “{release.task}”.", f"There is: {', '.join(TASKS)}.")
     is_same_model = new_model is None or repr(new_model) == repr(model)
-    if present.version == new.version and is_same_model:
-        raise PromptError(f"{new.label} is in production already.", "Save a candidate first: save_prompt(prompt, …).")
+    shots = release.shots_in_production
+    new_shots = shots if new_shots is None else new_shots
+    if present.version == new.version and is_same_model and shots == new_shots:
+        is_there = "in production already" if against is None else "the anchor itself"
+        raise PromptError(f"{new.label} is {is_there}.", "Save a candidate first: save_prompt(prompt, …).")
     task, settings = TASKS[release.task], load_settings()
     most = settings.examples if asks_all else settings.most_examples
-    examples = task.load_examples("test", most)[: num or release.num_examples]
+    examples = task.load_examples("test", most and skip + most)[skip:][: num or release.num_examples]
     reports = []
-    for prompt, asked in ((present, model), (new, new_model or model)):
-        system = make_system(asked, prompt, task, release.num_shots)
+    for prompt, asked, num_shots in ((present, model, shots), (new, new_model or model, new_shots)):
+        system = make_system(asked, prompt, task, num_shots)
         label = prompt.label if is_same_model else f"{prompt.label} on {asked.name}"
+        label += f", {num_shots} shots" if shots != new_shots else ""
         reports.append(evaluate(system, examples, ChoiceMatch(task.labels), name=label))
     return decide(*reports, release.margin, release.max_usd_per_1000)

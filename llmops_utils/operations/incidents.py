@@ -23,6 +23,7 @@ INCIDENTS = {
     "questions": "a strike at the parcel service: half of all messages ask for parcels",
 }
 DRIFT_INTENT, DRIFT_SHARE = "delivery", 0.5
+SWING = 0.5  # by how much of itself each kind of question comes more and less often in the course of a day
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,20 @@ def simulate_traffic(
     start: int = 0,
     share_graded: float = 0.2,
     seed: int = 0,
+    day: int = 0,
 ) -> list[Request]:
     """Return a stream of `num` requests: messages drawn at random with replacement, each as it was really answered.
 
     From the request number `start` on, counted from 0, the incident happens, a key of `INCIDENTS`. A share of the
-    answers in [0, 1], drawn at random, is graded by a person. Raises `DataError` for other incidents.
+    answers in [0, 1], drawn at random, is graded by a person. With `day`, as many requests make a day, in which each kind
+    of question has hours of its own; in the whole of a day all come as often as without. Raises `DataError` for other
+    incidents.
     """
     if incident not in INCIDENTS:
         raise DataError(f"There is no incident “{incident}”.", f"Choose one of {', '.join(INCIDENTS)}.")
     random = np.random.default_rng(seed)
     usual = traffic["production"]
-    places = random.integers(0, len(usual), num)
+    places = _draw_places(usual, num, day, random) if day else random.integers(0, len(usual), num)
     has_begun = np.arange(num) >= start
     if incident == "questions":
         intents = {message.id: message.intent for message in load_messages()}
@@ -78,6 +82,15 @@ def simulate_traffic(
         _make_request((changed if begun else usual)[place], bool(graded))
         for place, begun, graded in zip(places, has_begun, is_graded, strict=True)
     ]
+
+
+def _draw_places(usual: list[Served], num: int, day: int, random: np.random.Generator) -> np.ndarray:
+    clusters = sorted({one.cluster for one in usual})
+    begins = np.array([clusters.index(one.cluster) for one in usual]) / len(clusters)
+    chances = 1 + SWING * np.sin(2 * np.pi * (np.arange(24)[:, None] / 24 + begins))
+    bounds = np.cumsum(chances, axis=1) / chances.sum(axis=1, keepdims=True)
+    hours = np.arange(num) * 24 // day % 24
+    return (random.random(num)[:, None] >= bounds[hours, :-1]).sum(axis=1)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -127,7 +127,9 @@ class Window:
 class Monitor:
     """Learns what is usual from a reference, then watches a stream in windows of `size` requests, at least 10.
 
-    The reference is requests of a quiet time, at least four windows of them, graded ones among them.
+    The reference is requests of a quiet time, at least four windows of them, graded ones among them. Windows are drawn
+    from it request by request, as if each came by itself; `in_order` draws stretches of requests that came one after the
+    other, so that what differs between night and day is quiet as well. Then give several days.
 
     Attributes:
         usual: the shares of the clusters and of the answers in the reference.
@@ -138,7 +140,12 @@ class Monitor:
     measures = MEASURES
 
     def __init__(
-        self, reference: Sequence[Request], size: int = 50, rule: AlertRule | None = None, seed: int = 0
+        self,
+        reference: Sequence[Request],
+        size: int = 50,
+        rule: AlertRule | None = None,
+        seed: int = 0,
+        in_order: bool = False,
     ) -> None:
         if size < 10:
             raise DataError(f"A window of {size} requests is too small.", "Take at least 10; 50 is usual.")
@@ -153,7 +160,7 @@ class Monitor:
             name: np.bincount(columns[name], minlength=len(codes) + 1) / len(reference)
             for name, codes in self.codes.items()
         }
-        self.quiet = self._resample(columns, np.random.default_rng(seed))
+        self.quiet = self._resample(columns, np.random.default_rng(seed), in_order)
         self.limits = self._place_limits()
 
     def with_rule(self, rule: AlertRule) -> Monitor:
@@ -189,6 +196,8 @@ class Monitor:
                 name, value = measure.name, self._compute(measure, recent)
                 values[name], limit = value, self.limits[name]
                 is_beyond = value > limit if measure.is_high_bad else value < limit  # with nan it is False
+                # Where others were graded and now nobody is, the labels do not come, and silence must not look like quiet.
+                is_beyond = is_beyond or (len(recent) >= measure.span and np.isnan(value) and not np.isnan(limit))
                 in_a_row[name] = in_a_row[name] + 1 if is_beyond else 0
                 # After so many windows the first and the last of `rule.in_a_row` share no request.
                 if in_a_row[name] > (self.rule.in_a_row - 1) * measure.span:
@@ -206,13 +215,17 @@ class Monitor:
         values = np.concatenate([columns[measure.column] for columns in list(recent)[-measure.span :]])
         return float(measure.compute(values, self.usual.get(measure.column)))
 
-    def _resample(self, columns: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
+    def _resample(
+        self, columns: dict[str, np.ndarray], random: np.random.Generator, in_order: bool
+    ) -> dict[str, np.ndarray]:
         """Return each measure's values on `NUM_RESAMPLES` random windows of the reference, in parts that fit memory."""
         quiet: dict[str, list] = {measure.name: [] for measure in self.measures}
         for _ in range(NUM_RESAMPLES // 500):
             for measure in self.measures:
                 values, usual = columns[measure.column], self.usual.get(measure.column)
-                chosen = random.integers(0, len(values), (500, self.size * measure.span))
+                num = self.size * measure.span
+                first = random.integers(0, len(values) - num + 1, (500, 1)) if in_order else 0
+                chosen = first + (np.arange(num) if in_order else random.integers(0, len(values), (500, num)))
                 quiet[measure.name].append(measure.compute(values[chosen], usual))
         return {name: np.concatenate(values) for name, values in quiet.items()}
 

@@ -28,7 +28,8 @@ class Entry(BaseModel):
     """One line of the history: after it, this revision was in production.
 
     `model` is its name, or a file of an adapter beside the revisions; "" for whatever model the settings name. `source`
-    names its weights by their checksum, or its host.
+    names its weights by their checksum, or its host. `num_shots` are the examples shown with it; None: as many as the
+    release says.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,10 +41,11 @@ class Entry(BaseModel):
     note: str = ""
     model: str = ""
     source: str = ""
+    num_shots: int | None = Field(None, ge=0, le=64)
 
     @property
-    def _released(self) -> tuple[int, str, str]:
-        return self.revision, self.model, self.source
+    def _released(self) -> tuple[int, str, str, int | None]:
+        return self.revision, self.model, self.source, self.num_shots
 
 
 class Release(BaseModel):
@@ -77,6 +79,12 @@ class Release(BaseModel):
     def production(self) -> Entry | None:
         """What is in production, None where nothing was promoted yet."""
         return self.history[-1] if self.history else None
+
+    @property
+    def shots_in_production(self) -> int:
+        """How many examples are shown with what is in production."""
+        entry = self.production
+        return self.num_shots if entry is None or entry.num_shots is None else entry.num_shots
 
     @property
     def table(self):
@@ -194,20 +202,34 @@ def open_model(named: str, chapter: str) -> Model:
 
 
 def promote(
-    name: str, revision: int | None = None, folder: Path = PROMPTS, note: str = "", model: Model | None = None
+    name: str,
+    revision: int | None = None,
+    folder: Path = PROMPTS,
+    note: str = "",
+    model: Model | None = None,
+    replaces: str = "",
+    num_shots: int | None = None,
 ) -> Release:
-    """Put a revision, a model or both into production, and return the new state; what is not named stays.
+    """Put a revision, a model, a number of shots or all into production, and return the new state; the rest stays.
 
-    A copy of an adapter of one's own is kept beside the revisions, so that training anew takes nothing away. Raises
-    `PromptError` where the same is there already. It does not ask the gate: `gate.run_gate` measures, a person or a
-    script decides.
+    A copy of an adapter of one's own is kept beside the revisions, so that training anew takes nothing away. It does not
+    ask the gate: `gate.run_gate` measures, a person or a script decides. `replaces` is the version that it was measured
+    against. Raises `PromptError` where another one is in production by now, or the same is there already.
     """
     prompt = load_production(name, folder) if revision is None else load_prompt(name, revision, folder)
     with _change(name, folder) as release:
         present = release.production
-        told = {"model": present.model, "source": present.source} if present else {}
+        if replaces and (present is None or present.version != replaces):
+            problem = (
+                f"{prompt.label} was measured against {replaces}, and {present.version if present else 'nothing'} is"
+            )
+            next_step = "Somebody released in between. Measure it against that one, then promote it."
+            raise PromptError(f"{problem} in production now.", next_step)
+        told = present.model_dump(include={"model", "source", "num_shots"}) if present else {}
         if model is not None:
-            told = {"model": _keep_model(model, folder / name), "source": model.connection.source}
+            told |= {"model": _keep_model(model, folder / name), "source": model.connection.source}
+        if num_shots is not None:
+            told["num_shots"] = num_shots
         entry = Entry(action="promote", revision=prompt.revision, version=prompt.version, **told, **_sign(note))
         if present is not None and (present.version, *present._released[1:]) == (entry.version, *entry._released[1:]):
             with_model = f" with {entry.model}" if entry.model else ""
@@ -231,12 +253,17 @@ def _keep_model(model: Model, folder: Path) -> str:
 def roll_back(name: str, folder: Path = PROMPTS, note: str = "") -> Release:
     """Put back into production what was there before, prompt and model, and return the new state.
 
-    Raises `PromptError` where nothing was.
+    Raises `PromptError` where nothing was, or its adapter's file is gone; then what is in production stays there.
     """
     with _change(name, folder) as release:
         places = _list_places(release.history)
         if len(places) < 2:
             raise PromptError(f"Before the present revision of {name} there was none.", "Promote a revision instead.")
+        kept = folder / name / places[-2].model
+        if kept.suffix == ADAPTER_END and not kept.exists() and load_settings().asks:
+            problem = f"{kept.name}, the adapter that was in production before, is gone from {kept.parent.name}/."
+            next_step = "Bring the file back from your version control or backup, or promote something else."
+            raise PromptError(problem, next_step)
         release.history.append(places[-2].model_copy(update={"action": "roll back"} | _sign(note)))
     return release
 

@@ -312,14 +312,14 @@ def check_evaluating_llms(page, address):
     shoot(calculator, "11_calculator")
 
 
-def check_operating_llms(page, address):
-    """Chapter 12: another incident raises other alarms; a looser rule raises them also while all is quiet."""
-    notebook = open_and_run(page, address, "12_operating_llms", wait_ms=120_000)
-    dashboard = find_cell(notebook, "MonitorDashboard(monitor, streams, START)")
+def check_watch(page, address):
+    """Lesson 12.4: another incident raises other alarms; a looser rule raises them also while all is quiet."""
+    notebook = open_and_run(page, address, "12_4_watch", wait_ms=120_000)
+    dashboard = find_cell(notebook, "MonitorDashboard(calm, streams, START)")
     told = dashboard.locator("[role=status]")
-    expect(told).to_have_text("none: no alarm. The first 10 windows are quiet; 0 of them raised an alarm.")
+    expect(told).to_have_text("none: no alarm. The first 12 windows are quiet; 0 of them raised an alarm.")
     dashboard.get_by_label("incident", exact=True).select_option("questions")
-    expect(told).to_contain_text("questions: alarm after 350 requests (drift of the questions)")
+    expect(told).to_contain_text("questions: alarm after 600 requests (drift of the answers)")
     shoot(dashboard, "12_dashboard")
     press(dashboard, "limit at", "ArrowLeft", 3)
     press(dashboard, "in a row", "ArrowLeft", 1)
@@ -363,7 +363,7 @@ CHECKS = (
     check_experiment_tracking,
     check_error_analysis,
     check_evaluating_llms,
-    check_operating_llms,
+    check_watch,
     check_capstone,
 )
 

@@ -74,6 +74,9 @@ def test_with_too_little_traffic_it_goes_back_and_says_so():
     assert canary.reason == "1 scores of it in 11 hours are too few"
     assert canary.add(True, 0.0) == "rolled back"  # an answer that was on its way
     assert canary.num_requests == 1
+    silent = Canary()
+    assert (silent.wait(49), silent.reason) == ("rolled back", "0 scores of it in 49 hours are too few")
+    assert (silent.share, silent.takes("anybody")) == (0.0, False)
 
 
 def test_nothing_is_decided_while_production_has_no_score():

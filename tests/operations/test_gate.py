@@ -192,6 +192,40 @@ def test_the_candidate_may_be_a_model_with_the_present_prompt_or_with_another_on
         run_gate("sort", base, None, folder, new_model=base)
 
 
+def test_a_fixed_anchor_is_compared_with_whatever_is_in_production(folder):
+    promote("sort", 3, folder)  # as bad as revision 1
+    assert run_gate("sort", FakeModel(), 1, folder, num=64).outcome == "pass"
+    decision = run_gate("sort", FakeModel(), 1, folder, num=64, against=2)
+    assert decision.outcome == "regression"
+    assert decision.comparison.baseline.name == load_prompt("sort", 2, folder).label
+    with pytest.raises(PromptError, match="is the anchor itself"):
+        run_gate("sort", FakeModel(), 2, folder, against=2)
+
+
+def test_fresh_messages_are_those_after_the_ones_that_are_left_out(folder, monkeypatch):
+    examples = TASKS["intent"].load_examples("test")
+    for settings, num in ({"LLMOPS_MODE": "live"}, 8), ({"LLMOPS_MODE": "replay"}, 50):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        rows = run_gate("sort", FakeModel(), 2, folder, num=50, skip=100).comparison.candidate.rows
+        assert [row.id for row in rows] == [example.id for example in examples[100 : 100 + num]]
+    with pytest.raises(DataError):
+        run_gate("sort", FakeModel(), 2, folder, skip=10_000)
+
+
+def test_shots_belong_to_the_candidate_and_stay_with_what_is_in_production(folder):
+    model = FakeModel()
+    decision = run_gate("sort", model, 1, folder, num=64, new_shots=4)
+    assert decision.comparison.candidate.name == load_prompt("sort", 1, folder).label + ", 4 shots"
+    assert {len(messages) for messages in model.asked} == {2, 10}
+    promote("sort", 2, folder, num_shots=4)
+    model.asked.clear()
+    run_gate("sort", model, 3, folder, num=64)
+    assert {len(messages) for messages in model.asked} == {10}
+    with pytest.raises(PromptError, match="in production already"):
+        run_gate("sort", model, 2, folder, new_shots=4)
+
+
 def test_examples_stand_before_the_message_as_turns_in_the_prompts_form():
     model = FakeModel()
     prompt = Prompt("sort", instruction="bad", input="<{{ message }}>", system=("instruction",))
@@ -251,6 +285,9 @@ def test_the_command_ends_with_the_code_of_the_outcome(folder, monkeypatch, caps
         assert said in run_command(monkeypatch, folder, "gate", "sort", "--candidate", candidate)
     promote("sort", 2, folder)
     assert run_command(monkeypatch, folder, "gate", "sort", "--num", "64") == 3
+    fresh = ("--against", "1", "--skip", "64", "--shots", "2", "--num", "32")
+    open_release("sort", "intent", folder)
+    assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "3", *fresh) == 0
 
 
 def test_promote_and_roll_back_are_one_command_each(folder, monkeypatch, capsys):
@@ -258,6 +295,12 @@ def test_promote_and_roll_back_are_one_command_each(folder, monkeypatch, capsys)
         assert run_command(monkeypatch, folder, *arguments) == 0
         assert capsys.readouterr().out == f"In production: sort, revision {revision}.\n"
     assert "Neither a revision nor a model" in run_command(monkeypatch, folder, "promote", "sort")
+    version = load_prompt("sort", 2, folder).version
+    told = run_command(monkeypatch, folder, "promote", "sort", "3", "--replaces", version)
+    assert f"was measured against {version}" in told
+    assert run_command(monkeypatch, folder, "promote", "sort", "--shots", "4") == 0
+    assert run_command(monkeypatch, folder, "roll-back", "sort") == 0
+    capsys.readouterr()
     assert run_command(monkeypatch, folder, "promote", "sort", "--model", "smollm2-135m-instruct") == 0
     assert capsys.readouterr().out == "In production: sort, revision 1, on smollm2-135m-instruct.\n"
 

@@ -49,6 +49,21 @@ def test_the_drift_asks_for_parcels_and_leaves_the_model_alone(traffic):
     assert share == pytest.approx(0.5 + 0.5 * 14 / 112, abs=0.05)
 
 
+def test_in_the_course_of_a_day_each_kind_of_question_has_its_hours_and_over_the_day_all_come_as_often(traffic):
+    stream = simulate_traffic(traffic, 24_000, seed=6, day=2400)
+    usual = Counter(one.cluster for one in traffic["production"])
+    hours = [
+        Counter(one.cluster for place in range(hour * 100, 24_000, 2400) for one in stream[place : place + 100])
+        for hour in range(24)
+    ]
+    for cluster, num in usual.items():
+        shares = [hour[cluster] / 1000 for hour in hours]
+        assert sum(shares) / 24 == pytest.approx(num / 112, abs=0.01)
+        assert max(shares) > 1.3 * num / 112
+        assert min(shares) < 0.7 * num / 112
+    assert simulate_traffic(traffic, 300, seed=6, day=2400) == simulate_traffic(traffic, 300, seed=6, day=2400)
+
+
 def test_the_share_that_is_graded_is_as_asked_and_an_unknown_incident_is_refused(traffic):
     for share in (0.0, 0.2, 1.0):
         stream = simulate_traffic(traffic, 1000, share_graded=share)

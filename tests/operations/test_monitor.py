@@ -81,6 +81,27 @@ def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
     assert all("score of the graded" not in window.alarms for window in windows)
 
 
+def test_grades_that_used_to_come_and_come_no_more_raise_an_alarm(monitor):
+    stream = make_requests(400, seed=1) + make_requests(600, seed=2, score=None)
+    found = find_first_alarm(monitor.watch(stream), after=400)
+    assert found.alarms == ("score of the graded",)
+    assert math.isnan(found.values["score of the graded"])
+    assert found.num_served <= 400 + 50 * 8  # four windows of silence, two such in a row
+    assert find_first_alarm(monitor.watch(stream[:400])) is None
+
+
+def test_what_differs_between_day_and_night_is_quiet_for_a_monitor_that_learned_in_order():
+    def make_days(num, seed):
+        parts = [make_requests(num * 500, seed + place, cluster=name) for place, name in enumerate(("tea", "coffee"))]
+        return [one for first in range(0, num * 500, 500) for part in parts for one in part[first : first + 500]]
+
+    mixed, in_order = (Monitor(make_days(10, 10), 50, AlertRule(0.995, 2), in_order=way) for way in (False, True))
+    alarms = [sum(bool(window.alarms) for window in one.watch(make_days(4, 90))) for one in (mixed, in_order)]
+    assert alarms[0] >= 0.4 * 80
+    assert alarms[1] <= 1
+    assert mixed.usual["cluster"].tolist() == in_order.usual["cluster"].tolist()
+
+
 # --- watching ------------------------------------------------------------------------------------------------
 
 
@@ -155,4 +176,8 @@ def test_every_incident_is_noticed_and_quiet_traffic_hardly_ever_raises_an_alarm
         assert None not in delays
         assert max(delays) <= (1000 if incident == "questions" else 100)
     ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300)
+    assert num <= 6
+    ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300, day=1200)
+    assert num > 60  # of a monitor that knows no hours
+    ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300, day=1200, in_order=True)
     assert num <= 6

@@ -46,7 +46,16 @@ def test_a_new_release_has_nothing_in_production_and_promote_puts_a_revision_the
     assert load_release("sort", folder) == release
     assert list(release.table.columns) == ["action", "revision", "version", "note"]  # the times stand in the file only
     content = json.loads((folder / "sort" / FILE).read_text(encoding="utf-8"))
-    assert list(content["history"][0]) == ["action", "revision", "version", "when", "note", "model", "source"]
+    assert list(content["history"][0]) == [
+        "action",
+        "revision",
+        "version",
+        "when",
+        "note",
+        "model",
+        "source",
+        "num_shots",
+    ]
 
 
 def test_roll_back_returns_to_what_was_before(folder):
@@ -93,6 +102,46 @@ def test_a_model_is_released_like_a_prompt_and_either_goes_back_with_the_other(f
     write_adapter(kept, extra="changed by hand")
     with pytest.raises(PromptError, match="was promoted with weights sha256"):
         load_production_model("sort", "sort", folder)
+
+
+def test_a_roll_back_to_an_adapter_whose_file_is_gone_is_refused_and_production_stays(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMOPS_MODE", "live")
+    mine = open_model(str(write_adapter(tmp_path / "own.gguf", name="own")), "sort")
+    promote("sort", 1, folder, model=mine)
+    promote("sort", 1, folder, model=open_model("smollm2-135m-instruct", "sort"))
+    before = load_release("sort", folder)
+    kept = folder / "sort" / before.history[0].model
+    kept.rename(tmp_path / "away")
+    with pytest.raises(PromptError, match=rf"{kept.name}, the adapter that was in production before, is gone"):
+        roll_back("sort", folder)
+    assert load_release("sort", folder) == before
+    (tmp_path / "away").rename(kept)
+    assert roll_back("sort", folder).production.model == kept.name
+
+
+def test_of_two_releases_at_once_the_second_is_told_what_has_changed_in_between(folder):
+    with pytest.raises(PromptError, match="and nothing is in production now"):
+        promote("sort", 2, folder, replaces="0123abcd")
+    measured_against = promote("sort", 1, folder).production.version
+    promote("sort", 2, folder, replaces=measured_against)
+    with pytest.raises(
+        PromptError, match=f"measured against {measured_against}, and .* is in production now"
+    ) as caught:
+        promote("sort", 3, folder, replaces=measured_against)
+    assert "Somebody released in between" in caught.value.next_step
+    assert load_production("sort", folder).revision == 2
+
+
+def test_shots_go_out_and_come_back_with_the_prompt(folder):
+    open_release("sort", "intent", folder, num_shots=8)
+    assert load_release("sort", folder).shots_in_production == 8
+    promote("sort", 1, folder)
+    assert promote("sort", 2, folder, num_shots=0).shots_in_production == 0
+    assert promote("sort", 3, folder).shots_in_production == 0  # what is not named stays
+    assert promote("sort", num_shots=2, folder=folder).shots_in_production == 2
+    assert [roll_back("sort", folder).shots_in_production for _ in range(3)] == [0, 0, 8]
+    with pytest.raises(ValueError, match="less than or equal to 64"):
+        promote("sort", 2, folder, num_shots=65)
 
 
 def test_what_is_in_production_already_or_does_not_exist_is_refused(folder):

@@ -15,15 +15,15 @@ from . import (
     evaluating,
     first_steps,
     lifecycle,
-    operating,
     programs,
     prompt_basics,
     rag,
+    releasing,
     retrieval,
     tracking,
     training,
 )
 
 SUBJECTS = (advanced_techniques, agents, basic_techniques, capstone, chains, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, retrieval, tracking, training)
+SUBJECTS += (first_steps, lifecycle, programs, prompt_basics, rag, releasing, retrieval, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}

@@ -14,13 +14,14 @@ from types import SimpleNamespace
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import pytest
 from fake_receiver import FakeReceiver
 from ipywidgets.widgets import widget as widget_module
 from scipy.stats import binom
 from widget_views import list_parts
 
-from llmops_utils import datasets, evaluation, tracking
+from llmops_utils import datasets, evaluation, operations, tracking
 from llmops_utils.agents import calculate
 from llmops_utils.course.capstone import BRIEF
 from llmops_utils.datasets import (
@@ -34,7 +35,7 @@ from llmops_utils.datasets import (
 )
 from llmops_utils.evaluation import compute_mcnemar
 from llmops_utils.models import Provenance, Reply, TokenChance
-from llmops_utils.operations import TASKS, is_card_number
+from llmops_utils.operations import INCIDENTS, TASKS, is_card_number, load_traffic, simulate_traffic
 from llmops_utils.prompts import Prompt
 
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
@@ -176,18 +177,52 @@ def find_order(text):
     return found[0] if found else "none"
 
 
+def choose_outcome(low, high, margin=0.1):
+    """Return what the interval of a change means for a release, as lesson 12_3 defines it."""
+    if high < 0:
+        return "regression"
+    return "pass" if low > -margin else "too few"
+
+
+LEAKY = """
+on: push
+jobs:
+  release:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - run: python start.py setup
+      - run: .venv/bin/python -m llmops_utils promote route_message 3
+      - run: .venv/bin/python -m llmops_utils gate route_message --candidate 3 || true
+        continue-on-error: true
+"""  # as lesson 12_3 shows it
+WEEK = simulate_traffic(load_traffic(), 7 * 1200, seed=11, day=1200)  # as a cell of lesson 12_4
+
+KINDS = random.Random(4).sample(list(INCIDENTS), 5)
+MONITOR = operations.Monitor(simulate_traffic(load_traffic(), 6000))
+SEEN = {
+    letter: pd.DataFrame(
+        [window.values for window in MONITOR.watch(simulate_traffic(load_traffic(), 1200, kind, seed=50))]
+    ).mean()
+    for letter, kind in zip("abcde", KINDS, strict=True)
+}
+
+
 SETS = ((0, 0), (4, 4), (8, 4), (8, 8), (16, 4), (16, 8))
 GRID = [f"{version}, {num} shots, {labels} labels" for version in ("plain", "described") for num, labels in SETS]
 NAMES = {
     "Counter": Counter,
     "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
     "LABELS": list(INTENTS),
+    "LEAKY": LEAKY,
     "LOSSES": [2.31, 1.74, 1.52, 1.49],
     "PROJECT": "tests",
     "Prompt": Prompt,
     "SKELETON": "{task} {answers} {meaning}",
     "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
+    "alarm_limits": MONITOR.limits,
     "calculate": calculate,
+    "choose_outcome": choose_outcome,
     "compute_mcnemar": compute_mcnemar,
     "datasets": datasets,
     "date": date,
@@ -198,6 +233,7 @@ NAMES = {
     "find_order": find_order,
     "html": html,
     "is_card_number": is_card_number,
+    "kinds": KINDS,
     "known": load_fact_questions()[2::3],
     "load_messages": load_messages,
     "make_digits": make_digits,
@@ -205,6 +241,7 @@ NAMES = {
     "mend": str,  # what the fake model writes needs no mending
     "model": FakeModel(),
     "names": GRID,
+    "operations": operations,
     "np": np,
     "pellworth": FakePellworth(),
     "pool": POOL,
@@ -213,12 +250,14 @@ NAMES = {
     "replace": replace,
     "reply": REPLY,
     "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
+    "seen": pd.DataFrame(SEEN).T,
     "suspects": SUSPECTS,
     "test_flips": toss_flips,
     "traces": datasets.load_assistant_traces(),
     "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
     "traced": tracking.trace_model(FakeModel()),
     "tracking": tracking,
+    "week": WEEK,
 }
 
 
