@@ -4,7 +4,8 @@ import re
 
 project = html_title = "The LLMOps workbook"
 author = "The LLMOps workbook"
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "mathml"]
+html_math_renderer = "mathml"
 nb_execution_mode = "off"
 nb_merge_streams = True
 # Of a widget its twin as HTML; without a kernel nothing could be moved.

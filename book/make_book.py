@@ -5,6 +5,7 @@
 `make book` calls it in an environment of its own. The pages stand in FOLDER (default `build/book`): `index.html` opens it.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -112,10 +113,10 @@ def main():
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "book"
     pages = target / "pages"
     gather(pages)
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(target / "cache")]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", target / "cache"]
     html = target / "html"
     shutil.rmtree(html, ignore_errors=True)
-    if code := subprocess.call([*command, str(pages), str(html)]):
+    if code := subprocess.call([*command, pages, html], env=os.environ | {"PYTHONPATH": str(ROOT / "book")}):
         sys.exit(code)
     broken, outside = check_links(html)
     (target / "links.txt").write_text("\n".join(outside) + "\n", encoding="utf-8")

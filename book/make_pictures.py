@@ -17,18 +17,19 @@ PICTURES = ROOT / "book" / "pictures"
 
 
 def shoot_lab(page, address):
-    """Take JupyterLab with a lesson, at the question before its widget."""
+    """Take a lesson at a question before a run, its measured table, and the ring of stages."""
     notebook = open_and_run(page, address, "06_2_few_shot")
     page.keyboard.press("Control+b")  # the file browser away
-    cell = notebook.locator(".jp-MarkdownCell", has_text="which costs more, to lose half of the labels").first
-    cell.evaluate("cell => cell.scrollIntoView()")
+    find_cell(notebook, "ShotPicker(").locator("select").first.select_option("one per intent")
+    question = notebook.locator(".jp-MarkdownCell", has_text="which costs more, to lose half of the labels").first
+    question.evaluate("cell => cell.scrollIntoView()")
     page.wait_for_timeout(1000)
     page.screenshot(path=PICTURES / "lesson.png")
-    find_cell(notebook, "measured = Measured").locator(".jp-OutputArea-output").first.screenshot(
-        path=PICTURES / "measured.png"
-    )
+    page.set_viewport_size({"width": 1000, "height": 2000})  # all of an output in view
+    output = find_cell(notebook, "measured.add(").locator(".jp-OutputArea-output:has(table)").first
+    output.screenshot(path=PICTURES / "measured.png")
     notebook = open_and_run(page, address, "02_1_what_llmops_is")
-    notebook.locator(".jp-CodeCell svg").first.screenshot(path=PICTURES / "map.png")
+    find_cell(notebook, "LifecycleMap()").locator("svg:has(a)").first.screenshot(path=PICTURES / "map.png")
 
 
 def main():
@@ -38,7 +39,7 @@ def main():
         process, address = start_lab(Path(folder))
         try:
             browser = playwright.chromium.launch(executable_path=sys.argv[1], args=ARGUMENTS)
-            shoot_lab(browser.new_page(viewport={"width": 1000, "height": 640}), address)
+            shoot_lab(browser.new_page(viewport={"width": 1000, "height": 780}), address)
             browser.close()
         finally:
             process.terminate()

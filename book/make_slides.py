@@ -8,6 +8,7 @@ quiz and what stands in depth are left out. Where a lesson says more itself, cel
 tagged `no-slide` are not.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ LEFT_OUT = ("Set-up", "In depth", "Exercise")
 MOST_SLIDES, MOST_WORDS = 15, 75
 CONF = """
 project = html_title = {title!r}
-extensions = ["myst_nb", "sphinx_revealjs"]
+extensions = ["myst_nb", "sphinx_revealjs", "mathml"]
+html_math_renderer = revealjs_math_renderer = "mathml"
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_mime_priority_overrides = [("revealjs", kind, place) for place, kind in enumerate(
@@ -133,7 +135,8 @@ def write_deck(slides, metadata, target):
         cell.id = f"deck-{number}"  # the same in each run, so that a deck comes out the same
     nbformat.write(new_notebook(cells=cells, metadata=metadata), pages / "index.ipynb")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "revealjs"]
-    code = subprocess.call([*command, "-d", str(target / "cache"), str(pages), str(target / "html")])
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "book")}
+    code = subprocess.call([*command, "-d", target / "cache", pages, target / "html"], env=environment)
     shutil.rmtree(target / "cache", ignore_errors=True)
     print(f"{target / 'html' / 'index.html'}: {len(slides)} slides")
     sys.exit(code)

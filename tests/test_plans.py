@@ -31,7 +31,7 @@ def test_a_plan_has_two_questions_with_answers_misconceptions_and_what_to_do_and
     for address, plan in plans.read_toml("plans.toml").items():
         assert set(plan) == {"aim", "board", "misread", "fails"}, address
         assert len(plan["board"]) >= 2, address
-        assert all(ask.endswith(("?", ".", ".”")) and len(likely) > 40 for ask, likely in plan["board"]), address
+        assert all(ask.endswith(("?", ".")) and len(likely) > 40 for ask, likely in plan["board"]), address
         assert len(plan["misread"]) >= 2, address
         if address in lessons:
             prose = "\n".join(plans.read_prose(ROOT / "notebooks" / f"{lessons[address].stem}.ipynb"))
