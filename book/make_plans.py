@@ -80,9 +80,9 @@ def read_lesson(path):
 
 
 def read_lessons():
-    """Return all lessons by their address; a notebook that is a whole chapter is none, but for the first and the last."""
+    """Return all lessons by their address; a notebook that is a whole chapter is none, but for the first."""
     lessons = [read_lesson(path) for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb"))]
-    return {one.address: one for one in lessons if "_" in one.address or one.address in ("00", "13")}
+    return {one.address: one for one in lessons if "_" in one.address or one.address == "00"}
 
 
 def list_items(texts):
