@@ -56,7 +56,7 @@ demo: bookbinder ## a deck of fifteen minutes in build/demo, after its lessons h
 	@$(VENV) -m pytest -q --no-header -n 2 --dist loadscope --nbval $$(.tools/book/bin/python book/make_demo.py --lessons)
 	@.tools/book/bin/python book/make_demo.py
 
-pictures: book demo ## the pictures of README.md in book/pictures (needs Chromium)
+pictures: book ## the pictures of README.md in book/pictures (needs Chromium)
 	@SCRIPT=book/make_pictures.py tests/browser/run
 
 slides: bookbinder ## a deck from a lesson in build/slides, for example LESSON=06_2

@@ -17,7 +17,7 @@ PICTURES = ROOT / "book" / "pictures"
 
 
 def shoot_lab(page, address):
-    """Take a lesson at a question before a run, its measured table, and the ring of stages."""
+    """Take JupyterLab with a lesson, at a question before a run."""
     notebook = open_and_run(page, address, "06_2_few_shot")
     page.keyboard.press("Control+b")  # the file browser away
     find_cell(notebook, "ShotPicker(").locator("select").first.select_option("one per intent")
@@ -25,11 +25,16 @@ def shoot_lab(page, address):
     question.evaluate("cell => cell.scrollIntoView()")
     page.wait_for_timeout(1000)
     page.screenshot(path=PICTURES / "lesson.png")
-    page.set_viewport_size({"width": 1000, "height": 2000})  # all of an output in view
-    output = find_cell(notebook, "measured.add(").locator(".jp-OutputArea-output:has(table)").first
-    output.screenshot(path=PICTURES / "measured.png")
-    notebook = open_and_run(page, address, "02_1_what_llmops_is")
-    find_cell(notebook, "LifecycleMap()").locator("svg:has(a)").first.screenshot(path=PICTURES / "map.png")
+
+
+def shoot_book(page):
+    """Take a measured table and the ring of stages as they stand in the book."""
+    for lesson, output, name in (
+        ("06_2_few_shot", ".cell_output:has-text('among 7 verdicts')", "measured"),
+        ("02_1_what_llmops_is", "svg:has(a[href])", "map"),
+    ):
+        page.goto((ROOT / "build" / "book" / "html" / f"{lesson}.html").as_uri())
+        page.locator(f"article {output}").first.screenshot(path=PICTURES / f"{name}.png")
 
 
 def main():
@@ -39,6 +44,7 @@ def main():
         process, address = start_lab(Path(folder))
         try:
             browser = playwright.chromium.launch(executable_path=sys.argv[1], args=ARGUMENTS)
+            shoot_book(browser.new_page(viewport={"width": 1300, "height": 1600}))
             shoot_lab(browser.new_page(viewport={"width": 1000, "height": 780}), address)
             browser.close()
         finally:
