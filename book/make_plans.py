@@ -109,12 +109,13 @@ def make_plan(lesson, plan):
         "Exercises": list_items([*lesson.exercises, "Quiz"]),
         "When it does not work, or time is short": plan["fails"],
     }
-    table = "\n".join(f"| **{name}** | {text} |" for name, text in facts)
+    rows = [f"| **{name}** | {text} |" for name, text in facts]
+    table = "\n".join([rows[0], "|---|---|", *rows[1:]])
     return "\n\n".join(
         [
             f"# Plan of {lesson.title}",
             f"[To the lesson]({lesson.stem}.ipynb)",
-            f"| | |\n|---|---|\n{table}",
+            table,
             lesson.goals,
         ]
         + [f"## {name}\n\n{text}" for name, text in parts.items()]
@@ -165,7 +166,7 @@ def make_glossary():
         meaning, address = told if isinstance(told, list) else (told, find_explaining(word, prose))
         link = f"[{lessons[address].title}]({lessons[address].stem}.ipynb)" if address in lessons else "–"
         rows.append(f"| **{word}** | {meaning} | {link} |")
-    return "\n".join(["# Words", "", "| word | meaning | first explained in |", "|---|---|---|", *rows, ""])
+    return "\n".join(["# Words", "", "| word | meaning | lesson |", "|---|---|---|", *rows, ""])
 
 
 def main():
