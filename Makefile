@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser bookbinder book slides adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser bookbinder book demo pictures slides adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,13 @@ bookbinder: setup
 
 book: bookbinder ## the course as a book in build/book/html, from the stored outputs
 	@.tools/book/bin/python book/make_book.py
+
+demo: bookbinder ## a deck of fifteen minutes in build/demo, after its lessons have been run from their recordings
+	@$(VENV) -m pytest -q --no-header -n 2 --dist loadscope --nbval $$(.tools/book/bin/python book/make_demo.py --lessons)
+	@.tools/book/bin/python book/make_demo.py
+
+pictures: book ## the pictures of README.md in book/pictures (needs Chromium)
+	@SCRIPT=book/make_pictures.py tests/browser/run
 
 slides: bookbinder ## a deck from a lesson in build/slides, for example LESSON=06_2
 	@.tools/book/bin/python book/make_slides.py $(LESSON)

@@ -4,7 +4,8 @@ import re
 
 project = html_title = "The LLMOps workbook"
 author = "The LLMOps workbook"
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "mathml"]
+html_math_renderer = "mathml"
 nb_execution_mode = "off"
 nb_merge_streams = True
 # Of a widget its twin as HTML; without a kernel nothing could be moved.
@@ -24,6 +25,12 @@ html_css_files = ["book.css"]
 html_copy_source = True
 # The widgets' own type, which has its twin; and errors that a lesson shows, which are sentences and no tracebacks.
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
+# What is printed in dark mode is printed light all the same.
+PRINT_LIGHT = """
+addEventListener("beforeprint", () => { const page = document.documentElement; page.dataset.was = page.dataset.theme;
+  page.dataset.theme = "light"; });
+addEventListener("afterprint", () => { document.documentElement.dataset.theme = document.documentElement.dataset.was; });
+"""
 
 
 def setup(app):
@@ -34,3 +41,4 @@ def setup(app):
             context["body"] = re.sub(r"""(href=["']\d\d(?:_\d)?_\w+)\.ipynb""", r"\1.html", context["body"])
 
     app.connect("html-page-context", mend)
+    app.add_js_file(None, body=PRINT_LIGHT)

@@ -5,6 +5,7 @@
 `make book` calls it in an environment of its own. The pages stand in FOLDER (default `build/book`): `index.html` opens it.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+from make_plans import make_glossary, make_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
@@ -32,50 +34,43 @@ PARTS = {
     "12": "Operating",
     "13": "Capstone",
 }
-PAGES = {"glossary": "Words", "teachers": "For a class", "contributing": "To carry on the work", "changes": "Changes"}
+BESIDE = {  # other parts of the book, and their pages
+    "For teachers": ["plans", "teachers"],
+    "Beside the course": ["glossary", "settings", "contributing", "changes"],
+}
+FILES = {"index": "README", "contributing": "CONTRIBUTING", "changes": "CHANGELOG"}
 
 
-def read_sections(text):
-    """Return the sections of a page in Markdown by their heading of the second level."""
-    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+def mend_links(text):
+    """Return a text of the repository with its links to other files as they lead in the book."""
+    for name, file in FILES.items():
+        text = re.sub(rf"\]\((\.\./)*{file}\.md", f"]({name}.md", text)
+    return re.sub(r"(\]\(|src=\")(?:\.\./)*(?:book/pages/|book/|notebooks/)(?=\w)", r"\1", text)
 
 
 def gather(folder):
     """Write all pages of the book into a folder."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    sections = read_sections(readme)
+    shutil.copytree(ROOT / "book" / "pages", folder)
     listed = {}
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":  # the book has links of its own to the lessons before and after
                 lines = [line for line in cell.source.splitlines() if "[Course map](00_start_here.ipynb)" not in line]
-                cell.source = "\n".join(lines).rstrip().replace("](../README.md", "](index.md")
+                cell.source = mend_links("\n".join(lines).rstrip())
         nbformat.write(notebook, folder / path.name)
         listed.setdefault(path.name[:2], []).append(path.stem)
-    trees = [(PARTS[number], names) for number, names in listed.items()] + [("Beside the course", list(PAGES))]
+    trees = [(PARTS[number], names) for number, names in listed.items()] + list(BESIDE.items())
     toctrees = "\n".join(
         f"```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
         for title, names in trees
     )
-    opening = readme.split("\n## ")[0]
-    licence = sections["Licence"].strip()
-    (folder / "index.md").write_text(
-        f"{opening}\n\nThis is the course as a book, with the outputs of its recorded run. To work with it, run it: that takes "
-        f"two commands.\n{sections['Start']}\n## Licence\n\n{licence}\n\n{toctrees}",
-        encoding="utf-8",
-    )
-    pages = {
-        "glossary": sections["Words"],
-        "teachers": sections["For a class"],
-        "contributing": re.sub(r"^# .+\n", "", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
-        "changes": re.sub(r"^# .+\n", "", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")),
-    }
-    for name, text in pages.items():
-        (folder / f"{name}.md").write_text(f"# {PAGES[name]}\n{text}", encoding="utf-8")
+    pages = {name: (ROOT / f"{file}.md").read_text(encoding="utf-8") for name, file in FILES.items()}
+    pages["index"] += f"\n{toctrees}"
+    for name, text in {**pages, **make_pages(), "glossary": make_glossary()}.items():
+        (folder / f"{name}.md").write_text(mend_links(text), encoding="utf-8")
+    shutil.copytree(ROOT / "book" / "pictures", folder / "pictures")
     shutil.copyfile(ROOT / "book" / "conf.py", folder / "conf.py")
     shutil.copytree(ROOT / "book" / "_static", folder / "_static")
 
@@ -118,10 +113,10 @@ def main():
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "book"
     pages = target / "pages"
     gather(pages)
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(target / "cache")]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", target / "cache"]
     html = target / "html"
     shutil.rmtree(html, ignore_errors=True)
-    if code := subprocess.call([*command, str(pages), str(html)]):
+    if code := subprocess.call([*command, pages, html], env=os.environ | {"PYTHONPATH": str(ROOT / "book")}):
         sys.exit(code)
     broken, outside = check_links(html)
     (target / "links.txt").write_text("\n".join(outside) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ quiz and what stands in depth are left out. Where a lesson says more itself, cel
 tagged `no-slide` are not.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ LEFT_OUT = ("Set-up", "In depth", "Exercise")
 MOST_SLIDES, MOST_WORDS = 15, 75
 CONF = """
 project = html_title = {title!r}
-extensions = ["myst_nb", "sphinx_revealjs"]
+extensions = ["myst_nb", "sphinx_revealjs", "mathml"]
+html_math_renderer = revealjs_math_renderer = "mathml"
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_mime_priority_overrides = [("revealjs", kind, place) for place, kind in enumerate(
@@ -35,15 +37,19 @@ revealjs_style_theme = "white"
 revealjs_static_path = ["_static"]
 revealjs_css_files = ["slides.css"]
 revealjs_script_conf = {{"width": 1280, "height": 760, "margin": 0.04, "slideNumber": True, "hash": True, "transition": "none"}}
+revealjs_script_plugins = [{{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}}]
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure", "toc.not_included", "myst.xref_missing"]
 """
 STYLE = """
 .reveal { font-size: 26px; }
 .reveal h1, .reveal h2, .reveal h3 { text-transform: none; font-size: 1.5em; }
 .reveal section { text-align: left; }
-.reveal pre { font-size: 0.62em; width: 100%; box-shadow: none; white-space: pre-wrap; }
-.reveal table { font-size: 0.6em; }
+.reveal pre { font-size: 0.66em; width: 100%; box-shadow: none; white-space: pre-wrap; }
+.reveal table { font-size: 0.64em; }
 .reveal img { max-height: 560px; }
+.reveal .cell_output img { width: 72%; object-fit: contain; object-position: left; }
+.reveal .cell_output ul { font-size: 0.62em; }
+.reveal .cell_output:has(svg) table { display: none; }
 .reveal blockquote { width: 94%; font-size: 0.8em; }
 """
 
@@ -117,17 +123,8 @@ def make_deck(notebook):
     return slides
 
 
-def main():
-    """Write the deck."""
-    if len(sys.argv) < 2:
-        sys.exit("Name a lesson: make slides LESSON=06_2")
-    found = sorted((ROOT / "notebooks").glob(f"{sys.argv[1]}*.ipynb"))
-    if len(found) != 1:
-        names = ", ".join(path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb")))
-        sys.exit(f"“{sys.argv[1]}” names {len(found)} lessons. There is: {names}")
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "build" / "slides" / found[0].stem
-    notebook = nbformat.read(found[0], as_version=4)
-    slides = make_deck(notebook)
+def write_deck(slides, metadata, target):
+    """Build the deck of some slides in a folder and end with Sphinx's code; the same slides give the same bytes."""
     pages = target / "pages"
     shutil.rmtree(target, ignore_errors=True)
     (pages / "_static").mkdir(parents=True)
@@ -136,13 +133,26 @@ def main():
     cells = [cell for slide in slides for cell in slide]
     for number, cell in enumerate(cells):
         cell.id = f"deck-{number}"  # the same in each run, so that a deck comes out the same
-    deck = new_notebook(cells=cells, metadata=notebook.metadata)
-    nbformat.write(deck, pages / "index.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), pages / "index.ipynb")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "revealjs"]
-    code = subprocess.call([*command, "-d", str(target / "cache"), str(pages), str(target / "html")])
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "book")}
+    code = subprocess.call([*command, "-d", target / "cache", pages, target / "html"], env=environment)
     shutil.rmtree(target / "cache", ignore_errors=True)
     print(f"{target / 'html' / 'index.html'}: {len(slides)} slides")
     sys.exit(code)
+
+
+def main():
+    """Write the deck."""
+    if len(sys.argv) < 2:
+        sys.exit("Name a lesson: make slides LESSON=06_2")
+    found = sorted((ROOT / "notebooks").glob(f"{sys.argv[1]}*.ipynb"))
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb")))
+        sys.exit(f"“{sys.argv[1]}” names {len(found)} lessons. There is: {names}")
+    notebook = nbformat.read(found[0], as_version=4)
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "build" / "slides" / found[0].stem
+    write_deck(make_deck(notebook), notebook.metadata, target)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Claims about the book, as far as they hold without Sphinx: what is gathered, and that a broken link is found."""
 
+import os
+import re
+import subprocess
 import sys
 
 import nbformat
@@ -16,6 +19,15 @@ def book(monkeypatch):
 
     yield make_book
     del sys.modules["make_book"]
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book")
+    import make_demo
+
+    yield make_demo
+    del sys.modules["make_demo"], sys.modules["make_slides"]
 
 
 @pytest.fixture
@@ -44,6 +56,33 @@ def test_each_lesson_makes_a_deck_of_a_talks_length_without_tasks_and_the_same_e
     assert {name: num for name, num in lengths.items() if not 6 <= num <= 15} == {}
 
 
+def test_the_demo_takes_fifteen_minutes_and_each_slide_shows_an_output_that_is_stored(demo):
+    slides = demo.read_slides()
+    assert sum(slide["minutes"] for slide in slides) == 15
+    assert all(slide["say"] for slide in slides)
+    shown = [demo.make_slide(slide)[1] for slide in slides if "cell" in slide]
+    assert len(shown) >= 10
+    assert [cell.id for cell in shown if not cell.outputs] == []
+
+
+BOOK_PYTHON = ROOT / ".tools" / "book" / "bin" / "python"
+
+
+@pytest.mark.live
+@pytest.mark.skipif(not BOOK_PYTHON.exists(), reason="needs the book's environment: make bookbinder")
+def test_the_deck_of_the_demo_comes_out_the_same_twice_and_names_no_address_that_it_needs(tmp_path):
+    nowhere = os.environ | {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    decks = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        subprocess.run([BOOK_PYTHON, ROOT / "book" / "make_demo.py", folder], check=True, env=nowhere)
+        html = folder / "html"
+        decks.append({path.relative_to(html): path.read_bytes() for path in html.rglob("*") if path.is_file()})
+    assert len(decks[0]) > 20
+    assert [name for name in decks[0] | decks[1] if decks[0].get(name) != decks[1].get(name)] == []
+    page = (tmp_path / "one" / "html" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"""<(?:script|link|img)[^>]*(?:src|href)=["']https?://[^>]*>""", page) == []
+
+
 def test_tags_take_a_cell_in_or_leave_it_out(slides):
     [path] = [path for path in list_notebooks() if path.stem.startswith("06_2")]
     notebook = nbformat.read(path, 4)
@@ -63,7 +102,9 @@ def test_each_notebook_stands_once_in_the_contents_under_a_chapter_that_has_a_na
     names = [path.stem for path in list_notebooks()]
     assert [line for line in contents.splitlines() if line in names] == names
     assert [name for name in names if name[:2] not in book.PARTS] == []
-    assert all((tmp_path / "pages" / f"{page}.md").stat().st_size > 500 for page in book.PAGES)
+    assert all(
+        (tmp_path / "pages" / f"{page}.md").stat().st_size > 500 for part in book.BESIDE.values() for page in part
+    )
     assert "make lab" in contents
     notebook = nbformat.read(tmp_path / "pages" / f"{names[1]}.ipynb", 4)
     assert "Course map" not in str(notebook.cells)

@@ -81,6 +81,17 @@ def test_the_pip_section_installs_into_a_fresh_environment(tmp_path):
     assert check.returncode == 0, check.stdout[-2000:]
 
 
+def test_what_the_book_a_class_and_the_browser_need_is_not_in_the_default_environment():
+    """Each is an extra with a lock of its own, so that a learner's set-up does not grow by them."""
+    names = {canonicalize_name(locked.name) for locked in list_locked()}
+    assert len(names) <= 219, "a package more for everybody: is it worth that?"
+    extras = [*ROOT.glob("*/requirements.in"), ROOT / "tests/browser/requirements.in"]
+    wanted = {canonicalize_name(Requirement(line).name) for path in extras for line in path.read_text().split() if line}
+    assert {"myst-nb", "playwright"} <= wanted
+    assert wanted & names == set()
+    assert {"sphinx", "jupyterhub", "nbgrader"} & names == set()
+
+
 def list_files():
     """Return the files of the repository that are here."""
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT, check=True)
