@@ -169,7 +169,6 @@ def expect_best(p, n, k):
     return (1 - binom.cdf(range(n), n, p) ** k).sum() / n
 
 
-@tracking.span("tool")
 def read_function(lesson, cell):
     """Return the function that a cell of a lesson defines, so that an answer meets the one that a learner has."""
     names = {"np": np}
@@ -178,6 +177,7 @@ def read_function(lesson, cell):
     return names[re.search(r"def (\w+)", source)[1]]
 
 
+@tracking.span("tool")
 def find_order(text):
     """Return the number of the order that a text names, as lesson 10_3 defines it."""
     found = re.search(r"PW-\d{5}", text)
