@@ -143,7 +143,9 @@ def _grade_judge_plan(plan) -> None:
     num, needed = plan["labels"], JUDGE_LABELS[plan["judge"]]
     if not is_of(num, Real) or not is_right(num, needed):
         told = (
-            "the interval is wider than 10 points" if is_of(num, Real) and num < needed else "fewer labels are enough"
+            "the interval is wider than the brief allows"
+            if is_of(num, Real) and num < needed
+            else "fewer labels are enough"
         )
         raise Wrong(f"With judge {plan['judge']} and {show(num)} labels {told}.")
     costs = {judge: 0.5 * labels + JUDGE_EUR[judge] for judge, labels in JUDGE_LABELS.items()}
