@@ -23,7 +23,6 @@ from .widgets.pictures import (
     draw_curves,
     draw_estimates,
     draw_power_laws,
-    draw_scores,
     make_figure,
 )
 from .widgets.prompts import PromptWorkbench, ShotPicker

@@ -1,6 +1,6 @@
 """Typed records from `data/`, and checks of a data set's quality."""
 
-from .quality import find_gaps, find_leaks, find_near_duplicates, measure_balance
+from .quality import find_leaks, find_near_duplicates, measure_balance
 from .records import (
     INTENTS,
     SENTIMENTS,
@@ -14,6 +14,7 @@ from .records import (
     load_adapted_tasks,
     load_assistant_traces,
     load_bias_pairs,
+    load_clinic,
     load_date_questions,
     load_fact_questions,
     load_graded_answers,

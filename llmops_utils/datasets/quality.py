@@ -1,4 +1,4 @@
-"""What is wrong with a data set before any model sees it: near-duplicates, leakage, imbalance, gaps."""
+"""What is wrong with a data set before any model sees it: near-duplicates, leakage, imbalance."""
 
 from __future__ import annotations
 
@@ -113,19 +113,3 @@ def measure_balance(labels: Sequence[str]) -> Balance:
     entropy = -sum(share * math.log(share) for share in shares)
     evenness = entropy / math.log(len(counts)) if len(counts) > 1 else 0.0
     return Balance(counts, max(shares), evenness)
-
-
-def find_gaps(records: Sequence[object], *fields: str, least: int = 1) -> list[tuple]:
-    """Return the combinations of values of some fields that fewer than `least` records have, each with its count.
-
-    The values are those that occur; a value that never occurs at all is a gap that only a person can name.
-    """
-    if not len(records) or not fields:
-        raise DataError("There is nothing to cross.", "Give records and the names of one field or more.")
-    try:
-        found = Counter(tuple(getattr(record, name) for name in fields) for record in records)
-    except AttributeError as error:
-        raise DataError(f"A record has no such field ({error}).", "Name fields that all records have.") from error
-    values = [dict.fromkeys(combination[place] for combination in found) for place in range(len(fields))]
-    crossed = itertools.product(*values)
-    return [(*combination, found[combination]) for combination in crossed if found[combination] < least]

@@ -237,6 +237,18 @@ class GradedAnswer(Record):
 
 
 @dataclass(frozen=True)
+class ClinicRow(Record):
+    """A message of a report of lesson 11.4: its label, and what the old and the new system answered; `none` is nothing."""
+
+    report: str
+    part: str
+    text: str
+    label: Literal[Intent, Urgency]
+    old: Literal[Intent, Urgency, "none"]
+    new: Literal[Intent, Urgency, "none"]
+
+
+@dataclass(frozen=True)
 class TunedSystem(Record):
     """What a model with an adapter of lesson 04.4, or a rival without, made of a task; `right` of `num`.
 
@@ -311,6 +323,7 @@ load_handbook_questions = partial(load_records, HandbookQuestion, "handbook_ques
 load_assistant_traces = partial(load_records, AssistantTrace, "assistant_traces.csv")
 load_page_attacks = partial(load_records, PageAttack, "page_attacks.csv")
 load_graded_answers = partial(load_records, GradedAnswer, "graded_answers.csv")
+load_clinic = partial(load_records, ClinicRow, "clinic.csv")
 
 
 def load_injections(file: str | Path = "injections.csv") -> list[Injection]:

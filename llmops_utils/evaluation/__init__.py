@@ -1,9 +1,8 @@
-"""Run a system over examples, report, compare; scorers, metrics, judges, power."""
+"""Run a system over examples, report, compare; scorers, metrics, power."""
 
 from .agreement import compute_kappa, measure_agreement
 from .answers import read_date, read_number
 from .compare import Comparison, compare, format_p, format_points
-from .judges import ModelGraded, PairJudge, RubricGraded, run_swap_test
 from .measured import Measured
 from .metrics import (
     Estimate,

@@ -299,10 +299,10 @@ def check_error_analysis(page, address):
     expect(tagger.locator("thead")).to_contain_text("q002")
 
 
-def check_evaluating_llms(page, address):
-    """Chapter 11: the calculator follows its sliders."""
-    notebook = open_and_run(page, address, "11_evaluating_llms", wait_ms=120_000)
-    calculator = find_cell(notebook, "calculator = PowerCalculator()")
+def check_numbers_you_can_trust(page, address):
+    """Lesson 11.2: the calculator follows its sliders."""
+    notebook = open_and_run(page, address, "11_2_numbers_you_can_trust", wait_ms=120_000)
+    calculator = find_cell(notebook, "calculator = course.PowerCalculator()")
     told = calculator.locator("[role=status]")
     expect(told).to_have_text(re.compile("With 100 examples .* 37%. For 80% it needs 249 examples"))
     press(calculator, "gained, % of examples", "ArrowLeft", 5)
@@ -362,7 +362,7 @@ CHECKS = (
     check_rag,
     check_experiment_tracking,
     check_error_analysis,
-    check_evaluating_llms,
+    check_numbers_you_can_trust,
     check_watch,
     check_capstone,
 )

@@ -9,6 +9,7 @@ from itertools import product
 
 from llmops_utils import datasets
 from llmops_utils.core import DATA
+from llmops_utils.course.graders import evaluating
 from llmops_utils.datasets import INTENTS, SENTIMENTS, URGENCIES, find_near_duplicates, load_messages, quality
 
 SPLITS = ("shots", "dev", "test")
@@ -183,3 +184,25 @@ def test_the_texts_of_a_pair_differ_in_their_last_sentence_only():
             (first_a, name_a), (first_b, name_b) = (last[:-1].split()[-2:] for last in (last_a, last_b))
             assert {first_a, first_b} <= set(MEN), pair.id
             assert {name_a, name_b} <= set(SURNAMES), pair.id
+
+
+def test_each_report_of_the_clinic_has_its_fault_and_no_other():
+    reports, found = {}, {}
+    for row in datasets.load_clinic():
+        reports.setdefault(row.report, []).append(row)
+    for letter, rows in reports.items():
+        parts = {}
+        for row in rows:
+            parts.setdefault(row.part, []).append(row.text)
+        measured = [row for row in rows if row.part != "known"]
+        found[letter] = {
+            "leak": len(parts) > 1 and datasets.find_leaks(parts) != [],
+            "copies": find_near_duplicates([row.text for row in measured]) != [],
+            "left out": any(row.new == "none" for row in measured),
+            "weak rival": len({row.old for row in measured}) == 1,
+            "best of many": "chosen on" in parts,
+            "unpaired": "Monday" in parts,
+            "too few": len(measured) < 30,
+        }
+    faults = {letter: [name for name, is_there in seen.items() if is_there] for letter, seen in found.items()}
+    assert faults == {letter: [name] if name != "sound" else [] for letter, name in evaluating.FAULTS.items()}

@@ -1,13 +1,12 @@
-"""Claims about data quality: near-duplicates, leaks, imbalance and gaps are found, and honest data pass."""
+"""Claims about data quality: near-duplicates, leaks and imbalance are found, and honest data pass."""
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.datasets import load_graded_answers, load_messages, quality
-from llmops_utils.datasets.quality import Near, find_gaps, find_leaks, find_near_duplicates, measure_balance
+from llmops_utils.datasets import load_messages, quality
+from llmops_utils.datasets.quality import Near, find_leaks, find_near_duplicates, measure_balance
 
 TEXT = "My kettle PW-26006 leaks since Monday, can you repair it?"
 
@@ -62,25 +61,11 @@ def test_balance_of_cases_worked_by_hand():
     assert measure_balance(["a", "a"]).evenness == 0
 
 
-def test_a_gap_is_a_combination_that_too_few_records_have():
-    records = [
-        SimpleNamespace(intent=intent, urgency=urgency) for intent, urgency in [("a", 1), ("b", 1), ("a", 2), ("a", 1)]
-    ]
-    assert find_gaps(records, "intent", "urgency") == [("b", 2, 0)]
-    assert find_gaps(records, "intent", "urgency", least=2) == [("a", 2, 1), ("b", 1, 1), ("b", 2, 0)]
-    assert find_gaps(records, "intent") == []
-    for split in ("dev", "test"):
-        assert find_gaps(load_graded_answers(split), "topic", "length", "label") == []
-
-
 def test_what_cannot_be_measured_raises():
     cases = [
         (find_near_duplicates, ([],), "nothing to compare"),
         (find_leaks, ({"dev": ["a"]},), "cannot leak"),
         (measure_balance, ([],), "no labels"),
-        (find_gaps, ([], "a"), "nothing to cross"),
-        (find_gaps, ([1],), "nothing to cross"),
-        (find_gaps, ([1], "intent"), "no such field"),
     ]
     for function, arguments, said in cases:
         with pytest.raises(DataError, match=said):

@@ -8,7 +8,9 @@ from .checks import Wrong, check_cases, find_model, find_variable, show
 
 MOST_WORKED = 8
 PLANS = (["*"], ["*", "+"])  # so many in each of some boxes, or several of one thing and their postage
-LEAST_SOLVED = 8  # of 16; bare answers solve 1 of 16 at best and get there less than once in 100,000 times if they solve 1 of 16
+LEAST_SOLVED = (
+    8  # of 16; bare answers solve 1 of 16 at best and get there less than once in 100,000 times if they solve 1 of 16
+)
 
 
 def _grade_worked(examples) -> str:

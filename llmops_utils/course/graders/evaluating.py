@@ -6,10 +6,27 @@ from typing import get_args
 from ...datasets import load_assistant_traces
 from ...datasets.records import Tag
 from ...evaluation import compute_power, find_num_examples
-from .checks import Wrong, call_learner, check_cases, is_of, is_right, show
-from .training import grade_labels
+from .checks import Wrong, call_learner, check_cases, check_letters, is_of, is_right, show
 
 LEAST_TAGS = 22  # of 30
+MISLEADING = ("q002", "q028")  # in which a rule on words goes wrong; a reader gets one of them at least
+# The labels at which the corrected share's interval is 10 points wide; tests compute them by the lesson's own function.
+JUDGE_LABELS, JUDGE_EUR = {"A": 860, "B": 580}, {"A": 0, "B": 20}
+FAULTS = {"a": "sound", "b": "leak", "c": "left out", "d": "unpaired"}
+FAULTS |= {"e": "weak rival", "f": "copies", "g": "best of many", "h": "too few"}
+VERDICTS = dict.fromkeys(FAULTS, "cannot tell") | {"a": "helps", "c": "hurts", "e": "hurts"}
+# What is seen on the rows of a report that is suspected of a fault without having it.
+NOT_THERE = {
+    "sound": "the figures are right, and yet they do not carry the claim",
+    "leak": "no text of one part is nearly a text of another",
+    "copies": "no two texts are nearly the same within what was measured",
+    "too few": "there are enough different messages for a plain difference to show",
+    "best of many": "nothing was chosen on the messages that are told",
+    "unpaired": "both figures are of the same messages",
+    "weak rival": "the old system gives more than one answer",
+    "left out": "both systems answered each message that is under the line",
+    "easy scorer": "an answer counts only where it is the label",
+}
 GAINED, LOST, PLANNED_POWER, LABEL_EUR = 0.12, 0.04, 0.9, 0.4
 
 
@@ -63,77 +80,6 @@ def _grade_chosen(function) -> None:
     check_cases(score, cases, Real, "a share between 0 and 1", given=tell, explain=remark)
 
 
-def _grade_rubric(function) -> None:
-    rubric = "Begin with “Dear customer,”."
-    cases = [
-        ("Answer from the note.", f"You are an expert. {rubric}"),
-        ("Answer from the note.", "You are an expert. Answer from the note."),
-        (f"{rubric} Answer from the note.", "You are an expert."),
-        (f"Answer. {rubric}", f"Expert. {rubric} Answer. {rubric}"),
-    ]
-    for prompts in cases:
-        found = call_learner(function, *prompts, rubric)
-        if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(part, str) for part in found):
-            raise Wrong(f"It returned {show(found)}; return two prompts: the baseline's, then the candidate's.")
-        for before, after, side in zip(prompts, found, ("baseline", "candidate"), strict=True):
-            if after.count(rubric) != 1:
-                raise Wrong(f"For {prompts} the rubric stands {after.count(rubric)} times in the prompt of the {side}.")
-            if not after.rstrip().endswith(rubric):
-                raise Wrong(f"For {prompts} the prompt of the {side} is {after!r}: the rubric is not at its end.")
-            if after.replace(rubric, " ").split() != before.replace(rubric, " ").split():
-                raise Wrong(f"For {prompts} the prompt of the {side} became {after!r}: other words changed as well.")
-
-
-def _grade_choice(function) -> None:
-    scores = {"a": {"dev": 0.5, "test": 0.9}, "b": {"dev": 0.7, "test": 0.6}, "c": {"dev": 0.6, "test": 0.8}}
-
-    def choose(*names):
-        on_test = []
-
-        def score(system, examples):
-            if examples == ["test"]:
-                on_test.append(system)
-            return scores[system][examples[0]]
-
-        found = call_learner(function, {name: name for name in names}, ["dev"], ["test"], score)
-        if len(on_test) > 1:
-            raise Wrong(f"It scored {len(on_test)} systems on the test examples. They are for one look, at the end.")
-        return found
-
-    def tell(*names) -> str:
-        return f"the scores { ({name: scores[name] for name in names}) }"
-
-    def explain(found, expected, *names) -> str:
-        return "Is that figure free of the choice that was made?" if found[0] == expected[0] else ""
-
-    cases = [(("a", "b", "c"), ("b", 0.6)), (("c", "a"), ("c", 0.8)), (("b", "a"), ("b", 0.6))]
-    check_cases(choose, cases, tuple, "a tuple of name and score", given=tell, explain=explain)
-
-
-def _grade_victory(function) -> None:
-    def make(gained: int, lost: int, same: int, planned: int) -> tuple[list[int], list[int], int]:
-        kept = [1, 0] * (same // 2) + [1] * (same % 2)
-        return [0] * gained + [1] * lost + kept, [1] * gained + [0] * lost + kept, planned
-
-    def tell(before, after, planned) -> str:
-        gained = sum(b < a for b, a in zip(before, after, strict=True))
-        lost = sum(b > a for b, a in zip(before, after, strict=True))
-        return f"{len(before)} examples, {planned} planned, {gained} gained and {lost} lost"
-
-    cases = [
-        (make(20, 3, 77, 84), "helps"),
-        (make(3, 20, 77, 84), "hurts"),
-        (make(12, 8, 80, 84), "cannot tell"),
-        (make(6, 0, 6, 84), "cannot tell"),
-        (make(6, 0, 6, 12), "helps"),
-        (make(5, 0, 7, 12), "cannot tell"),
-        (make(0, 0, 100, 84), "cannot tell"),
-        (make(30, 14, 60, 84), "helps"),
-        (make(30, 14, 60, 105), "cannot tell"),
-    ]
-    check_cases(function, cases, str, "one of the three verdicts", given=tell)
-
-
 def _grade_swap(function) -> None:
     judges = {
         "the first": lambda first, second: True,
@@ -169,7 +115,44 @@ def _grade_swap(function) -> None:
 
 
 def _grade_tags(tags) -> str:
-    return grade_labels(tags, load_assistant_traces(), LEAST_TAGS, "label", get_args(Tag))
+    asked = {trace.id: trace for trace in load_assistant_traces()}
+    if not isinstance(tags, dict) or set(tags) != set(asked):
+        raise Wrong(f"It is {show(tags)}. Make a dict with one label for each of {', '.join(asked)}.")
+    if unknown := [tag for tag in tags.values() if tag not in get_args(Tag)]:
+        raise Wrong(f"{show(unknown[0])} is no label. There are: {', '.join(get_args(Tag))}.")
+    for id, trace in asked.items():
+        has_none = "not in the text" in trace.answer.lower()
+        if tags[id] in (("made up", "misread") if has_none else ("not found", "refused")):
+            told = "gives no answer" if has_none else "gives an answer"
+            raise Wrong(f"In {id} the assistant {told}, which “{tags[id]}” does not fit. Read the meanings again.")
+    other = {id: trace.label for id, trace in asked.items() if tags[id] != trace.label}
+    told = f"{len(asked) - len(other)} of {len(asked)} agree with the course"
+    if len(asked) - len(other) < LEAST_TAGS:
+        raise Wrong(f"{told}. Where you differ, ask again of each trace: does this passage answer this question?")
+    if set(MISLEADING) <= set(other):
+        raise Wrong(
+            f"{told}, and yet these tags follow the words, not what is said: words of the right answer can stand in a "
+            "passage about something else. Read passage and question once more."
+        )
+    return told + "".join(f"; it has {label} for {id}" for id, label in other.items()) + "."
+
+
+def _grade_judge_plan(plan) -> None:
+    if not isinstance(plan, dict) or set(plan) != {"judge", "labels", "eur"} or plan["judge"] not in JUDGE_LABELS:
+        raise Wrong(f"It is {show(plan)}. Make a dict with `judge`, A or B, and the numbers `labels` and `eur`.")
+    num, needed = plan["labels"], JUDGE_LABELS[plan["judge"]]
+    if not is_of(num, Real) or not is_right(num, needed):
+        told = (
+            "the interval is wider than the brief allows"
+            if is_of(num, Real) and num < needed
+            else "fewer labels are enough"
+        )
+        raise Wrong(f"With judge {plan['judge']} and {show(num)} labels {told}.")
+    costs = {judge: 0.5 * labels + JUDGE_EUR[judge] for judge, labels in JUDGE_LABELS.items()}
+    if not is_right(plan["eur"], costs[plan["judge"]]):
+        raise Wrong(f"The labels are right; {show(plan['eur'])} EUR is not what judge and labels cost.")
+    if plan["judge"] != min(costs, key=costs.__getitem__):
+        raise Wrong("The interval is as narrow as it has to be, but another judge does it for less.")
 
 
 def _grade_ranking(function) -> None:
@@ -217,16 +200,26 @@ def _grade_claims(function) -> None:
     check_cases(function, cases, dict, "a dict from name to verdict", given="the flips {}", explain=remark)
 
 
+def _grade_faults(faults) -> None:
+    def advise(missed: list[str]) -> str:
+        return f"In {missed[0]}, {NOT_THERE[faults[missed[0]]]}."
+
+    check_letters(faults, FAULTS, tuple(NOT_THERE), advise)
+
+
+def _grade_verdicts(verdicts) -> None:
+    check_letters(verdicts, VERDICTS, ("helps", "hurts", "cannot tell"), "Is the fault out, and are all left rows in?")
+
+
 GRADERS = {
-    "11.1": _grade_verdict,
-    "11.2": _grade_chosen,
-    "11.3": _grade_rubric,
-    "11.4": _grade_choice,
-    "11.5": _grade_victory,
-    "11.6": _grade_swap,
     "11_1.1": _grade_tags,
     "11_1.2": _grade_ranking,
     "11_2.1": _grade_plan,
     "11_2.2": _grade_claims,
     "11_2.3": _grade_chosen,
+    "11_3.1": _grade_verdict,
+    "11_3.2": _grade_judge_plan,
+    "11_3.3": _grade_swap,
+    "11_4.1": _grade_faults,
+    "11_4.2": _grade_verdicts,
 }

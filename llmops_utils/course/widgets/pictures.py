@@ -109,13 +109,6 @@ def make_figure(width: float = 6.4, height: float = 3.2, **options):
         return plt.subplots(figsize=(width, height), **options)
 
 
-def draw_scores(reports: Sequence[Report]) -> Picture:
-    """Return the score of each report as a point with its interval, one line per report, in the given order."""
-    figure, axes = _draw_ranges([report.name for report in reports], [report.score for report in reports], "score")
-    axes.set_xlim(0, 1)
-    return Picture(figure, "Scores: " + "; ".join(str(report) for report in reports) + ".")
-
-
 def draw_cost(reports: Sequence[Report]) -> Picture:
     """Return the score of each report against its tokens per example: up is better, left is cheaper."""
     figure, axes = make_figure(6.4, 3.6)

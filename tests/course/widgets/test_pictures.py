@@ -18,7 +18,6 @@ from llmops_utils.course import (
     draw_curves,
     draw_estimates,
     draw_power_laws,
-    draw_scores,
     make_figure,
 )
 from llmops_utils.course.widgets import pictures
@@ -100,7 +99,6 @@ SIZES = ([1000, 10_000, 100_000], [4, 2, 1], LAW)
 def test_each_chart_tells_its_numbers_in_words():
     interval = Estimate(0.012, -0.01, 0.035)
     told = {
-        draw_scores(NEAR[1:]): f"Scores: {NEAR[1]}; {NEAR[2]}.",
         draw_cost(NEAR): (
             "Score against cost: full 50% at 300 tokens; no context 50% at 298 tokens; no examples 25% at 90 tokens."
         ),
