@@ -1,11 +1,13 @@
 """Claims about caches: what is asked again is not, what differs is, and a cache by meaning is wrong where it may be."""
 
+import json
+
 import numpy as np
 import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_near_pairs
-from llmops_utils.operations import ExactCache, MeaningCache, caches, measure_threshold
+from llmops_utils.operations import ExactCache, MeaningCache, caches, measure_threshold, name_version
 
 
 class Asked:
@@ -25,19 +27,19 @@ def ask():
 
 
 def test_the_same_text_is_asked_once_whatever_its_whitespace_until_the_version_changes(ask):
-    cache = ExactCache(ask)
+    cache = ExactCache(ask, "one")
     assert [cache("a b"), cache("A b"), cache(" a \n b")] == ["1: a b", "2: A b", "1: a b"]
     assert (cache.num_hits, cache.num_misses, cache.hit_rate.value) == (1, 2, 1 / 3)
     cache.version = "the next prompt"
     assert cache("a b") == "3: a b"
     with pytest.raises(DataError):
-        _ = ExactCache(ask).hit_rate  # before the first question
+        _ = ExactCache(ask, "one").hit_rate  # before the first question
 
 
 def test_in_a_full_cache_the_entry_unused_for_longest_goes_and_by_meaning_the_oldest(ask, monkeypatch):
     monkeypatch.setattr(caches, "MAX_ENTRIES", 2)
     vectors = dict(zip("abc", np.eye(3), strict=True))
-    for cache, wanted in ((ExactCache(ask), "abcb"), (MeaningCache(ask, vectors.get), "abcab")):
+    for cache, wanted in ((ExactCache(ask, "one"), "abcb"), (MeaningCache(ask, vectors.get), "abcab")):
         ask.texts.clear()
         for text in "abacab":
             cache(text)
@@ -52,18 +54,19 @@ def test_a_failure_is_not_kept_and_a_reply_of_nothing_is():
         if result is not None:
             raise result
 
-    cache = ExactCache(ask)
+    cache = ExactCache(ask, "one")
     with pytest.raises(ValueError, match="no"):
         cache("a")
     assert [cache("a"), cache("a"), results] == [None, None, []]
 
 
 def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_reply():
-    def ask(text):
-        asked.append(text)
+    def ask(text, user=""):
+        asked.append((text, user))
         return {"parts": [len(asked)]}
 
-    for make in (ExactCache, lambda ask: MeaningCache(ask, lambda text: np.array([1.0, 0.0]))):
+    exact = lambda ask: ExactCache(ask, "one")  # noqa: E731
+    for make in (exact, lambda ask: MeaningCache(ask, lambda text: np.array([1.0, 0.0]))):
         asked = []
         cache = make(ask)
         for _ in range(2):
@@ -73,6 +76,43 @@ def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_re
         assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
         assert cache("My order?", user="bob") == {"parts": [2]}
         assert len(asked) == 3
+
+
+VERSION = {"model": "small", "settings": {"temperature": 0}, "prompt": "1", "shots": ["a"], "index": "monday"}
+CALL = {"text": "And to Spain?", "user": "ann", "conversation": ["To Austria?", "6.90"]}
+
+
+def test_whatever_a_reply_depends_on_gives_another_key():
+    def answer(**parts):
+        return json.dumps(parts, sort_keys=True)
+
+    def ask(text, **call):
+        return answer(**call, text=text, **now)
+
+    changes = {"model": "large", "settings": {"temperature": 1}, "prompt": "2", "shots": [], "index": "tuesday"}
+    changes |= {"text": "And to Finland?", "user": "bob", "conversation": []}
+    now = VERSION
+    cache = ExactCache(ask, name_version(**VERSION))
+    first = cache(**CALL)
+    for part, value in changes.items():
+        now = VERSION | ({part: value} if part in VERSION else {})
+        cache.version = name_version(**now)
+        call = CALL | ({part: value} if part in CALL else {})
+        assert cache(**call) == answer(**call, **now) != first, part
+    now, cache.version = VERSION, name_version(**VERSION)
+    assert (cache(**CALL), cache.num_hits) == (first, 1)
+
+
+def test_a_part_of_the_key_cannot_be_left_out_or_be_what_does_not_tell_itself_apart(ask):
+    for part in VERSION:
+        with pytest.raises(TypeError, match=part):
+            name_version(**{name: value for name, value in VERSION.items() if name != part})
+    for value in ({1}, object(), float("nan")):
+        with pytest.raises(DataError, match="key"):
+            name_version(**VERSION | {"settings": value})
+        with pytest.raises(DataError, match="key"):
+            ExactCache(ask, "one")("a", user=value)
+    assert ask.texts == []
 
 
 # --- by meaning ----------------------------------------------------------------------------------------------
