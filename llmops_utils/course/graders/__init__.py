@@ -20,10 +20,11 @@ from . import (
     prompt_basics,
     rag,
     retrieval,
+    serving,
     tracking,
     training,
 )
 
 SUBJECTS = (advanced_techniques, agents, basic_techniques, capstone, chains, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, retrieval, tracking, training)
+SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, retrieval, serving, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
