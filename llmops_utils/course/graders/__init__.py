@@ -18,6 +18,7 @@ from . import (
     operating,
     programs,
     prompt_basics,
+    protecting,
     rag,
     retrieval,
     serving,
@@ -26,5 +27,17 @@ from . import (
 )
 
 SUBJECTS = (advanced_techniques, agents, basic_techniques, capstone, chains, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, operating, programs, prompt_basics, rag, retrieval, serving, tracking, training)
+SUBJECTS += (
+    first_steps,
+    lifecycle,
+    operating,
+    programs,
+    prompt_basics,
+    protecting,
+    rag,
+    retrieval,
+    serving,
+    tracking,
+    training,
+)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
