@@ -80,13 +80,13 @@ class House:
         settings = load_settings()
         model, _ = choose_local_models(settings)
         [weights, *_] = fetch_weights(model, settings.home).values()
-        server = start_server(weights, model.name, settings.context, settings.parallel, settings.threads)
+        self.server = start_server(weights, model.name, settings.context, settings.parallel, settings.threads)
         self.places, self.model = settings.parallel, model.name
         self.turns = TimedTurns(self.places)
         # A clock that stands still: no hour ends within the measurement, which would empty the books.
         self.quota = Quota(folder / "quota.json", 10_000, MOST_TOKENS, clock=lambda: 7200.0)
-        address = server.base_url.removesuffix("/v1")
-        self.gateway = Gateway(address, server.api_key, model.name, self.authenticate, self.quota, self.turns)
+        address = self.server.base_url.removesuffix("/v1")
+        self.gateway = Gateway(address, self.server.api_key, model.name, self.authenticate, self.quota, self.turns)
         self.port = 0
         self._prompts = itertools.product(range(10**6), PLACES, THINGS)
         self._lock = threading.Lock()
