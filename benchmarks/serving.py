@@ -235,7 +235,7 @@ def list_refusals(house: House) -> list[list[str]]:
 def tell_refusal(error: APIStatusError) -> list[str]:
     """Return status, seconds to wait and message of a refusal."""
     said = error.body.get("message", "") if isinstance(error.body, dict) else str(error.body)
-    return [str(error.status_code), error.response.headers.get("retry-after", ""), said]
+    return [str(error.status_code), error.response.headers.get("retry-after", ""), said or "the connection was closed"]
 
 
 def crowd(house: House, body: dict) -> list[str]:
