@@ -1,14 +1,16 @@
 """The served model under load, through the gateway: how long callers wait, what is refused and how, and what is lost.
 
-    python benchmarks/serving.py                # 60 s for each of 1, 4, 8 and 16 callers, about five minutes
+    python benchmarks/serving.py                # 60 s for each of 1, 4, 8 and 16 callers, about six minutes
     python benchmarks/serving.py --seconds 10   # a quick look; too few calls for a p95
     python benchmarks/serving.py --store        # and write each call into data/serving_measured.csv
 
 It starts what `python -m llmops_utils serve` starts, here in one process: llama.cpp with its places, the gateway before
 it, on loopback. Each caller has a key of its own and asks for 64 tokens, streamed; as soon as it has its answer it asks
-the next thing. So there are always as many calls in the house as callers. The queue is timed inside the gateway, from the
-checked request to its turn; the first token and the whole answer at the caller. What was asked before the end of the
-time is waited for and counted. Every prompt is another one, so that no answer profits from a prompt read before.
+the next thing. So there are always as many calls in the house as callers, and by Little's law callers divided by the mean
+of the seconds are the answers per second; both stand in the table. The queue is timed inside the gateway, from the
+checked request to its turn; the first token and the whole answer at the caller. The time begins when all callers have
+their first answer; what is asked before its end is waited for, and until then nobody stops asking. Every prompt is another
+one, so that no answer profits from a prompt read before.
 
 After each load the books are compared: calls sent and answers received, tokens in the answers and tokens in the quota,
 places free. At the end some prompts are asked once more, alone: the answer under load should be the same text.
@@ -127,72 +129,110 @@ class House:
 
 @dataclass(frozen=True)
 class Load:
-    """What a load was: its calls, how long it took, the texts by prompt, and what the books do not account for."""
+    """What a load was: its measured calls, answers per second while it lasted, texts by prompt, and what the books miss."""
 
     calls: list[Call]
-    duration_s: float
+    rate: float
     texts: dict[str, str]
     lost: dict[str, int]
 
 
-def run_load(house: House, num: int, seconds: float) -> Load:
-    """Return the calls of so many callers who ask one thing after the other until the time is over."""
-    calls, texts, sent, tokens = [], {}, [], defaultdict(int)
-    failed = []
-    names = [f"{num}-{place}" for place in range(num)]
-    started = time.perf_counter()
+class Callers:
+    """So many callers, each of whom asks one thing after the other.
 
-    def go(name: str) -> None:
-        client, asked = house.connect(name), 0
-        while time.perf_counter() - started < seconds:
-            prompt = house.write_prompt()
-            sent.append(prompt)
+    A call counts where it began after everybody's first answer and before the time was over. Until the last of those
+    has its answer, all go on asking, so that none of them was served in an emptier house.
+    """
+
+    def __init__(self, house: House, num: int, seconds: float) -> None:
+        self.house, self.seconds = house, seconds
+        self.names = [f"{num}-{place}" for place in range(num)]
+        self.num_sent, self.num_counted, self.began = 0, 0, 0.0
+        self.failed: list[Exception] = []
+        self.calls: list[Call] = []
+        self.ended: list[float] = []
+        self.texts: dict[str, str] = {}
+        self.tokens: dict[str, int] = defaultdict(int)
+        self._all_warm = threading.Barrier(num, action=self._begin)
+        self._lock = threading.Lock()
+
+    def _begin(self) -> None:
+        self.began = time.perf_counter()
+
+    def _take_number(self, is_first: bool) -> bool | None:
+        """Return whether a call that begins now counts; None where nobody needs it any more."""
+        with self._lock:
+            is_early = not is_first and time.perf_counter() - self.began < self.seconds
+            if not (is_first or is_early or self.num_counted > len(self.calls)):
+                return None
+            self.num_sent += 1
+            self.num_counted += is_early
+            return is_early
+
+    def go(self, name: str) -> None:
+        """Ask until the load is over."""
+        client, asked = self.house.connect(name), 0
+        while (counts := self._take_number(asked == 0)) is not None:
+            prompt = self.house.write_prompt()
             try:
-                first_s, total_s, text, usage = house.ask(client, prompt)
+                first_s, total_s, text, usage = self.house.ask(client, prompt)
             except Exception as error:
-                failed.append(error)
+                self.failed.append(error)
+                self.num_counted -= counts
+                if asked == 0:
+                    self._all_warm.abort()  # nobody waits for who never gets an answer
+                    raise
                 continue
-            calls.append(Call(num, house.turns.waited_s[name][asked], first_s, total_s, usage["written"]))
-            texts[prompt] = text
-            tokens[name] += usage["all"]
+            queue_s = self.house.turns.waited_s[name][asked]
+            self.texts[prompt], self.tokens[name] = text, self.tokens[name] + usage["all"]
             asked += 1
+            if asked == 1:
+                self._all_warm.wait()
+            self.ended.append(time.perf_counter() - self.began)
+            if counts:
+                self.calls.append(Call(len(self.names), queue_s, first_s, total_s, usage["written"]))
 
+
+def run_load(house: House, num: int, seconds: float) -> Load:
+    """Return what so many callers met."""
+    callers = Callers(house, num, seconds)
     with ThreadPoolExecutor(num) as pool:
-        list(pool.map(go, names))
-    duration_s = time.perf_counter() - started
+        list(pool.map(callers.go, callers.names))
+    deadline = time.perf_counter() + 10
+    while house.turns.num_free < house.places and time.perf_counter() < deadline:
+        time.sleep(0.01)  # a caller is gone with its last token, the books are closed a moment later
     used = house.quota.used
     lost = {
-        "calls without an answer": len(sent) - len(calls),
-        "answers that failed": len(failed),
-        "answers without a text": sum(not text for text in texts.values()),
-        "tokens counted otherwise": sum(abs(used[name][1] - tokens[name]) for name in names if name in used),
+        "calls without an answer": callers.num_sent - len(callers.texts),
+        "answers that failed": len(callers.failed),
+        "answers without a text": sum(not text for text in callers.texts.values()),
+        "tokens counted otherwise": sum(abs(used[name][1] - callers.tokens[name]) for name in callers.names),
         "places not given back": house.places - house.turns.num_free,
     }
-    return Load(calls, duration_s, texts, lost)
+    rate = sum(0 < ended <= seconds for ended in callers.ended) / seconds
+    return Load(callers.calls, rate, callers.texts, lost)
 
 
 def show_load(load: Load) -> list[str]:
     """Return a load as cells of the table."""
     totals = np.array([one.total_s for one in load.calls])
-    mean = totals.mean()
-    num, rate = load.calls[0].callers, len(load.calls) / load.duration_s
-    tokens = sum(one.tokens for one in load.calls) / load.duration_s
+    num, tokens = load.calls[0].callers, np.mean([one.tokens for one in load.calls])
     queue, first = (np.median([getattr(one, name) for one in load.calls]) for name in ("queue_s", "first_s"))
     quantiles = (f"{np.quantile(totals, share):.2f}" for share in (0.5, 0.95))
     cells = [str(num), str(len(load.calls)), f"{tokens:.0f}", f"{queue:.2f}", f"{first:.2f}", *quantiles]
-    return [*cells, f"{rate:.2f}", f"{rate * mean:.1f}", str(sum(load.lost.values()))]
+    return [*cells, f"{load.rate:.2f}", f"{num / totals.mean():.2f}", str(sum(load.lost.values()))]
 
 
 HEADS = [
     "callers",
     "answers",
-    "tokens per s",
+    "tokens",
     "queue p50",
     "first token p50",
     "p50",
     "p95",
     "answers per s",
-    "rate x mean",
+    "callers / mean s",
 ]
 HEADS += ["lost"]
 
