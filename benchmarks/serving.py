@@ -188,6 +188,7 @@ class Callers:
             asked += 1
             if asked == 1:
                 self._all_warm.wait()
+                continue
             self.ended.append(time.perf_counter() - self.began)
             if counts:
                 self.calls.append(Call(len(self.names), queue_s, first_s, total_s, usage["written"]))
@@ -209,7 +210,7 @@ def run_load(house: House, num: int, seconds: float) -> Load:
         "tokens counted otherwise": sum(abs(used[name][1] - callers.tokens[name]) for name in callers.names),
         "places not given back": house.places - house.turns.num_free,
     }
-    rate = sum(0 < ended <= seconds for ended in callers.ended) / seconds
+    rate = sum(ended <= seconds for ended in callers.ended) / seconds
     return Load(callers.calls, rate, callers.texts, lost)
 
 
