@@ -1,4 +1,4 @@
-"""Caches in front of a model: by the exact text, and by meaning, with its danger measured."""
+"""A cache in front of a model, by an exact and complete key; and what a cache by meaning would get wrong, measured."""
 
 from __future__ import annotations
 
@@ -76,41 +76,6 @@ class ExactCache:
     def hit_rate(self) -> Proportion:
         """The share of questions answered from memory. Raises `DataError` before the first question."""
         return estimate_proportion(self.num_hits, self.num_hits + self.num_misses)
-
-
-class MeaningCache:
-    """A system whose memory also answers a question that is near an earlier one. It gives wrong answers by design.
-
-    Two questions can be near and have different answers: postage to Spain, postage to Finland. `measure_threshold`
-    counts how often, before one dares to use it. `embed` returns a text's vector, shape (d,); `threshold` is the least
-    cosine at which an earlier reply is given again, in (0, 1].
-    """
-
-    def __init__(
-        self, ask: Callable[[str], object], embed: Callable[[str], np.ndarray], threshold: float = 0.95
-    ) -> None:
-        if not 0 < threshold <= 1:
-            raise DataError(f"A threshold of {threshold} is no cosine.", "Give a number above 0, at most 1.")
-        self.ask, self.embed, self.threshold = ask, embed, threshold
-        self._entries: list[tuple[str, np.ndarray, object]] = []  # user, vector, reply
-        self._lock = threading.Lock()
-
-    def __call__(self, text: str, user: str = "") -> object:
-        """Return a copy of the reply to a text, or to an earlier one of the same user that is near enough."""
-        vector = _scale(self.embed(text), 1)
-        with self._lock:
-            # Vectors of another length are another model's: they tell nothing of this one.
-            own = [one[1:] for one in self._entries if (one[0], one[1].shape) == (user, vector.shape)]
-        if own:
-            cosines = np.array([known for known, _ in own]) @ vector
-            nearest = int(cosines.argmax())
-            if cosines[nearest] >= self.threshold:
-                return copy.deepcopy(own[nearest][1])
-        reply = self.ask(text)
-        with self._lock:
-            self._entries.append((user, vector, reply))
-            del self._entries[:-MAX_ENTRIES]
-        return copy.deepcopy(reply)
 
 
 def _scale(vectors: np.ndarray, num_axes: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_near_pairs
-from llmops_utils.operations import ExactCache, MeaningCache, caches, measure_threshold, name_version
+from llmops_utils.operations import ExactCache, caches, measure_threshold, name_version
 
 
 class Asked:
@@ -36,14 +36,12 @@ def test_the_same_text_is_asked_once_whatever_its_whitespace_until_the_version_c
         _ = ExactCache(ask, "one").hit_rate  # before the first question
 
 
-def test_in_a_full_cache_the_entry_unused_for_longest_goes_and_by_meaning_the_oldest(ask, monkeypatch):
+def test_in_a_full_cache_the_entry_unused_for_longest_goes(ask, monkeypatch):
     monkeypatch.setattr(caches, "MAX_ENTRIES", 2)
-    vectors = dict(zip("abc", np.eye(3), strict=True))
-    for cache, wanted in ((ExactCache(ask, "one"), "abcb"), (MeaningCache(ask, vectors.get), "abcab")):
-        ask.texts.clear()
-        for text in "abacab":
-            cache(text)
-        assert "".join(ask.texts) == wanted
+    cache = ExactCache(ask, "one")
+    for text in "abacab":
+        cache(text)
+    assert "".join(ask.texts) == "abcb"
 
 
 def test_a_failure_is_not_kept_and_a_reply_of_nothing_is():
@@ -65,17 +63,15 @@ def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_re
         asked.append((text, user))
         return {"parts": [len(asked)]}
 
-    exact = lambda ask: ExactCache(ask, "one")  # noqa: E731
-    for make in (exact, lambda ask: MeaningCache(ask, lambda text: np.array([1.0, 0.0]))):
-        asked = []
-        cache = make(ask)
-        for _ in range(2):
-            reply = cache("My order?", user="ann")
-            assert reply == {"parts": [1]}
-            reply["parts"].append("changed")
-        assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
-        assert cache("My order?", user="bob") == {"parts": [2]}
-        assert len(asked) == 3
+    asked = []
+    cache = ExactCache(ask, "one")
+    for _ in range(2):
+        reply = cache("My order?", user="ann")
+        assert reply == {"parts": [1]}
+        reply["parts"].append("changed")
+    assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
+    assert cache("My order?", user="bob") == {"parts": [2]}
+    assert len(asked) == 3
 
 
 VERSION = {"model": "small", "settings": {"temperature": 0}, "prompt": "1", "shots": ["a"], "index": "monday"}
@@ -117,39 +113,6 @@ def test_a_part_of_the_key_cannot_be_left_out_or_be_what_does_not_tell_itself_ap
 
 # --- by meaning ----------------------------------------------------------------------------------------------
 
-VECTORS = {
-    "postage to Spain": np.array([1.0, 0.1, 0.0]),
-    "postage to Finland": np.array([1.0, 0.2, 0.0]),
-    "opening hours": np.array([0.0, 0.0, 2.0]),
-}
-
-
-def test_a_near_question_gets_the_reply_of_the_other_country_unless_the_threshold_is_higher(ask):
-    cache = MeaningCache(ask, VECTORS.get, threshold=0.95)
-    assert cache("postage to Spain") == "1: postage to Spain"
-    assert cache("postage to Finland") == "1: postage to Spain"  # wrong, and that is the danger
-    assert cache("opening hours") == "2: opening hours"
-    strict = MeaningCache(Asked(), VECTORS.get, threshold=0.999)
-    assert [strict(text) for text in VECTORS] == [f"{n}: {text}" for n, text in enumerate(VECTORS, start=1)]
-
-
-def test_a_threshold_that_is_no_cosine_and_a_vector_without_direction_are_refused(ask):
-    for threshold in (0, 1.1, -1):
-        with pytest.raises(DataError, match="no cosine"):
-            MeaningCache(ask, VECTORS.get, threshold)
-    vectors = {"a": [1.0, 0.0], "zero": [0.0, 0.0], "infinite": [np.inf, 1.0], "nan": [np.nan, 1.0]}
-    cache = MeaningCache(ask, vectors.get)
-    cache("a")
-    for text in list(vectors)[1:]:
-        with pytest.raises(DataError, match="no direction"):
-            cache(text)
-    assert cache("a") == "1: a"  # and none of them stays in the way
-    for vector in (None, "x", 5, [[1.0, 0.0]], [[1.0], [1.0, 2.0]]):
-        with pytest.raises(DataError, match="no direction"):
-            MeaningCache(ask, lambda text, vector=vector: vector)("a")
-    vectors["b"] = [1.0, 0.0, 0.0]  # of another model
-    assert cache("b") == "2: b"
-
 
 def test_thresholds_are_measured_on_labelled_pairs():
     first = np.array([[1.0, 0], [1, 0], [1, 0], [2, 0]])
@@ -160,6 +123,9 @@ def test_thresholds_are_measured_on_labelled_pairs():
     for same in ([True, True], [False, False], [True], ["yes", ""], [np.nan, 0], [2, 0]):
         with pytest.raises(DataError):
             measure_threshold(np.eye(2), np.eye(2), same, [0.9])
+    for vector in (np.zeros((2, 2)), np.full((2, 2), np.nan), np.array([1.0, 0.0]), ["x", "y"], [[1.0], [1.0, 2.0]]):
+        with pytest.raises(DataError, match="no direction"):
+            measure_threshold(vector, np.eye(2), [True, False], [0.9])
     with pytest.raises(DataError, match="each pair"):
         measure_threshold(np.eye(2), np.eye(2)[:1], [True, False], [0.9])
 
