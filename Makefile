@@ -29,8 +29,9 @@ live: setup ## every notebook and the live tests against the embedded model, 8 e
 notebooks: setup ## execute the notebooks and store their outputs (ask the model only for what is not recorded)
 	@$(VENV) -m llmops_utils notebooks
 
-bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; what gate, monitor and canary catch
+bench: setup ## throughput of the model, of embedding and of search here, as ratios in one run; the served model under load; what gate, monitor and canary catch
 	@$(VENV) benchmarks/throughput.py
+	@$(VENV) benchmarks/serving.py
 	@$(VENV) benchmarks/retrieval.py
 	@$(VENV) benchmarks/gate.py
 	@$(VENV) benchmarks/monitor.py

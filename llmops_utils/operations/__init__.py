@@ -1,6 +1,6 @@
 """Releases, gate, monitor, guardrails, caches, limits."""
 
-from .caches import ExactCache, MeaningCache, ThresholdRow, measure_threshold
+from .caches import ExactCache, ThresholdRow, measure_threshold, name_version
 from .canary import Canary, CanaryPlan, compare_steps
 from .gate import EXIT_CODES, TASKS, Decision, bound_flips, choose_outcome, decide, make_system, run_gate
 from .guardrails import enforce_schema, find_injection, is_card_number, redact_personal_data

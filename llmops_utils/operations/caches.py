@@ -1,12 +1,15 @@
-"""Caches in front of a model: by the exact text, and by meaning, with its danger measured."""
+"""A cache in front of a model, by an exact and complete key; and what a cache by meaning would get wrong, measured."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,33 +19,53 @@ from ..evaluation import Proportion, check_right, estimate_proportion
 MAX_ENTRIES = 1000  # of a cache, so that it cannot fill the memory
 
 
+def name_version(*, model: str, settings: Any, prompt: str, shots: Any, index: str) -> str:
+    """Return a short text that stands for all that a reply depends on besides its call, another where any of it differs.
+
+    Each part is a text, or values that JSON can hold: the model's name, how it decodes, the versions of the prompt and
+    of the index, the examples in the prompt. Write down an empty one where there is none, so that none is forgotten.
+    """
+    return _spell([model, settings, prompt, shots, index])[:16]
+
+
+def _spell(values: object) -> str:
+    """Return a hash of values. Raises `DataError` for what JSON cannot hold, whose own text may hide a difference."""
+    try:
+        text = json.dumps(values, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"A part of a cache's key is no value of JSON ({error}).", "Give texts and numbers.") from None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class ExactCache:
-    """A system with a memory: the same text again gets the reply of the first time, and no call is made.
+    """A system with a memory: the same question again gets the reply of the first time, and no call is made.
+
+    The system is asked with the text and with what the call names besides, such as `user` and `conversation`, and all of
+    that stands in the key: what is left out of the key cannot reach the system, and one customer never reads what was
+    answered to another. `version` is what a reply depends on besides the call, as `name_version` makes it; set another
+    with each release, or customers keep getting the answers of the old one.
 
     Two texts are the same when they differ in whitespace only. A failure is not kept. When the cache is full, the entry
     that was not used for the longest time goes. Each call gets a copy of its own, so nobody changes another's reply.
-
-    `version` is what a reply depends on besides the text: prompt and model. Set another with a release, or customers
-    keep getting the answers of the old prompt. Whose question it is comes with each call: without `user`, one customer
-    reads what was answered to another. `num_hits` counts answers from memory, `num_misses` the others.
+    `num_hits` counts answers from memory, `num_misses` the others.
     """
 
-    def __init__(self, ask: Callable[[str], object], version: str = "") -> None:
+    def __init__(self, ask: Callable[..., object], version: str) -> None:
         self.ask, self.version = ask, version
         self.num_hits = self.num_misses = 0
-        self._entries: OrderedDict[tuple[str, str, str], object] = OrderedDict()
+        self._entries: OrderedDict[str, object] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, text: str, user: str = "") -> object:
-        """Return the reply to a text, from memory where there is one for this user; leave `user` out for all alike."""
-        key = (self.version, user, " ".join(text.split()))
+    def __call__(self, text: str, **call: Any) -> object:
+        """Return the reply to a text, from memory where there is one for the same text, call and version."""
+        key = _spell([self.version, " ".join(text.split()), call])
         with self._lock:
             if key in self._entries:
                 self.num_hits += 1
                 self._entries.move_to_end(key)
                 return copy.deepcopy(self._entries[key])
             self.num_misses += 1
-        reply = self.ask(text)
+        reply = self.ask(text, **call)
         with self._lock:
             self._entries[key] = reply
             if len(self._entries) > MAX_ENTRIES:
@@ -53,41 +76,6 @@ class ExactCache:
     def hit_rate(self) -> Proportion:
         """The share of questions answered from memory. Raises `DataError` before the first question."""
         return estimate_proportion(self.num_hits, self.num_hits + self.num_misses)
-
-
-class MeaningCache:
-    """A system whose memory also answers a question that is near an earlier one. It gives wrong answers by design.
-
-    Two questions can be near and have different answers: postage to Spain, postage to Finland. `measure_threshold`
-    counts how often, before one dares to use it. `embed` returns a text's vector, shape (d,); `threshold` is the least
-    cosine at which an earlier reply is given again, in (0, 1].
-    """
-
-    def __init__(
-        self, ask: Callable[[str], object], embed: Callable[[str], np.ndarray], threshold: float = 0.95
-    ) -> None:
-        if not 0 < threshold <= 1:
-            raise DataError(f"A threshold of {threshold} is no cosine.", "Give a number above 0, at most 1.")
-        self.ask, self.embed, self.threshold = ask, embed, threshold
-        self._entries: list[tuple[str, np.ndarray, object]] = []  # user, vector, reply
-        self._lock = threading.Lock()
-
-    def __call__(self, text: str, user: str = "") -> object:
-        """Return a copy of the reply to a text, or to an earlier one of the same user that is near enough."""
-        vector = _scale(self.embed(text), 1)
-        with self._lock:
-            # Vectors of another length are another model's: they tell nothing of this one.
-            own = [one[1:] for one in self._entries if (one[0], one[1].shape) == (user, vector.shape)]
-        if own:
-            cosines = np.array([known for known, _ in own]) @ vector
-            nearest = int(cosines.argmax())
-            if cosines[nearest] >= self.threshold:
-                return copy.deepcopy(own[nearest][1])
-        reply = self.ask(text)
-        with self._lock:
-            self._entries.append((user, vector, reply))
-            del self._entries[:-MAX_ENTRIES]
-        return copy.deepcopy(reply)
 
 
 def _scale(vectors: np.ndarray, num_axes: int) -> np.ndarray:

@@ -227,6 +227,7 @@ class _Handler(web.RequestHandler):
         self._body = bytearray()
         self._work: asyncio.Task | None = None
         self._caller = ""
+        self._num_told = 0  # tokens that a stream says it took, before its end
 
     async def prepare(self) -> None:
         key = self.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
@@ -296,7 +297,8 @@ class _Handler(web.RequestHandler):
             spent = 0
             raise
         finally:  # before the answer ends, so that whoever has it finds it counted
-            gateway.quota.settle(caller, reserved, spent)
+            # Clients hang up as soon as they have read [DONE], and are not to pay the most for it.
+            gateway.quota.settle(caller, reserved, min(spent, self._num_told) if self._num_told else spent)
         if content is None:
             await self.finish()
         else:
@@ -321,7 +323,7 @@ class _Handler(web.RequestHandler):
             async for line in answer.aiter_lines():
                 if line.startswith("data: {"):
                     found = _count_used(line[6:].encode())
-                    num = max(num, found)
+                    num = self._num_told = max(num, found)
                     if found and not wants_usage and '"choices":[]' in line.replace(" ", ""):
                         continue
                 self.write(line + "\n")

@@ -1,11 +1,13 @@
 """Claims about caches: what is asked again is not, what differs is, and a cache by meaning is wrong where it may be."""
 
+import json
+
 import numpy as np
 import pytest
 
 from llmops_utils.core import DataError
 from llmops_utils.datasets import load_near_pairs
-from llmops_utils.operations import ExactCache, MeaningCache, caches, measure_threshold
+from llmops_utils.operations import ExactCache, caches, measure_threshold, name_version
 
 
 class Asked:
@@ -25,23 +27,21 @@ def ask():
 
 
 def test_the_same_text_is_asked_once_whatever_its_whitespace_until_the_version_changes(ask):
-    cache = ExactCache(ask)
+    cache = ExactCache(ask, "one")
     assert [cache("a b"), cache("A b"), cache(" a \n b")] == ["1: a b", "2: A b", "1: a b"]
     assert (cache.num_hits, cache.num_misses, cache.hit_rate.value) == (1, 2, 1 / 3)
     cache.version = "the next prompt"
     assert cache("a b") == "3: a b"
     with pytest.raises(DataError):
-        _ = ExactCache(ask).hit_rate  # before the first question
+        _ = ExactCache(ask, "one").hit_rate  # before the first question
 
 
-def test_in_a_full_cache_the_entry_unused_for_longest_goes_and_by_meaning_the_oldest(ask, monkeypatch):
+def test_in_a_full_cache_the_entry_unused_for_longest_goes(ask, monkeypatch):
     monkeypatch.setattr(caches, "MAX_ENTRIES", 2)
-    vectors = dict(zip("abc", np.eye(3), strict=True))
-    for cache, wanted in ((ExactCache(ask), "abcb"), (MeaningCache(ask, vectors.get), "abcab")):
-        ask.texts.clear()
-        for text in "abacab":
-            cache(text)
-        assert "".join(ask.texts) == wanted
+    cache = ExactCache(ask, "one")
+    for text in "abacab":
+        cache(text)
+    assert "".join(ask.texts) == "abcb"
 
 
 def test_a_failure_is_not_kept_and_a_reply_of_nothing_is():
@@ -52,63 +52,66 @@ def test_a_failure_is_not_kept_and_a_reply_of_nothing_is():
         if result is not None:
             raise result
 
-    cache = ExactCache(ask)
+    cache = ExactCache(ask, "one")
     with pytest.raises(ValueError, match="no"):
         cache("a")
     assert [cache("a"), cache("a"), results] == [None, None, []]
 
 
 def test_no_user_reads_what_was_answered_to_another_and_none_changes_anothers_reply():
-    def ask(text):
-        asked.append(text)
+    def ask(text, user=""):
+        asked.append((text, user))
         return {"parts": [len(asked)]}
 
-    for make in (ExactCache, lambda ask: MeaningCache(ask, lambda text: np.array([1.0, 0.0]))):
-        asked = []
-        cache = make(ask)
-        for _ in range(2):
-            reply = cache("My order?", user="ann")
-            assert reply == {"parts": [1]}
-            reply["parts"].append("changed")
-        assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
-        assert cache("My order?", user="bob") == {"parts": [2]}
-        assert len(asked) == 3
+    asked = []
+    cache = ExactCache(ask, "one")
+    for _ in range(2):
+        reply = cache("My order?", user="ann")
+        assert reply == {"parts": [1]}
+        reply["parts"].append("changed")
+    assert [cache("My order?", user="bob"), cache("My order?")] == [{"parts": [2]}, {"parts": [3]}]
+    assert cache("My order?", user="bob") == {"parts": [2]}
+    assert len(asked) == 3
+
+
+VERSION = {"model": "small", "settings": {"temperature": 0}, "prompt": "1", "shots": ["a"], "index": "monday"}
+CALL = {"text": "And to Spain?", "user": "ann", "conversation": ["To Austria?", "6.90"]}
+
+
+def test_whatever_a_reply_depends_on_gives_another_key():
+    def answer(**parts):
+        return json.dumps(parts, sort_keys=True)
+
+    def ask(text, **call):
+        return answer(**call, text=text, **now)
+
+    changes = {"model": "large", "settings": {"temperature": 1}, "prompt": "2", "shots": [], "index": "tuesday"}
+    changes |= {"text": "And to Finland?", "user": "bob", "conversation": []}
+    now = VERSION
+    cache = ExactCache(ask, name_version(**VERSION))
+    first = cache(**CALL)
+    for part, value in changes.items():
+        now = VERSION | ({part: value} if part in VERSION else {})
+        cache.version = name_version(**now)
+        call = CALL | ({part: value} if part in CALL else {})
+        assert cache(**call) == answer(**call, **now) != first, part
+    now, cache.version = VERSION, name_version(**VERSION)
+    assert (cache(**CALL), cache.num_hits) == (first, 1)
+
+
+def test_a_part_of_the_key_cannot_be_left_out_or_be_what_does_not_tell_itself_apart(ask):
+    for part in VERSION:
+        with pytest.raises(TypeError, match=part):
+            name_version(**{name: value for name, value in VERSION.items() if name != part})
+    for value in ({1}, object(), float("nan")):
+        with pytest.raises(DataError, match="key"):
+            name_version(**VERSION | {"settings": value})
+        with pytest.raises(DataError, match="key"):
+            ExactCache(ask, "one")("a", user=value)
+    assert ask.texts == []
 
 
 # --- by meaning ----------------------------------------------------------------------------------------------
-
-VECTORS = {
-    "postage to Spain": np.array([1.0, 0.1, 0.0]),
-    "postage to Finland": np.array([1.0, 0.2, 0.0]),
-    "opening hours": np.array([0.0, 0.0, 2.0]),
-}
-
-
-def test_a_near_question_gets_the_reply_of_the_other_country_unless_the_threshold_is_higher(ask):
-    cache = MeaningCache(ask, VECTORS.get, threshold=0.95)
-    assert cache("postage to Spain") == "1: postage to Spain"
-    assert cache("postage to Finland") == "1: postage to Spain"  # wrong, and that is the danger
-    assert cache("opening hours") == "2: opening hours"
-    strict = MeaningCache(Asked(), VECTORS.get, threshold=0.999)
-    assert [strict(text) for text in VECTORS] == [f"{n}: {text}" for n, text in enumerate(VECTORS, start=1)]
-
-
-def test_a_threshold_that_is_no_cosine_and_a_vector_without_direction_are_refused(ask):
-    for threshold in (0, 1.1, -1):
-        with pytest.raises(DataError, match="no cosine"):
-            MeaningCache(ask, VECTORS.get, threshold)
-    vectors = {"a": [1.0, 0.0], "zero": [0.0, 0.0], "infinite": [np.inf, 1.0], "nan": [np.nan, 1.0]}
-    cache = MeaningCache(ask, vectors.get)
-    cache("a")
-    for text in list(vectors)[1:]:
-        with pytest.raises(DataError, match="no direction"):
-            cache(text)
-    assert cache("a") == "1: a"  # and none of them stays in the way
-    for vector in (None, "x", 5, [[1.0, 0.0]], [[1.0], [1.0, 2.0]]):
-        with pytest.raises(DataError, match="no direction"):
-            MeaningCache(ask, lambda text, vector=vector: vector)("a")
-    vectors["b"] = [1.0, 0.0, 0.0]  # of another model
-    assert cache("b") == "2: b"
 
 
 def test_thresholds_are_measured_on_labelled_pairs():
@@ -120,6 +123,9 @@ def test_thresholds_are_measured_on_labelled_pairs():
     for same in ([True, True], [False, False], [True], ["yes", ""], [np.nan, 0], [2, 0]):
         with pytest.raises(DataError):
             measure_threshold(np.eye(2), np.eye(2), same, [0.9])
+    for vector in (np.zeros((2, 2)), np.full((2, 2), np.nan), np.array([1.0, 0.0]), ["x", "y"], [[1.0], [1.0, 2.0]]):
+        with pytest.raises(DataError, match="no direction"):
+            measure_threshold(vector, np.eye(2), [True, False], [0.9])
     with pytest.raises(DataError, match="each pair"):
         measure_threshold(np.eye(2), np.eye(2)[:1], [True, False], [0.9])
 

@@ -7,8 +7,10 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
+import openai
 import pytest
 from fake_provider import FakeProvider, slow
 
@@ -102,6 +104,39 @@ def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_c
     assert room.fake.bodies[-1]["stream_options"] == {"include_usage": True}
     assert room.quota.used == {"ana": [1, 15]}
     assert "usage" in room.ask(body=CHAT | {"stream": True, "stream_options": {"include_usage": True}}).text
+
+
+class Held(BaseHTTPRequestHandler):
+    """A model that says all of a stream, usage included, and keeps the line open."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        usage = json.dumps({"choices": [], "usage": {"total_tokens": 15}})
+        self.wfile.write(f"data: {usage}\n\ndata: [DONE]\n\n".encode())
+        self.server.hung_up.wait(5)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_hangs_up_after_the_last_event_of_a_stream_is_charged_what_it_took(make_class):
+    room = make_class()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Held) as model:
+        model.hung_up = threading.Event()
+        threading.Thread(target=model.serve_forever, daemon=True).start()
+        room.gateway.address = f"http://127.0.0.1:{model.server_port}"
+        with room.gateway.listen("127.0.0.1", 0) as port:
+            client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="key-ana", max_retries=0)
+            list(client.chat.completions.create(**CHAT, stream=True))
+            deadline = time.monotonic() + 3
+            while room.quota.used.get("ana", [1, 0])[1] == 0 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert room.quota.used == {"ana": [1, 15]}
+        model.hung_up.set()
+        model.shutdown()
 
 
 def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class):

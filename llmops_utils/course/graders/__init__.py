@@ -17,13 +17,25 @@ from . import (
     lifecycle,
     programs,
     prompt_basics,
+    protecting,
     rag,
     releasing,
     retrieval,
+    serving,
     tracking,
     training,
 )
 
-SUBJECTS = (advanced_techniques, agents, basic_techniques, capstone, chains, comparing_models, deciding, evaluating)
-SUBJECTS += (first_steps, lifecycle, programs, prompt_basics, rag, releasing, retrieval, tracking, training)
+SUBJECTS = (
+    advanced_techniques,
+    agents,
+    basic_techniques,
+    capstone,
+    chains,
+    comparing_models,
+    deciding,
+    evaluating,
+    first_steps,
+)
+SUBJECTS += (lifecycle, programs, prompt_basics, protecting, rag, releasing, retrieval, serving, tracking, training)
 GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
