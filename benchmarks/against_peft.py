@@ -1,7 +1,7 @@
 """The learner's training of an adapter in NumPy against torch with peft: the same model, messages and recipe.
 
     pip install torch transformers peft
-    python benchmarks/peft.py               # about two minutes on 2 cores
+    python benchmarks/against_peft.py               # about two minutes on 2 cores
 
 Both see the same 96 messages in the same order and batches, adapt the same matrices of the last four layers, and take
 the same steps of AdamW. peft draws its own first numbers, so the losses are close and not equal. Torch computes in
