@@ -13,13 +13,13 @@ import pytest
 from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_release, make_report, make_run, make_runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from llmops_utils.course.scoring import rescore
 
 import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
 from llmops_utils.course import grading, scoring
 from llmops_utils.course.capstone import BRIEF, Watch, load_plain
 from llmops_utils.course.grading import compute_grade, grade_submission, tabulate_grades
-from llmops_utils.course.scoring import rescore
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
