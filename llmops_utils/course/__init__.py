@@ -4,12 +4,14 @@ from .adaptation import Situation
 from .capstone import (
     BRIEF,
     PLAIN,
+    REFUSAL,
     STALE,
     Assistant,
     Choices,
     Watch,
-    draw_requests,
+    answer_part,
     list_messages,
+    list_steps,
     load_part,
     open_model,
     run_watch,
@@ -17,7 +19,7 @@ from .capstone import (
 )
 from .doctor import diagnose
 from .exercises import load_exercises
-from .grading import compute_grade, grade_submission
+from .grading import WANTED, compute_grade, grade_submission
 from .lifecycle import STAGES, load_techniques, load_tools
 from .progress import Progress
 from .submissions import make_submission, save_submission

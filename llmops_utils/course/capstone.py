@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..core import DATA, load_settings
 from ..datasets import CapstoneMessage, Example, load_capstone_messages
-from ..evaluation import PRICED_AT, Answer, Contains, Proportion, Report, Row, Score, estimate_proportion
+from ..evaluation import PRICED_AT, Answer, Contains, Proportion, Report, Row, Score, estimate_proportion, evaluate
 from ..models import Model, Reply, price_tokens
 from ..operations import AlertRule, Monitor, Request, find_first_alarm, redact_personal_data
 from ..prompts import Prompt, load_prompt
@@ -33,8 +33,8 @@ class Brief:
     """What the capstone asks for: shares, points of a share, dollars and requests. `prompt` is in production."""
 
     prompt: str = "answer_customer"
-    min_score: float = 0.40
-    min_trust: float = 0.40
+    min_score: float = 0.45
+    min_trust: float = 0.45
     min_skill: float = 0.20
     min_private: float = 0.80
     margin: float = 0.10
@@ -102,6 +102,8 @@ class Assistant:
     def __init__(self, model: Model | None, choices: Choices, restored: Sequence[str] = ()) -> None:
         self.model, self.choices = model, choices
         self.index = _make_index(choices.size, choices.without, tuple(restored))
+        # By which an interrupted evaluation goes on.
+        self.key = {"choices": choices.model_dump(mode="json"), "restored": list(restored), "model": repr(model)}
 
     @span("retrieval")
     def find(self, question: str) -> list[Chunk]:
@@ -136,8 +138,10 @@ class Assistant:
     @span("chain")
     def decide(self, reply: str, chunks: Sequence[Chunk]) -> tuple[str, str]:
         """Return the answer or a refusal, and the page whose words the answer has; no page for a refusal."""
-        wanted = f" {normalise_answer(reply)} "
-        sources = [chunk.page.name for chunk in chunks if wanted in f" {normalise_answer(chunk.text)} "]
+        wanted, *texts = (
+            f" {normalise_answer(re.sub('[“”‘’]', '', one))} " for one in (reply, *(c.text for c in chunks))
+        )
+        sources = [chunk.page.name for chunk, text in zip(chunks, texts, strict=True) if wanted in text]
         source = sources[0] if sources and wanted.strip() else ""
         refuses = {"never": False, "word": ABSENT in reply.casefold(), "check": not source}
         return (REFUSAL, "") if refuses[self.choices.refuses] else (reply.strip(), source)
@@ -182,6 +186,28 @@ def score_answer(prediction: object, expected: object) -> Score:
     if REFUSAL in (said, wanted):
         return Score(float(said == wanted))
     return Score(0.0, "too long") if len(said.split()) > MOST_WORDS else Contains()(said, wanted)
+
+
+def answer_part(
+    chapter: str,
+    choices: Choices,
+    part: str,
+    name: str = "",
+    is_logged: bool = False,
+    kind: type[Assistant] = Assistant,
+) -> Report:
+    """Return the report of an assistant of these choices on a part."""
+    restored = STALE if part in ("stale", "mended") else ()
+    assistant = kind(open_model(chapter, choices, is_logged), choices, restored)
+    return evaluate(assistant, load_part(part), score_answer, name=name or part)
+
+
+def list_steps(choices: Choices) -> list[tuple[str, Choices]]:
+    """Return each part of an attempt with the choices that answer it."""
+    other = choices.model_copy(update={"model": "" if choices.model else "pellworth"})
+    return list(
+        zip(PARTS, (choices, choices, other, choices, choices.model_copy(update={"without": STALE})), strict=True)
+    )
 
 
 # --- the watch -----------------------------------------------------------------------------------------------

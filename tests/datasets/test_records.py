@@ -93,7 +93,10 @@ def test_each_empty_field_is_refused_but_those_of_an_unanswerable_question_and_n
             with contextlib.suppress(DataError):
                 load_changed(loader, tmp_path, monkeypatch, **{column: " "})
                 accepted.append((loader.args[1], column))
-    optional = {"handbook_questions.csv": ("answer", "pages", "passages"), "assistant_traces.csv": ("reference", "note")}
+    optional = {
+        "handbook_questions.csv": ("answer", "pages", "passages"),
+        "assistant_traces.csv": ("reference", "note"),
+    }
     assert accepted == [(name, column) for name, columns in optional.items() for column in columns]
 
 

@@ -7,7 +7,7 @@ from ..capstone import Assistant, Choices, load_part, open_model, score_answer
 from .checks import Wrong, check_cases
 
 HELD_BACK = slice(-24, None)  # of dev
-THRESHOLD = 12
+THRESHOLD = 13  # who always refuses gets 9
 
 
 def _grade_better(choices) -> str:
