@@ -19,31 +19,61 @@ from ..evaluation import (
     format_p,
     format_points,
 )
-from ..operations import Decision, decide, redact_personal_data
+from ..operations import decide, redact_personal_data
 from .capstone import BRIEF, PLAIN, REFUSAL, STALE, Assistant, Choices, list_messages, run_watch, score_answer
 from .submissions import Submission, TrackedRun, load_submission, make_plain
 
-# Of each line that is graded: its points, and what is asked for.
+# Of each line that is graded: its points, what is asked for, and what to do where points are missing.
 WANTED = {
-    "evidence": (5, "labels and scores as the data give them"),
-    "baseline": (5, "the plain assistant and another one on dev, tracked, compared in pairs"),
-    "order": (5, "chosen on dev first, then held opened, for one candidate"),
-    "gain": (20, "“helps” against the plain assistant on the answerable messages of held"),
-    "score": (20, f"at least {BRIEF.min_score:.0%} of held right: answered, or rightly refused"),
-    "trust": (10, f"at least {BRIEF.min_trust:.0%} of the answers on held are right and name a right page"),
+    "evidence": (5, "labels and scores as the data give them", "Let the notebook write the file, from tracked runs."),
+    "baseline": (
+        5,
+        "the plain assistant and another one on dev, tracked, compared in pairs",
+        "Track the plain assistant and yours on dev (steps 3 and 4).",
+    ),
+    "order": (5, "chosen on dev first, then held opened, for one candidate", "Open held once, after dev (step 5)."),
+    "gain": (
+        20,
+        "“helps” against the plain assistant on the answerable messages of held",
+        "Look for a larger effect on dev (step 4).",
+    ),
+    "score": (
+        20,
+        f"at least {BRIEF.min_score:.0%} of held right: answered, or rightly refused",
+        "Look at the outcomes on dev (step 4).",
+    ),
+    "trust": (
+        10,
+        f"at least {BRIEF.min_trust:.0%} of the answers on held are right and name a right page",
+        "Refuse where no page holds the answer (step 4).",
+    ),
     "refusals": (
         10,
-        f"at least {100 * BRIEF.min_skill:.0f} points more unanswerable than answerable ones refused on held",
+        f"on held, of the unanswerable {100 * BRIEF.min_skill:.0f} points more refused than of the others",
+        "Try another rule, or another model (step 4).",
     ),
-    "privacy": (5, f"at least {BRIEF.min_private:.0%} of the personal data gone before anything is asked or kept"),
-    "price": (5, f"1,000 messages for at most ${BRIEF.max_usd_per_1000:.3f}"),
+    "privacy": (
+        5,
+        f"at least {BRIEF.min_private:.0%} of the personal data gone before anything is asked or kept",
+        "Take personal data out first (step 2).",
+    ),
+    "price": (
+        5,
+        f"1,000 messages for at most ${BRIEF.max_usd_per_1000:.3f}",
+        "Read fewer passages, or only their best sentences (step 4).",
+    ),
     "watch": (
         5,
         f"an alarm within {BRIEF.max_delay} requests after the provider's change, and at least "
         f"{1 - BRIEF.max_false:.0%} of the quiet windows without one",
+        "Change the rule of the alarm (steps 4 and 6).",
     ),
-    "stale page": (5, "found, and taken out of the index"),
-    "release": (5, "promoted with a gate that passes, and in production again after the provider's change"),
+    "stale page": (5, "found, and taken out of the index", "Find the page, take it out, measure again (step 7)."),
+    "release": (
+        5,
+        "promoted with a gate that passes, and in production again after the provider's change",
+        "Promote what passes (step 5), and roll back (step 6).",
+    ),
 }
 # Of the points of a line, by its state; in between, the interval holds the threshold.
 SHARES = {"shown": 1.0, "likely, not shown": 0.5, "not shown": 0.0, "missed": 0.0}
@@ -125,7 +155,8 @@ def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
     rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
-    runs = frozenset((run.started_ms, *(row.latency_s for row in run.report.rows)) for run in submission.runs)
+    own = [run for run in submission.runs if run.choices != PLAIN]
+    runs = frozenset((run.started_ms, *(row.latency_s for row in run.report.rows)) for run in own)
     return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())), runs)
 
 
@@ -165,9 +196,7 @@ class _ScoredRun:
         rows = [self._rescore(row, assistant) for row in run.report.rows]
         self.report = replace(run.report, rows=tuple(row for row in rows if row is not None))
         num_missing = len(self.messages) - len(self.report)
-        self.gap = (
-            f"{num_missing} of the {len(self.messages)} messages of {run.part} are missing" if num_missing else ""
-        )
+        self.gap = f"{num_missing} of {len(self.messages)} messages of {run.part} are missing" if num_missing else ""
 
     def _rescore(self, row: Row, assistant: Assistant) -> Row | None:
         """Return a row as its reply makes it; none for a message that is not of the part, or that stood there before."""
@@ -180,9 +209,8 @@ class _ScoredRun:
         reply = (row.trace or [{}])[0].get("reply", "")
         answer, self.pages[row.id] = assistant.decide(str(reply), chunks)
         score = 0.0 if row.error else float(score_answer(answer, expected).value)
-        if (row.input, row.expected, row.score) != (asked, expected, score) or (
-            row.prediction != answer and not row.error
-        ):
+        told = (row.input, row.expected, row.score, answer if row.error else row.prediction)
+        if told != (asked, expected, score, answer):
             self.altered.append(row.id)
         # A call takes no fewer tokens than question and passages have words.
         shown = " ".join([asked, *(assistant.show(asked, chunk) for chunk in chunks)])
@@ -206,27 +234,18 @@ class _Examination:
         self.is_new = self.choices != PLAIN
         self.runs = [_ScoredRun(run) for run in submission.runs]
         self.plain_dev, self.plain_held = self._find("dev", PLAIN), self._find("held", PLAIN)
-        own = self.choices if self.is_new else None
-        self.dev, self.held, self.stale = (self._find(part, own) for part in ("dev", "held", "stale"))
+        self.dev, self.held, self.stale = (
+            self._find(part, self.choices, self.is_new) for part in ("dev", "held", "stale")
+        )
 
-    def _find(self, part: str, choices: Choices | None) -> _ScoredRun | None:
-        """Return the first run of an assistant on a whole part."""
-        found = [run for run in self.runs if run.part == part and not run.gap and run.choices == choices]
+    def _find(self, part: str, choices: Choices, is_wanted: bool = True, but: str = "") -> _ScoredRun | None:
+        """Return the first run on a whole part with these choices, or with such as differ in the field `but`."""
+        found = []
+        for run in self.runs if is_wanted else ():
+            asked = choices.model_copy(update={but: getattr(run.choices, but)}) if but else choices
+            if run.part == part and not run.gap and run.choices == asked and (asked != choices or not but):
+                found.append(run)
         return min(found, key=lambda run: run.started_ms, default=None)
-
-    def _find_changed(self, part: str, field: str) -> _ScoredRun | None:
-        """Return the first run on a whole part with an assistant that differs from the candidate in one field only."""
-        for run in self.runs if self.is_new else ():
-            value = getattr(run.choices, field)
-            is_other = value != getattr(self.choices, field)
-            if (
-                run.part == part
-                and not run.gap
-                and is_other
-                and run.choices == self.choices.model_copy(update={field: value})
-            ):
-                return run
-        return None
 
     def list_warnings(self) -> Iterator[str]:
         """Return what a teacher should look at."""
@@ -238,144 +257,116 @@ class _Examination:
 
     def examine(self) -> Iterator[Criterion]:
         """Return the criteria one after the other."""
-        yield self._check_evidence()
+        altered = [f"{name} in “{run.name}”" for run in self.runs for name in run.altered]
+        num_rows = sum(len(run.told) for run in self.runs)
+        found = f"{num_rows} answers, {len(altered)} with another label, text or score than the data give"
+        found += f"; the first: {altered[0]}" if altered else ""
+        yield _rate("evidence", found, bool(num_rows) and not altered)
         pair = _compare(self.plain_dev and self.plain_dev.report, self.dev and self.dev.report)
-        told = "; ".join(str(run) for run in (self.plain_dev, self.dev) if run) or "no run on dev"
-        told += f"; {pair.verdict}, {format_points(pair.difference)}" if pair else ""
-        yield _rate("baseline", told, pair is not None, "Track the plain assistant and yours on dev (steps 3 and 4).")
+        found = "; ".join(str(run) for run in (self.plain_dev, self.dev) if run) or "no run on dev"
+        found += f"; {pair.verdict}, {format_points(pair.difference)}" if pair else ""
+        yield _rate("baseline", found, pair is not None)
         yield self._check_order()
-        yield self._check_gain()
-        yield from self._check_held()
+        if self.held is None:
+            yield from (
+                _rate(name, "not measured", False)
+                for name in ("gain", "score", "trust", "refusals", "privacy", "price")
+            )
+        else:
+            yield from self._check_held(self.held)
         yield self._check_watch()
-        yield self._check_stale()
+        mended = self._find("mended", self.choices, self.is_new, "without")
+        found, named = "not mended", set()
+        if self.stale and mended:
+            named = set(mended.choices.without) - set(self.choices.without)
+            counts = " → ".join(f"{run.report.scores.sum():.0f}" for run in (self.stale, mended))
+            found = f"taken out: {', '.join(sorted(named))}; right {counts} of {len(mended.report)}"
+        yield _rate("stale page", found, named == set(STALE))
         yield self._check_release()
         counts = [run.part for run in self.runs]
-        told = ", ".join(f"{counts.count(part)} on {part}" for part in dict.fromkeys(counts)) or "none"
-        yield Criterion("runs", "", told, 0, 0)
+        found = ", ".join(f"{counts.count(part)} on {part}" for part in dict.fromkeys(counts)) or "none"
+        yield Criterion("runs", "", found, 0, 0)
         models = "; ".join(dict.fromkeys(run.told.provenance for run in self.runs)) or "none asked"
         yield Criterion("models", "", models, 0, 0)
 
-    def _check_evidence(self) -> Criterion:
-        altered = [(run.name, name) for run in self.runs for name in run.altered]
-        num_rows = sum(len(run.told) for run in self.runs)
-        found = f"{num_rows} answers, {len(altered)} with another label, text or score than the data give"
-        if altered:
-            found += f"; the first: {altered[0][1]} in “{altered[0][0]}”"
-        step = "Let the notebook write the file; nothing in it is changed by hand." if num_rows else "Track a run."
-        return _rate("evidence", found, bool(num_rows) and not altered, step)
-
     def _check_order(self) -> Criterion:
         opened = [run for run in self.runs if run.part == "held" and run.choices != PLAIN]
-        others = [run for run in opened if run.choices != self.choices]
         found = "the candidate was not on dev, or not on held"
-        if self.dev and len(opened) > len(others):
+        if any(run.choices != self.choices for run in opened):
+            found = "held was opened for several candidates: the best of several is partly luck"
+        elif self.dev and opened:
             is_first = self.dev.started_ms < min(run.started_ms for run in opened)
             found = "dev first" if is_first else "held was opened before dev"
-        if others:
-            found = "held was opened for several candidates: the best of several is partly luck"
-        return _rate("order", found, found == "dev first", "Choose on dev, then open held once (step 5).")
+        return _rate("order", found, found == "dev first")
 
-    def _check_gain(self) -> Criterion:
-        runs = (self.plain_held, self.held)
-        pair = _compare(*(run and run.select(lambda row, message: message.pages) for run in runs))
-        if pair is None:
-            return _rate("gain", "not measured", False, "Open held, once (step 5).")
-        found = f"{pair.verdict}: {format_points(pair.difference)}, {format_p(pair.p)}, n = {pair.num}"
-        likely = "likely, not shown" if pair.difference.value > 0 else "not shown"
-        state = {"helps": "shown", "hurts": "missed"}.get(pair.verdict, likely)
-        return _rate("gain", found, state, "Look for a larger effect on dev (step 4).")
-
-    def _check_held(self) -> Iterator[Criterion]:
-        """Return the lines that are computed from the candidate on held alone."""
-        held = self.held
-        if held is None:
-            for name in ("score", "trust", "refusals", "privacy", "price"):
-                yield _rate(name, "not measured", False, "Open held, once (step 5).")
-            return
-        score = held.report.score
-        yield _rate("score", str(score), _judge(score, BRIEF.min_score), "Improve it on dev (step 4).")
-        said = held.select(lambda row, message: row.prediction != REFUSAL).rows
+    def _check_held(self, held: _ScoredRun) -> Iterator[Criterion]:
+        """Return the lines that are computed from the candidate on held."""
+        pair = _compare(*(run and run.select(lambda row, one: one.pages) for run in (self.plain_held, held)))
+        found, state = "the plain assistant was not measured", "missed"
+        if pair is not None:
+            found = f"{pair.verdict}: {format_points(pair.difference)}, {format_p(pair.p)}, n = {pair.num}"
+            likely = "likely, not shown" if pair.difference.value > 0 else "not shown"
+            state = {"helps": "shown", "hurts": "missed"}.get(pair.verdict, likely)
+        yield _rate("gain", found, state)
+        yield _rate("score", str(held.report.score), _judge(held.report.score, BRIEF.min_score))
+        said = held.select(lambda row, one: row.prediction != REFUSAL).rows
         right = [row for row in said if row.score and held.pages[row.id] in held.messages[row.id].pages]
         share = estimate_proportion(len(right), len(said)) if said else None
-        state = _judge(share, BRIEF.min_trust) if share else "missed"
-        yield _rate("trust", str(share or "it answers nothing"), state, "Refuse where no page holds the answer.")
-        yield self._check_refusals(held)
+        yield _rate("trust", str(share or "it answers nothing"), _judge(share, BRIEF.min_trust) if share else False)
+        skill, found = _measure_refusals(held)
+        yield _rate("refusals", found, _judge(skill, BRIEF.min_skill))
         private = [(one, data) for one in held.messages.values() for data in one.private]
         texts = {row.id: f"{row.input} {row.prediction} {row.trace}" for row in held.told.rows}
         gone = estimate_proportion(sum(data not in texts[one.id] for one, data in private), len(private))
-        step = "Take personal data out before anything is asked or logged."
-        yield _rate("privacy", str(gone), _judge(gone, BRIEF.min_private), step)
-        usd = held.report.price_at(*PRICED_AT)
-        is_met = held.told.price_at(*PRICED_AT) > 0 and usd <= BRIEF.max_usd_per_1000
-        yield _rate(
-            "price", f"${usd:.3f} at {PRICED_AT[1]}", is_met, "Read fewer passages, or only their best sentences."
-        )
-
-    def _check_refusals(self, held: _ScoredRun) -> Criterion:
-        """Return the line on refusals: the difference of two shares, with the interval that Newcombe (1998) gives it."""
-        shares = []
-        for is_answerable in (False, True):
-            rows = held.select(lambda row, message, wanted=is_answerable: bool(message.pages) is wanted).rows
-            shares.append(estimate_proportion(sum(row.prediction == REFUSAL for row in rows), len(rows)))
-        caught, lost = shares
-        skill = caught.value - lost.value
-        low = skill - math.hypot(caught.value - caught.low, lost.high - lost.value)
-        high = skill + math.hypot(caught.high - caught.value, lost.value - lost.low)
-        found = f"{caught.value:.0%} against {lost.value:.0%}: {100 * skill:+.0f} points [{100 * low:+.0f}, {100 * high:+.0f}]"
-        return _rate(
-            "refusals",
-            found,
-            _judge(Estimate(skill, low, high, 0.95), BRIEF.min_skill),
-            "Try another rule, or another model (step 4).",
-        )
+        yield _rate("privacy", str(gone), _judge(gone, BRIEF.min_private))
+        usd, is_counted = held.report.price_at(*PRICED_AT), held.told.price_at(*PRICED_AT) > 0
+        yield _rate("price", f"${usd:.3f} at {PRICED_AT[1]}", is_counted and usd <= BRIEF.max_usd_per_1000)
 
     def _check_watch(self) -> Criterion:
-        changed, watch, step = (
-            self._find_changed("changed", "model"),
-            self.submission.watch,
-            "Change the rule (step 6).",
-        )
-        if self.dev is None or changed is None or watch is None:
-            return _rate("watch", "no watch, or no run after the provider's change", False, "Watch it (step 6).")
+        changed = self._find("changed", self.choices, self.is_new, "model")
+        if self.dev is None or changed is None or self.submission.watch is None:
+            return _rate("watch", "no watch, or no run after the provider's change", False)
         try:
-            sighting = run_watch(self.dev.told, changed.told, watch)
-        except (WorkbookError, AttributeError) as error:
-            return _rate("watch", make_plain(error), False, step)
+            sighting = run_watch(self.dev.report, changed.report, self.submission.watch)
+        except WorkbookError as error:
+            return _rate("watch", error.problem, False)
         delay = "no alarm" if sighting.delay is None else f"alarm after {sighting.delay} requests"
-        found = f"{delay}; quiet windows without an alarm: {sighting.quiet}"
         is_quick = sighting.delay is not None and sighting.delay <= BRIEF.max_delay
-        return _rate("watch", found, _judge(sighting.quiet, 1 - BRIEF.max_false) if is_quick else False, step)
-
-    def _check_stale(self) -> Criterion:
-        mended = self._find_changed("mended", "without")
-        if self.stale is None or mended is None:
-            return _rate("stale page", "not mended", False, "Find the page, take it out, and measure again (step 7).")
-        named = set(mended.choices.without) - set(self.choices.without)
-        counts = " → ".join(f"{run.report.scores.sum():.0f}" for run in (self.stale, mended))
-        found = f"taken out: {', '.join(sorted(named))}; right {counts} of {len(mended.report)}"
-        return _rate("stale page", found, named == set(STALE), "Another page is the stale one (step 7).")
+        found = f"{delay}; quiet windows without an alarm: {sighting.quiet}"
+        return _rate("watch", found, _judge(sighting.quiet, 1 - BRIEF.max_false) if is_quick else False)
 
     def _check_release(self) -> Criterion:
-        told = self._decide()
+        passes, found = False, "not both assistants were measured on held"
+        if self.plain_held and self.held:
+            try:
+                told = decide(self.plain_held.report, self.held.report, BRIEF.margin, BRIEF.max_usd_per_1000)
+                passes, found = told.passes, f"{told.outcome}: {format_points(told.change)}"
+            except WorkbookError as error:
+                found = error.problem
         history = self.submission.release.history if self.submission.release is not None else []
         last, adapter = history[-1:], Path(self.choices.model).stem
         is_back = [(one.action, one.version) for one in last] == [("roll back", self.choices.prompt.version)]
         is_back = is_back and self.is_new and (adapter in last[0].model if adapter else "+" not in last[0].model)
-        passes = isinstance(told, Decision) and told.passes
-        found = f"{told.outcome}: {format_points(told.change)}" if isinstance(told, Decision) else told
         steps = " → ".join(f"{one.action} {one.version} {one.model}".strip() for one in history) or "no history"
-        return _rate(
-            "release", f"gate: {found}; {steps}", passes and is_back, "Promote what passes; then roll back (step 6)."
-        )
+        return _rate("release", f"gate: {found}; {steps}", passes and is_back)
 
-    def _decide(self) -> Decision | str:
-        """Return the gate's decision from the stored replies, or why there is none."""
-        if self.plain_held is None or self.held is None:
-            return "not both assistants were measured on held"
-        try:
-            return decide(self.plain_held.report, self.held.report, BRIEF.margin, BRIEF.max_usd_per_1000)
-        except WorkbookError as error:
-            return error.problem
+
+def _measure_refusals(held: _ScoredRun) -> tuple[Estimate, str]:
+    """Return by how much unanswerable messages are refused more often than others, and both shares in words.
+
+    Source of the interval: R. G. Newcombe, Interval estimation for the difference between independent proportions,
+    Statistics in Medicine 17 (1998), method 10.
+    """
+    answerable = held.select(lambda row, one: one.pages).rows
+    others = held.select(lambda row, one: not one.pages).rows
+    caught, lost = (
+        estimate_proportion(sum(row.prediction == REFUSAL for row in rows), len(rows)) for rows in (others, answerable)
+    )
+    value = caught.value - lost.value
+    low = value - math.hypot(caught.value - caught.low, lost.high - lost.value)
+    high = value + math.hypot(caught.high - caught.value, lost.value - lost.low)
+    skill = Estimate(value, low, high, 0.95)
+    return skill, f"{caught.value:.0%} against {lost.value:.0%}: {format_points(skill)}"
 
 
 def _compare(baseline: Report | None, candidate: Report | None) -> Comparison | None:
@@ -395,9 +386,9 @@ def _judge(found: Proportion | Estimate, threshold: float) -> str:
     return "likely, not shown" if found.value >= threshold else "not shown"
 
 
-def _rate(name: str, found: str, state: str | bool, next_step: str) -> Criterion:
-    """Return a criterion with its points: all, half where the interval holds the threshold, or none."""
-    of, wanted = WANTED[name]
+def _rate(name: str, found: str, state: str | bool) -> Criterion:
+    """Return a criterion with its points: all, half where it is likely and not shown, or none."""
+    of, wanted, next_step = WANTED[name]
     state = state if isinstance(state, str) else "shown" if state else "missed"
     points = math.floor(of * SHARES[state])
     return Criterion(name, wanted, found, points, of, state, "" if points == of else next_step)

@@ -23,7 +23,7 @@ def know(message, chunks):
     return message.answer if held else ABSENT
 
 
-def copy(message, chunks):
+def copy_passage(message, chunks):
     """Reply with the beginning of what was found."""
     return " ".join(chunks[0].text.split("\n", 1)[-1].split()[:12]) if chunks else ""
 
