@@ -33,6 +33,7 @@ class Brief:
     """What the capstone asks for: shares, points of a share, dollars and requests. `prompt` is in production."""
 
     prompt: str = "answer_customer"
+    min_gain: float = 0.20
     min_score: float = 0.45
     min_trust: float = 0.45
     min_skill: float = 0.20

@@ -34,7 +34,7 @@ WANTED = {
     "order": (5, "chosen on dev first, then held opened, for one candidate", "Open held once, after dev (step 5)."),
     "gain": (
         20,
-        "“helps” against the plain assistant on the answerable messages of held",
+        f"on held, {100 * BRIEF.min_gain:.0f} points more of the answerable messages right than with the plain assistant",
         "Look for a larger effect on dev (step 4).",
     ),
     "score": (
@@ -305,8 +305,7 @@ class _Examination:
         found, state = "the plain assistant was not measured", "missed"
         if pair is not None:
             found = f"{pair.verdict}: {format_points(pair.difference)}, {format_p(pair.p)}, n = {pair.num}"
-            likely = "likely, not shown" if pair.difference.value > 0 else "not shown"
-            state = {"helps": "shown", "hurts": "missed"}.get(pair.verdict, likely)
+            state = _judge(pair.difference, BRIEF.min_gain)
         yield _rate("gain", found, state)
         yield _rate("score", str(held.report.score), _judge(held.report.score, BRIEF.min_score))
         said = held.select(lambda row, one: row.prediction != REFUSAL).rows

@@ -61,14 +61,14 @@ def _grade_stale(function) -> None:
 def _grade_rescore(function) -> None:
     def make_rows(*told: tuple[str, str | None, float]) -> tuple[list, dict]:
         rows = [SimpleNamespace(id=name, prediction=found, score=score) for name, found, score in told]
-        return rows, {"m1": "30 days", "m2": "8 percent", "m3": "Tuesday", "m4": "30 days"}
+        return rows, {"m1": "30 days", "m2": "8 percent", "m3": "by card", "m4": "30 days"}
 
     def tell(rows, labels) -> str:
         return f"the rows (id, prediction, score) {[(row.id, row.prediction, row.score) for row in rows]}"
 
     honest = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 0.0))
     raised = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 1.0))
-    lowered = make_rows(("m1", "30 days", 0.0), ("m3", "Tuesday", 1.0))
+    lowered = make_rows(("m1", "30 days", 0.0), ("m3", "by card", 1.0))
     unknown = make_rows(("m1", "30 days", 1.0), ("x9", "30 days", 1.0))
     unknown_at_0 = make_rows(("x9", "30 days", 0.0), ("m4", "30 days", 1.0))
     unclear = make_rows(("m1", None, 0.0), ("m2", "8 Percent ", 0.0))
