@@ -3,7 +3,7 @@
 from contextlib import suppress
 from types import SimpleNamespace
 
-from llmops_utils.core import PromptError
+from llmops_utils.core import PromptError, load_settings
 from llmops_utils.course import BRIEF, PLAIN, STALE, Assistant, Choices, Watch, list_messages, load_part, score_answer
 from llmops_utils.course.capstone import ABSENT
 from llmops_utils.course.submissions import make_submission
@@ -38,8 +38,19 @@ def guess(message, chunks):
     return message.answer if message.answer and int(message.id[-3:]) % 5 == 0 else "Please ask our friendly team."
 
 
+made = {}  # reports, since each of many tests wants the same
+
+
 def make_report(name, part, choices, reply, tokens=120):
     """Return a report on a part, whose replies are those of `reply(message, passages)`."""
+    key = (name, part, choices.model_dump_json(), reply, tokens, load_settings().examples)
+    if key not in made:
+        made[key] = answer_part(name, part, choices, reply, tokens)
+    return made[key]
+
+
+def answer_part(name, part, choices, reply, tokens):
+    """Return the report anew."""
     assistant = Assistant(None, choices, STALE if part in ("stale", "mended") else ())
     rows = []
     for place, (example, message) in enumerate(zip(load_part(part), list_messages(part), strict=False)):
