@@ -17,14 +17,14 @@ from types import SimpleNamespace
 
 from llmops_utils.core import DATA, write_whole
 from llmops_utils.course import (
-    BRIEF,
-    PLAIN,
     Assistant,
     Choices,
     Watch,
     answer_part,
     compute_grade,
     list_steps,
+    load_brief,
+    load_plain,
     make_submission,
     open_model,
 )
@@ -35,6 +35,7 @@ from llmops_utils.prompts import save_prompt
 from llmops_utils.tracking import Runs
 
 CHAPTER = "13_1_capstone"
+BRIEF, PLAIN = load_brief(), load_plain()
 FORM = PLAIN.prompt.replace(instruction="", input="Question: {{ question }}\nAnswer with words of the text:")
 FIRST = Choices(prompt=FORM, model="pellworth", is_current=True)
 SOLUTION = FIRST.model_copy(update={"num_passages": 2, "refuses": "word"})

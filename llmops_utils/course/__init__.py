@@ -2,8 +2,6 @@
 
 from .adaptation import Situation
 from .capstone import (
-    BRIEF,
-    PLAIN,
     REFUSAL,
     STALE,
     Assistant,
@@ -12,14 +10,16 @@ from .capstone import (
     answer_part,
     list_messages,
     list_steps,
+    load_brief,
     load_part,
+    load_plain,
     open_model,
     run_watch,
     score_answer,
 )
 from .doctor import diagnose
 from .exercises import load_exercises
-from .grading import WANTED, compute_grade, grade_submission
+from .grading import compute_grade, grade_submission
 from .lifecycle import STAGES, load_techniques, load_tools
 from .progress import Progress
 from .submissions import make_submission, save_submission

@@ -2,8 +2,11 @@
 
 import functools
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -28,23 +31,16 @@ NUM_CHANGED = 40
 MOST_WORDS = 12  # of an answer: who copies a passage has not answered
 
 
-@dataclass(frozen=True)
-class Brief:
-    """What the capstone asks for: shares, points of a share, dollars and requests. `prompt` is in production."""
+@functools.cache
+def load_brief() -> SimpleNamespace:
+    """Return what the capstone asks for, see `capstone.toml`.
 
-    prompt: str = "answer_customer"
-    min_gain: float = 0.20
-    min_score: float = 0.45
-    min_trust: float = 0.45
-    min_skill: float = 0.20
-    min_private: float = 0.80
-    margin: float = 0.10
-    max_usd_per_1000: float = 0.035
-    max_delay: int = 200
-    max_false: float = 0.05
-
-
-BRIEF = Brief()
+    `wanted` holds of each line that is graded its points, what is asked for, and what to do where points are missing.
+    """
+    table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    brief, lines = table["brief"], table["criteria"].items()
+    wanted = {name: (one["points"], one["wanted"].format(**brief), one["next"]) for name, one in lines}
+    return SimpleNamespace(**brief, wanted=wanted)
 
 
 class Choices(BaseModel):
@@ -63,7 +59,7 @@ class Choices(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    prompt: Prompt = Field(default_factory=lambda: load_prompt(BRIEF.prompt, 1))
+    prompt: Prompt = Field(default_factory=lambda: load_prompt(load_brief().prompt, 1))
     model: str = Field("", max_length=200)
     num_passages: int = Field(1, ge=1, le=5)
     num_sentences: int = Field(0, ge=0, le=10)
@@ -79,7 +75,10 @@ class Choices(BaseModel):
         return replace(prompt, description="", revision=None)
 
 
-PLAIN = Choices()
+@functools.cache
+def load_plain() -> Choices:
+    """Return the choices of the plain assistant, which is in production."""
+    return Choices()
 
 
 @functools.lru_cache(64)

@@ -20,61 +20,9 @@ from ..evaluation import (
     format_points,
 )
 from ..operations import decide, redact_personal_data
-from .capstone import BRIEF, PLAIN, REFUSAL, STALE, Assistant, Choices, list_messages, run_watch, score_answer
+from .capstone import REFUSAL, STALE, Assistant, Choices, list_messages, load_brief, load_plain, run_watch, score_answer
 from .submissions import Submission, TrackedRun, load_submission, make_plain
 
-# Of each line that is graded: its points, what is asked for, and what to do where points are missing.
-WANTED = {
-    "evidence": (5, "labels and scores as the data give them", "Let the notebook write the file, from tracked runs."),
-    "baseline": (
-        5,
-        "the plain assistant and another one on dev, tracked, compared in pairs",
-        "Track the plain assistant and yours on dev (steps 3 and 4).",
-    ),
-    "order": (5, "chosen on dev first, then held opened, for one candidate", "Open held once, after dev (step 5)."),
-    "gain": (
-        20,
-        f"on held, {100 * BRIEF.min_gain:.0f} points more of the answerable messages right than with the plain assistant",
-        "Look for a larger effect on dev (step 4).",
-    ),
-    "score": (
-        20,
-        f"at least {BRIEF.min_score:.0%} of held right: answered, or rightly refused",
-        "Look at the outcomes on dev (step 4).",
-    ),
-    "trust": (
-        10,
-        f"at least {BRIEF.min_trust:.0%} of the answers on held are right and name a right page",
-        "Refuse where no page holds the answer (step 4).",
-    ),
-    "refusals": (
-        10,
-        f"on held, of the unanswerable {100 * BRIEF.min_skill:.0f} points more refused than of the others",
-        "Try another rule, or another model (step 4).",
-    ),
-    "privacy": (
-        5,
-        f"at least {BRIEF.min_private:.0%} of the personal data gone before anything is asked or kept",
-        "Take personal data out first (step 2).",
-    ),
-    "price": (
-        5,
-        f"1,000 messages for at most ${BRIEF.max_usd_per_1000:.3f}",
-        "Read fewer passages, or only their best sentences (step 4).",
-    ),
-    "watch": (
-        5,
-        f"an alarm within {BRIEF.max_delay} requests after the provider's change, and at least "
-        f"{1 - BRIEF.max_false:.0%} of the quiet windows without one",
-        "Change the rule of the alarm (steps 4 and 6).",
-    ),
-    "stale page": (5, "found, and taken out of the index", "Find the page, take it out, measure again (step 7)."),
-    "release": (
-        5,
-        "promoted with a gate that passes, and in production again after the provider's change",
-        "Promote what passes (step 5), and roll back (step 6).",
-    ),
-}
 # Of the points of a line, by its state; in between, the interval holds the threshold.
 SHARES = {"shown": 1.0, "likely, not shown": 0.5, "not shown": 0.0, "missed": 0.0}
 
@@ -155,7 +103,7 @@ def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
     rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
-    own = [run for run in submission.runs if run.choices != PLAIN]
+    own = [run for run in submission.runs if run.choices != load_plain()]
     runs = frozenset((run.started_ms, *(row.latency_s for row in run.report.rows)) for run in own)
     return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())), runs)
 
@@ -231,9 +179,9 @@ class _Examination:
 
     def __init__(self, submission: Submission) -> None:
         self.submission, self.choices = submission, submission.choices
-        self.is_new = self.choices != PLAIN
+        self.is_new = self.choices != load_plain()
         self.runs = [_ScoredRun(run) for run in submission.runs]
-        self.plain_dev, self.plain_held = self._find("dev", PLAIN), self._find("held", PLAIN)
+        self.plain_dev, self.plain_held = self._find("dev", load_plain()), self._find("held", load_plain())
         self.dev, self.held, self.stale = (
             self._find(part, self.choices, self.is_new) for part in ("dev", "held", "stale")
         )
@@ -290,7 +238,7 @@ class _Examination:
         yield Criterion("models", "", models, 0, 0)
 
     def _check_order(self) -> Criterion:
-        opened = [run for run in self.runs if run.part == "held" and run.choices != PLAIN]
+        opened = [run for run in self.runs if run.part == "held" and run.choices != load_plain()]
         found = "the candidate was not on dev, or not on held"
         if any(run.choices != self.choices for run in opened):
             found = "held was opened for several candidates: the best of several is partly luck"
@@ -305,21 +253,23 @@ class _Examination:
         found, state = "the plain assistant was not measured", "missed"
         if pair is not None:
             found = f"{pair.verdict}: {format_points(pair.difference)}, {format_p(pair.p)}, n = {pair.num}"
-            state = _judge(pair.difference, BRIEF.min_gain)
+            state = _judge(pair.difference, load_brief().min_gain)
         yield _rate("gain", found, state)
-        yield _rate("score", str(held.report.score), _judge(held.report.score, BRIEF.min_score))
+        yield _rate("score", str(held.report.score), _judge(held.report.score, load_brief().min_score))
         said = held.select(lambda row, one: row.prediction != REFUSAL).rows
         right = [row for row in said if row.score and held.pages[row.id] in held.messages[row.id].pages]
         share = estimate_proportion(len(right), len(said)) if said else None
-        yield _rate("trust", str(share or "it answers nothing"), _judge(share, BRIEF.min_trust) if share else False)
+        yield _rate(
+            "trust", str(share or "it answers nothing"), _judge(share, load_brief().min_trust) if share else False
+        )
         skill, found = _measure_refusals(held)
-        yield _rate("refusals", found, _judge(skill, BRIEF.min_skill))
+        yield _rate("refusals", found, _judge(skill, load_brief().min_skill))
         private = [(one, data) for one in held.messages.values() for data in one.private]
         texts = {row.id: f"{row.input} {row.prediction} {row.trace}" for row in held.told.rows}
         gone = estimate_proportion(sum(data not in texts[one.id] for one, data in private), len(private))
-        yield _rate("privacy", str(gone), _judge(gone, BRIEF.min_private))
+        yield _rate("privacy", str(gone), _judge(gone, load_brief().min_private))
         usd, is_counted = held.report.price_at(*PRICED_AT), held.told.price_at(*PRICED_AT) > 0
-        yield _rate("price", f"${usd:.3f} at {PRICED_AT[1]}", is_counted and usd <= BRIEF.max_usd_per_1000)
+        yield _rate("price", f"${usd:.3f} at {PRICED_AT[1]}", is_counted and usd <= load_brief().max_usd_per_1000)
 
     def _check_watch(self) -> Criterion:
         changed = self._find("changed", self.choices, self.is_new, "model")
@@ -330,15 +280,17 @@ class _Examination:
         except WorkbookError as error:
             return _rate("watch", error.problem, False)
         delay = "no alarm" if sighting.delay is None else f"alarm after {sighting.delay} requests"
-        is_quick = sighting.delay is not None and sighting.delay <= BRIEF.max_delay
+        is_quick = sighting.delay is not None and sighting.delay <= load_brief().max_delay
         found = f"{delay}; quiet windows without an alarm: {sighting.quiet}"
-        return _rate("watch", found, _judge(sighting.quiet, 1 - BRIEF.max_false) if is_quick else False)
+        return _rate("watch", found, _judge(sighting.quiet, load_brief().min_quiet) if is_quick else False)
 
     def _check_release(self) -> Criterion:
         passes, found = False, "not both assistants were measured on held"
         if self.plain_held and self.held:
             try:
-                told = decide(self.plain_held.report, self.held.report, BRIEF.margin, BRIEF.max_usd_per_1000)
+                told = decide(
+                    self.plain_held.report, self.held.report, load_brief().margin, load_brief().max_usd_per_1000
+                )
                 passes, found = told.passes, f"{told.outcome}: {format_points(told.change)}"
             except WorkbookError as error:
                 found = error.problem
@@ -387,7 +339,7 @@ def _judge(found: Proportion | Estimate, threshold: float) -> str:
 
 def _rate(name: str, found: str, state: str | bool) -> Criterion:
     """Return a criterion with its points: all, half where it is likely and not shown, or none."""
-    of, wanted, next_step = WANTED[name]
+    of, wanted, next_step = load_brief().wanted[name]
     state = state if isinstance(state, str) else "shown" if state else "missed"
     points = math.floor(of * SHARES[state])
     return Criterion(name, wanted, found, points, of, state, "" if points == of else next_step)

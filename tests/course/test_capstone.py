@@ -4,12 +4,11 @@ import csv
 import runpy
 
 import pytest
-from capstone_evidence import CANDIDATE, guess, know, make_report
+from capstone_evidence import CANDIDATE, PLAIN, guess, know, make_report
 from scipy.stats import binom
 
 from llmops_utils.core import DATA, ROOT
 from llmops_utils.course.capstone import (
-    PLAIN,
     REFUSAL,
     STALE,
     Assistant,

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from capstone_evidence import (
     CANDIDATE,
+    PLAIN,
     copy_passage,
     guess,
     know,
@@ -26,12 +27,12 @@ from hypothesis import strategies as st
 import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
 from llmops_utils.course import grading
-from llmops_utils.course.capstone import PLAIN, STALE, Watch, list_messages
-from llmops_utils.course.grading import WANTED, compute_grade, grade_submission, tabulate_grades
+from llmops_utils.course.capstone import STALE, Watch, list_messages, load_brief
+from llmops_utils.course.grading import compute_grade, grade_submission, tabulate_grades
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
-ALL = {name: points for name, (points, *_) in WANTED.items()}
+ALL = {name: points for name, (points, *_) in load_brief().wanted.items()}
 HELD = ["gain", "score", "trust", "refusals", "privacy", "price", "release"]  # the lines that need the candidate there
 
 

@@ -4,7 +4,17 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 from llmops_utils.core import PromptError, load_settings
-from llmops_utils.course import BRIEF, PLAIN, STALE, Assistant, Choices, Watch, list_messages, load_part, score_answer
+from llmops_utils.course import (
+    STALE,
+    Assistant,
+    Choices,
+    Watch,
+    list_messages,
+    load_brief,
+    load_part,
+    load_plain,
+    score_answer,
+)
 from llmops_utils.course.capstone import ABSENT
 from llmops_utils.course.submissions import make_submission
 from llmops_utils.evaluation import Report, Row
@@ -12,7 +22,8 @@ from llmops_utils.operations import load_release, open_release, promote, roll_ba
 from llmops_utils.prompts import save_prompt
 from llmops_utils.tracking import Runs
 
-NAME = BRIEF.prompt
+PLAIN = load_plain()
+NAME = load_brief().prompt
 PROMPT = PLAIN.prompt.replace(instruction="", output="Answer with words of the text:")
 CANDIDATE = Choices(prompt=PROMPT, model="pellworth", num_passages=2, num_sentences=2, is_current=True, refuses="check")
 

@@ -170,7 +170,9 @@ def find_order(text):
     return found[0] if found else "none"
 
 
-FORM = course.PLAIN.prompt.replace(instruction="", input="Question: {{ question }}\nAnswer with words of the text:")
+FORM = course.load_plain().prompt.replace(
+    instruction="", input="Question: {{ question }}\nAnswer with words of the text:"
+)
 SETS = ((0, 0), (4, 4), (8, 4), (8, 8), (16, 4), (16, 8))
 GRID = [f"{version}, {num} shots, {labels} labels" for version in ("plain", "described") for num, labels in SETS]
 NAMES = {
