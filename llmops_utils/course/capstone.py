@@ -175,8 +175,8 @@ def list_messages(part: str) -> tuple[CapstoneMessage, ...]:
 
 
 def load_part(part: str) -> list[Example]:
-    """Return the messages of a part without personal data; with LLMOPS_EXAMPLES at most so many."""
-    messages = list_messages(part)[: load_settings().examples]
+    """Return the messages of a part without personal data; of `held`, with LLMOPS_EXAMPLES, at most so many."""
+    messages = list_messages(part)[: load_settings().examples if part == "held" else None]
     return [Example(one.id, redact_personal_data(one.text).text, one.answer or REFUSAL) for one in messages]
 
 

@@ -96,12 +96,12 @@ def test_personal_data_is_gone_from_what_is_loaded_and_nothing_else():
     assert sum(len(one.private) for one in BOTH) >= 30
 
 
-def test_parts_follow_from_dev_and_a_learner_with_few_examples_gets_few(monkeypatch):
+def test_parts_follow_from_dev_and_with_few_examples_held_is_cut(monkeypatch):
     dev = list_messages("dev")
     assert list_messages("changed") == dev[:40]
     assert list_messages("stale") == list_messages("mended") == tuple(one for one in dev if one.kind == "outdated")
     monkeypatch.setenv("LLMOPS_EXAMPLES", "8")
-    assert [len(load_part(part)) for part in ("dev", "held", "stale")] == [8, 8, 8]
+    assert [len(load_part(part)) for part in ("dev", "held", "stale")] == [80, 8, 10]
 
 
 # --- the assistant -------------------------------------------------------------------------------------------
