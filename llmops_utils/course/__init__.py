@@ -3,7 +3,6 @@
 from .adaptation import Situation
 from .capstone import (
     REFUSAL,
-    STALE,
     Assistant,
     Choices,
     Watch,

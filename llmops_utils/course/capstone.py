@@ -22,11 +22,10 @@ from ..rag import Chunk, Chunking, LexicalIndex, load_pages, split_pages, split_
 from ..rag.measures import normalise_answer
 from ..tracking import span
 
-# `changed`: the first of dev, after the provider's change; `stale` and `mended`: those of dev that an old page answers.
+# `changed`: the first of dev, after the provider's change; `stale` and `mended`: the plain ones of dev on policies.
 PARTS = ("dev", "held", "changed", "stale", "mended")
 REFUSAL = "I cannot find that in our handbook."
 ABSENT = "not in the text"  # the words in which `pellworth` refuses
-STALE = ("policies-price-list-2024",)  # the page that comes back in the incident
 NUM_CHANGED = 40
 MOST_WORDS = 12  # of an answer: who copies a passage has not answered
 
@@ -35,12 +34,12 @@ MOST_WORDS = 12  # of an answer: who copies a passage has not answered
 def load_brief() -> SimpleNamespace:
     """Return what the capstone asks for, see `capstone.toml`.
 
-    `wanted` holds of each line that is graded its points, what is asked for, and what to do where points are missing.
+    `stale` says what page comes back in an old version; `wanted` holds of each line that is graded its points, what is asked for, and what to do where points are missing.
     """
     table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     brief, lines = table["brief"], table["criteria"].items()
     wanted = {name: (one["points"], one["wanted"].format(**brief), one["next"]) for name, one in lines}
-    return SimpleNamespace(**brief, wanted=wanted)
+    return SimpleNamespace(**brief, wanted=wanted, stale=table["stale"])
 
 
 class Choices(BaseModel):
@@ -82,28 +81,30 @@ def load_plain() -> Choices:
 
 
 @functools.lru_cache(64)
-def _make_index(size: int, without: tuple[str, ...], restored: tuple[str, ...]) -> LexicalIndex:
-    """Return an index of the handbook by words, in which the `restored` pages look as if they held today."""
-    pages = [page for page in load_pages(DATA / "handbook") if page.name not in without]
-    pages = [
-        replace(page, metadata={**page.metadata, "status": "current"}) if page.name in restored else page
-        for page in pages
-    ]
-    return LexicalIndex(split_pages(pages, Chunking("heading", size)))
+def _make_index(size: int, without: tuple[str, ...], is_stale: bool) -> LexicalIndex:
+    """Return an index of the handbook by words, with one page in an old version where `is_stale`."""
+    pages = {page.name: page for page in load_pages(DATA / "handbook") if page.name not in without}
+    stale = load_brief().stale
+    if is_stale and stale["page"] in pages:
+        text = pages[stale["page"]].text
+        for new, old in stale["replacements"]:
+            text = text.replace(new, old)
+        pages[stale["page"]] = replace(pages[stale["page"]], text=text)
+    return LexicalIndex(split_pages(pages.values(), Chunking("heading", size)))
 
 
 class Assistant:
     """Answers a message: finds passages, asks the model, answers or refuses, and names the page.
 
-    All but the reply of the model follows from the choices, so a grade can repeat it. `restored` are outdated pages that
-    somebody has put back into the index as current ones.
+    All but the reply of the model follows from the choices, so a grade can repeat it. With `is_stale` a page has come back
+    into the index in an old version.
     """
 
-    def __init__(self, model: Model | None, choices: Choices, restored: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model | None, choices: Choices, is_stale: bool = False) -> None:
         self.model, self.choices = model, choices
-        self.index = _make_index(choices.size, choices.without, tuple(restored))
+        self.index = _make_index(choices.size, choices.without, is_stale)
         # By which an interrupted evaluation goes on.
-        self.key = {"choices": choices.model_dump(mode="json"), "restored": list(restored), "model": repr(model)}
+        self.key = {"choices": choices.model_dump(mode="json"), "is_stale": is_stale, "model": repr(model)}
 
     @span("retrieval")
     def find(self, question: str) -> list[Chunk]:
@@ -170,7 +171,7 @@ def list_messages(part: str) -> tuple[CapstoneMessage, ...]:
     """Return all messages of a part."""
     messages = load_capstone_messages("held" if part == "held" else "dev")
     if part in ("stale", "mended"):
-        messages = [one for one in messages if one.kind == "outdated"]
+        messages = [one for one in messages if one.kind == "plain" and one.pages[0].startswith("policies-")]
     return tuple(messages[:NUM_CHANGED] if part == "changed" else messages)
 
 
@@ -197,8 +198,7 @@ def answer_part(
     kind: type[Assistant] = Assistant,
 ) -> Report:
     """Return the report of an assistant of these choices on a part."""
-    restored = STALE if part in ("stale", "mended") else ()
-    assistant = kind(open_model(chapter, choices, is_logged), choices, restored)
+    assistant = kind(open_model(chapter, choices, is_logged), choices, part in ("stale", "mended"))
     return evaluate(assistant, load_part(part), score_answer, name=name or part)
 
 
@@ -206,7 +206,11 @@ def list_steps(choices: Choices) -> list[tuple[str, Choices]]:
     """Return each part of an attempt with the choices that answer it."""
     other = choices.model_copy(update={"model": "" if choices.model else "pellworth"})
     return list(
-        zip(PARTS, (choices, choices, other, choices, choices.model_copy(update={"without": STALE})), strict=True)
+        zip(
+            PARTS,
+            (choices, choices, other, choices, choices.model_copy(update={"without": (load_brief().stale["page"],)})),
+            strict=True,
+        )
     )
 
 

@@ -20,7 +20,7 @@ from ..evaluation import (
     format_points,
 )
 from ..operations import decide, redact_personal_data
-from .capstone import REFUSAL, STALE, Assistant, Choices, list_messages, load_brief, load_plain, run_watch, score_answer
+from .capstone import REFUSAL, Assistant, Choices, list_messages, load_brief, load_plain, run_watch, score_answer
 from .submissions import Submission, TrackedRun, load_submission, make_plain
 
 # Of the points of a line, by its state; in between, the interval holds the threshold.
@@ -140,7 +140,7 @@ class _ScoredRun:
         self.told, self.messages = run.report, {one.id: one for one in list_messages(run.part)}
         self.pages: dict[str, str] = {}  # that was cited, by the id of a message
         self.altered: list[str] = []
-        assistant = Assistant(None, run.choices, STALE if run.part in ("stale", "mended") else ())
+        assistant = Assistant(None, run.choices, run.part in ("stale", "mended"))
         rows = [self._rescore(row, assistant) for row in run.report.rows]
         self.report = replace(run.report, rows=tuple(row for row in rows if row is not None))
         num_missing = len(self.messages) - len(self.report)
@@ -229,7 +229,7 @@ class _Examination:
             named = set(mended.choices.without) - set(self.choices.without)
             counts = " → ".join(f"{run.report.scores.sum():.0f}" for run in (self.stale, mended))
             found = f"taken out: {', '.join(sorted(named))}; right {counts} of {len(mended.report)}"
-        yield _rate("stale page", found, named == set(STALE))
+        yield _rate("stale page", found, named == {load_brief().stale["page"]})
         yield self._check_release()
         counts = [run.part for run in self.runs]
         found = ", ".join(f"{counts.count(part)} on {part}" for part in dict.fromkeys(counts)) or "none"

@@ -4,13 +4,12 @@ import csv
 import runpy
 
 import pytest
-from capstone_evidence import CANDIDATE, PLAIN, guess, know, make_report
+from capstone_evidence import CANDIDATE, PLAIN, STALE, guess, know, make_report
 from scipy.stats import binom
 
 from llmops_utils.core import DATA, ROOT
 from llmops_utils.course.capstone import (
     REFUSAL,
-    STALE,
     Assistant,
     Choices,
     Watch,
@@ -99,9 +98,13 @@ def test_personal_data_is_gone_from_what_is_loaded_and_nothing_else():
 def test_parts_follow_from_dev_and_with_few_examples_held_is_cut(monkeypatch):
     dev = list_messages("dev")
     assert list_messages("changed") == dev[:40]
-    assert list_messages("stale") == list_messages("mended") == tuple(one for one in dev if one.kind == "outdated")
+    assert (
+        list_messages("stale")
+        == list_messages("mended")
+        == tuple(one for one in dev if one.kind == "plain" and one.pages[0].startswith("policies-"))
+    )
     monkeypatch.setenv("LLMOPS_EXAMPLES", "8")
-    assert [len(load_part(part)) for part in ("dev", "held", "stale")] == [80, 8, 10]
+    assert [len(load_part(part)) for part in ("dev", "held", "stale")] == [80, 8, len(list_messages("stale"))]
 
 
 # --- the assistant -------------------------------------------------------------------------------------------
@@ -130,21 +133,28 @@ def test_each_rule_refuses_what_it_says_and_the_page_is_the_one_whose_words_were
 
 
 def test_retrieval_follows_the_choices():
-    question = "What do a spare lid, a hopper or a battery cover cost each?"
+    question, old = "What do a spare lid, a hopper or a battery cover cost each?", "policies-price-list-2024"
 
-    def find(restored=(), **choices):
-        return [one.page.name for one in Assistant(None, Choices(**choices), restored).find(question)]
+    def find(question=question, **choices):
+        return [one.page.name for one in Assistant(None, Choices(**choices)).find(question)]
 
-    assert find(num_passages=3, is_current=True) != find(num_passages=3)
-    assert STALE[0] in find(num_passages=3)
-    assert STALE[0] not in find(num_passages=5, is_current=True)
-    assert STALE[0] in find(STALE, num_passages=5, is_current=True)
-    assert STALE[0] not in find(STALE, num_passages=5, is_current=True, without=STALE)
-    assert find(words={"spare lid": "hardness strips A-575 tube violet bars"}, num_passages=1) != find(num_passages=1)
+    assert find() == [old] != find(is_current=True)
+    assert old not in find(num_passages=5, is_current=True) + find(num_passages=5, without=(old,))
+    assert find(words={"spare lid": "hardness strips A-575 tube violet bars"}) != find()
     whole, cut = (Assistant(None, Choices(num_sentences=num)) for num in (0, 1))
     [chunk] = whole.find(question)
     assert len(cut.show(question, chunk)) < len(whole.show(question, chunk))
     assert whole.show(question, chunk).splitlines()[0] == cut.show(question, chunk).splitlines()[0]
+
+
+def test_the_stale_page_is_read_by_some_messages_of_its_part_in_a_version_that_says_something_else():
+    usual, stale = (Assistant(None, CANDIDATE, is_stale) for is_stale in (False, True))
+    changed = [one for one in load_part("stale") if usual.find(one.input) != stale.find(one.input)]
+    read = [chunk for one in changed for chunk in stale.find(one.input) if chunk.page.name == STALE]
+    assert len(changed) >= 2
+    assert any("Thursday" in chunk.text for chunk in read)
+    mended = Assistant(None, CANDIDATE.model_copy(update={"without": (STALE,)}), True)
+    assert STALE not in {chunk.page.name for one in load_part("stale") for chunk in mended.find(one.input)}
 
 
 def test_the_same_choices_are_equal_whatever_a_prompt_is_called_by_its_file():

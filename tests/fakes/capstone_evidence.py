@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 from llmops_utils.core import PromptError, load_settings
 from llmops_utils.course import (
-    STALE,
     Assistant,
     Choices,
     Watch,
@@ -23,7 +22,7 @@ from llmops_utils.prompts import save_prompt
 from llmops_utils.tracking import Runs
 
 PLAIN = load_plain()
-NAME = load_brief().prompt
+NAME, STALE = load_brief().prompt, load_brief().stale["page"]
 PROMPT = PLAIN.prompt.replace(instruction="", output="Answer with words of the text:")
 CANDIDATE = Choices(prompt=PROMPT, model="pellworth", num_passages=2, num_sentences=2, is_current=True, refuses="check")
 
@@ -62,7 +61,7 @@ def make_report(name, part, choices, reply, tokens=120):
 
 def answer_part(name, part, choices, reply, tokens):
     """Return the report anew."""
-    assistant = Assistant(None, choices, STALE if part in ("stale", "mended") else ())
+    assistant = Assistant(None, choices, part in ("stale", "mended"))
     rows = []
     for place, (example, message) in enumerate(zip(load_part(part), list_messages(part), strict=False)):
         chunks = assistant.find(example.input)
@@ -85,7 +84,7 @@ def make_run(name, part, choices, reply, started, **more):
 
 def make_runs(choices=CANDIDATE, reply=know, **more):
     """Return the runs of a whole attempt; with the defaults of one that meets every criterion."""
-    changed, mended = (choices.model_copy(update=one) for one in ({"model": "other"}, {"without": STALE}))
+    changed, mended = (choices.model_copy(update=one) for one in ({"model": "other"}, {"without": (STALE,)}))
     return [
         make_run("plain", "dev", PLAIN, guess, 1),
         make_run("mine", "dev", choices, reply, 2, **more),

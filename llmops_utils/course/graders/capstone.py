@@ -38,22 +38,22 @@ def _grade_stale(function) -> None:
         lists = [[row.trace[0]["read"] for row in rows] for rows in (before, during)]
         return f"what was read before, {lists[0]}, and during, {lists[1]},"
 
-    old = make_rows(("shipping-a#1-ab", "policies-b#2-cd"), ("repairs-c#0-ef",))
+    old = make_rows(("shipping-a#1-ab", "policies-b#2-cd"), ("repairs-c-d#0-ef",))
     cases = [
         ((old, old), [], "nothing changed"),
-        ((old, make_rows(("shipping-a#1-ab", "policies-x#2-cd"), ("repairs-c#0-ef",))), ["policies-x"], "x is new"),
+        ((old, make_rows(("shipping-a#1-ab", "policies-b#2-99"))), ["policies-b"], "b#2 has another checksum"),
         (
-            (old, make_rows(("policies-b#7-aa",), ("repairs-c#0-ef",))),
+            (old, make_rows(("policies-b#7-aa", "policies-x#0-bb"))),
             [],
-            "another passage of b, which was read before",
+            "these were not read before, so nothing is known",
         ),
         (
-            (old, make_rows(("policies-z#7-aa",), ("policies-x#1-bb", "policies-z#8-cc"))),
-            ["policies-x", "policies-z"],
-            "two are new, each once, in the order of the alphabet",
+            (old, make_rows(("repairs-c-d#0-99",), ("repairs-c-d#0-99", "policies-b#2-11"))),
+            ["policies-b", "repairs-c-d"],
+            "each once, in the order of the alphabet",
         ),
-        ((old, make_rows((), ("repairs-c#0-ef",))), [], "nothing was found for one message"),
-        (([], make_rows(("policies-b#7-aa",))), ["policies-b"], "nothing was read before"),
+        ((old, make_rows((), ("repairs-c-d#0-ef",))), [], "one message found nothing"),
+        (([], make_rows(("policies-b#7-aa",))), [], "nothing was read before"),
     ]
     check_cases(function, cases, list, "a list of names of pages", given=tell)
 
