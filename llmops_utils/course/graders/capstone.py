@@ -41,7 +41,7 @@ def _grade_stale(function) -> None:
     old = make_rows(("shipping-a#1-ab", "policies-b#2-cd"), ("repairs-c-d#0-ef",))
     cases = [
         ((old, old), [], "nothing changed"),
-        ((old, make_rows(("shipping-a#1-ab", "policies-b#2-99"))), ["policies-b"], "b#2 has another checksum"),
+        ((old, make_rows(("shipping-a#1-ab", "policies-b#2-99"))), ["policies-b"], "b#2 is read in another version"),
         (
             (old, make_rows(("policies-b#7-aa", "policies-x#0-bb"))),
             [],
