@@ -92,11 +92,15 @@ class Grade:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = [(row.told_points, row.name, row.state, row.found, row.wanted, row.next_step) for row in self.rows]
+        graded = [row for row in self.rows if row.of]
+        rows = [(row.told_points, row.name, row.state, row.found, row.wanted, row.next_step) for row in graded]
         title = Html(f"<b>Capstone of {html.escape(self.learner)}: {self.total} of {self.total_of} points</b>")
-        told = "".join(f"<li>{html.escape(warning)}</li>" for warning in self.warnings)
-        table = draw_table(("points", "criterion", "state", "found", "wanted", "next"), rows, title)
-        return table + (f"<p><b>Warnings</b></p><ul>{told}</ul>" if told else "")
+        told = [f"{row.name}: {row.found}" for row in self.rows if not row.of]
+        told += [f"warning: {warning}" for warning in self.warnings]
+        listed = "".join(f"<li>{html.escape(one)}</li>" for one in told)
+        return (
+            draw_table(("points", "criterion", "state", "found", "wanted", "next"), rows, title) + f"<ul>{listed}</ul>"
+        )
 
 
 def compute_grade(submission: Submission) -> Grade:
