@@ -50,7 +50,7 @@ def read_release(path: Path) -> None:
 
 # How the file is called and read, and a good one of each kind: half of it is a bad one.
 KINDS: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "submission": ("ada.json", grade_submission, '{"format": "llmops capstone", "edition": 2, "learner": "ada"}'),
+    "submission": ("ada.json", grade_submission, '{"format": "llmops capstone", "edition": 3, "learner": "ada"}'),
     "archive": ("run.zip", read_run, ""),
     "prompt": ("sort/1.toml", lambda path: load_prompt("sort", folder=path.parents[1]), 'input = "{{ text }}"\n'),
     "release": ("sort/release.json", read_release, '{"task": "intent", "history": []}'),

@@ -209,16 +209,17 @@ def find_in_cells(key: str) -> str:
 
 
 def find_in_submission(key: str) -> str:
-    """Return the file of a submission whose prompt, rows and history hold the key."""
+    """Return the file of a submission whose choices, rows and history hold the key."""
     from capstone_evidence import CANDIDATE, make_evidence, make_runs
 
     from llmops_utils.course.submissions import save_submission
 
     runs = make_runs()
     rows = runs[1].report.rows
-    hurt = replace(rows[0], prediction=key, input=key, note=key, error=f"OSError: {key}")
-    runs[1].report = replace(runs[1].report, rows=(hurt, *rows[1:]))
-    runs[1].prompt = replace(CANDIDATE, context=key)
+    row = replace(rows[0], prediction=key, input=key, note=key, error=f"OSError: {key}")
+    runs[1].report = replace(runs[1].report, rows=(row, *rows[1:]))
+    hurt = CANDIDATE.model_copy(update={"words": {"word": key}})
+    runs[1].parameters["choices"] = hurt.model_dump_json()
     made = make_evidence(Path(os.environ["LLMOPS_HOME"]) / "registry", runs=runs)
     return save_submission(made).read_text(encoding="utf-8")
 

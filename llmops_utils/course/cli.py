@@ -30,7 +30,7 @@ from ..operations import (
 )
 from .assignments import make_assignment
 from .doctor import diagnose
-from .grading import Grade, grade_submission, write_table
+from .grading import Grade, grade_submission, mark_copies, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 
@@ -311,7 +311,7 @@ def _tell_production(name: str, release: Release) -> None:
 
 @app.command("grade")
 def grade_files(
-    files: Annotated[list[Path], typer.Argument(help="Submissions of chapter 13.")],
+    files: Annotated[list[Path], typer.Argument(help="Submissions of the capstone.")],
     csv: Annotated[Path | None, typer.Option(help="Write a table of all of them to this file.")] = None,
 ) -> None:
     """Grade submissions of the capstone: one as a table, several a line each.
@@ -326,6 +326,7 @@ def grade_files(
         except WorkbookError as error:
             num_unread += 1
             print(f"{make_plain(file)}: {error}", file=sys.stderr)
+    grades = mark_copies(grades)
     for grade in grades:
         print(grade if len(files) == 1 else grade.line)
     if csv is not None:

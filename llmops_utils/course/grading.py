@@ -1,39 +1,38 @@
-"""The grade of a capstone submission: every line is computed from the stored answers, none is believed."""
+"""The grade of a capstone submission: every line is computed from the stored replies, none is believed."""
 
 import html
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..core import DataError, Html, WorkbookError, draw_table, write_whole
-from ..evaluation import PRICED_AT, Comparison, compare, format_p, format_points
-from ..operations import Decision, decide
-from .capstone import BRIEF, load_plain, run_watch
-from .scoring import ScoredRun
-from .submissions import Submission, load_submission, make_plain
+from ..evaluation import (
+    PRICED_AT,
+    Comparison,
+    Estimate,
+    Proportion,
+    Report,
+    Row,
+    compare,
+    estimate_proportion,
+    format_p,
+    format_points,
+)
+from ..operations import decide, redact_personal_data
+from .capstone import REFUSAL, Assistant, Choices, list_messages, load_brief, load_plain, run_watch, score_answer
+from .submissions import Submission, TrackedRun, load_submission, make_plain
 
-# Of each line that is graded: its points, and what is asked for.
-WANTED = {
-    "evidence": (10, "labels and scores as the data give them"),
-    "baseline": (5, "the plain prompt on dev, tracked"),
-    "candidate": (5, "another prompt on dev, tracked, compared in pairs"),
-    "order": (10, "chosen on dev before test was seen"),
-    "gate": (10, f"passes with a margin of {100 * BRIEF.margin:.0f} points"),
-    "gain": (10, "“helps” against the plain prompt"),
-    "held-back score": (20, f"at least {BRIEF.min_score:.0%} on at least {BRIEF.least_held} held-back messages"),
-    "price": (10, f"1,000 requests for at most ${BRIEF.max_usd_per_1000:.3f}"),
-    "release": (5, "promoted, with a gate that passes"),
-    "watch": (10, f"an alarm within {BRIEF.max_delay} requests, and no more false ones than 1 window in 100"),
-    "roll back": (5, "after the incident the candidate is in production again"),
-}
+# Of the points of a line, by its state; in between, the interval holds the threshold.
+SHARES = {"shown": 1.0, "likely, not shown": 0.5, "not shown": 0.0, "missed": 0.0}
 
 
 @dataclass(frozen=True)
 class Criterion:
     """One line of a grade: `points` of `of`, which is 0 for a line that only informs.
 
+    `state` is `shown`, `missed`, or `not shown` where the interval holds the threshold: more messages might show it, and
+    where the estimate reaches it, it is likely and gives half of the points.
     `next_step` says what to do where points are missing, and else is empty.
     """
 
@@ -42,12 +41,18 @@ class Criterion:
     found: str
     points: int
     of: int
+    state: str = ""
     next_step: str = ""
 
     @property
     def is_met(self) -> bool:
         """Whether all its points are reached."""
         return self.points == self.of
+
+    @property
+    def told_points(self) -> str:
+        """The points in words."""
+        return f"{self.points} of {self.of}" if self.of else "–"
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +62,7 @@ class Grade:
     learner: str
     rows: tuple[Criterion, ...]
     warnings: tuple[str, ...] = ()
+    runs: frozenset[tuple] = frozenset()  # starts and seconds, by which a copy is known
 
     @property
     def total(self) -> int:
@@ -78,28 +84,32 @@ class Grade:
 
     def __str__(self) -> str:
         lines = [f"{self.learner}: {self.total} of {self.total_of} points"]
-        lines += [f"{_tell_points(row):>8}  {row.name}: {row.found} (wanted: {row.wanted})" for row in self.rows]
+        for row in self.rows:
+            told = f"{row.state}: {row.found} (wanted: {row.wanted})" if row.of else row.found
+            lines.append(f"{row.told_points:>8}  {row.name}: {told}")
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = [(_tell_points(row), row.name, row.wanted, row.found) for row in self.rows]
+        graded = [row for row in self.rows if row.of]
+        rows = [(row.told_points, row.name, row.state, row.found, row.wanted, row.next_step) for row in graded]
         title = Html(f"<b>Capstone of {html.escape(self.learner)}: {self.total} of {self.total_of} points</b>")
-        told = "".join(f"<li>{html.escape(warning)}</li>" for warning in self.warnings)
-        table = draw_table(("points", "criterion", "wanted", "found"), rows, title)
-        return table + (f"<p><b>Warnings</b></p><ul>{told}</ul>" if told else "")
-
-
-def _tell_points(row: Criterion) -> str:
-    return f"{row.points} of {row.of}" if row.of else "–"
+        told = [f"{row.name}: {row.found}" for row in self.rows if not row.of]
+        told += [f"warning: {warning}" for warning in self.warnings]
+        listed = "".join(f"<li>{html.escape(one)}</li>" for one in told)
+        return (
+            draw_table(("points", "criterion", "state", "found", "wanted", "next"), rows, title) + f"<ul>{listed}</ul>"
+        )
 
 
 def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
     rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
-    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())))
+    own = [run for run in submission.runs if run.choices != load_plain()]
+    runs = frozenset((run.started_ms, *(row.latency_s for row in run.report.rows)) for run in own)
+    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())), runs)
 
 
 def grade_submission(path: Path | str) -> Grade:
@@ -110,184 +120,233 @@ def grade_submission(path: Path | str) -> Grade:
         raise DataError(make_plain(error.problem), make_plain(error.next_step)) from None
     except Exception as error:  # one file of many: the others are graded all the same
         problem = f"{make_plain(Path(path).name)} cannot be graded ({type(error).__name__})."
-        raise DataError(problem, "Ask for the file again: the last step of chapter 13 writes it.") from error
+        raise DataError(problem, "Ask for the file again: the last step of the capstone writes it.") from error
 
 
-def _compare(baseline: ScoredRun | None, candidate: ScoredRun | None) -> Comparison | None:
-    """Return the comparison of two runs, None where they do not pair."""
-    if baseline is None or candidate is None:
-        return None
-    try:
-        return compare(baseline.report, candidate.report)
-    except WorkbookError:
-        return None
+def mark_copies(grades: Sequence[Grade]) -> list[Grade]:
+    """Return the grades of a class, with a warning in those that share a run with another one."""
+    marked = []
+    for place, grade in enumerate(grades):
+        twins = [one.learner for at, one in enumerate(grades) if at != place and one.runs & grade.runs]
+        told = (f"a run of this file stands in that of {', '.join(twins)}, with the same times",) if twins else ()
+        marked.append(replace(grade, warnings=grade.warnings + told))
+    return marked
+
+
+class _ScoredRun:
+    """A run scored anew: `report` holds the rows of its part, `altered` the ids of rows that said something else.
+
+    `gap` tells what is missing of the part: such a run decides nothing, since who leaves out wrong answers scores better.
+    """
+
+    def __init__(self, run: TrackedRun) -> None:
+        self.name, self.part, self.choices, self.started_ms = run.name, run.part, run.choices, run.started_ms
+        self.told, self.messages = run.report, {one.id: one for one in list_messages(run.part)}
+        self.pages: dict[str, str] = {}  # that was cited, by the id of a message
+        self.altered: list[str] = []
+        assistant = Assistant(None, run.choices, run.part in ("stale", "mended"))
+        rows = [self._rescore(row, assistant) for row in run.report.rows]
+        self.report = replace(run.report, rows=tuple(row for row in rows if row is not None))
+        num_missing = len(self.messages) - len(self.report)
+        self.gap = f"{num_missing} of {len(self.messages)} messages of {run.part} are missing" if num_missing else ""
+
+    def _rescore(self, row: Row, assistant: Assistant) -> Row | None:
+        """Return a row as its reply makes it; none for a message that is not of the part, or that stood there before."""
+        message = self.messages.get(row.id)
+        if message is None or row.id in self.pages:
+            self.altered.append(row.id)
+            return None
+        asked, expected = redact_personal_data(message.text).text, message.answer or REFUSAL
+        chunks = assistant.find(asked)
+        reply = (row.trace or [{}])[0].get("reply", "")
+        answer, self.pages[row.id] = assistant.decide(str(reply), chunks)
+        score = 0.0 if row.error else float(score_answer(answer, expected).value)
+        told = (row.input, row.expected, row.score, answer if row.error else row.prediction)
+        if told != (asked, expected, score, answer):
+            self.altered.append(row.id)
+        # A call takes no fewer tokens than question and passages have words.
+        shown = " ".join([asked, *(assistant.show(asked, chunk) for chunk in chunks)])
+        tokens = row.prompt_tokens if row.error else max(row.prompt_tokens, len(shown.split()))
+        return replace(row, input=asked, expected=expected, prediction=answer, score=score, prompt_tokens=tokens)
+
+    def select(self, is_kept) -> Report:
+        """Return the report on the messages for which `is_kept(row, message)` holds."""
+        rows = tuple(row for row in self.report.rows if is_kept(row, self.messages[row.id]))
+        return replace(self.report, rows=rows)
+
+    def __str__(self) -> str:
+        return f"“{self.name}”: {self.report.score}"
 
 
 class _Examination:
-    """The criteria in the order of the steps. Each answer is scored once."""
+    """The criteria in the order of the steps. Each reply is scored once."""
 
     def __init__(self, submission: Submission) -> None:
-        self.submission, self.shots = submission, submission.num_shots
-        self.version, self.plain = submission.prompt.version, load_plain().version
-        self.is_new = (self.version, self.shots) != (self.plain, 0)
-        self.runs = [ScoredRun(run) for run in submission.runs]
-        self.base_dev = self._find("dev", self.plain, 0)
-        self.base_gate = self._find("gate", self.plain, 0)
-        self.dev = self._find("dev", self.version, self.shots)
-        self.gate = self._find("gate", self.version, self.shots)
-        self.held = self._find("held", self.version, self.shots)
-        history = submission.release.history if submission.release is not None else []
-        self.history = [(entry.action, entry.version) for entry in history]
-        self.decision = self._decide()
-        self.passes = isinstance(self.decision, Decision) and self.decision.passes
+        self.submission, self.choices = submission, submission.choices
+        self.is_new = self.choices != load_plain()
+        self.runs = [_ScoredRun(run) for run in submission.runs]
+        self.plain_dev, self.plain_held = self._find("dev", load_plain()), self._find("held", load_plain())
+        self.dev, self.held, self.stale = (
+            self._find(part, self.choices, self.is_new) for part in ("dev", "held", "stale")
+        )
 
-    def _find(self, part: str, version: str | None = None, num_shots: int | None = None) -> ScoredRun | None:
-        """Return the run on a whole part: of several one with the candidate's shots, then the first."""
-        on_part = [run for run in self.runs if run.part == part and not run.gap]
-        fitting = [run for run in on_part if version in (None, run.version) and num_shots in (None, run.num_shots)]
-        return max(fitting, key=lambda run: (run.num_shots == self.shots, -run.started_ms), default=None)
-
-    def _decide(self) -> Decision | str:
-        """Return the gate's decision from the stored answers, or why there is none."""
-        if self.base_gate is None or self.gate is None or not self.is_new:
-            return "not both prompts were measured on the gate's messages"
-        try:
-            return decide(self.base_gate.report, self.gate.report, BRIEF.margin, BRIEF.max_usd_per_1000)
-        except WorkbookError as error:
-            return error.problem
+    def _find(self, part: str, choices: Choices, is_wanted: bool = True, but: str = "") -> _ScoredRun | None:
+        """Return the first run on a whole part with these choices, or with such as differ in the field `but`."""
+        found = []
+        for run in self.runs if is_wanted else ():
+            asked = choices.model_copy(update={but: getattr(run.choices, but)}) if but else choices
+            if run.part == part and not run.gap and run.choices == asked and (asked != choices or not but):
+                found.append(run)
+        return min(found, key=lambda run: run.started_ms, default=None)
 
     def list_warnings(self) -> Iterator[str]:
         """Return what a teacher should look at."""
-        seen = {(run.version, run.num_shots) for run in self.runs if run.part in ("gate", "held")}
-        tried = seen - {(self.plain, 0)}
-        if len(tried) > 1:
-            yield f"test was looked at with {len(tried)} candidates: the best of several is partly luck"
-        sources = {run.told.provenance.partition(",")[0] for run in self.runs}
-        if len(sources) > 1:
-            yield f"the runs come from several models: {'; '.join(sorted(sources))}"
         for run in self.runs:
             if run.gap:
                 yield f"“{run.name}” decides nothing: {run.gap}; unset LLMOPS_EXAMPLES and run the notebook again"
-            if run.is_short:
-                yield f"“{run.name}” tells fewer tokens than its prompt has words: the words were counted"
         for problem in self.submission.unread:
             yield f"not in the evidence: {problem}"
 
     def examine(self) -> Iterator[Criterion]:
         """Return the criteria one after the other."""
-        yield self._check_evidence()
-        told = str(self.base_dev or "no such run")
-        yield _rate("baseline", told, self.base_dev is not None, "Track the plain prompt on dev (13.3).")
-        yield self._check_candidate()
-        yield self._check_order()
-        yield self._check_gate()
-        pair = _compare(self.base_gate, self.gate) if self.is_new else None
-        told = "not measured" if pair is None else f"{pair.verdict}, {format_p(pair.p)}, n = {pair.num}"
-        has_gained = pair is not None and pair.verdict == "helps"
-        yield _rate("gain", told, has_gained, "Look for a larger effect on dev (13.4).")
-        yield self._check_held()
-        yield self._check_price()
-        yield self._check_release()
-        yield self._check_watch()
-        told = " → ".join(f"{action} {version}" for action, version in self.history) or "no history"
-        is_back = self.history[-1:] == [("roll back", self.version)] and self.is_new
-        yield _rate("roll back", told, is_back, "Roll back (13.7).")
-        yield from self._inform()
-
-    def _check_evidence(self) -> Criterion:
-        altered = [(run.name, name) for run in self.runs for name in run.altered]
+        altered = [f"{name} in “{run.name}”" for run in self.runs for name in run.altered]
         num_rows = sum(len(run.told) for run in self.runs)
         found = f"{num_rows} answers, {len(altered)} with another label, text or score than the data give"
-        if altered:
-            found += f"; the first: {altered[0][1]} in “{altered[0][0]}”"
-        step = "Let the notebook write the file; nothing in it is changed by hand." if num_rows else "Track a run."
-        return _rate("evidence", found, bool(num_rows) and not altered, step)
-
-    def _check_candidate(self) -> Criterion:
-        pair = _compare(self.base_dev, self.dev) if self.is_new else None
-        found = str(self.dev or "no such run") if self.is_new else "the candidate is the plain prompt"
-        if pair is not None:
-            found += f"; {pair.verdict}, {format_points(pair.difference)}"
-        return _rate("candidate", found, pair is not None, "Change the prompt and track it on dev (13.4).")
+        found += f"; the first: {altered[0]}" if altered else ""
+        yield _rate("evidence", found, bool(num_rows) and not altered)
+        pair = _compare(self.plain_dev and self.plain_dev.report, self.dev and self.dev.report)
+        found = "; ".join(str(run) for run in (self.plain_dev, self.dev) if run) or "no run on dev"
+        found += f"; {pair.verdict}, {format_points(pair.difference)}" if pair else ""
+        yield _rate("baseline", found, pair is not None)
+        yield self._check_order()
+        if self.held is None:
+            yield from (
+                _rate(name, "not measured", False)
+                for name in ("gain", "score", "trust", "refusals", "privacy", "price")
+            )
+        else:
+            yield from self._check_held(self.held)
+        yield self._check_watch()
+        mended = self._find("mended", self.choices, self.is_new, "without")
+        found, named = "not mended", set()
+        if self.stale and mended:
+            named = set(mended.choices.without) - set(self.choices.without)
+            counts = " → ".join(f"{run.report.scores.sum():.0f}" for run in (self.stale, mended))
+            found = f"taken out: {', '.join(sorted(named))}; right {counts} of {len(mended.report)}"
+        yield _rate("stale page", found, named == {load_brief().stale["page"]})
+        yield self._check_release()
+        counts = [run.part for run in self.runs]
+        found = ", ".join(f"{counts.count(part)} on {part}" for part in dict.fromkeys(counts)) or "none"
+        yield Criterion("runs", "", found, 0, 0)
+        models = "; ".join(dict.fromkeys(run.told.provenance for run in self.runs)) or "none asked"
+        yield Criterion("models", "", models, 0, 0)
 
     def _check_order(self) -> Criterion:
-        tried = [run for run in self.runs if (run.version, run.num_shots) == (self.version, self.shots)]
-        seen = [run.started_ms for run in tried if run.part in ("gate", "held")]
-        found, is_met = "the candidate was not on dev, or not on test", False
-        if self.dev is not None and seen and self.is_new:
-            is_met = self.dev.started_ms < min(seen)
-            found = "dev first" if is_met else "test was seen before dev"
-        return _rate("order", found, is_met, "Choose on dev first, then run 13.6.")
+        opened = [run for run in self.runs if run.part == "held" and run.choices != load_plain()]
+        found = "the candidate was not on dev, or not on held"
+        if any(run.choices != self.choices for run in opened):
+            found = "held was opened for several candidates: the best of several is partly luck"
+        elif self.dev and opened:
+            is_first = self.dev.started_ms < min(run.started_ms for run in opened)
+            found = "dev first" if is_first else "held was opened before dev"
+        return _rate("order", found, found == "dev first")
 
-    def _check_gate(self) -> Criterion:
-        decision, step = self.decision, "Go back to dev and improve the candidate (13.4)."
-        if isinstance(decision, str):
-            return _rate("gate", decision, False, "Run the gate (13.6).")
-        found = f"{decision.outcome}: {format_points(decision.change)}, n = {decision.comparison.num}"
-        return _rate("gate", found, decision.passes, step)
-
-    def _check_held(self) -> Criterion:
-        if self.held is None:
-            return _rate("held-back score", "not measured", False, "Measure the held-back messages (13.6).")
-        score = self.held.report.score
-        is_met = float(score.value) >= BRIEF.min_score
-        return _rate("held-back score", str(score), is_met, "Improve the prompt on dev (13.4).")
-
-    def _check_price(self) -> Criterion:
-        run = self.held or self.gate
-        if run is None:
-            return _rate("price", "not measured", False, "Measure the candidate on test (13.6).")
-        usd = run.report.price_at(*PRICED_AT)
-        found, step = f"${usd:.3f} at {PRICED_AT[1]}", "Use fewer or shorter examples, or say things once."
-        return _rate("price", found, run.told.price_at(*PRICED_AT) > 0 and usd <= BRIEF.max_usd_per_1000, step)
-
-    def _check_release(self) -> Criterion:
-        is_out = ("promote", self.version) in self.history and self.is_new
-        how = "after the gate passed" if self.passes else "although the gate does not pass"
-        found = f"promoted {how}" if is_out else "not promoted"
-        return _rate("release", found, is_out and self.passes, "Promote what passes (13.6).")
+    def _check_held(self, held: _ScoredRun) -> Iterator[Criterion]:
+        """Return the lines that are computed from the candidate on held."""
+        pair = _compare(*(run and run.select(lambda row, one: one.pages) for run in (self.plain_held, held)))
+        found, state = "the plain assistant was not measured", "missed"
+        if pair is not None:
+            found = f"{pair.verdict}: {format_points(pair.difference)}, {format_p(pair.p)}, n = {pair.num}"
+            state = _judge(pair.difference, load_brief().min_gain)
+        yield _rate("gain", found, state)
+        yield _rate("score", str(held.report.score), _judge(held.report.score, load_brief().min_score))
+        said = held.select(lambda row, one: row.prediction != REFUSAL).rows
+        right = [row for row in said if row.score and held.pages[row.id] in held.messages[row.id].pages]
+        share = estimate_proportion(len(right), len(said)) if said else None
+        yield _rate(
+            "trust", str(share or "it answers nothing"), _judge(share, load_brief().min_trust) if share else False
+        )
+        skill, found = _measure_refusals(held)
+        yield _rate("refusals", found, _judge(skill, load_brief().min_skill))
+        private = [(one, data) for one in held.messages.values() for data in one.private]
+        texts = {row.id: f"{row.input} {row.prediction} {row.trace}" for row in held.told.rows}
+        gone = estimate_proportion(sum(data not in texts[one.id] for one, data in private), len(private))
+        yield _rate("privacy", str(gone), _judge(gone, load_brief().min_private))
+        usd, is_counted = held.report.price_at(*PRICED_AT), held.told.price_at(*PRICED_AT) > 0
+        yield _rate("price", f"${usd:.3f} at {PRICED_AT[1]}", is_counted and usd <= load_brief().max_usd_per_1000)
 
     def _check_watch(self) -> Criterion:
-        usual, changed = self._find_incident()
-        watch, step = self.submission.watch, "Watch the release and an incident (13.7)."
-        if usual is None or changed is None or watch is None:
-            return _rate("watch", "there is no watch, or no run of the incident", False, step)
+        changed = self._find("changed", self.choices, self.is_new, "model")
+        if self.dev is None or changed is None or self.submission.watch is None:
+            return _rate("watch", "no watch, or no run after the provider's change", False)
         try:
-            sighting = run_watch(usual.report, changed.report, watch)
+            sighting = run_watch(self.dev.report, changed.report, self.submission.watch)
         except WorkbookError as error:
-            return _rate("watch", error.problem, False, step)
+            return _rate("watch", error.problem, False)
         delay = "no alarm" if sighting.delay is None else f"alarm after {sighting.delay} requests"
-        found = f"{delay}; {sighting.num_false} of {sighting.num_windows} quiet windows with an alarm"
-        is_quick = sighting.delay is not None and sighting.delay <= BRIEF.max_delay
-        is_met = is_quick and 100 * sighting.num_false <= sighting.num_windows
-        return _rate("watch", found, is_met, "Change the rule of the alarm (13.7).")
+        is_quick = sighting.delay is not None and sighting.delay <= load_brief().max_delay
+        found = f"{delay}; quiet windows without an alarm: {sighting.quiet}"
+        return _rate("watch", found, _judge(sighting.quiet, load_brief().min_quiet) if is_quick else False)
 
-    def _find_incident(self) -> tuple[ScoredRun | None, ScoredRun | None]:
-        """Return the runs of what was in production before the incident and of what took its place.
-
-        The history tells them where it ends with a roll back; an earlier attempt may have had an incident of its own.
-        """
-        if len(self.history) < 2 or self.history[-1][0] != "roll back":
-            return self.gate or self.base_gate, self._find("incident")
-        return self._find("gate", self.history[-1][1]), self._find("incident", self.history[-2][1])
-
-    def _inform(self) -> Iterator[Criterion]:
-        """Return the lines without points."""
-        parts = [run.part for run in self.runs]
-        counts = ", ".join(f"{parts.count(part)} on {part}" for part in dict.fromkeys(parts)) or "none"
-        latency = "not measured"
-        if self.held is not None:
-            p50, p95 = np.quantile([row.latency_s for row in self.held.told.rows], [0.5, 0.95])
-            latency = f"p50 {p50:.2f} s, p95 {p95:.2f} s"
-        models = "; ".join(dict.fromkeys(run.told.provenance for run in self.runs)) or "none asked"
-        for name, found in (("run history", f"{len(parts)} runs: {counts}"), ("latency", latency), ("model", models)):
-            yield Criterion(name, "for information", found, 0, 0)
+    def _check_release(self) -> Criterion:
+        passes, found = False, "not both assistants were measured on held"
+        if self.plain_held and self.held:
+            try:
+                told = decide(
+                    self.plain_held.report, self.held.report, load_brief().margin, load_brief().max_usd_per_1000
+                )
+                passes, found = told.passes, f"{told.outcome}: {format_points(told.change)}"
+            except WorkbookError as error:
+                found = error.problem
+        history = self.submission.release.history if self.submission.release is not None else []
+        last, adapter = history[-1:], Path(self.choices.model).stem
+        is_back = [(one.action, one.version) for one in last] == [("roll back", self.choices.prompt.version)]
+        is_back = is_back and self.is_new and (adapter in last[0].model if adapter else "+" not in last[0].model)
+        steps = " → ".join(f"{one.action} {one.version} {one.model}".strip() for one in history) or "no history"
+        return _rate("release", f"gate: {found}; {steps}", passes and is_back)
 
 
-def _rate(name: str, found: str, is_met: bool, next_step: str) -> Criterion:
-    """Return a criterion with all its points, or with none and what to do next."""
-    of, wanted = WANTED[name]
-    return Criterion(name, wanted, found, of if is_met else 0, of, "" if is_met else next_step)
+def _measure_refusals(held: _ScoredRun) -> tuple[Estimate, str]:
+    """Return by how much unanswerable messages are refused more often than others, and both shares in words.
+
+    Source of the interval: R. G. Newcombe, Interval estimation for the difference between independent proportions,
+    Statistics in Medicine 17 (1998), method 10.
+    """
+    answerable = held.select(lambda row, one: one.pages).rows
+    others = held.select(lambda row, one: not one.pages).rows
+    caught, lost = (
+        estimate_proportion(sum(row.prediction == REFUSAL for row in rows), len(rows)) for rows in (others, answerable)
+    )
+    value = caught.value - lost.value
+    low = value - math.hypot(caught.value - caught.low, lost.high - lost.value)
+    high = value + math.hypot(caught.high - caught.value, lost.value - lost.low)
+    skill = Estimate(value, low, high, 0.95)
+    return skill, f"{caught.value:.0%} against {lost.value:.0%}: {format_points(skill)}"
+
+
+def _compare(baseline: Report | None, candidate: Report | None) -> Comparison | None:
+    """Return the comparison of two reports, None where they do not pair."""
+    if baseline is None or candidate is None:
+        return None
+    try:
+        return compare(baseline, candidate)
+    except WorkbookError:
+        return None
+
+
+def _judge(found: Proportion | Estimate, threshold: float) -> str:
+    """Return whether something is shown to reach a threshold: its interval lies above, around or below it."""
+    if found.low >= threshold or found.high < threshold:
+        return "shown" if found.low >= threshold else "missed"
+    return "likely, not shown" if found.value >= threshold else "not shown"
+
+
+def _rate(name: str, found: str, state: str | bool) -> Criterion:
+    """Return a criterion with its points: all, half where it is likely and not shown, or none."""
+    of, wanted, next_step = load_brief().wanted[name]
+    state = state if isinstance(state, str) else "shown" if state else "missed"
+    points = math.floor(of * SHARES[state])
+    return Criterion(name, wanted, found, points, of, state, "" if points == of else next_step)
 
 
 def tabulate_grades(grades: Sequence[Grade]):

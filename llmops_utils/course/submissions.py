@@ -1,9 +1,11 @@
 """The evidence of a capstone in one file: what was logged, row by row, and no total that a grade would have to believe.
 
-`grading` computes every line anew. What it cannot know is whether the stored answers are the model's; the prompt stands
+`grading` computes every line anew. What it cannot know is whether the stored replies are the model's; the choices stand
 in the file, so whoever doubts them asks the model again.
 """
 
+import functools
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -12,14 +14,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..core import DataError, PromptError, clean_values, load_settings, read_json, redact_values, write_whole
+from ..core import DATA, DataError, PromptError, clean_values, load_settings, read_json, redact_values, write_whole
 from ..evaluation import Report
 from ..operations import Release
-from ..prompts import Prompt
 from ..tracking import Runs
-from .capstone import PARTS, Watch
+from .capstone import PARTS, Choices, Watch
 
-EDITION = 2
+EDITION = 3
 LEARNER = r"^[\w-]{1,60}\Z"  # also the name of the file, and part of a line that a teacher reads
 
 
@@ -28,15 +29,21 @@ def make_plain(text: object, most: int = 1000) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most])
 
 
+@functools.cache
+def compute_checksum() -> str:
+    """Return a checksum of the messages and the handbook of this course."""
+    paths = [DATA / "capstone_messages.csv", *sorted((DATA / "handbook").glob("*.md"))]
+    return hashlib.sha256("".join(path.read_text(encoding="utf-8") for path in paths).encode()).hexdigest()[:12]
+
+
 class TrackedRun(BaseModel):
     """A run as its archive told it: what was asked of which part, and each answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    part: Literal["dev", "gate", "held", "incident"]
-    prompt: Prompt
-    num_shots: int = Field(ge=0, le=64)
+    part: Literal["dev", "held", "changed", "stale", "mended"]
+    choices: Choices
     started_ms: int = Field(ge=0, le=10**14)
     report: Report
 
@@ -56,21 +63,22 @@ class Submission(BaseModel):
     """The evidence of one learner.
 
     Attributes:
+        data: checksum of messages and handbook.
         learner: whose it is; also the name of the file.
-        prompt: the candidate; `num_shots` examples stand before each message as earlier turns.
+        choices: the candidate.
         runs: all tracked runs of the project in the order of their start; of equal ones the first.
         unread: what could not be read among the archives, in words.
         release: the history of production; None where nothing was released.
-        watch: how the stream was watched, None where it was not.
+        watch: the rule of the alarm, None where nothing was watched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
     format: Literal["llmops capstone"] = "llmops capstone"
-    edition: Literal[2] = EDITION
+    edition: Literal[3] = EDITION
+    data: str = Field(default_factory=compute_checksum)
     learner: str = Field(pattern=LEARNER)
-    prompt: Prompt
-    num_shots: int = Field(ge=0, le=64)
+    choices: Choices
     runs: tuple[TrackedRun, ...] = Field(max_length=1000)
     unread: tuple[str, ...] = Field((), max_length=1000)
     release: Release | None = None
@@ -78,17 +86,12 @@ class Submission(BaseModel):
 
 
 def make_submission(
-    learner: str,
-    prompt: Prompt,
-    num_shots: int,
-    runs: Runs,
-    release: Release | None = None,
-    watch: Watch | None = None,
+    learner: str, choices: Choices, runs: Runs, release: Release | None = None, watch: Watch | None = None
 ) -> Submission:
     """Return the evidence as far as it is there: a part that is missing is missing, and a grade says which.
 
     The learner's name becomes that of the file: letters, digits, hyphens and underscores. Of the runs, from
-    `list_runs(project=…)`, those without a report, a prompt or a part are left out. Raises `DataError` for other names.
+    `list_runs(project=…)`, those without a report, a part or choices are left out. Raises `DataError` for other names.
     """
     if not isinstance(learner, str) or not re.match(LEARNER, learner):
         raise DataError(
@@ -96,38 +99,21 @@ def make_submission(
         )
     kept: dict[tuple, TrackedRun] = {}
     for run in runs:
-        part, shots = run.parameters.get("part"), run.parameters.get("shots")
-        if part not in PARTS or run.report is None or run.prompt is None or not isinstance(shots, int):
+        part, told = run.parameters.get("part"), run.parameters.get("choices")
+        if part not in PARTS or run.report is None or not isinstance(told, str):
             continue
-        key = (part, run.prompt.version, shots, tuple(row.id for row in run.report.rows))
+        key = (part, told, tuple(row.id for row in run.report.rows))
         if key not in kept:
+            # The words of an error may hold a path.
+            rows = tuple(replace(row, error=row.error.partition(":")[0]) for row in run.report.rows)
+            report, about = replace(run.report, rows=rows), Choices.model_validate_json(told)
             kept[key] = TrackedRun(
-                name=make_plain(run.name),
-                part=part,
-                prompt=_strip_prompt(run.prompt),
-                num_shots=shots,
-                started_ms=run.started_ms,
-                report=_strip_report(run.report),
+                name=make_plain(run.name), part=part, choices=about, started_ms=run.started_ms, report=report
             )
+    problems = tuple(make_plain(f"{one.where}: {one.problem}") for one in runs.problems)
     return Submission(
-        learner=learner,
-        prompt=_strip_prompt(prompt),
-        num_shots=num_shots,
-        runs=tuple(kept.values()),
-        unread=tuple(make_plain(f"{one.where}: {one.problem}") for one in runs.problems),
-        release=release,
-        watch=watch,
+        learner=learner, choices=choices, runs=tuple(kept.values()), unread=problems, release=release, watch=watch
     )
-
-
-def _strip_prompt(prompt: Prompt) -> Prompt:
-    return replace(prompt, description="", revision=None)
-
-
-def _strip_report(report: Report) -> Report:
-    """Return a report without traces, and without the words of an error, which may hold a path."""
-    rows = (replace(row, trace=None, error=row.error.partition(":")[0]) for row in report.rows)
-    return replace(report, rows=tuple(rows))
 
 
 def save_submission(submission: Submission) -> Path:
@@ -139,16 +125,21 @@ def save_submission(submission: Submission) -> Path:
 
 
 def load_submission(path: Path | str) -> Submission:
-    """Return the submission in a file. Raises `DataError` that names it: missing, cut, damaged, of another edition."""
+    """Return the submission in a file. Raises `DataError` that names it: missing, cut, damaged, of another course."""
     path = Path(path)
     content = read_json(path)
-    again = "Ask for the file again: the last step of chapter 13 writes it."
+    again = "Ask for the file again: the last step of the capstone writes it."
     if not isinstance(content, dict) or content.get("format") != "llmops capstone":
         raise DataError(f"{path.name} is no submission of the capstone.", again)
     if content.get("edition") != EDITION:
         raise DataError(
             f"{path.name} is of edition {content.get('edition')!r:.20}, and this course reads edition {EDITION}.",
             "Grade it with the course that made it.",
+        )
+    if content.get("data") != compute_checksum():
+        raise DataError(
+            f"{path.name} was made with other messages or another handbook than those of this course.",
+            "Grade it with the version of the course that made it, or let it be made again with this one.",
         )
     try:
         return Submission.model_validate(content)

@@ -188,6 +188,21 @@ class HandbookQuestion(Record):
 
 
 @dataclass(frozen=True)
+class CapstoneMessage(Record):
+    """A message to the assistant of the capstone, with the pages that answer it, each alone; none where no page does.
+
+    `private` is the personal data in the text, as it stands there.
+    """
+
+    split: Literal["dev", "held"]
+    kind: Literal["plain", "own words", "code", "outdated", "unanswerable"]
+    text: str
+    answer: str = ""
+    pages: Annotated[tuple[str, ...], split_at(" || ")] = ()
+    private: Annotated[tuple[str, ...], split_at(" || ")] = ()
+
+
+@dataclass(frozen=True)
 class AssistantTrace(Record):
     """What the assistant made of a question of the handbook's split `dev`: the passage that it found, and its answer.
 
@@ -320,6 +335,7 @@ load_orders = partial(load_records, Order, "orders.csv")
 load_notes = partial(load_records, Note, "notes.csv")
 load_near_pairs = partial(load_records, NearPair, "near_questions.csv")
 load_handbook_questions = partial(load_records, HandbookQuestion, "handbook_questions.csv")
+load_capstone_messages = partial(load_records, CapstoneMessage, "capstone_messages.csv")
 load_assistant_traces = partial(load_records, AssistantTrace, "assistant_traces.csv")
 load_page_attacks = partial(load_records, PageAttack, "page_attacks.csv")
 load_graded_answers = partial(load_records, GradedAnswer, "graded_answers.csv")

@@ -59,7 +59,6 @@ TASKS = {
     "product": LabelTask("product", ("kettle", "grinder", "scale")),
     "sentiment": LabelTask("sentiment", SENTIMENTS),
     "urgency": LabelTask("urgency", URGENCIES),
-    "desk": LabelTask("intent", ("delivery", "repair", "payment", "account")),
 }
 
 

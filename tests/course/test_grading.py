@@ -1,44 +1,40 @@
-"""Claims about the grade: each line is computed from the answers, and nothing that was altered is believed."""
+"""Claims about the grade: each line is computed from the replies, and nothing that was altered is believed."""
 
 import copy
 import csv
 import json
-import math
 import os
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_release, make_report, make_run, make_runs
+from capstone_evidence import (
+    CANDIDATE,
+    PLAIN,
+    STALE,
+    copy_passage,
+    guess,
+    know,
+    make_evidence,
+    make_release,
+    make_run,
+    make_runs,
+    refuse,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
-from llmops_utils.course import grading, scoring
-from llmops_utils.course.capstone import BRIEF, Watch, load_plain
+from llmops_utils.course import grading
+from llmops_utils.course.capstone import Watch, list_messages, load_brief
 from llmops_utils.course.grading import compute_grade, grade_submission, tabulate_grades
-from llmops_utils.course.scoring import rescore
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
-ALL = {
-    "evidence": 10,
-    "baseline": 5,
-    "candidate": 5,
-    "order": 10,
-    "gate": 10,
-    "gain": 10,
-    "held-back score": 20,
-    "price": 10,
-    "release": 5,
-    "watch": 10,
-    "roll back": 5,
-}
-
-
-GATED = ["gate", "gain", "release"]  # the lines that need both runs on the gate
+ALL = {name: points for name, (points, *_) in load_brief().wanted.items()}
+HELD = ["gain", "score", "trust", "refusals", "privacy", "price", "release"]  # the lines that need the candidate there
 
 
 def list_missing(grade):
@@ -75,14 +71,11 @@ def grade(release):
     return compute
 
 
-def test_a_complete_release_gets_all_points_and_each_answer_is_scored_once(grade, monkeypatch):
-    scored = []
-    monkeypatch.setattr(scoring, "rescore", lambda *told: scored.append(told[0].name) or rescore(*told))
+def test_a_complete_attempt_gets_all_points_and_they_are_100(grade):
     found = grade(watch=Watch())
     assert {row.name: row.points for row in found.rows if row.of} == ALL
     assert (found.total, found.total_of, found.warnings) == (100, 100, ())
     assert found.line == "ada: 100 of 100; complete"
-    assert len(scored) == 6
 
 
 def test_no_evidence_at_all_is_graded_with_nothing(grade):
@@ -92,207 +85,183 @@ def test_no_evidence_at_all_is_graded_with_nothing(grade):
 
 
 def test_a_missing_run_costs_the_lines_that_need_it(grade):
-    needed_by = (["baseline", "candidate"], ["candidate", "order"], GATED, GATED, ["held-back score"])
+    needed_by = (
+        ["baseline"],
+        ["baseline", "order"],
+        ["gain", "release"],
+        ["order", *HELD],
+        [],
+        ["stale page"],
+        ["stale page"],
+    )
     for left_out, missing in enumerate(needed_by):
         runs = make_runs()
         del runs[left_out]
-        assert list_missing(grade(runs)) == missing
+        assert list_missing(grade(runs)) == missing, left_out
 
 
-def test_scores_and_labels_that_were_altered_are_seen_and_do_not_count(grade, runs):
-    report = runs[4].report
-    runs[4].report = replace(report, rows=tuple(replace(row, score=1.0) for row in report.rows))
-    found = grade(runs)
-    assert get_row(found, "held-back score").found.startswith("88%")
-    assert get_row(found, "evidence").points == 0
-    assert "6 with another label" in get_row(found, "evidence").found
-    report = make_report("mine, held", "held", 16)
-    rows = tuple(replace(row, expected=row.prediction, score=1.0) for row in report.rows)
-    runs[4].report = replace(report, rows=rows)
-    found = grade(runs)
-    assert get_row(found, "held-back score").found.startswith("33%")
-    assert list_missing(found) == ["evidence", "held-back score"]
+def test_weak_replies_get_at_most_half_whatever_else_was_done(grade, tmp_path):
+    """Constant, copied, and production under another name; with the watch, and every step taken."""
+    renamed = PLAIN.model_copy(update={"words": {"xyz": "xyz"}})
+    attempts = {"refuse": (CANDIDATE, refuse), "copy": (CANDIDATE, copy_passage), "plain": (renamed, guess)}
+    attempts["constant"] = (CANDIDATE, lambda message, chunks: "30 days")
+    totals = {}
+    for name, (choices, reply) in attempts.items():
+        made = make_evidence(tmp_path / name, runs=make_runs(choices, reply), choices=choices)
+        totals[name] = compute_grade(made).total
+    assert max(totals.values()) <= 50, totals
+    assert grade(choices=PLAIN, runs=make_runs(PLAIN, guess)).total <= 10
 
 
-def test_a_message_that_the_data_do_not_hold_or_that_stands_twice_is_left_out_and_told():
-    report = make_report("mine", "held", 42)
-    for change in ({"id": "m-test-999"}, {"input": "an easier text"}):
-        changed = replace(report, rows=(replace(report.rows[0], **change), *report.rows[1:]))
-        found, altered = rescore(changed)
-        assert (len(found), altered) == (47, [changed.rows[0].id])
-    found, altered = rescore(replace(report, rows=(report.rows[0],) * 48))
-    assert (len(found), len(altered)) == (1, 47)
+def test_an_interval_that_holds_the_threshold_is_not_shown_and_gives_half_where_it_is_likely(grade, runs):
+    """Of 80 messages 36 are 45 %: with 46 right the interval lies above, with 26 below, and around it in between."""
+    rows = runs[3].report.rows
+    num_right = int(runs[3].report.scores.sum())
+    states = []
+    for num in (46, 40, 33, 26):
+        wrong = [row.id for row in rows if row.score and row.prediction != grading.REFUSAL][: num_right - num]
+        told = [make_wrong(row) if row.id in wrong else row for row in rows]
+        runs[3].report = replace(runs[3].report, rows=tuple(told))
+        row = get_row(grade(runs), "score")
+        states.append((row.state, row.points, bool(row.next_step)))
+    assert states == [
+        ("shown", 20, False),
+        ("likely, not shown", 10, True),
+        ("not shown", 0, True),
+        ("missed", 0, True),
+    ]
 
 
-def test_the_held_back_score_needs_enough_messages_of_its_part(grade, runs, monkeypatch):
-    num = math.ceil(BRIEF.min_score * BRIEF.num_held)
-    for right, points in ((num - 1, 0), (num, 20)):
-        runs[4].report = make_report("mine, held", "held", right)
-        assert get_row(grade(runs), "held-back score").points == points
-    part = replace(runs[4].report, rows=runs[4].report.rows[:4])
-    smaller = make_run("a try", "held", part, CANDIDATE, SHOTS, 4)
-    assert get_row(grade([*runs, smaller]), "held-back score").points == 20  # of several runs a whole one counts
-    runs[4].report = make_report("mine, held", "dev", 40)
-    found = grade(runs)
-    assert (get_row(found, "held-back score").points, get_row(found, "held-back score").found) == (0, "not measured")
-    assert "“mine, held” decides nothing: 48 of the 48 messages of held are missing" in found.warnings[0]
-    monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
-    found = grade(make_runs())
-    assert get_row(found, "held-back score").points == 0
-    assert "messages of held are missing" in found.warnings[2]
-    assert "unset LLMOPS_EXAMPLES" in found.warnings[0]
+def make_wrong(row):
+    """Return a row of a right answer whose reply stands in no passage, so that it is refused."""
+    return replace(row, prediction=grading.REFUSAL, score=0.0, trace=[row.trace[0] | {"reply": "zebra"}])
 
 
-def test_who_leaves_out_wrong_answers_gains_nothing(grade, runs):
-    """Of 48 held-back messages 24 are right, 50 %; without eight of the wrong ones it would be 60 %."""
-    runs[4].report = make_report("mine, held", "held", 24)
-    runs[4].report = replace(runs[4].report, rows=runs[4].report.rows[:40])
-    found = grade(runs)
-    assert get_row(found, "held-back score").points == 0
-    assert found.warnings[0].startswith("“mine, held” decides nothing: 8 of the 48 messages of held are missing")
-    for left_out, missing in (((0,), ["baseline", "candidate"]), ((1,), ["candidate", "order"]), ((2, 3), GATED)):
-        runs = make_runs()
-        for place in left_out:
-            runs[place].report = replace(runs[place].report, rows=runs[place].report.rows[:36])
+def test_what_was_altered_is_seen_and_does_not_count(grade, runs):
+    report = runs[3].report
+    for change in ({"score": 1.0}, {"expected": "zebra"}, {"prediction": "zebra"}, {"input": "an easier text"}):
+        place = next(at for at, row in enumerate(report.rows) if not row.score)
+        rows = (*report.rows[:place], replace(report.rows[place], **change), *report.rows[place + 1 :])
+        runs[3].report = replace(report, rows=rows)
         found = grade(runs)
-        assert (list_missing(found), len(found.warnings)) == (missing, len(left_out)), left_out
-    # Rows of another part add nothing, and whoever looked at test with a few messages has looked.
-    runs = make_runs()
-    runs[4].report = replace(runs[4].report, rows=(*runs[4].report.rows, *make_report("x", "dev", 40).rows))
-    assert get_row(grade(runs), "held-back score").found.endswith("(n = 48)")
-    glimpse = replace(make_report("a look", "gate", 36), rows=make_report("a look", "gate", 36).rows[:4])
-    assert "order" in list_missing(grade([*make_runs(), make_run("a look", "gate", glimpse, CANDIDATE, SHOTS, 0)]))
+        assert list_missing(found) == ["evidence"], change
+        assert (
+            f"1 with another label, text or score than the data give; the first: {rows[place].id}"
+            in get_row(found, "evidence").found
+        )
+        assert get_row(found, "score").found == str(report.score)
 
 
-def test_no_prompt_takes_fewer_tokens_than_it_has_words(grade, runs):
-    """The words alone make the candidate too dear here, whatever the rows say."""
-    long = CANDIDATE.replace(instruction="Name the desk. " * 400)
-    for place, part in ((1, "dev"), (3, "gate"), (4, "held")):
-        runs[place].prompt = long
-        runs[place].report = make_report("mine", part, 36, tokens=3)
-    found = grade(runs, prompt=long)
-    row = get_row(found, "price")
-    assert (row.points, row.found.partition(" at ")[0]) == (0, "$0.133")
-    assert "“mine, held” tells fewer tokens than its prompt has words: the words were counted" in found.warnings
-    assert get_row(found, "gate").found.startswith("price")
-    # What a template leaves out or repeats is not counted, nor a call that failed before it took any.
-    many = "word " * 900
-    asks = CANDIDATE.replace(instruction=f"{{% if false %}}{many}{{% endif %}}{{# {many} #}}Name.")
-    runs = make_runs()
-    for place in (1, 3, 4):
-        runs[place].prompt = asks
-    report = runs[4].report
-    failed = replace(report.rows[0], error="RateLimited", prediction=None, score=0.0, prompt_tokens=0)
-    runs[4].report = replace(report, rows=(failed, *report.rows[1:]))
-    assert get_row(grade(runs, prompt=asks), "price").found.startswith("$0.03")
-
-
-def test_test_before_dev_costs_the_order(grade, runs):
-    runs.append(make_run("mine", "dev", runs.pop(1).report, CANDIDATE, SHOTS, 50))
-    found = grade(runs)
-    assert list_missing(found) == ["order"]
-    assert get_row(found, "order").found == "test was seen before dev"
-
-
-def test_a_regression_that_was_promoted_all_the_same_is_seen(grade, runs):
-    runs[2].report = make_report("plain, gate", "gate", 38, 70)
-    runs[3].report = make_report("mine, gate", "gate", 10)
-    found = grade(runs)
-    assert get_row(found, "gate").found.startswith("regression")
-    assert get_row(found, "release").found == "promoted although the gate does not pass"
-    assert get_row(found, "gain").found.startswith("hurts")
-
-
-def test_a_dear_candidate_fails_gate_and_price_without_tokens_nothing_is_cheap_and_a_failed_call_decides_nothing(
+def test_a_message_of_another_part_or_a_repeated_one_is_left_out_and_who_leaves_out_wrong_ones_gains_nothing(
     grade, runs
 ):
-    runs[3].report = make_report("mine, gate", "gate", 36, tokens=5000)
-    runs[4].report = make_report("mine, held", "held", 42, tokens=5000)
-    found = grade(runs)
-    assert {"gate", "price", "release"} <= set(list_missing(found))
-    assert get_row(found, "gate").found.startswith("price")
-    report = make_report("mine, held", "held", 42, tokens=0)
-    runs[4].report = replace(report, rows=tuple(replace(row, completion_tokens=0) for row in report.rows))
-    failed = replace(runs[3].report.rows[0], error="RateLimited", prediction=None, score=0.0)
+    report = runs[3].report
+    for rows, missing in (
+        (report.rows[:70], 10),
+        ((report.rows[0],) * 80, 79),
+        (tuple(replace(row, id=f"x-{row.id}") for row in report.rows), 80),
+        (runs[1].report.rows, 80),
+    ):
+        runs[3].report = replace(report, rows=rows)
+        found = grade(runs)
+        assert set(HELD) <= set(list_missing(found))
+        assert f"“mine, held” decides nothing: {missing} of 80 messages of held are missing" in found.warnings[0]
+    runs[3].report = replace(report, rows=(*report.rows, *runs[1].report.rows))
+    assert list_missing(grade(runs)) == ["evidence"]
+
+
+def test_no_call_takes_fewer_tokens_than_question_and_passages_have_words_and_a_dear_one_fails(grade, runs):
+    for tokens, points in ((3, 5), (5000, 0), (0, 5)):
+        runs[3] = make_run("mine, held", "held", CANDIDATE, know, 4, tokens=tokens)
+        row = get_row(grade(runs), "price")
+        assert row.points == points
+        assert float(row.found.partition(" at ")[0][1:]) > 0.009
+    failed = replace(runs[3].report.rows[0], error="RateLimited", prediction=None, score=0.0, trace=None)
     runs[3].report = replace(runs[3].report, rows=(failed, *runs[3].report.rows[1:]))
+    assert "failed with an error on 1 of 80 examples" in get_row(grade(runs), "release").found
+
+
+def test_personal_data_that_was_kept_costs_the_line(grade, runs):
+    data = {one.id: one.text for one in list_messages("held") if one.private}
+    rows = tuple(replace(row, input=data.get(row.id, row.input)) for row in runs[3].report.rows)
+    runs[3].report = replace(runs[3].report, rows=rows)
     found = grade(runs)
-    assert get_row(found, "price").points == 0
-    assert "failed with an error on 1 of 40 examples" in get_row(found, "gate").found
+    assert get_row(found, "privacy").found.startswith("0%")
+    assert list_missing(found) == ["evidence", "privacy"]
 
 
-def test_the_plain_prompt_is_no_candidate(grade):
-    found = grade(prompt=load_plain(), num_shots=0)
-    missing = {"candidate", "order", "gate", "gain", "release", "roll back", "held-back score"}
-    assert missing <= set(list_missing(found))
-    assert get_row(found, "candidate").found == "the candidate is the plain prompt"
+def test_held_before_dev_or_a_second_candidate_costs_the_order(grade, runs):
+    runs[1].started_ms = 50
+    assert get_row(grade(runs), "order").found == "held was opened before dev"
+    other = CANDIDATE.model_copy(update={"num_passages": 1})
+    runs = [*make_runs(), make_run("a look", "held", other, know, 9)]
+    found = grade(runs)
+    assert list_missing(found) == ["order"]
+    assert "several candidates" in get_row(found, "order").found
+
+
+def test_the_plain_assistant_is_no_candidate(grade):
+    found = grade(choices=PLAIN, runs=make_runs(PLAIN, guess))
+    assert set(ALL) - {"evidence", "watch"} <= set(list_missing(found))
 
 
 def test_the_history_of_the_release_is_read(grade, tmp_path):
-    for number, (steps, missing) in enumerate(
+    for number, (steps, is_met) in enumerate(
         (
-            (("plain",), ["release", "roll back"]),
-            (("plain", "candidate"), ["roll back"]),
-            (("plain", "candidate", "worse"), ["roll back"]),
-            (("plain", "worse", "back"), ["release", "roll back"]),
+            (("plain",), False),
+            (("plain", "candidate"), False),
+            (("plain", "candidate", "changed"), False),
+            (("plain", "changed", "back"), False),
+            (("plain", "candidate", "changed", "back"), True),
         )
     ):
-        assert list_missing(grade(release=make_release(tmp_path / str(number), steps))) == missing
+        assert get_row(grade(release=make_release(tmp_path / str(number), steps=steps)), "release").is_met == is_met
+
+
+def test_a_regression_that_was_promoted_all_the_same_is_seen(grade, runs):
+    runs[2] = make_run("plain, held", "held", PLAIN, know, 3)
+    runs[3] = make_run("mine, held", "held", CANDIDATE, guess, 4)
+    found = grade(runs)
+    assert get_row(found, "release").found.startswith("gate: regression")
+    assert (get_row(found, "gain").state, get_row(found, "release").points) == ("missed", 0)
 
 
 def test_an_alarm_that_does_not_come_or_cries_wolf_costs_the_watch(grade, runs):
     row = get_row(grade(watch=Watch(quantile=0.9, in_a_row=1)), "watch")
     assert (row.points, row.found.partition(";")[0]) == (0, "alarm after 50 requests")
-    runs[5].report = replace(runs[3].report, name="worse")
+    runs[4] = make_run("same", "changed", CANDIDATE.model_copy(update={"model": "other"}), know, 5)
     row = get_row(grade(runs, watch=Watch()), "watch")
     assert (row.points, row.found.partition(";")[0]) == (0, "no alarm")
-    row = get_row(grade(runs[:5], watch=Watch()), "watch")
-    assert (row.points, row.found) == (0, "there is no watch, or no run of the incident")
+    row = get_row(grade(runs[:4], watch=Watch()), "watch")
+    assert (row.points, row.found) == (0, "no watch, or no run after the provider's change")
 
 
-def test_the_watch_is_that_of_what_was_in_production(grade, runs, tmp_path):
-    earlier = make_run("earlier", "incident", runs[3].report, CANDIDATE.replace(instruction="Old."), SHOTS, 0)
-    found = grade([earlier, *runs], watch=Watch())
-    assert get_row(found, "watch").found.startswith("alarm after 100 requests")
-    del runs[3]  # the candidate was held up: the plain prompt stayed
-    release = make_release(tmp_path, ("plain", "worse", "back"))
-    assert get_row(grade(runs, release=release, watch=Watch()), "watch").points == 10
+def test_only_the_stale_page_is_taken_out(grade, runs):
+    pages = ("policies-refunds", STALE)
+    for without in (pages[:1], pages):
+        runs[6] = make_run("mended", "mended", CANDIDATE.model_copy(update={"without": without}), know, 7)
+        assert list_missing(grade(runs)) == ["stale page"]
 
 
 def test_what_a_teacher_should_look_at_is_a_warning_and_costs_nothing(grade, runs):
-    runs[0].report = replace(runs[0].report, provenance="huge (weights b), live")
-    other = CANDIDATE.replace(instruction="Another one.")
-    runs.append(make_run("other, gate", "gate", make_report("other", "gate", 30), other, SHOTS, 7))
     problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
     found = grade(runs, problems=(problem,))
     assert list_missing(found) == []
-    assert found.warnings == (
-        "test was looked at with 2 candidates: the best of several is partly luck",
-        "the runs come from several models: huge (weights b); tiny (weights a)",
-        "not in the evidence: mine, held: The run “mine, held” was never ended.",
-    )
-    assert found.line == "ada: 90 of 100; missing: watch; 3 warnings"
+    assert found.warnings == ("not in the evidence: mine, held: The run “mine, held” was never ended.",)
+    assert found.line == "ada: 95 of 100; missing: watch; 1 warning"
 
 
 def test_the_html_holds_every_line_those_without_points_too_and_no_markup_of_others(grade, runs):
     runs[0].name = "<script>alert(1)</script>"
     found = grade(runs)
     assert [(row.name, row.found) for row in found.rows if not row.of] == [
-        ("run history", "6 runs: 2 on dev, 2 on gate, 1 on held, 1 on incident"),
-        ("latency", "p50 0.12 s, p95 0.14 s"),
-        ("model", "tiny (weights a), replay of 2026-11-25"),
+        ("runs", "2 on dev, 2 on held, 1 on changed, 1 on stale, 1 on mended"),
+        ("models", "tiny (weights a), replay of 2026-12-02"),
     ]
     html = found._repr_html_()
-    assert html.count("<tr>") == 1 + 14
+    assert (html.count("<tr>"), html.count("<li>")) == (1 + 12, 2)
     assert "<script" not in html
-    assert "90 of 100 points" in html
-
-
-def test_runs_on_messages_of_another_data_set_are_graded_with_nothing(grade, runs):
-    for run in runs:
-        run.report = replace(run.report, rows=tuple(replace(row, id=f"x-{row.id}") for row in run.report.rows))
-    found = grade(runs)
-    assert set(list_missing(found)) == set(ALL) - {"roll back", "watch"}
-    assert found.warnings[0].startswith("“plain” decides nothing: 40 of the 40 messages of dev are missing")
+    assert "95 of 100 points" in html
 
 
 # --- the command line ----------------------------------------------------------------------------------------
@@ -320,12 +289,12 @@ def files(tmp_path, monkeypatch, release):
 def test_one_file_is_a_table_several_are_a_line_each_and_a_damaged_one_stops_none(files, monkeypatch, capsys):
     assert run_command(monkeypatch, files[1]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("bob: 15 of 100 points\n")
-    assert "  5 of 5  baseline" in out
-    assert " 0 of 10  order" in out
+    assert out.startswith("bob: 5 of 100 points\n")
+    assert "  0 of 5  baseline" in out
+    assert "  0 of 5  order" in out
     assert run_command(monkeypatch, files[2], *files[:2]) == 2
     told = capsys.readouterr()
-    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 15 of 100"]
+    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 5 of 100"]
     assert "cut.json is not JSON" in told.err
 
 
@@ -334,8 +303,8 @@ def test_a_class_becomes_a_table_that_is_written_whole_or_not_at_all(files, monk
     assert run_command(monkeypatch, *files[:2], "--csv", table) == 0
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    told = [(row["learner"], row["total"], row["held-back score"]) for row in rows]
-    assert told == [("ada", "100", "20"), ("bob", "15", "0")]
+    told = [(row["learner"], row["total"], row["score"]) for row in rows]
+    assert told == [("ada", "100", "20"), ("bob", "5", "0")]
     assert list(rows[0]) == ["learner", "total", *ALL, "warnings"]
     assert "x.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", files[0] / "x.csv")
 
@@ -419,7 +388,7 @@ def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys
     content = json.loads(files[1].read_text(encoding="utf-8"))
     bad = {
         "number.json": files[1].read_text(encoding="utf-8").replace('"score": 1.0', f'"score": {"1" * 5000}', 1),
-        "deep.json": '{"format": "llmops capstone", "edition": 2, "runs": ' + "[" * 90_000,
+        "deep.json": '{"format": "llmops capstone", "edition": 3, "runs": ' + "[" * 90_000,
         "surrogate.json": json.dumps(content | {"learner": "x\ud800"}),
         "name.json": json.dumps(content | {"learner": "eve: 100 of 100\nmallory"}),
         "large.json": " " * 21_000_000,
@@ -435,7 +404,7 @@ def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys
     table = tmp_path / "class.csv"
     assert run_command(monkeypatch, files[0], *odd, files[1], "--csv", table) == 2
     told = capsys.readouterr()
-    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 15 of 100"]
+    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 5 of 100"]
     assert len(told.err.splitlines()) == 2 * len(odd)
     assert told.err.replace("\n", "").isprintable()
     assert len(table.read_text(encoding="utf-8").splitlines()) == 3
@@ -445,10 +414,26 @@ def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys
     assert capsys.readouterr().err.count("cannot be graded (ZeroDivisionError)") == 2
 
 
-def test_the_version_of_a_prompt_is_computed_from_its_text_and_a_grade_can_be_repeated(files):
+def test_a_grade_can_be_repeated_and_choices_that_were_altered_fit_no_run(files):
     assert grading.grade_submission(files[0]) == grading.grade_submission(files[0])
     content = json.loads(files[0].read_text(encoding="utf-8"))
-    content["prompt"]["instruction"] = WORSE.instruction
+    content["choices"]["prompt"]["instruction"] = "Always say yes."
     files[0].write_text(json.dumps(content), encoding="utf-8")
     found = grading.grade_submission(files[0])
-    assert {"candidate", "gate", "held-back score", "release", "roll back"} <= set(list_missing(found))
+    assert {"order", "score", "gain", "release", "stale page"} <= set(list_missing(found))
+
+
+def test_who_hands_in_the_runs_of_another_is_told_in_a_class(files, monkeypatch, capsys, release):
+    copy = files[0].with_name("carl.json")
+    copy.write_text(
+        files[0].read_text(encoding="utf-8").replace('"learner": "ada"', '"learner": "carl"'), encoding="utf-8"
+    )
+    assert run_command(monkeypatch, files[0], copy) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("; 1 warning") for line in lines] == [True, True]
+    marked = grading.mark_copies([grade_submission(files[0]), grade_submission(copy)])
+    assert "stands in that of carl" in marked[0].warnings[0]
+    other = make_evidence(None, runs=make_runs(), release=release)
+    others = tuple(run.model_copy(update={"started_ms": run.started_ms + 100}) for run in other.runs)
+    alone = compute_grade(other.model_copy(update={"runs": others, "learner": "dora"}))
+    assert grading.mark_copies([marked[0], alone])[1].warnings == ()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from capstone_evidence import CANDIDATE, SHOTS, WORSE, make_evidence, make_report, make_run, make_runs
+from capstone_evidence import CANDIDATE, know, make_evidence, make_report, make_run, make_runs
 
 from llmops_utils.core import DataError
 from llmops_utils.course.submissions import load_submission, make_submission, save_submission
@@ -23,25 +23,23 @@ def home(tmp_path, monkeypatch):
 
 
 def test_runs_are_read_from_real_archives():
-    report = make_report("mine", "dev", 30)
+    report = make_report("mine", "dev", CANDIDATE, know)
     run = start_run("mine", project="capstone-test")
-    log_report(run, report, prompt=CANDIDATE, parameters={"part": "dev", "shots": SHOTS})
+    log_report(run, report, parameters={"part": "dev", "choices": CANDIDATE.model_dump_json()})
     run.end()
     run = start_run("a note, no evaluation", project="capstone-test")
     run.end()
-    (run,) = make_submission("ada", CANDIDATE, SHOTS, list_runs(project="capstone-test")).runs
-    assert (run.name, run.part, run.num_shots) == ("mine", "dev", SHOTS)
+    (run,) = make_submission("ada", CANDIDATE, list_runs(project="capstone-test")).runs
+    assert (run.name, run.part, run.choices) == ("mine", "dev", CANDIDATE)
     assert run.report.rows == report.rows
-    assert run.prompt.version == CANDIDATE.version
 
 
 def test_of_equal_runs_the_first_counts_and_what_cannot_be_read_is_told(home):
-    again = make_run("mine", "dev", make_report("mine", "dev", 34), CANDIDATE, SHOTS, 99)
+    again = make_run("mine", "dev", CANDIDATE, know, 99)
     problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
     made = make_evidence(home, runs=[*make_runs(), again], problems=(problem,))
     assert made.unread == ("mine, held: The run “mine, held” was never ended.",)
-    assert [run.started_ms for run in made.runs] == [1, 2, 3, 4, 5, 6]
-    assert made.runs[5].prompt.version == WORSE.version
+    assert [run.started_ms for run in made.runs] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_name_that_cannot_be_that_of_a_file_is_refused(home):
@@ -66,7 +64,6 @@ def test_the_file_holds_no_key_and_no_path(home, monkeypatch):
     report = runs[1].report
     row = replace(report.rows[0], error=f"OSError: {home}/x is not there", prediction="pretend-key-0123456789")
     runs[1].report = replace(report, rows=(row, *report.rows[1:]))
-    runs[1].prompt = replace(CANDIDATE, description=str(home))
     text = save_submission(make_evidence(home / "registry", runs=runs)).read_text(encoding="utf-8")
     assert "pretend-key" not in text
     assert str(home) not in text
@@ -79,18 +76,19 @@ def set_row(content, **changes):
 
 
 DAMAGE = (
-    (lambda c: c.update(edition=1), "of edition 1, and this course reads edition 2"),
+    (lambda c: c.update(edition=2), "of edition 2, and this course reads edition 3"),
+    (lambda c: c.update(data="0123456789ab"), "made with other messages or another handbook than those of this course"),
     (lambda c: c.update(format="something"), "no submission of the capstone"),
     (lambda c: c.update(extra=1), "damaged at extra"),
     (lambda c: c["runs"][0].update(part="train"), "damaged at runs → 0 → part"),
     (lambda c: c["runs"][0]["report"].update(rows=[]), "it has no rows"),
     (lambda c: set_row(c, score="all"), "damaged at runs → 0 → report → rows → 0 → score"),
     (lambda c: set_row(c, expected=None), "damaged at runs → 0 → report → rows → 0 → expected"),
-    (lambda c: set_row(c, latency_s=float("inf")), "a number of the row m-dev-001 is out of range"),
-    (lambda c: set_row(c, score=float("nan")), "a number of the row m-dev-001 is out of range"),
+    (lambda c: set_row(c, latency_s=float("inf")), "a number of the row c-dev-001 is out of range"),
+    (lambda c: set_row(c, score=float("nan")), "a number of the row c-dev-001 is out of range"),
     (lambda c: set_row(c, prompt_tokens=float("inf")), "damaged at runs → 0 → report → rows → 0 → prompt_tokens"),
-    (lambda c: c["prompt"].update(instruction="{{ mess"), "is no template"),
-    (lambda c: c["runs"][2].update(prompt={}), "damaged at runs → 2 → prompt → name"),
+    (lambda c: c["choices"]["prompt"].update(instruction="{{ mess"), "is no template"),
+    (lambda c: c["runs"][2].update(choices={"k": 1}), "damaged at runs → 2 → choices → k"),
     (lambda c: c["release"].update(history=[{"action": "dance"}]), "damaged at release → history → 0"),
     (lambda c: c["release"]["history"].pop(1), "damaged at release → history: Value error, entry 3 of the history"),
     (lambda c: c["watch"].update(size=3), "damaged at watch → size"),
@@ -116,7 +114,7 @@ def test_another_file_and_a_missing_one_are_refused_by_name(home):
         load_submission(path)
     for content, said in (
         (b"", "is not JSON"),
-        (b'{"format": "llmops capstone", "edition": 2, "runs": [', "is not JSON"),
+        (b'{"format": "llmops capstone", "edition": 3, "runs": [', "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[1, 2]", "is no submission of the capstone"),

@@ -600,7 +600,7 @@ def test_a_system_of_prompt_and_model_carries_its_key_and_an_edited_prompt_file_
     path = save_prompt(Prompt("greet", input="Dear {{ message }}"), folder)
 
     def make(name="small", num_shots=0):
-        return make_system(EchoModel(stop, name), load_prompt("greet", folder=folder), TASKS["desk"], num_shots)
+        return make_system(EchoModel(stop, name), load_prompt("greet", folder=folder), TASKS["intent"], num_shots)
 
     interrupt(make(), examples, score_half, key=None, parallel=1)
     stop.press_again(5)

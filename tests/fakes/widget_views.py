@@ -8,14 +8,12 @@ from xml.etree import ElementTree
 import ipywidgets
 import numpy as np
 import pandas as pd
-from capstone_evidence import make_evidence, make_runs
 from fake_results import RESULT
 
 from llmops_utils.agents import Step, Trace
 from llmops_utils.core import DataError, RecordingMissing
 from llmops_utils.course import (
     AdaptationChooser,
-    CapstoneBoard,
     ChainExplorer,
     LifecycleMap,
     ModelScorecard,
@@ -329,22 +327,13 @@ def make_monitor_dashboard(monitor=None, quiet="quiet"):
     return MonitorDashboard(monitor, {quiet: make_requests(100), "slow": slow}, start=50)
 
 
-def make_board(folder, name="plain"):
-    """Return the board of a capstone of which only the first two runs are made."""
-    runs = make_runs()[:2]
-    vars(runs[0])["name"] = name
-    evidence = make_evidence(folder, runs=runs, release=None, watch=None)
-    return CapstoneBoard(lambda: evidence)
-
-
 TONE = Situation("form", "yearly", "dozens", "not needed")
 
 
-def make_widgets(folder, text):
+def make_widgets(text):
     """Return one widget of each kind; where it takes a text, this one stands in it."""
     return [
         AdaptationChooser({text: Situation(), "tone": TONE}),
-        make_board(folder, text),
         make_chain([Example("p", text, "14")]),
         LifecycleMap(),
         TechniqueMap({text: [replace(RESULT, chapter="06_1", technique=text)]}),

@@ -1,78 +1,77 @@
-"""Graders of chapter 13: a candidate, who looked first, the auditor."""
+"""Graders of the capstone: a better assistant, the stale page, the auditor."""
 
 from types import SimpleNamespace
 
 from ...core import PromptError
-from ...operations import TASKS, make_system
-from ...prompts import Prompt
-from ..capstone import BRIEF, load_plain
-from .checks import Wrong, call_learner, check_cases, find_model, is_of
+from ..capstone import Assistant, Choices, load_part, open_model, score_answer
+from .checks import Wrong, check_cases
 
-HELD_BACK = slice(40, 64)  # of dev: the chapter shows those before
-THRESHOLD = 13  # of 24 messages; one example for each label reaches 16 with the default model
-MOST_SHOTS = 16
+HELD_BACK = slice(-24, None)  # of dev
+THRESHOLD = 13  # who always refuses gets 9
 
 
-def _grade_candidate(function) -> str:
-    made = call_learner(function, load_plain())
-    if not isinstance(made, tuple | list) or len(made) != 2:
-        raise Wrong("Return two things: the prompt, and the number of examples.")
-    prompt, num_shots = made
-    if not isinstance(prompt, Prompt):
-        raise Wrong(f"The first of the two is a {type(prompt).__name__}; return a prompt, such as plain.replace(…).")
-    if not is_of(num_shots, int) or not 0 <= num_shots <= MOST_SHOTS:
-        raise Wrong(f"The number of examples is {num_shots!r}; give a whole number from 0 to {MOST_SHOTS}.")
-    task, model = TASKS[BRIEF.task], find_model("13_capstone")
+def _grade_better(choices) -> str:
+    if not isinstance(choices, Choices):
+        raise Wrong(f"`better` is a {type(choices).__name__}; write Choices(…), as in the cell of the first attempt.")
+    unknown = choices.prompt.variables ^ {"passages", "question"}
+    if unknown:
+        raise Wrong(
+            f"A prompt for the assistant has the variables passages and question; look at {', '.join(unknown)}."
+        )
+    assistant = Assistant(open_model("13_1_capstone", choices), choices)
+    examples = load_part("dev")[HELD_BACK]
     try:
-        system = make_system(model, prompt, task, num_shots)
+        scores = [score_answer(assistant(one.input).prediction, one.expected).value for one in examples]
     except PromptError as error:
         raise Wrong(f"{error.problem} {error.next_step}") from error
-    examples = task.load_examples("dev")[HELD_BACK]
-    num_right = sum(system(example.input).text == example.expected for example in examples)
-    if num_right < THRESHOLD:
-        raise Wrong(
-            f"With your prompt {num_right} of {len(examples)} held-back messages were right; {THRESHOLD} are asked for. "
-            "Which desk is named too often?"
-        )
-    return f"{num_right} of {len(examples)} held-back messages were right; {THRESHOLD} were asked for."
+    told = f"{sum(scores):.0f} of {len(examples)} messages were right; {THRESHOLD} are asked for."
+    if sum(scores) < THRESHOLD:
+        raise Wrong(f"{told} Look at the table of outcomes: what is lost most, and which choice changes that?")
+    return told
 
 
-def _grade_hasty(function) -> None:
-    def make_runs(*told: tuple[str, str, int]) -> list:
-        return [SimpleNamespace(prompt=prompt, part=part, started=started) for prompt, part, started in told]
+def _grade_stale(function) -> None:
+    def make_rows(*told: tuple[str, ...]) -> list:
+        return [SimpleNamespace(trace=[{"read": list(read)}]) for read in told]
 
-    def tell(runs) -> str:
-        return f"the runs (prompt, part, started) {[(run.prompt, run.part, run.started) for run in runs]}"
+    def tell(before, during) -> str:
+        lists = [[row.trace[0]["read"] for row in rows] for rows in (before, during)]
+        return f"what was read before, {lists[0]}, and during, {lists[1]},"
 
-    several = make_runs(("c", "held", 2), ("a", "gate", 1), ("c", "gate", 3))
+    old = make_rows(("shipping-a#1-ab", "policies-b#2-cd"), ("repairs-c-d#0-ef",))
     cases = [
-        (make_runs(("a", "dev", 1), ("a", "gate", 2)), [], "dev came first"),
-        (make_runs(("a", "gate", 1), ("a", "dev", 2)), ["a"], "dev came after"),
-        (make_runs(("a", "gate", 5), ("a", "dev", 3)), [], "the list is not in the order of time"),
-        (make_runs(("b", "held", 1)), ["b"], "b was never on dev"),
-        (make_runs(("a", "dev", 1), ("b", "gate", 2), ("b", "dev", 3)), ["b"], "only its own run on dev counts"),
-        (make_runs(("a", "dev", 1), ("a", "dev", 9), ("a", "gate", 4)), [], "the first run on dev counts"),
-        (several, ["a", "c"], "each once, in alphabetical order"),
-        (make_runs(("a", "dev", 1)), [], "a was not on test"),
-        ([], [], "there are no runs"),
+        ((old, old), [], "nothing changed"),
+        ((old, make_rows(("shipping-a#1-ab", "policies-b#2-99"))), ["policies-b"], "b#2 is read in another version"),
+        (
+            (old, make_rows(("policies-b#7-aa", "policies-x#0-bb"))),
+            [],
+            "these were not read before, so nothing is known",
+        ),
+        (
+            (old, make_rows(("repairs-c-d#0-99",), ("repairs-c-d#0-99", "policies-b#2-11"))),
+            ["policies-b", "repairs-c-d"],
+            "each once, in the order of the alphabet",
+        ),
+        ((old, make_rows((), ("repairs-c-d#0-ef",))), [], "one message found nothing"),
+        (([], make_rows(("policies-b#7-aa",))), [], "nothing was read before"),
     ]
-    check_cases(function, cases, list, "a list of names", given=tell)
+    check_cases(function, cases, list, "a list of names of pages", given=tell)
 
 
 def _grade_rescore(function) -> None:
     def make_rows(*told: tuple[str, str | None, float]) -> tuple[list, dict]:
         rows = [SimpleNamespace(id=name, prediction=found, score=score) for name, found, score in told]
-        return rows, {"m1": "repair", "m2": "payment", "m3": "account", "m4": "repair"}
+        return rows, {"m1": "30 days", "m2": "8 percent", "m3": "by card", "m4": "30 days"}
 
     def tell(rows, labels) -> str:
         return f"the rows (id, prediction, score) {[(row.id, row.prediction, row.score) for row in rows]}"
 
-    honest = make_rows(("m1", "repair", 1.0), ("m2", "repair", 0.0))
-    raised = make_rows(("m1", "repair", 1.0), ("m2", "repair", 1.0))
-    lowered = make_rows(("m1", "repair", 0.0), ("m3", "account", 1.0))
-    unknown = make_rows(("m1", "repair", 1.0), ("x9", "repair", 1.0))
-    unknown_at_0 = make_rows(("x9", "repair", 0.0), ("m4", "repair", 1.0))
-    unclear = make_rows(("m1", None, 0.0), ("m2", "Payment ", 0.0))
+    honest = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 0.0))
+    raised = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 1.0))
+    lowered = make_rows(("m1", "30 days", 0.0), ("m3", "by card", 1.0))
+    unknown = make_rows(("m1", "30 days", 1.0), ("x9", "30 days", 1.0))
+    unknown_at_0 = make_rows(("x9", "30 days", 0.0), ("m4", "30 days", 1.0))
+    unclear = make_rows(("m1", None, 0.0), ("m2", "8 Percent ", 0.0))
     cases = [
         (honest, (0.5, []), "nothing was altered"),
         (raised, (0.5, ["m2"]), "the score of m2 was altered"),
@@ -84,4 +83,4 @@ def _grade_rescore(function) -> None:
     check_cases(function, cases, tuple, "two things: the score, and the list of ids", given=tell)
 
 
-GRADERS = {"13.1": _grade_candidate, "13.2": _grade_hasty, "13.3": _grade_rescore}
+GRADERS = {"13_1.1": _grade_better, "13_1.2": _grade_stale, "13_1.3": _grade_rescore}

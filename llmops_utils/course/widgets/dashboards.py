@@ -1,7 +1,7 @@
-"""Dashboards: tracked runs side by side, a stream of requests under watch, and the state of the capstone."""
+"""Dashboards: tracked runs side by side, and a stream of requests under watch."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import ipywidgets
 
@@ -10,9 +10,7 @@ from ...evaluation import compare
 from ...operations import AlertRule, Monitor, Request, Window, find_first_alarm
 from ...prompts import diff_prompts
 from ...tracking import Run, list_differing
-from ..grading import Criterion, compute_grade
-from ..submissions import Submission
-from .base import TeachingWidget, label, make_button, say, style_html
+from .base import TeachingWidget, label, say, style_html
 from .pictures import BAR_COLOUR, MUTED_COLOUR, Flips, Picture, make_figure
 
 MAX_FLIPS = 4  # of each kind
@@ -231,50 +229,3 @@ def _draw_line(values: Sequence[float], limit: float, alarms: Sequence[bool]) ->
         f'<svg role="img" aria-label="{words}" width="{WIDTH}" height="{HEIGHT}">{dotted}<polyline points='
         f'"{" ".join(points)}" fill="none" stroke="{BAR_COLOUR}" stroke-width="1.5"/>{"".join(dots)}</svg>'
     )
-
-
-class CapstoneBoard(TeachingWidget):
-    """A check-list of the capstone, read from the evidence: what is done, what is missing, and what comes next.
-
-    `read` returns the evidence as it is now; the button calls it again, so that the board follows the work.
-    """
-
-    def __init__(self, read: Callable[[], Submission]) -> None:
-        self._read = read
-        self._grade = compute_grade(read())
-        button = make_button("Read again", "Read the evidence again", self.refresh)
-        self.menu = ipywidgets.Dropdown(options=[row.name for row in self._list_graded()], **label("criterion"))
-        self.detail = ipywidgets.HTML()
-        super().__init__([button, self.view, self.menu, self.detail], "", "", [self.menu])
-
-    def refresh(self) -> None:
-        """Read the evidence again and show it."""
-        self._grade = compute_grade(self._read())
-        self.show()
-
-    def show(self) -> None:
-        """Show all criteria, and the chosen one in detail."""
-        super().show()
-        row = next(row for row in self._list_graded() if row.name == self.menu.value)
-        step = row.next_step or "Nothing: all its points are reached."
-        parts = {"Wanted": row.wanted, "Found": row.found, "Next": step}
-        body = "".join(f"<li><strong>{name}:</strong> {html.escape(text)}</li>" for name, text in parts.items())
-        self.detail.value = style_html(f"<div role='status'><ul>{body}</ul></div>")
-
-    def _list_graded(self) -> list[Criterion]:
-        return [row for row in self._grade.rows if row.of]
-
-    def _draw(self) -> str:
-        graded, grade = self._list_graded(), self._grade
-        missing = next((row for row in graded if not row.is_met), None)
-        then = "nothing is missing" if missing is None else f"next, {missing.name}: {missing.next_step}"
-        self.summary = (
-            f"Capstone dashboard: {sum(row.is_met for row in graded)} of {len(graded)} criteria done, {grade.total} of "
-            f"{grade.total_of} points; {then}"
-        )
-        rows = []
-        for row in graded:
-            state = ("● done" if row.is_met else "○ open") + (" ◀ next" if row is missing else "")
-            rows.append((state, row.name, row.found, row.next_step))
-        self.static_html = draw_table(("state", "criterion", "found", "to do"), rows, self.summary)
-        return self.static_html

@@ -19,7 +19,7 @@ from ..progress import Progress
 from .base import TeachingWidget, say
 from .pictures import BAR_COLOUR, MUTED_COLOUR
 
-CAPSTONE = "13"
+CAPSTONE = "13_1"
 
 WIDTH, HEIGHT = 680, 440
 BOX_WIDTH, BOX_HEIGHT = 112, 48

@@ -121,7 +121,7 @@ def test_tasks_name_the_limits_that_their_graders_hold():
             f"At least {chains.LEAST_SOLVED} of 16",
         ),
         "09_3.2": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
-        "13.1": (f"(0 to {capstone.MOST_SHOTS})", f"at least {capstone.THRESHOLD} of 24"),
+        "13_1.1": (f"at least {capstone.THRESHOLD} of the last {-capstone.HELD_BACK.start} messages",),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []

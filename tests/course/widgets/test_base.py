@@ -25,13 +25,13 @@ NO_TEXT = (LifecycleMap, PowerCalculator, ProviderChooser, TrainingCalculator)  
 @pytest.fixture(scope="module")
 def widgets(tmp_path_factory):
     """A widget of each kind with a text that looks like markup in it."""
-    return make_widgets(tmp_path_factory.mktemp("evidence"), EVIL)
+    return make_widgets(EVIL)
 
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
     """The same once more, from data of their own."""
-    return make_widgets(tmp_path_factory.mktemp("evidence"), EVIL)
+    return make_widgets(EVIL)
 
 
 def test_there_is_a_widget_of_each_kind_with_a_table_and_a_sentence_to_read_without_a_kernel(widgets):

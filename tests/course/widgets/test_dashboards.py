@@ -1,24 +1,21 @@
-"""Claims about the dashboards of runs, of a stream and of the capstone: the choice is what is shown and compared."""
+"""Claims about the dashboards of runs and of a stream: the choice is what is shown and compared."""
 
 import re
 from dataclasses import replace
 
 import pytest
-from capstone_evidence import make_evidence, make_runs
 from widget_views import (
     CAREFUL,
-    make_board,
     make_grid,
     make_monitor_dashboard,
     make_requests,
     make_run,
     make_runs_dashboard,
-    press,
     read_bundle,
     read_rows,
 )
 
-from llmops_utils.course import CapstoneBoard, RunDashboard
+from llmops_utils.course import RunDashboard
 from llmops_utils.course.widgets.dashboards import MAX_FLIPS
 from llmops_utils.evaluation import compare
 from llmops_utils.operations import AlertRule, Monitor
@@ -149,34 +146,3 @@ def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor)
     assert f"<td>{monitor.with_rule(AlertRule(0.9, 4)).limits['latency p95 (s)']:.3g}</td>" in watched.view.value
     assert monitor.rule == AlertRule(0.99, 2)
     assert monitor.limits == pytest.approx(limits, nan_ok=True)
-
-
-# --- the capstone --------------------------------------------------------------------------------------------
-
-
-def test_the_board_has_a_row_for_each_criterion_the_first_open_one_is_next_and_the_menu_explains_one(tmp_path):
-    board = make_board(tmp_path)
-    data = read_bundle(board)
-    states = [row[0] for row in read_rows(data["text/html"])]
-    assert [states.count(state) for state in ("● done", "○ open ◀ next", "○ open")] == [3, 1, 7]
-    assert read_rows(data["text/html"])[states.index("○ open ◀ next")][1] == "order"
-    assert data["text/plain"] == (
-        "Capstone dashboard: 3 of 11 criteria done, 20 of 100 points; next, order: Choose on dev first, then run 13.6."
-    )
-    board.menu.value = "gate"
-    assert "<strong>Found:</strong> not both prompts were measured" in board.detail.value
-    assert "<strong>Next:</strong> Run the gate (13.6)." in board.detail.value
-    board.menu.value = "baseline"
-    assert "Nothing: all its points are reached." in board.detail.value
-
-
-def test_reading_again_follows_the_work(tmp_path):
-    evidence = [make_evidence(tmp_path, runs=make_runs()[:2], release=None, watch=None)]
-    board = CapstoneBoard(lambda: evidence[-1])
-    board.menu.value = "gate"
-    evidence.append(make_evidence(tmp_path))
-    assert "3 of 11" in board.summary
-    press(board, "Read again")
-    assert board.summary == "Capstone dashboard: 11 of 11 criteria done, 100 of 100 points; nothing is missing"
-    assert [sign for sign in ("○ open", "◀") if sign in board.view.value + board.static_html] == []
-    assert "not both prompts were measured" not in board.detail.value

@@ -113,7 +113,7 @@ def test_every_stage_is_a_link_to_the_main_chapter_that_teaches_it(picture):
     links = [(link.get("href"), " ".join(link.itertext())) for link in picture.iter(f"{XHTML}a")]
     assert links[0] == ("11_1_error_analysis.ipynb", "Data lesson 11.1")
     assert [link for link, _ in links[:-1]] == [find_notebooks(stage.chapters[0])[0].name for stage in STAGES]
-    assert links[-1] == ("13_capstone.ipynb", "The whole loop chapter 13")
+    assert links[-1] == ("13_1_capstone.ipynb", "The whole loop lesson 13.1")
     assert _name_number("09_2") == "lesson 9.2"
 
 
