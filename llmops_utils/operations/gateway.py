@@ -233,6 +233,7 @@ def open_gateway(
     if settings.needs_weights:
         model, encoder = choose_local_models(settings)
         [weights, *_] = fetch_weights(model, settings.home).values()
+        fetch_weights(encoder, settings.home)
         base = model.base or model.name
         adapted = {one.name: one.adapter_path for one in load_catalog().local.values() if one.base == base}
         adapters = {name: find_adapter(path, model.files[0].sha256) for name, path in adapted.items() if path}
@@ -249,7 +250,6 @@ def open_gateway(
         def find_server(name: str) -> EmbeddedServer:
             return EmbeddedServer(upstream.base_url, upstream.api_key, None)
 
-    fetch_weights(encoder, settings.home)
     return Gateway(
         models,
         find_server,
@@ -302,7 +302,7 @@ class _Handler(web.RequestHandler):
             entries = [{"id": name, "object": "model", "owned_by": "class"} for name in self._gateway.models]
             self.finish({"object": "list", "data": entries})
         elif path == "/health":
-            self.finish({"status": "ok"})
+            await self._tell_health()
         elif self._gateway.is_teacher(self._caller):
             used, waiting = self._gateway.quota.used, self._gateway.turns.num_waiting
             told = {
@@ -312,6 +312,19 @@ class _Handler(web.RequestHandler):
             self.finish({"callers": told})
         else:
             self._refuse(Refused(403, "This page is for the teacher."))
+
+    async def _tell_health(self) -> None:
+        """Say whether the first model answers, in how many seconds, and how many calls wait."""
+        started = time.perf_counter()
+        try:
+            address = await self._address("/v1/models", {"model": self._gateway.models[0]})
+            answer = await self._client.get(address["url"], headers=address["headers"], timeout=10)
+            status = answer.status_code
+        except (httpx2.HTTPError, WorkbookError):
+            status = 502
+        waiting = sum(self._gateway.turns.num_waiting.values())
+        told = {"status": "ok" if status == 200 else "down", "seconds": round(time.perf_counter() - started, 3)}
+        self._give(200 if status == 200 else 503, json.dumps(told | {"waiting": waiting}).encode())
 
     async def post(self, path: str) -> None:
         self._work = asyncio.ensure_future(self._answer(path))

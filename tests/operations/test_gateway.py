@@ -93,7 +93,8 @@ def test_all_that_the_course_asks_for_comes_through_and_the_models_own_key_stays
     assert room.fake.requests[-1].headers["authorization"] == "Bearer upstream-key-small-tuned"
     refused = room.ask(body=CHAT | {"model": "large"})
     assert (refused.status_code, "there is small, small-tuned" in refused.text) == (404, True)
-    assert room.ask(path="/health", method="GET").json() == {"status": "ok"}
+    health = room.ask(path="/health", method="GET").json()
+    assert (health["status"], health["waiting"], health["seconds"] < 5) == ("ok", 0, True)
 
 
 def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_class):
@@ -290,6 +291,8 @@ def test_a_model_that_is_gone_is_told_and_costs_nothing(make_class):
     answer = room.ask()
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "5")
     assert "The model does not answer" in answer.json()["error"]["message"]
+    health = room.ask(path="/health", method="GET")
+    assert (health.status_code, health.json()["status"]) == (503, "down")
     assert room.quota.used == {"ana": [1, 0]}
 
 
