@@ -4,7 +4,7 @@ VENV := .venv/bin/python
 PROXY := $(CURDIR)/.tools/class/proxy/node_modules/.bin/configurable-http-proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser bookbinder book slides class class-test classbuilder adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser bookbinder book slides class class-test classbench classbuilder adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ classbuilder: setup
 
 class: classbuilder ## JupyterHub on this machine: a server for each student, one model for all (see classroom/README.md)
 	@CLASS_PROXY=$(PROXY) .tools/class/bin/jupyterhub --config classroom/jupyterhub_config.py
+
+classbench: classbuilder ## eight students on this machine: times, memory, quotas, floods, restarts, attacks; ARGS="STUDENTS LESSON MINUTES"
+	@CLASS_PROXY=$(PROXY) PYTHONPATH=tests/fakes .tools/class/bin/python benchmarks/classroom.py $(ARGS)
 
 class-test: classbuilder ## the class with JupyterHub, and assignments with nbgrader
 	@CLASS_PROXY=$(PROXY) .tools/class/bin/python -m pytest tests/classroom
