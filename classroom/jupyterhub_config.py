@@ -23,14 +23,16 @@ BIN = Path(sys.executable).parent
 FOLDER = Path(os.environ.get("CLASS_FOLDER") or settings.home / "class")
 HOST, PORT = os.environ.get("CLASS_HOST", "127.0.0.1"), int(os.environ.get("CLASS_PORT", "8000"))
 HUB, PROXY, MODEL, PAGE = (f"http://127.0.0.1:{PORT + number}" for number in (1, 2, 3, 4))  # for this machine alone
+OWN = FOLDER / "hub"  # for the Hub's user alone; the lessons beside it are for all
 FOLDER.mkdir(parents=True, exist_ok=True)
+OWN.mkdir(mode=0o700, exist_ok=True)
 
 c.JupyterHub.bind_url = f"http://{HOST}:{PORT}"
 c.JupyterHub.hub_bind_url = HUB
-c.JupyterHub.db_url = f"sqlite:///{FOLDER / 'hub.sqlite'}"
-c.JupyterHub.cookie_secret_file = str(FOLDER / "cookie_secret")
+c.JupyterHub.db_url = f"sqlite:///{OWN / 'hub.sqlite'}"
+c.JupyterHub.cookie_secret_file = str(OWN / "cookie_secret")
 c.ConfigurableHTTPProxy.api_url = PROXY
-c.ConfigurableHTTPProxy.pid_file = str(FOLDER / "proxy.pid")
+c.ConfigurableHTTPProxy.pid_file = str(OWN / "proxy.pid")
 c.ConfigurableHTTPProxy.command = [os.environ.get("CLASS_PROXY") or "configurable-http-proxy"]
 
 # Who. A role of one's own cannot be assumed: the teacher's comes with being an administrator.
@@ -46,7 +48,7 @@ if os.environ.get("CLASS_USERS") == "system":
     # A restart of the Hub leaves the students' servers and the way to them alone.
     c.JupyterHub.cleanup_servers = c.JupyterHub.cleanup_proxy = False
 else:
-    passwords = FOLDER / "passwords.json"
+    passwords = OWN / "passwords.json"
     if not passwords.exists():
         made = {"class": secrets.token_hex(4), "teacher": secrets.token_hex(16)}
         write_whole(passwords, json.dumps(made) + "\n", is_private=True)
@@ -82,7 +84,7 @@ c.Spawner.environment = {
     "LLMOPS_PROVIDER": settings.provider_name,
     "LLMOPS_BASE_URL": f"{MODEL}/v1",
     "LLMOPS_API_KEY": lambda spawner: spawner.api_token,
-    "LLMOPS_RETRIES": "8",  # until a service that was killed is back
+    "LLMOPS_RETRIES": "12",  # until a service that was killed is back
     "LLMOPS_TIMEOUT_S": "300",
     "LLMOPS_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -92,7 +94,7 @@ c.Spawner.environment |= {name: value for name, value in named.items() if value}
 
 # The services. What a key of a student may do: tell that its server is used, and ask the model.
 own = {name: value for name, value in os.environ.items() if name.startswith(("LLMOPS_", "CLASS_"))}
-own |= {"LLMOPS_HOME": str(settings.home), "CLASS_FOLDER": str(FOLDER), "CLASS_URL": f"http://127.0.0.1:{PORT}"}
+own |= {"LLMOPS_HOME": str(settings.home), "CLASS_FOLDER": str(OWN), "CLASS_URL": f"http://127.0.0.1:{PORT}"}
 c.JupyterHub.services = [
     {
         "name": "model",

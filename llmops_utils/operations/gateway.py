@@ -12,7 +12,7 @@ import contextlib
 import json
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -77,6 +77,8 @@ class Quota:
             if requests >= self.most_requests:
                 raise Refused(429, f"{self.most_requests:,} requests an hour are used up; wait {left} s.", left)
             room = self.most_tokens - spent - self._reserved.get(caller, 0)
+            if room < tokens <= self.most_tokens - spent:  # what other calls have set aside, most give back
+                raise Refused(429, "Your other calls have set aside what is left of this hour; ask again.", 1)
             if tokens > room:
                 problem = f"The call may take {tokens:,} tokens, and {max(0, room):,} of {self.most_tokens:,} are left"
                 raise Refused(429, f"{problem} in this hour; shorten it, or wait {left} s.", left)
@@ -101,10 +103,14 @@ class Quota:
 
 
 class Turns:
-    """Gives so many calls at once a turn; where more want one, the callers take turns, whatever each has waiting."""
+    """Gives so many calls at once a turn; where more want one, the callers take turns, whatever each has waiting.
+
+    No caller has more than half of them at once, so that another finds one free.
+    """
 
     def __init__(self, num: int) -> None:
-        self._free = num
+        self._free, self._most_each = num, max(1, num // 2)
+        self._taken: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future]] = OrderedDict()
 
     @property
@@ -115,8 +121,8 @@ class Turns:
     @contextlib.asynccontextmanager
     async def take(self, caller: str) -> AsyncIterator[None]:
         """Wait for a turn, and give it back at the end. Raises `Refused` where too many of the caller's calls wait."""
-        if self._free:
-            self._free -= 1
+        if self._free and self._taken[caller] < self._most_each:
+            self._take(caller)
         else:
             queue = self._waiting.setdefault(caller, deque())
             if self.num_waiting[caller] >= MOST_WAITING:
@@ -127,23 +133,30 @@ class Turns:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._hand_on()  # it came as the caller left
+                    self._give_back(caller)  # it came as the caller left
                 raise
         try:
             yield
         finally:
-            self._hand_on()
+            self._give_back(caller)
 
-    def _hand_on(self) -> None:
-        while self._waiting:
-            caller, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
-            if queue:  # to the end of the round
-                self._waiting[caller] = queue
-            if not turn.done():  # else its caller has left
-                turn.set_result(None)
-                return
+    def _take(self, caller: str) -> None:
+        self._free -= 1
+        self._taken[caller] += 1
+
+    def _give_back(self, caller: str) -> None:
         self._free += 1
+        self._taken[caller] -= 1
+        for next_one in list(self._waiting):
+            queue = self._waiting[next_one]
+            while queue and queue[0].done():  # its caller has left
+                queue.popleft()
+            if queue and self._free and self._taken[next_one] < self._most_each:
+                self._take(next_one)
+                queue.popleft().set_result(None)
+                self._waiting.move_to_end(next_one)  # to the end of the round
+            if not queue:
+                del self._waiting[next_one]
 
 
 @dataclass

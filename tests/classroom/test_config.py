@@ -36,7 +36,7 @@ def test_passwords_are_made_once_for_their_owner_alone_and_shown_nowhere(load, t
     assert (first.user_password, first.admin_password) == (again.user_password, again.admin_password)
     assert len(first.user_password) >= 8
     assert len(first.admin_password) >= 32
-    assert (tmp_path / "class" / "passwords.json").stat().st_mode & 0o77 == 0
+    assert (tmp_path / "class" / "hub").stat().st_mode & 0o77 == 0
     assert first.user_password not in capsys.readouterr().out
 
 

@@ -77,7 +77,9 @@ def test_an_assignment_goes_out_comes_back_and_is_graded_to_the_point(lesson, tm
     [path] = find_notebooks(lesson)
     name, exercises = path.stem, load_exercises(path.stem)[0]
     shutil.copy(ROOT / "classroom" / "nbgrader_config.py", tmp_path)
-    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "LLMOPS_MODE": "replay"}
+    own = {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path), "LLMOPS_MODE": "replay"}
+    path_of_programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | own | {"PATH": path_of_programs}  # on which nbgrader looks for alembic
 
     def run(*command):
         done = subprocess.run(

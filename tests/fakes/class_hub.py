@@ -35,11 +35,12 @@ class ClassHub:
 
     Args:
         folder: of the class; the log of all processes is `hub.log` in it.
+        prefix: a command that runs the Hub's.
         **variables: of the Hub's environment, beyond those of this process.
     """
 
-    def __init__(self, folder: Path, **variables: str) -> None:
-        self.folder, self.port = folder, find_ports(5)
+    def __init__(self, folder: Path, prefix: tuple[str, ...] = (), **variables: str) -> None:
+        self.folder, self.prefix, self.port = folder, prefix, find_ports(5)
         self.url, self.model = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.port + 3}"
         self.variables = {"CLASS_FOLDER": str(folder), "CLASS_PORT": str(self.port)} | variables
         self.log, self._process = folder / "hub.log", None
@@ -58,7 +59,7 @@ class ClassHub:
     def start(self, wait_s: float = 60) -> float:
         """Start the Hub and return after how many seconds it and the model's service answer."""
         started = time.perf_counter()
-        command = [Path(sys.executable).with_name("jupyterhub"), "--config", CONFIG]
+        command = [*self.prefix, Path(sys.executable).with_name("jupyterhub"), "--config", CONFIG]
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self.variables, stdout=log, stderr=log, start_new_session=True
@@ -78,7 +79,7 @@ class ClassHub:
     @property
     def passwords(self) -> dict[str, str]:
         """Of the class and of the teacher."""
-        return json.loads((self.folder / "passwords.json").read_text(encoding="utf-8"))
+        return json.loads((self.folder / "hub" / "passwords.json").read_text(encoding="utf-8"))
 
     def find_student(self, name: str) -> Student:
         """Return a student, or the teacher, who has logged in."""
@@ -174,25 +175,26 @@ class Student:
         body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "python3"}}
         kernel = self.ask("POST", f"/user/{self.name}/api/sessions", json=body).json()["kernel"]["id"]
         self.kernel = f"/user/{self.name}/api/kernels/{kernel}"
+        self.session = uuid.uuid4().hex  # under which the server keeps what was said while the line was broken
         self.connect()
 
     def connect(self) -> None:
         """Connect to the kernel, again after a break."""
         import websocket
 
-        address = f"ws{self.url[4:]}{self.kernel}/channels"
+        address = f"ws{self.url[4:]}{self.kernel}/channels?session_id={self.session}"
         self.socket = websocket.create_connection(address, header=[f"Authorization: token {self.token}"], timeout=300)
 
     def run(self, code: str) -> Output:
         """Run a cell and return its output."""
         number = uuid.uuid4().hex
-        header = {"msg_id": number, "username": self.name, "session": number, "msg_type": "execute_request"}
+        header = {"msg_id": number, "username": self.name, "session": self.session, "msg_type": "execute_request"}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         message = {"header": header | {"version": "5.3"}, "parent_header": {}, "metadata": {}, "content": content}
-        self.socket.send(json.dumps(message | {"channel": "shell", "buffers": []}))
+        self._keep_trying(lambda: self.socket.send(json.dumps(message | {"channel": "shell", "buffers": []})))
         found = Output()
         while True:
-            said = json.loads(self.socket.recv())
+            said = json.loads(self._keep_trying(lambda: self.socket.recv()))
             content = said["content"]
             if said["parent_header"].get("msg_id") != number:
                 continue
@@ -204,3 +206,19 @@ class Student:
                 found.error = f"{content['ename']}: {content['evalue']}"
             elif said["msg_type"] == "status" and content["execution_state"] == "idle":
                 return found
+
+    def _keep_trying(self, use, wait_s: float = 120):
+        """Use the connection, and where it breaks, connect again, as JupyterLab does."""
+        import websocket
+
+        ended = time.perf_counter() + wait_s
+        while True:
+            try:
+                if self.socket is None:
+                    self.connect()
+                return use()
+            except (OSError, websocket.WebSocketException):
+                self.socket = None
+                if time.perf_counter() > ended:
+                    raise
+                time.sleep(0.5)

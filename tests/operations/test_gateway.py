@@ -202,6 +202,16 @@ def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restar
     assert room.ask().status_code == 200
 
 
+def test_calls_that_only_wait_for_what_others_set_aside_are_told_to_ask_again_soon(make_class):
+    room = make_class()
+    room.quota.reserve("ana", 600_000)
+    with pytest.raises(Refused, match="ask again") as caught:
+        room.quota.reserve("ana", 600_000)
+    assert (caught.value.status, caught.value.retry_s) == (429, 1)
+    room.quota.settle("ana", 600_000, 50)
+    room.quota.reserve("ana", 600_000)
+
+
 def test_a_disk_that_is_full_loses_no_answer_and_no_count(make_class, tmp_path):
     room = make_class()
     room.quota._file = tmp_path / "file" / "quota.json"
@@ -234,6 +244,29 @@ def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
         waited, num_after = time.perf_counter() - started, sum(not one.done() for one in flood)
     assert num_after > 12, (waited, num_after)  # ben was served while most of the flood still waited
     assert {one.result().status_code for one in flood} == {200}
+
+
+def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_free():
+    async def run():
+        turns, now = Turns(4), []
+
+        async def call(caller):
+            async with turns.take(caller):
+                now.append(caller)
+                await ended.wait()
+
+        ended = asyncio.Event()
+        tasks = [asyncio.create_task(call("ana")) for _ in range(9)]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(call(one)) for one in ("ben", "eva")]
+        await asyncio.sleep(0)
+        assert now == ["ana", "ana", "ben", "eva"]
+        ended.set()
+        await asyncio.gather(*tasks)
+        assert now.count("ana") == 9
+        assert (turns.num_waiting, turns._free) == ({}, 4)
+
+    asyncio.run(run())
 
 
 def test_too_many_waiting_calls_of_one_caller_are_refused_and_no_turn_is_lost():
