@@ -41,7 +41,7 @@ if os.environ.get("CLASS_USERS") == "system":
     c.JupyterHub.authenticator_class = "pam"
     c.LocalAuthenticator.allowed_groups = {os.environ.get("CLASS_GROUP", "class")}
     is_systemd = Path("/run/systemd/system").is_dir() and os.geteuid() == 0
-    c.JupyterHub.spawner_class = "systemd" if is_systemd else "sudo" if os.geteuid() else "local"
+    c.JupyterHub.spawner_class = "systemd" if is_systemd else "sudo" if os.geteuid() else "localprocess"
     c.SystemdSpawner.mem_limit, c.SystemdSpawner.cpu_limit = "2G", 2.0
     c.SystemdSpawner.isolate_tmp = c.SystemdSpawner.disable_user_sudo = True
     c.SudoSpawner.sudospawner_path = str(BIN / "sudospawner")

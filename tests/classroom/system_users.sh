@@ -2,7 +2,7 @@
 # Runs a command on a machine that has three more users, ana, ben and mia (a teacher): the users, their homes and what
 # makes Python reachable for them are in a namespace of their own, so that the machine itself stays as it is.
 set -euo pipefail
-here=$(mktemp -d)
+here=/mnt
 mount -t tmpfs tmpfs "$here"
 mkdir "$here/etc" "$here/work" "$here/root"
 mount -t overlay overlay -o "lowerdir=/etc,upperdir=$here/etc,workdir=$here/work" /etc

@@ -59,7 +59,7 @@ def test_users_of_the_system_have_their_own_passwords_and_a_restart_leaves_their
     config = load(CLASS_USERS="system", CLASS_GROUP="llmops")
     assert config.JupyterHub.authenticator_class == "pam"
     assert config.LocalAuthenticator.allowed_groups == {"llmops"}
-    assert config.JupyterHub.spawner_class in ("systemd", "sudo", "local")
+    assert config.JupyterHub.spawner_class in ("systemd", "sudo", "localprocess")
     assert "allow_all" not in config.Authenticator
     assert not config.JupyterHub.cleanup_servers
     assert "--allow-root" not in config.Spawner.args

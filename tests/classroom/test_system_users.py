@@ -23,7 +23,10 @@ def may_make_users():
     return done.returncode == 0
 
 
-pytestmark = pytest.mark.skipif(PROXY is None or not may_make_users(), reason="users can only be made here by root")
+pytestmark = [
+    pytest.mark.skipif(PROXY is None, reason="configurable-http-proxy is not installed (make class-test)"),
+    pytest.mark.skipif(not may_make_users(), reason="only root can make users for a test, in a namespace of its own"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class ClassHub:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
 
-    def start(self, wait_s: float = 60) -> float:
+    def start(self, wait_s: float = 120) -> float:
         """Start the Hub and return after how many seconds it and the model's service answer."""
         started = time.perf_counter()
         command = [*self.prefix, Path(sys.executable).with_name("jupyterhub"), "--config", CONFIG]
