@@ -191,6 +191,8 @@ class Student:
         header = {"msg_id": number, "username": self.name, "session": self.session, "msg_type": "execute_request"}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         message = {"header": header | {"version": "5.3"}, "parent_header": {}, "metadata": {}, "content": content}
+        if not self._is_connected():
+            self.socket = None
         self._keep_trying(lambda: self.socket.send(json.dumps(message | {"channel": "shell", "buffers": []})))
         found = Output()
         while True:
@@ -206,6 +208,15 @@ class Student:
                 found.error = f"{content['ename']}: {content['evalue']}"
             elif said["msg_type"] == "status" and content["execution_state"] == "idle":
                 return found
+
+    def _is_connected(self) -> bool:
+        """Whether the other side has not closed the line: what is sent on one that it has gets lost."""
+        try:
+            return bool(self.socket.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:  # there is nothing to read, and no end
+            return True
+        except (OSError, AttributeError):
+            return False
 
     def _keep_trying(self, use, wait_s: float = 120):
         """Use the connection, and where it breaks, connect again, as JupyterLab does."""
