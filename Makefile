@@ -71,7 +71,7 @@ classbench: classbuilder ## eight students on this machine: times, memory, quota
 	@CLASS_PROXY=$(PROXY) PYTHONPATH=tests/fakes .tools/class/bin/python benchmarks/classroom.py $(ARGS)
 
 class-test: classbuilder ## the class with JupyterHub, and assignments with nbgrader
-	@CLASS_PROXY=$(PROXY) .tools/class/bin/python -m pytest tests/classroom
+	@CLASS_PROXY=$(PROXY) .tools/class/bin/python -m pytest $(or $(TESTS),tests/classroom)
 
 adapter: setup ## train the course's adapter anew and measure it (about three hours on two cores)
 	@$(VENV) data/make_adapter.py build/adapter
