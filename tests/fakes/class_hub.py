@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -212,10 +213,9 @@ class Student:
     def _is_connected(self) -> bool:
         """Whether the other side has not closed the line: what is sent on one that it has gets lost."""
         try:
-            return bool(self.socket.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except BlockingIOError:  # there is nothing to read, and no end
-            return True
-        except (OSError, AttributeError):
+            has_news = select.select([self.socket.sock], [], [], 0)[0]
+            return not has_news or bool(self.socket.sock.recv(1, socket.MSG_PEEK))  # no letter: the end
+        except (OSError, ValueError, AttributeError):
             return False
 
     def _keep_trying(self, use, wait_s: float = 120):
