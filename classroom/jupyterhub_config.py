@@ -110,7 +110,11 @@ c.JupyterHub.services = [
         "environment": own | {"CLASS_MODEL": MODEL},
         "oauth_no_confirm": True,
     },
-    {"name": "cull", "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=3600"]},
+    {
+        "name": "cull",
+        "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=3600"],
+        "environment": {"CLASS_FOLDER": str(OWN)},  # by which its processes are known
+    },
 ]
 ASK = "access:services!service=model"
 c.JupyterHub.load_roles = [
