@@ -192,7 +192,7 @@ def measure_quota(hub: ClassHub, students: list[Student], teacher: Student, pool
         f"{max(0, used - after[name] - 600)} (used {used - after[name]} of 600)",
     )
     tell("  statuses", {status: statuses.count(status) for status in sorted({*statuses})})
-    found = students[0].run("ask('one more')")
+    found = students[0].run("for number in range(40):\n    ask(f'{number} more')")
     tell("  what the student reads", found.error[:300])
     hub.variables["CLASS_TOKENS"] = "100000000"
 

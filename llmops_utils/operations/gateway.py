@@ -31,6 +31,7 @@ from .request_checks import FIELDS, MOST_BYTES, Refused, check_request
 HOUR_S = 3600
 HEADER_S, BODY_S = 10, 20  # in which the headers and the body of a request have to be here
 MOST_WAITING = 40  # calls of one caller that wait for a turn
+SLOWED_S = 0.5  # before a 429, so that who asks again at once takes no processor time from the others
 PASS_S = 300  # longest that the model works at a request
 
 # Key and address to the caller's name; None: no valid key. May raise `Refused` where nobody can say.
@@ -346,6 +347,8 @@ class _Handler(web.RequestHandler):
         except asyncio.CancelledError:
             pass
         except Refused as refused:
+            if refused.status == 429:
+                await asyncio.sleep(SLOWED_S)
             self._refuse(refused)
         except WorkbookError as error:
             self._refuse(Refused(503, f"The model does not start: {error.problem}", 30))
