@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -192,7 +191,8 @@ class Student:
         header = {"msg_id": number, "username": self.name, "session": self.session, "msg_type": "execute_request"}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         message = {"header": header | {"version": "5.3"}, "parent_header": {}, "metadata": {}, "content": content}
-        if not self._is_connected():
+        if self.socket is not None:  # a new line for each cell: what is sent on one that broke meanwhile gets lost
+            self.socket.close()
             self.socket = None
         self._keep_trying(lambda: self.socket.send(json.dumps(message | {"channel": "shell", "buffers": []})))
         found = Output()
@@ -209,14 +209,6 @@ class Student:
                 found.error = f"{content['ename']}: {content['evalue']}"
             elif said["msg_type"] == "status" and content["execution_state"] == "idle":
                 return found
-
-    def _is_connected(self) -> bool:
-        """Whether the other side has not closed the line: what is sent on one that it has gets lost."""
-        try:
-            has_news = select.select([self.socket.sock], [], [], 0)[0]
-            return not has_news or bool(self.socket.sock.recv(1, socket.MSG_PEEK))  # no letter: the end
-        except (OSError, ValueError, AttributeError):
-            return False
 
     def _keep_trying(self, use, wait_s: float = 120):
         """Use the connection, and where it breaks, connect again, as JupyterLab does."""
