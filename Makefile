@@ -1,12 +1,13 @@
 # The front door. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv/bin/python
+PROXY := $(CURDIR)/.tools/class/proxy/node_modules/.bin/configurable-http-proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser bookbinder book demo pictures slides adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser bookbinder book demo pictures slides class class-test classbench classbuilder adapter environment lock serve doctor bench trials
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: ## create .venv with the packages of requirements.txt
 	@$(PYTHON) start.py setup
@@ -63,6 +64,23 @@ pictures: book ## the pictures of README.md in book/pictures (needs Chromium)
 slides: bookbinder ## a deck from a lesson in build/slides, for example LESSON=06_2
 	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
+classbuilder: setup
+	@[ -x .tools/class/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/class
+	@.venv/bin/uv pip install --quiet --python .tools/class/bin/python --require-hashes -r requirements.txt \
+	  -r classroom/requirements.txt
+	@.venv/bin/uv pip install --quiet --python .tools/class/bin/python --no-deps --no-build-isolation --editable .
+	@mkdir -p .tools/class/proxy && cp classroom/package.json classroom/package-lock.json .tools/class/proxy
+	@npm ci --silent --prefix .tools/class/proxy || { echo "make class needs node 20 or later, with npm." >&2; exit 1; }
+
+class: classbuilder ## JupyterHub on this machine: a server for each student, one model for all (see classroom/README.md)
+	@CLASS_PROXY=$(PROXY) .tools/class/bin/jupyterhub --config classroom/jupyterhub_config.py
+
+classbench: classbuilder ## eight students on this machine: times, memory, quotas, floods, restarts, attacks; ARGS="STUDENTS LESSON MINUTES"
+	@CLASS_PROXY=$(PROXY) PYTHONPATH=tests/fakes .tools/class/bin/python benchmarks/classroom.py $(ARGS)
+
+class-test: classbuilder ## the class with JupyterHub, and assignments with nbgrader
+	@CLASS_PROXY=$(PROXY) .tools/class/bin/python -m pytest $(or $(TESTS),tests/classroom)
+
 adapter: setup ## train the course's adapter anew and measure it (about three hours on two cores)
 	@$(VENV) data/make_adapter.py build/adapter
 	@cp build/adapter/pellworth.gguf build/adapter/training.json data/adapters/
@@ -77,3 +95,7 @@ lock: ## resolve pyproject.toml into requirements.txt anew
 	  --no-header --no-annotate --extra test pyproject.toml --output-file requirements.txt
 	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate book/requirements.in --output-file book/requirements.txt
+	@$(VENV) -c "import tomllib; told = tomllib.load(open('pyproject.toml', 'rb')); \
+	  print(*told['project']['optional-dependencies']['class'], sep='\n')" | \
+	  .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --constraint requirements.txt - --output-file classroom/requirements.txt

@@ -49,7 +49,7 @@ class Settings(BaseModel):
         description="live: ask the model. replay: answer from recordings only. record: ask and store. "
         "auto: from a recording where there is one, else live. fill: as auto, and store what was asked.",
     )
-    provider: str | None = Field(None, description="embedded (default), openai, anthropic, … or custom")
+    provider: str | None = Field(None, description="embedded (default; a class's with base_url), openai, … or custom")
     model: str | None = Field(None, description="model name; default: the provider's in the catalog")
     base_url: str | None = Field(None, repr=False, description="address of an OpenAI-compatible server")
     api_key: SecretStr | None = Field(None, description="key for the provider, instead of its own variable")
@@ -79,8 +79,13 @@ class Settings(BaseModel):
 
     @property
     def is_embedded(self) -> bool:
-        """Whether a model in this process is meant."""
+        """Whether the course's own model is meant, in this process or where a class shares it."""
         return self.provider_name == "embedded"
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether a model in this process answers."""
+        return self.is_embedded and self.base_url is None
 
     @property
     def asks(self) -> bool:
@@ -173,10 +178,6 @@ def load_settings(**overrides: Any) -> Settings:
         name = PREFIX + str(first["loc"][0]).upper()
         told = f"The setting {name} is not usable: {first['msg']}."
         raise SettingsError(told, f"Correct {name} in your environment or in .env.") from None
-    if settings.provider == "embedded" and settings.base_url:
-        raise SettingsError(
-            "LLMOPS_PROVIDER=embedded and LLMOPS_BASE_URL contradict each other.", "Unset one of the two."
-        )
     if settings.provider == "custom" and not settings.base_url:
         raise SettingsError(
             "LLMOPS_PROVIDER=custom needs an address.", "Set LLMOPS_BASE_URL: http://127.0.0.1:8000/v1, say."

@@ -10,14 +10,13 @@ import sys
 import threading
 import unicodedata
 import webbrowser
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..core import ROOT, DataError, WorkbookError, load_settings, read_json, write_whole
-from ..models import choose_local_models, embed_here, fetch_weights, has_weights, load_catalog, start_server
+from ..models import choose_local_models, fetch_weights, has_weights, load_catalog
 from ..operations import (
     EXIT_CODES,
     Release,
@@ -57,7 +56,7 @@ def lab(
 ) -> None:
     """Fetch the model, check this machine, and open JupyterLab at the first notebook."""
     settings = load_settings()
-    if settings.asks and settings.is_embedded:
+    if settings.asks and settings.needs_weights:
         fetch()
     print(diagnose(), flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--ServerApp.ip={host}"]
@@ -128,15 +127,10 @@ def serve(
     tokens: Annotated[int, typer.Option(help="Of each student in an hour, read and written.")] = 1_000_000,
 ) -> None:
     """Serve the embedded model to a class. Prints the path of a file with the settings for the students."""
-    from ..operations.gateway import Gateway, Quota, Turns
+    from ..operations.gateway import open_gateway
 
     settings = load_settings()
-    model, encoder = choose_local_models(settings)
-    [weights, *_] = fetch_weights(model, settings.home).values()
-    fetch_weights(encoder, settings.home)
     keys = _find_class_keys(settings.home)
-    shared = (settings.context, settings.parallel, settings.threads)
-    server = start_server(weights, model.name, *shared, adapter=model.adapter_path)
 
     async def authenticate(key: str, address: str) -> str | None:
         for who, caller in (("teacher", TEACHER), ("class", address)):
@@ -144,24 +138,18 @@ def serve(
                 return caller
         return None
 
-    gateway = Gateway(
-        address=server.base_url.removesuffix("/v1"),
-        api_key=server.api_key,
-        model=model.name,
-        authenticate=authenticate,
-        quota=Quota(settings.home / "class_quota.json", requests, tokens),
-        turns=Turns(settings.parallel),
-        embed=partial(embed_here, encoder, settings),
-        is_teacher=TEACHER.__eq__,
-    )
+    gateway = open_gateway(settings, authenticate, TEACHER.__eq__, requests, tokens)
+    model = gateway.models[0]
+    gateway.find_server(model)
     with gateway.listen(host, port) as port:
         address = f"http://{host if host != '0.0.0.0' else '(the address of this machine)'}:{port}"
         card = settings.home / "class.env"
-        lines = {"BASE_URL": f"{address}/v1", "MODEL": model.name, "API_KEY": keys["class"]}
-        lines |= {"EMBEDDING_MODEL": encoder.name}
+        lines = {"PROVIDER": settings.provider_name, "BASE_URL": f"{address}/v1", "MODEL": model}
+        encoder = choose_local_models(settings.model_copy(update={"model": None}))[1]
+        lines |= {"API_KEY": keys["class"], "EMBEDDING_MODEL": encoder.name}
         write_whole(card, "".join(f"LLMOPS_{name}={value}\n" for name, value in lines.items()), is_private=True)
         print(
-            f"Serving {model.name} at {address}/v1. The students' settings, with the key, are in {card}: they save it as "
+            f"Serving {model} at {address}/v1. The students' settings, with the key, are in {card}: they save it as "
             f".env beside README.md. The page {address}/usage tells what each of them used, to who sends the teacher's "
             f"key, which is in {settings.home / CLASS_KEYS}. Stop with Ctrl-C.",
             flush=True,

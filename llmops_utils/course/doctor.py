@@ -152,7 +152,7 @@ def check_settings() -> Finding:
 
 def check_weights(settings: Settings) -> Finding:
     """Check that the embedded model's files are there and whole."""
-    if not settings.is_embedded:
+    if not settings.needs_weights:
         return Finding("Model files", "ok", "not needed, a provider answers")
     if not settings.asks:
         return Finding("Model files", "ok", "not needed, answers come from the recordings")

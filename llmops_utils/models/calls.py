@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import openai
 
 Content = TypeVar("Content")
+LONGEST_WAIT_S = 120  # that the openai client waits where a server names a time
 Messages = str | Sequence[dict]
 
 
@@ -146,7 +147,7 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     kinds = {kind for kind in (body.get("type"), body.get("code")) if isinstance(kind, str)}
     said = " ".join(str(next((body[name] for name in SAID if body.get(name)), "")).split())
     said = redact(said, connection.api_key)[:MOST_SAID]
-    status, where = error.status_code, connection.source
+    status, where = error.status_code, connection.server
     if MISSING in kinds:
         problem, _, step = said.partition(" To record it: ")
         return errors.RecordingMissing(problem, "To record it: " + step)
@@ -169,6 +170,10 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     elif status == 429:
         kind, problem = errors.RateLimited, f"{where} says: too many requests, also after several tries."
         step = "Wait a minute, lower LLMOPS_PARALLEL, or check the limits of your account."
+        wait = error.response.headers.get("retry-after", "")
+        if wait.isdecimal() and int(wait) > LONGEST_WAIT_S:  # openai did not try again, and nobody waits for that
+            problem = f"{where} says: too many requests."
+            step = f"Ask again in {-(-int(wait) // 60)} minutes, or set LLMOPS_MODE=replay; what is recorded costs nothing."
     elif status >= 500:
         kind, problem = errors.ProviderDown, f"{where} fails ({status}), also after several tries."
         step = "Try again later, or set LLMOPS_MODE=replay."

@@ -33,6 +33,11 @@ class Connection:
     api_key: str = field(repr=False)
     adapter: AdapterFile | None = None
 
+    @property
+    def server(self) -> str:
+        """What answers, for messages: the model in this process, or a host."""
+        return self.source if self.base_url == EMBEDDED_URL else urlsplit(self.base_url).hostname or self.source
+
     @cached_property
     def http_client(self) -> httpx2.Client:
         """The HTTP client for `openai.OpenAI(http_client=…)`; it records and replays."""
@@ -48,8 +53,9 @@ def connect(
 
     The chapter is the name of the notebook and of its file of recordings. An adapter, by its name in the catalog or by
     its file, runs on the embedded model, whatever else the settings name. It gives the model another name and another
-    source, so that no answer, recording or cache of the one is ever taken for the other's. Raises `SettingsError` where
-    the settings name no model, or no key where one is needed.
+    source, so that no answer, recording or cache of the one is ever taken for the other's. A class shares the embedded
+    model and the adapters of the catalog at an address; one by its file runs here. Raises `SettingsError` where the
+    settings name no model, or no key where one is needed.
     """
     settings = settings or load_settings()
     if adapter is not None and not settings.is_embedded:
@@ -67,7 +73,8 @@ def connect(
     if settings.is_embedded:
         local, encoder = choose_local_models(settings)
         model, embedding_model, key = local.name, encoder.name, "embedded"
-        base_url, source = EMBEDDED_URL, name_source(local)
+        shared_at = settings.base_url if adapter is None else None
+        base_url, source = shared_at or EMBEDDED_URL, name_source(local)
         path = adapter or local.adapter_path
         if isinstance(path, AdapterFile):  # of a run in replay, perhaps, which made no file here
             file = path
@@ -78,6 +85,8 @@ def connect(
         if file is not None and adapter is not None:
             model = f"{local.base or local.name}+{file.name}"
         live = EmbeddedTransport(local, encoder, settings, file)
+        if shared_at is not None:
+            live, key = DirectTransport(), find_key(provider, settings)
     else:
         model = settings.model or provider.default_model
         embedding_model = settings.embedding_model or provider.embedding_model

@@ -1,4 +1,4 @@
-"""A gateway in front of one model that many share: keys, checked requests, quotas that hold, and fair turns.
+"""A gateway in front of the models that many share: keys, checked requests, quotas that hold, and fair turns.
 
 It stands between the callers and llama.cpp, which trusts whoever asks. What a caller sends is read only with a valid key,
 passed on only where `check_request` knows it, and counted in full before it is asked, so that calls side by side cannot
@@ -12,25 +12,30 @@ import contextlib
 import json
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from tornado import httpserver, iostream, netutil, web
 
-from ..core import DataError, ServerError, change_json, read_json
-from ..models import bound_tokens
+from ..core import DataError, ServerError, Settings, WorkbookError, change_json, read_json
+from ..models import bound_tokens, choose_local_models, connect, embed_here, fetch_weights, load_catalog
+from ..models.server import EmbeddedServer, share_server
+from ..models.weights import find_adapter
 from .request_checks import FIELDS, MOST_BYTES, Refused, check_request
 
 HOUR_S = 3600
 HEADER_S, BODY_S = 10, 20  # in which the headers and the body of a request have to be here
 MOST_WAITING = 40  # calls of one caller that wait for a turn
+SLOWED_S = 0.5  # before a 429, so that who asks again at once takes no processor time from the others
 PASS_S = 300  # longest that the model works at a request
 
-Authenticate = Callable[[str, str], Awaitable[str | None]]  # key and address to the caller's name; None: no valid key
+# Key and address to the caller's name; None: no valid key. May raise `Refused` where nobody can say.
+Authenticate = Callable[[str, str], Awaitable[str | None]]
 
 
 class Quota:
@@ -73,6 +78,8 @@ class Quota:
             if requests >= self.most_requests:
                 raise Refused(429, f"{self.most_requests:,} requests an hour are used up; wait {left} s.", left)
             room = self.most_tokens - spent - self._reserved.get(caller, 0)
+            if room < tokens <= self.most_tokens - spent:  # what other calls have set aside, most give back
+                raise Refused(429, "Your other calls have set aside what is left of this hour; ask again.", 1)
             if tokens > room:
                 problem = f"The call may take {tokens:,} tokens, and {max(0, room):,} of {self.most_tokens:,} are left"
                 raise Refused(429, f"{problem} in this hour; shorten it, or wait {left} s.", left)
@@ -86,7 +93,8 @@ class Quota:
             self._reserved[caller] = self._reserved.get(caller, 0) - reserved
             requests, before = self._used.get(caller, (0, 0))
             self._used[caller] = [requests, before + spent]
-            with change_json(self._file, {}) as content:
+            # On a full disk the counts go on in memory: no answer is lost for them.
+            with contextlib.suppress(DataError), change_json(self._file, {}) as content:
                 content.update(hour=self._hour, used=self._used)
 
     def _turn_hour(self) -> None:
@@ -96,10 +104,14 @@ class Quota:
 
 
 class Turns:
-    """Gives so many calls at once a turn; where more want one, the callers take turns, whatever each has waiting."""
+    """Gives so many calls at once a turn; where more want one, the callers take turns, whatever each has waiting.
+
+    No caller has more than half of them at once, so that another finds one free.
+    """
 
     def __init__(self, num: int) -> None:
-        self._free = num
+        self._free, self._most_each = num, max(1, num // 2)
+        self._taken: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future]] = OrderedDict()
 
     @property
@@ -110,8 +122,8 @@ class Turns:
     @contextlib.asynccontextmanager
     async def take(self, caller: str) -> AsyncIterator[None]:
         """Wait for a turn, and give it back at the end. Raises `Refused` where too many of the caller's calls wait."""
-        if self._free:
-            self._free -= 1
+        if self._free and self._taken[caller] < self._most_each:
+            self._take(caller)
         else:
             queue = self._waiting.setdefault(caller, deque())
             if self.num_waiting[caller] >= MOST_WAITING:
@@ -122,23 +134,30 @@ class Turns:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._hand_on()  # it came as the caller left
+                    self._give_back(caller)  # it came as the caller left
                 raise
         try:
             yield
         finally:
-            self._hand_on()
+            self._give_back(caller)
 
-    def _hand_on(self) -> None:
-        while self._waiting:
-            caller, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
-            if queue:  # to the end of the round
-                self._waiting[caller] = queue
-            if not turn.done():  # else its caller has left
-                turn.set_result(None)
-                return
+    def _take(self, caller: str) -> None:
+        self._free -= 1
+        self._taken[caller] += 1
+
+    def _give_back(self, caller: str) -> None:
         self._free += 1
+        self._taken[caller] -= 1
+        for next_one in list(self._waiting):
+            queue = self._waiting[next_one]
+            while queue and queue[0].done():  # its caller has left
+                queue.popleft()
+            if queue and self._free and self._taken[next_one] < self._most_each:
+                self._take(next_one)
+                queue.popleft().set_result(None)
+                self._waiting.move_to_end(next_one)  # to the end of the round
+            if not queue:
+                del self._waiting[next_one]
 
 
 @dataclass
@@ -146,9 +165,8 @@ class Gateway:
     """What a gateway stands in front of, and by which rules.
 
     Attributes:
-        address: of the model's server, without /v1.
-        api_key: that it wants.
-        model: the name that callers see.
+        models: their names; a request that names none means the first.
+        find_server: returns the server of one, started at the first call. Raises `WorkbookError` where there is none.
         authenticate: who a caller is.
         quota: of each.
         turns: how many calls the model works at together.
@@ -156,9 +174,8 @@ class Gateway:
         is_teacher: whether a caller may see the page of usage.
     """
 
-    address: str
-    api_key: str
-    model: str
+    models: tuple[str, ...]
+    find_server: Callable[[str], EmbeddedServer]
     authenticate: Authenticate
     quota: Quota
     turns: Turns
@@ -197,8 +214,6 @@ class Gateway:
     def make_server(self) -> httpserver.HTTPServer:
         """Return a server, which the caller lets listen; it lives in a running event loop."""
         client = httpx2.AsyncClient(
-            base_url=self.address,
-            headers={"Authorization": f"Bearer {self.api_key}"},
             timeout=httpx2.Timeout(PASS_S, connect=5),
             limits=httpx2.Limits(max_connections=None),
         )
@@ -212,6 +227,52 @@ class Gateway:
             idle_connection_timeout=HEADER_S,
             body_timeout=BODY_S,
         )
+
+
+def open_gateway(
+    settings: Settings,
+    authenticate: Authenticate,
+    is_teacher: Callable[[str], bool],
+    most_requests: int,
+    most_tokens: int,
+) -> Gateway:
+    """Return a gateway in front of the model of the settings, with the adapters that the catalog has for it.
+
+    Where the settings name an address, it stands in front of the server there. Embeddings come from this machine.
+
+    Args:
+        most_requests: of each caller in an hour; kept, as the tokens are, in `class_quota.json` of the home.
+        most_tokens: read and written.
+    """
+    if settings.needs_weights:
+        model, encoder = choose_local_models(settings)
+        [weights, *_] = fetch_weights(model, settings.home).values()
+        fetch_weights(encoder, settings.home)
+        base = model.base or model.name
+        adapted = {one.name: one.adapter_path for one in load_catalog().local.values() if one.base == base}
+        adapters = {name: find_adapter(path, model.files[0].sha256) for name, path in adapted.items() if path}
+        models = tuple(dict.fromkeys([model.name, base, *adapters]))
+
+        def find_server(name: str) -> EmbeddedServer:
+            shared = (settings.context, settings.parallel, settings.threads, adapters.get(name))
+            return share_server(weights, name, *shared)
+    else:
+        upstream = connect("class", settings.model_copy(update={"mode": "live"}))
+        encoder = choose_local_models(settings.model_copy(update={"model": None}))[1]
+        models = (upstream.model,)
+
+        def find_server(name: str) -> EmbeddedServer:
+            return EmbeddedServer(upstream.base_url, upstream.api_key, None)
+
+    return Gateway(
+        models,
+        find_server,
+        authenticate,
+        Quota(settings.home / "class_quota.json", most_requests, most_tokens),
+        Turns(settings.parallel),
+        partial(embed_here, encoder, settings),
+        is_teacher,
+    )
 
 
 def _be_still(handler: web.RequestHandler) -> None:
@@ -231,7 +292,11 @@ class _Handler(web.RequestHandler):
 
     async def prepare(self) -> None:
         key = self.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        caller = await self._gateway.authenticate(key, self.request.remote_ip or "")
+        try:
+            caller = await self._gateway.authenticate(key, self.request.remote_ip or "")
+        except Refused as refused:
+            self._refuse(refused)
+            return
         if caller is None:
             self._refuse(Refused(401, "There is no such key. Save the settings of your class as .env once more."))
         elif (self.request.method, self.request.path) not in _OFFERED:
@@ -249,10 +314,10 @@ class _Handler(web.RequestHandler):
 
     async def get(self, path: str) -> None:
         if path == "/v1/models":
-            entry = {"id": self._gateway.model, "object": "model", "owned_by": "class"}
-            self.finish({"object": "list", "data": [entry]})
+            entries = [{"id": name, "object": "model", "owned_by": "class"} for name in self._gateway.models]
+            self.finish({"object": "list", "data": entries})
         elif path == "/health":
-            self.finish({"status": "ok"})
+            await self._tell_health()
         elif self._gateway.is_teacher(self._caller):
             used, waiting = self._gateway.quota.used, self._gateway.turns.num_waiting
             told = {
@@ -263,6 +328,19 @@ class _Handler(web.RequestHandler):
         else:
             self._refuse(Refused(403, "This page is for the teacher."))
 
+    async def _tell_health(self) -> None:
+        """Say whether the first model answers, in how many seconds, and how many calls wait."""
+        started = time.perf_counter()
+        try:
+            address = await self._address("/v1/models", {"model": self._gateway.models[0]})
+            answer = await self._client.get(address["url"], headers=address["headers"], timeout=10)
+            status = answer.status_code
+        except (httpx2.HTTPError, WorkbookError):
+            status = 502
+        waiting = sum(self._gateway.turns.num_waiting.values())
+        told = {"status": "ok" if status == 200 else "down", "seconds": round(time.perf_counter() - started, 3)}
+        self._give(200 if status == 200 else 503, json.dumps(told | {"waiting": waiting}).encode())
+
     async def post(self, path: str) -> None:
         self._work = asyncio.ensure_future(self._answer(path))
         try:
@@ -270,7 +348,11 @@ class _Handler(web.RequestHandler):
         except asyncio.CancelledError:
             pass
         except Refused as refused:
+            if refused.status == 429:
+                await asyncio.sleep(SLOWED_S)
             self._refuse(refused)
+        except WorkbookError as error:
+            self._refuse(Refused(503, f"The model does not start: {error.problem}", 30))
         except httpx2.HTTPError as error:
             self._refuse(Refused(502, f"The model does not answer ({type(error).__name__}); try again.", 5))
         except iostream.StreamClosedError:
@@ -279,9 +361,12 @@ class _Handler(web.RequestHandler):
     async def _answer(self, path: str) -> None:
         gateway, caller = self._gateway, self._caller
         body = check_request(path, bytes(self._body))
+        model = body.setdefault("model", gateway.models[0])
+        if model not in gateway.models and not path.endswith("embeddings"):
+            raise Refused(404, f"“{model[:40]}” is not served here; there is {', '.join(gateway.models)}.")
         if path not in _COUNTED:
             async with gateway.turns.take(caller):
-                answer = await self._client.post(path, json=body)
+                answer = await self._client.post(**await self._address(path, body))
             self._give(answer.status_code, answer.content)
             return
         most_written = 0 if path.endswith("embeddings") else max(body.get(name) or 0 for name in _WRITTEN)
@@ -293,7 +378,7 @@ class _Handler(web.RequestHandler):
                 spent = reserved  # from here on nobody knows better, until the usage is there
                 num, status, content = await self._ask(path, body)
                 spent = min(reserved, num)
-        except (Refused, httpx2.ConnectError):  # it never came to the model
+        except (Refused, WorkbookError, httpx2.ConnectError):  # it never came to the model
             spent = 0
             raise
         finally:  # before the answer ends, so that whoever has it finds it counted
@@ -312,12 +397,12 @@ class _Handler(web.RequestHandler):
             told = await asyncio.get_running_loop().run_in_executor(None, self._gateway.embed, body)
             return int(told["usage"]["total_tokens"]), 200, json.dumps(told).encode()
         if not body.get("stream"):
-            answer = await self._client.post(path, json=body)
+            answer = await self._client.post(**await self._address(path, body))
             return _count_used(answer.content), answer.status_code, answer.content
         wants_usage = body.get("stream_options") is not None
         asked = body | {"stream_options": {"include_usage": True}}
         num = 0
-        async with self._client.stream("POST", path, json=asked) as answer:
+        async with self._client.stream("POST", **await self._address(path, asked)) as answer:
             self.set_status(answer.status_code)
             self.set_header("Content-Type", answer.headers.get("Content-Type", "text/event-stream"))
             async for line in answer.aiter_lines():
@@ -329,6 +414,12 @@ class _Handler(web.RequestHandler):
                 self.write(line + "\n")
                 await self.flush()
         return num, answer.status_code, None
+
+    async def _address(self, path: str, body: dict) -> dict:
+        """Return a request as httpx takes it; a server that is not there yet is started beside the loop."""
+        found = await asyncio.get_running_loop().run_in_executor(None, self._gateway.find_server, body["model"])
+        url = found.base_url.removesuffix("/v1") + path
+        return {"url": url, "json": body, "headers": {"Authorization": f"Bearer {found.api_key}"}}
 
     def _give(self, status: int, content: bytes) -> None:
         self.set_status(status)

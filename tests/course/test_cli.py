@@ -17,6 +17,7 @@ import llmops_utils.course.cli as command_line
 from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError, load_settings
 from llmops_utils.course import doctor
 from llmops_utils.models import Model, load_catalog
+from llmops_utils.operations import gateway
 
 
 @pytest.fixture
@@ -241,10 +242,10 @@ def serve(monkeypatch, tmp_path):
     """Serve a fake model to a class; what the fixture holds is called while the server runs."""
     home = tmp_path / "home"
     monkeypatch.setenv("LLMOPS_HOME", str(home))
-    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
+    monkeypatch.setattr(gateway, "fetch_weights", lambda model, home: {"x": tmp_path / "weights"})
     with FakeProvider() as fake:
         server = SimpleNamespace(base_url=fake.base_url, api_key="k" * 20)
-        monkeypatch.setattr(command_line, "start_server", lambda *_, **options: asked.append(options) or server)
+        monkeypatch.setattr(gateway, "share_server", lambda *given: asked.append(given) or server)
         asked = []
 
         def run(meanwhile=lambda card: None, **options):
@@ -297,10 +298,40 @@ def test_a_student_asks_with_the_settings_of_the_card_after_a_restart_too_and_th
     assert cards[0]["LLMOPS_API_KEY"] not in told
 
 
-def test_the_course_adapter_is_served_with_its_matrices(serve, monkeypatch):
+def test_the_course_adapter_is_served_with_its_matrices_beside_the_base(serve, monkeypatch):
+    def ask_both(card):
+        for name, value in read_card(card).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("LLMOPS_MODE", "live")
+        for name in ("pellworth", "smollm2-135m-instruct"):
+            assert Model("99_test", adapter=name).chat("Hi").provenance.model == name
+
+    _, asked = serve(ask_both)
+    assert [(one[1], one[-1] and one[-1].path.name) for one in asked] == [
+        ("smollm2-135m-instruct", None),
+        ("pellworth", "pellworth.gguf"),
+        ("smollm2-135m-instruct", None),
+    ]
     monkeypatch.setenv("LLMOPS_MODEL", "pellworth")
-    _, asked = serve()
-    assert asked[0]["adapter"].name == "pellworth.gguf"
+    for name in ("PROVIDER", "BASE_URL"):
+        monkeypatch.delenv(f"LLMOPS_{name}")
+    assert serve()[1][3][1] == "pellworth"
+
+
+def test_a_server_of_another_kind_stands_behind_the_same_keys(serve, monkeypatch):
+    with FakeProvider() as behind:
+        settings = {"PROVIDER": "vllm", "BASE_URL": behind.base_url, "MODEL": "large", "API_KEY": "of-the-server"}
+        for name, value in settings.items():
+            monkeypatch.setenv(f"LLMOPS_{name}", value)
+
+        def be_a_student(card):
+            asked = read_card(card) | {"LLMOPS_MODE": "live"}
+            settings = load_settings(**{name.removeprefix("LLMOPS_").lower(): value for name, value in asked.items()})
+            assert Model("99_test", settings=settings).chat("Hi").text == "Hello there."
+
+        serve(be_a_student)
+        assert behind.requests[-1].headers["authorization"] == "Bearer of-the-server"
+        assert behind.bodies[-1]["model"] == "large"
 
 
 # Fetching

@@ -9,7 +9,15 @@ import pytest
 from tiny_adapter import write_adapter
 
 from llmops_utils.core import Settings, load_settings
-from llmops_utils.core.errors import DataError, KeyMalformed, RecordingMissing, ServerError, SettingsError, WeightsError
+from llmops_utils.core.errors import (
+    DataError,
+    KeyMalformed,
+    RecordingMissing,
+    ServerError,
+    SettingsError,
+    Unreachable,
+    WeightsError,
+)
 from llmops_utils.models import catalog, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
@@ -103,6 +111,28 @@ def test_an_adapter_of_the_catalog_is_the_base_with_its_file_by_either_way_of_na
     assert _locate(shipped, home) == _locate(base, home)  # fetched once
     own = write_adapter(tmp_path / "own.gguf", name="own")
     assert connect("01_test", make_settings(tmp_path, model="shipped"), own).model == f"{base.name}+own"
+
+
+def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_where_the_server_is_down_too(tmp_path):
+    settings = make_settings(tmp_path, provider="embedded", base_url="http://127.0.0.1:9/v1", mode="auto", retries=0)
+    here = connect("01_test", make_settings(tmp_path))
+    request = {"method": "POST", "path": "/v1/chat/completions"}
+    for name in (None, "pellworth"):
+        shared = connect("01_test", settings, name)
+        own = connect("01_test", make_settings(tmp_path), name)
+        assert (shared.model, shared.source, shared.server) == (own.model, own.source, "127.0.0.1")
+        options = {"temperature": 0.0}
+        body = {"model": own.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 256} | options
+        answer = {"choices": [{"message": {"content": "recorded"}, "finish_reason": "stop"}]}
+        shared.transport.recorder.recordings.add(
+            Recording(request | {"body": body}, {"status": 200, "body": answer}, 0.1, own.source, "2026-12-01")
+        )
+        model = Model("01_test", settings=settings, adapter=name)
+        assert model.chat("Hi").text == "recorded"
+        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
+            model.chat("What nobody asked yet")
+    mine = connect("01_test", settings, write_adapter(tmp_path / "mine.gguf"))
+    assert (mine.base_url, here.base_url) == (EMBEDDED_URL, EMBEDDED_URL)  # of a file that only this learner has
 
 
 def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 import re
 import socket
 import sys
+import time
 import traceback
 
 import numpy as np
@@ -378,6 +379,19 @@ def test_a_refusal_is_of_its_kind_says_what_to_do_and_is_not_tried_again(fake, m
             make_model(provider="openai", retries=4).chat("Hi")
         assert (type(caught.value), caught.value.status, len(fake.requests)) == (kind, status, 1)
         assert f"What to do: {caught.value.next_step}" in str(caught.value)
+
+
+def test_where_a_server_names_a_long_wait_it_is_told_and_nobody_waits(fake, make_model):
+    said = "1,000 tokens an hour are used up; wait 1801 s."
+    fake.faults.append(Fault(429, {"error": {"message": said}}, {"retry-after": "1801"}))
+    with pytest.raises(RateLimited, match=f"says: too many requests. {said}") as caught:
+        make_model(retries=4).chat("Hi")
+    assert "Ask again in 31 minutes" in caught.value.next_step
+    assert len(fake.requests) == 1
+    started = time.perf_counter()
+    fake.faults.append(Fault(429, {"error": {"message": "Ask fewer at once."}}, {"retry-after": "1"}))
+    assert make_model(retries=1).chat("Hi").text == "Hello there."
+    assert time.perf_counter() - started >= 1
 
 
 def test_a_prompt_over_the_context_is_recognized(fake, make_model):

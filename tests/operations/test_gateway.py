@@ -15,6 +15,7 @@ import pytest
 from fake_provider import FakeProvider, slow
 
 from llmops_utils.core import DataError, ServerError
+from llmops_utils.models.server import EmbeddedServer
 from llmops_utils.operations.gateway import MOST_WAITING, Gateway, Quota, Turns
 from llmops_utils.operations.request_checks import MOST_BYTES, Refused, check_request
 
@@ -48,9 +49,8 @@ class Class:
         limits = {"most_requests": 1000, "most_tokens": 1_000_000} | limits
         self.quota = Quota(tmp_path / "quota.json", clock=Clock(), **limits)
         self.gateway = Gateway(
-            fake.base_url.removesuffix("/v1"),
-            "upstream-key",
-            "small",
+            ("small", "small-tuned"),
+            lambda name: EmbeddedServer(fake.base_url, f"upstream-key-{name}", None),
             know,
             self.quota,
             Turns(turns),
@@ -84,13 +84,19 @@ def test_all_that_the_course_asks_for_comes_through_and_the_models_own_key_stays
     room = make_class()
     told = room.ask()
     assert told.json()["choices"][0]["message"]["content"] == "Hello there."
-    assert room.fake.requests[-1].headers["authorization"] == "Bearer upstream-key"
+    assert room.fake.requests[-1].headers["authorization"] == "Bearer upstream-key-small"
     assert room.ask(path="/v1/completions", body={"prompt": "Hi", "max_tokens": 1}).status_code != 404
     assert room.ask(path="/tokenize", body={"content": "a b", "with_pieces": True}).json()["tokens"][1]["piece"] == "b"
     assert "prompt" in room.ask(path="/apply-template", body={"messages": CHAT["messages"]}).json()
     assert len(room.ask(path="/v1/embeddings", body={"input": ["a", "b"], "model": "m"}).json()["data"]) == 2
-    assert room.ask(path="/v1/models", method="GET").json()["data"][0]["id"] == "small"
-    assert room.ask(path="/health", method="GET").json() == {"status": "ok"}
+    served = room.ask(path="/v1/models", method="GET").json()["data"]
+    assert [one["id"] for one in served] == ["small", "small-tuned"]
+    room.ask(body=CHAT | {"model": "small-tuned"})
+    assert room.fake.requests[-1].headers["authorization"] == "Bearer upstream-key-small-tuned"
+    refused = room.ask(body=CHAT | {"model": "large"})
+    assert (refused.status_code, "there is small, small-tuned" in refused.text) == (404, True)
+    health = room.ask(path="/health", method="GET").json()
+    assert (health["status"], health["waiting"], health["seconds"] < 5) == ("ok", 0, True)
 
 
 def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_class):
@@ -231,6 +237,24 @@ def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restar
     assert room.ask().status_code == 200
 
 
+def test_calls_that_only_wait_for_what_others_set_aside_are_told_to_ask_again_soon(make_class):
+    room = make_class()
+    room.quota.reserve("ana", 600_000)
+    with pytest.raises(Refused, match="ask again") as caught:
+        room.quota.reserve("ana", 600_000)
+    assert (caught.value.status, caught.value.retry_s) == (429, 1)
+    room.quota.settle("ana", 600_000, 50)
+    room.quota.reserve("ana", 600_000)
+
+
+def test_a_disk_that_is_full_loses_no_answer_and_no_count(make_class, tmp_path):
+    room = make_class()
+    room.quota._file = tmp_path / "file" / "quota.json"
+    (tmp_path / "file").touch()  # so that nothing can be written there
+    assert [room.ask().status_code for _ in range(2)] == [200, 200]
+    assert room.quota.used == {"ana": [2, 30]}
+
+
 def test_what_fails_costs_nothing_and_requests_are_counted(make_class):
     room = make_class(most_requests=3)
     room.fake.usage = {"total_tokens": 9}
@@ -255,6 +279,29 @@ def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
         waited, num_after = time.perf_counter() - started, sum(not one.done() for one in flood)
     assert num_after > 12, (waited, num_after)  # ben was served while most of the flood still waited
     assert {one.result().status_code for one in flood} == {200}
+
+
+def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_free():
+    async def run():
+        turns, now = Turns(4), []
+
+        async def call(caller):
+            async with turns.take(caller):
+                now.append(caller)
+                await ended.wait()
+
+        ended = asyncio.Event()
+        tasks = [asyncio.create_task(call("ana")) for _ in range(9)]
+        await asyncio.sleep(0)
+        tasks += [asyncio.create_task(call(one)) for one in ("ben", "eva")]
+        await asyncio.sleep(0)
+        assert now == ["ana", "ana", "ben", "eva"]
+        ended.set()
+        await asyncio.gather(*tasks)
+        assert now.count("ana") == 9
+        assert (turns.num_waiting, turns._free) == ({}, 4)
+
+    asyncio.run(run())
 
 
 def test_too_many_waiting_calls_of_one_caller_are_refused_and_no_turn_is_lost():
@@ -312,7 +359,28 @@ def test_a_model_that_is_gone_is_told_and_costs_nothing(make_class):
     answer = room.ask()
     assert (answer.status_code, answer.headers["retry-after"]) == (502, "5")
     assert "The model does not answer" in answer.json()["error"]["message"]
+    health = room.ask(path="/health", method="GET")
+    assert (health.status_code, health.json()["status"]) == (503, "down")
     assert room.quota.used == {"ana": [1, 0]}
+
+
+def test_a_model_that_does_not_start_and_keys_that_nobody_can_check_are_told_with_a_time(make_class):
+    room = make_class()
+
+    def fail(name):
+        raise ServerError("There is no memory for it.", "Close other programs.")
+
+    async def ask_in_vain(key, address):
+        raise Refused(503, "The Hub does not answer.", 5)
+
+    room.gateway.find_server = fail
+    answer = room.ask()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert "no memory" in answer.json()["error"]["message"]
+    assert room.quota.used == {"ana": [1, 0]}
+    room.gateway.authenticate = ask_in_vain
+    answer = room.ask()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 def test_the_page_of_usage_is_the_teachers(make_class):
@@ -328,7 +396,7 @@ def test_a_port_that_is_taken_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        gateway = Gateway("http://127.0.0.1:1", "", "small", know, None, Turns(1))
+        gateway = Gateway(("small",), lambda name: None, know, None, Turns(1))
         with pytest.raises(ServerError, match="cannot be opened"), gateway.listen("127.0.0.1", taken.getsockname()[1]):
             pass
     assert threading.active_count() < 50
