@@ -96,7 +96,7 @@ def test_the_teacher_sees_who_is_where_with_what_solved_and_used(hub, ana):
 
 
 def test_a_service_and_a_hub_that_are_killed_come_back_and_nobody_logs_in_again(hub, ana):
-    ana.run("mine = 'in the kernel'")
+    ana.run("from llmops_utils.course import Progress\nProgress().mark_done('06_2.1')\nmine = 'in the kernel'")
     page = ana.read("01_1_what_an_llm_is.ipynb")["content"]
     page["cells"][0]["source"] = "# Notes"
     ana.write("01_1_what_an_llm_is.ipynb", page)
