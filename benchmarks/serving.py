@@ -33,7 +33,8 @@ from openai import APIStatusError, OpenAI
 
 from llmops_utils.core import DATA, load_settings
 from llmops_utils.models import choose_local_models, fetch_weights, start_server
-from llmops_utils.operations.gateway import MOST_WAITING, Gateway, Quota, Turns
+from llmops_utils.operations.gateway import Gateway
+from llmops_utils.operations.quotas import MOST_WAITING, Quota, Turns
 
 STORED = DATA / "serving_measured.csv"
 CALLERS = (1, 4, 8, 16)

@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from teacher_page import PAGE, Survey
 
-NOW = datetime.datetime.now(datetime.UTC).isoformat()
 PROGRESS = json.dumps({"done": {"01_1.1": "2026-12-01", "01_1.2": "2026-12-02", "no.such": "2027-01-01"}})
 
 
 def make_user(name, is_on=True, **more):
-    servers = {"": {"ready": True, "last_activity": NOW}} if is_on else {}
-    return {"name": name, "admin": False, "servers": servers, "last_activity": NOW} | more
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    servers = {"": {"ready": True, "last_activity": now}} if is_on else {}
+    return {"name": name, "admin": False, "servers": servers, "last_activity": now} | more
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from fake_provider import FakeProvider, slow
 
 from llmops_utils.core import DataError, ServerError
 from llmops_utils.models.server import EmbeddedServer
-from llmops_utils.operations.gateway import MOST_WAITING, Gateway, Quota, Turns
+from llmops_utils.operations.gateway import Gateway
+from llmops_utils.operations.quotas import MOST_WAITING, Quota, Turns
 from llmops_utils.operations.request_checks import MOST_BYTES, Refused, check_request
 
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
@@ -133,7 +134,8 @@ def test_who_hangs_up_after_the_last_event_of_a_stream_is_charged_what_it_took(m
     with ThreadingHTTPServer(("127.0.0.1", 0), Held) as model:
         model.hung_up = threading.Event()
         threading.Thread(target=model.serve_forever, daemon=True).start()
-        room.gateway.address = f"http://127.0.0.1:{model.server_port}"
+        upstream = EmbeddedServer(f"http://127.0.0.1:{model.server_port}/v1", "key", None)
+        room.gateway.find_server = lambda name: upstream
         with room.gateway.listen("127.0.0.1", 0) as port:
             client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="key-ana", max_retries=0)
             list(client.chat.completions.create(**CHAT, stream=True))
