@@ -4,7 +4,7 @@ VENV := .venv/bin/python
 PROXY := $(CURDIR)/.tools/class/proxy/node_modules/.bin/configurable-http-proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test live notebooks browser bookbinder book demo pictures slides class class-test classbench classbuilder adapter environment lock serve doctor bench trials
+.PHONY: help setup lab test live notebooks browser bookbinder book demo pictures slides class class-test classbench classbuilder classpackages adapter environment lock serve doctor bench trials
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -64,11 +64,13 @@ pictures: book ## the pictures of README.md in book/pictures (needs Chromium)
 slides: bookbinder ## a deck from a lesson in build/slides, for example LESSON=06_2
 	@.tools/book/bin/python book/make_slides.py $(LESSON)
 
-classbuilder: setup
+classpackages: setup
 	@[ -x .tools/class/bin/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python .tools/class
 	@.venv/bin/uv pip install --quiet --python .tools/class/bin/python --require-hashes -r requirements.txt \
 	  -r classroom/requirements.txt
 	@.venv/bin/uv pip install --quiet --python .tools/class/bin/python --no-deps --no-build-isolation --editable .
+
+classbuilder: classpackages
 	@mkdir -p .tools/class/proxy && cp classroom/package.json classroom/package-lock.json .tools/class/proxy
 	@npm ci --silent --prefix .tools/class/proxy || { echo "make class needs node 20 or later, with npm." >&2; exit 1; }
 

@@ -88,8 +88,7 @@ class House:
         self.turns = TimedTurns(self.places)
         # A clock that stands still: no hour ends within the measurement, which would empty the books.
         self.quota = Quota(folder / "quota.json", 10_000, MOST_TOKENS, clock=lambda: 7200.0)
-        address = self.server.base_url.removesuffix("/v1")
-        self.gateway = Gateway(address, self.server.api_key, model.name, self.authenticate, self.quota, self.turns)
+        self.gateway = Gateway((model.name,), lambda name: self.server, self.authenticate, self.quota, self.turns)
         self.port = 0
         self._prompts = itertools.product(range(10**6), PLACES, THINGS)
         self._lock = threading.Lock()
