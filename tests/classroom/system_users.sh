@@ -13,10 +13,11 @@ for name in ana ben mia; do
   echo "$name:password-of-$name" | chpasswd
   chmod 700 "/home/$name"
 done
-if [ -d /root/.pyenv ]; then # a Python that only root reaches
-  mount --bind /root/.pyenv "$here/root"
-  mount -t tmpfs -o mode=755 tmpfs /root
-  mkdir /root/.pyenv
-  mount --bind "$here/root" /root/.pyenv
+prefix=$(python3 -c 'import sys; print(sys.base_prefix)')
+if [[ $prefix == "$HOME"/* ]]; then # a Python that only root reaches
+  mount --bind "$prefix" "$here/root"
+  mount -t tmpfs -o mode=755 tmpfs "$HOME"
+  mkdir -p "$prefix"
+  mount --bind "$here/root" "$prefix"
 fi
 exec "$@"
