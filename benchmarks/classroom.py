@@ -275,13 +275,18 @@ def measure_attacks(hub: ClassHub, students: list[Student], minutes: float, pool
                 statuses.append(post(hub, one.token, {"content": "how many " * number}, "/tokenize")[0])
         return statuses
 
-    before = measure_service(hub)
-    statuses = [status for found in pool.map(load, students) for status in found]
+    memory, running = [measure_service(hub)], [pool.submit(load, one) for one in students]
+    for _ in range(10):  # does it grow for good, or until the caches are full?
+        time.sleep(6 * minutes)
+        memory.append(measure_service(hub))
+    statuses = [status for one in running for status in one.result()]
     tell(
         f"{minutes:g} minutes of mixed load by {len(students)}: statuses",
         {one: statuses.count(one) for one in {*statuses}},
     )
-    tell("  memory of the service, at start and end", f"{before:.0f} and {measure_service(hub):.0f} MB")
+    tell(
+        "  memory of the service at the start and after each tenth of it, MB", " ".join(f"{one:.0f}" for one in memory)
+    )
 
 
 def measure_service(hub: ClassHub) -> float:
