@@ -9,39 +9,24 @@ import nbformat
 import pytest
 
 from llmops_utils.core import ROOT
-from llmops_utils.course.notebooks import is_lesson, list_notebooks
+from llmops_utils.course.notebooks import list_notebooks
 
 
-@pytest.fixture
-def book(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "book")
-    import make_book
-
-    yield make_book
-    del sys.modules["make_book"]
-
-
-@pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "book")
-    import make_demo
-
-    yield make_demo
-    del sys.modules["make_demo"], sys.modules["make_slides"]
+@pytest.fixture(scope="module", autouse=True)
+def book_folder():
+    """The programs of the book can be imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book")
+        yield
+        for name in ("make_book", "make_demo", "make_slides"):
+            sys.modules.pop(name, None)
 
 
-@pytest.fixture
-def slides(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "book")
-    import make_slides
+def test_each_lesson_makes_a_deck_of_a_talks_length_without_tasks_and_the_same_each_time():
+    import make_slides as slides
 
-    yield make_slides
-    del sys.modules["make_slides"]
-
-
-def test_each_lesson_makes_a_deck_of_a_talks_length_without_tasks_and_the_same_each_time(slides):
     lengths = {}
-    for path in [path for path in list_notebooks() if is_lesson(path)]:
+    for path in list_notebooks():
         decks = [slides.make_deck(nbformat.read(path, 4)) for _ in range(2)]
         told = [[cell.source for slide in deck for cell in slide] for deck in decks]
         assert told[0] == told[1]
@@ -56,7 +41,9 @@ def test_each_lesson_makes_a_deck_of_a_talks_length_without_tasks_and_the_same_e
     assert {name: num for name, num in lengths.items() if not 6 <= num <= 15} == {}
 
 
-def test_the_demo_takes_fifteen_minutes_and_each_slide_shows_an_output_that_is_stored(demo):
+def test_the_demo_takes_fifteen_minutes_and_each_slide_shows_an_output_that_is_stored():
+    import make_demo as demo
+
     slides = demo.read_slides()
     assert sum(slide["minutes"] for slide in slides) == 15
     assert all(slide["say"] for slide in slides)
@@ -83,7 +70,9 @@ def test_the_deck_of_the_demo_comes_out_the_same_twice_and_names_no_address_that
     assert re.findall(r"""<(?:script|link|img)[^>]*(?:src|href)=["']https?://[^>]*>""", page) == []
 
 
-def test_tags_take_a_cell_in_or_leave_it_out(slides):
+def test_tags_take_a_cell_in_or_leave_it_out():
+    import make_slides as slides
+
     [path] = [path for path in list_notebooks() if path.stem.startswith("06_2")]
     notebook = nbformat.read(path, 4)
     by_id = {cell.id: cell for cell in notebook.cells}
@@ -96,7 +85,9 @@ def test_tags_take_a_cell_in_or_leave_it_out(slides):
     assert shown[0] not in now
 
 
-def test_each_notebook_stands_once_in_the_contents_under_a_chapter_that_has_a_name(book, tmp_path):
+def test_each_notebook_stands_once_in_the_contents_under_a_chapter_that_has_a_name(tmp_path):
+    import make_book as book
+
     book.gather(tmp_path / "pages")
     contents = (tmp_path / "pages" / "index.md").read_text(encoding="utf-8")
     names = [path.stem for path in list_notebooks()]
@@ -113,7 +104,9 @@ def test_each_notebook_stands_once_in_the_contents_under_a_chapter_that_has_a_na
         nbformat.read(tmp_path / "pages" / "README.ipynb", 4)
 
 
-def test_links_that_lead_nowhere_are_found_and_others_are_not(book, tmp_path):
+def test_links_that_lead_nowhere_are_found_and_others_are_not(tmp_path):
+    import make_book as book
+
     (tmp_path / "a.html").write_text(
         "<a href='b.html#place'>1</a><a href='b.html#none'>2</a><a href='c.html'>3</a><a href='#here'>4</a>"
         "<img src='picture.png'><a href='https://example.org/x'>5</a><h1 id='here'></h1><a href='mailto:x'>6</a>"

@@ -63,15 +63,6 @@ def commands(start, tmp_path):
     return commands
 
 
-def make_run_fail(start, error):
-    def run(command, **options):
-        if "config" in command:
-            return SimpleNamespace(stdout=b"")
-        raise error
-
-    start.subprocess.run = run
-
-
 def set_arguments(monkeypatch, start, *arguments, version=(3, 12, 1)):
     """Let the script see another command line and another Python, and leave those of the tests alone."""
     fake = SimpleNamespace(
@@ -121,18 +112,14 @@ def test_an_old_python_can_read_the_script_as_far_as_its_message():
 # The lines of the lock
 
 
-def test_the_pinned_lines_of_a_package_come_with_their_hashes(start):
+def test_the_pinned_lines_of_a_package_come_with_their_hashes(start, monkeypatch):
     assert start.read_hashed("uv") == "uv==0.9.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
     assert start.read_hashed("uvicorn") == "uvicorn==2.0\n"
-
-
-def test_the_lock_of_the_course_pins_uv_with_hashes(start, monkeypatch):
     monkeypatch.setattr(start, "ROOT", ROOT)
-    first, *others = start.read_hashed("uv").splitlines()
-    assert re.fullmatch(r"uv==\d+\.\d+\.\d+ \\", first)
-    assert len(others) > 5
-    assert [line for line in others if not re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line)] == []
-    assert [line.endswith("\\") for line in others] == [True] * (len(others) - 1) + [False]
+    assert re.fullmatch(
+        r"uv==\d+\.\d+\.\d+ \\\n(    --hash=sha256:[0-9a-f]{64} \\\n){5,}    --hash=sha256:[0-9a-f]{64}\n",
+        start.read_hashed("uv"),
+    )
 
 
 # Setting up
@@ -237,39 +224,32 @@ def test_what_cannot_be_compiled_does_not_stop_the_set_up(start, commands):
 # Failing
 
 
-def test_a_failing_pip_stops_with_what_to_do_and_leaves_no_stamp(start):
-    for error in (subprocess.CalledProcessError(1, "pip"), FileNotFoundError(2, "No such file")):
-        make_run_fail(start, error)
-        with pytest.raises(SystemExit) as stopped:
-            start.set_up()
-        problem, step = stopped.value.code.strip().splitlines()
-        assert problem == "uv could not be fetched."
-        assert step.startswith("What to do: check your network and that `python -m pip --version` works")
-    assert not start.STAMP.exists()
-    assert not (start.TOOLS / "wanted.txt").exists()
-
-
 def test_a_failing_step_stops_with_its_own_message_leaves_no_stamp_and_the_next_run_goes_on(start, commands):
     succeed = start.subprocess.run
-    for number, problem in (
-        (2, "No environment could be made."),
-        (2, "The packages could not be installed."),
-        (3, "The course's own package could not be installed."),
+    failed, missing = subprocess.CalledProcessError(2, "x"), FileNotFoundError(2, "No such file")
+    for number, error, problem, step in (
+        (1, failed, "uv could not be fetched.", "check your network and that `python -m pip --version` works"),
+        (1, missing, "uv could not be fetched.", "check your network and that `python -m pip --version` works"),
+        (2, failed, "No environment could be made.", "run this again"),
+        (2, failed, "The packages could not be installed.", "run this again"),
+        (3, failed, "The course's own package could not be installed.", "run this again"),
     ):
         commands.clear()
 
-        def run(command, number=number, **options):
-            done = succeed(command, **options)
-            if len(commands) == number:
-                raise subprocess.CalledProcessError(2, command)
-            return done
+        def run(command, number=number, error=error, **options):
+            if "config" not in command and len(commands) + 1 == number:
+                commands.append(command)
+                raise error
+            return succeed(command, **options)
 
         start.subprocess.run = run
         with pytest.raises(SystemExit) as stopped:
             start.set_up()
-        assert stopped.value.code.strip().splitlines()[0] == problem
-        assert "What to do: run this again" in stopped.value.code
+        told = stopped.value.code.strip().splitlines()
+        assert told[0] == problem
+        assert told[1].startswith(f"What to do: {step}")
         assert not start.STAMP.exists()
+        assert (start.TOOLS / "wanted.txt").exists() == (number > 1)
     start.subprocess.run = succeed
     start.set_up()
     assert start.STAMP.is_file()
@@ -295,7 +275,17 @@ def test_a_failing_pip_shows_no_traceback(tmp_path):
 
 def test_an_environment_whose_set_up_did_not_end_is_made_anew(start, commands):
     """A missing or half-written stamp, in an environment of any state: the packages in it cannot be trusted."""
+    succeed, seen = start.subprocess.run, []
+
+    def run(command, **options):
+        seen.append(start.STAMP.exists())
+        return succeed(command, **options)
+
     start.set_up()
+    (start.ROOT / "requirements.txt").write_text(LOCK + "gamma==1\n", encoding="utf-8")
+    start.subprocess.run = run
+    start.set_up()
+    assert seen[1:] == [False] * 3  # while packages are installed; the first only asks pip for its configuration
     whole = start.STAMP.read_text(encoding="utf-8")
     for left in (None, "", whole[:40], whole[:-1]):
         start.STAMP.unlink()
@@ -305,21 +295,6 @@ def test_an_environment_whose_set_up_did_not_end_is_made_anew(start, commands):
         start.set_up()
         assert "--clear" in commands[0], left
         assert start.STAMP.read_text(encoding="utf-8") == whole
-
-
-def test_the_stamp_is_gone_while_packages_are_installed(start, commands):
-    start.set_up()
-    (start.ROOT / "requirements.txt").write_text(LOCK + "gamma==1\n", encoding="utf-8")
-    succeed, seen = start.subprocess.run, []
-
-    def run(command, **options):
-        seen.append(start.STAMP.exists())
-        return succeed(command, **options)
-
-    start.subprocess.run = run
-    start.set_up()
-    assert seen[1:] == [False] * 3  # the first only asks pip for its configuration
-    assert start.STAMP.exists()
 
 
 def test_ctrl_c_in_the_set_up_ends_with_a_sentence_and_an_unusable_folder_is_named(start, monkeypatch):

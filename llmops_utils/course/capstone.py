@@ -9,14 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..core import DATA, load_settings
 from ..datasets import CapstoneMessage, Example, load_capstone_messages
-from ..evaluation import PRICED_AT, Answer, Contains, Proportion, Report, Row, Score, estimate_proportion, evaluate
-from ..models import Model, Reply, price_tokens
-from ..operations import AlertRule, Monitor, Request, find_first_alarm, redact_personal_data
+from ..evaluation import Answer, Contains, Proportion, Report, Row, Score, estimate_proportion, evaluate
+from ..models import Model, Reply
+from ..operations import AlertRule, Monitor, Served, find_first_alarm, redact_personal_data, simulate_traffic
 from ..prompts import Prompt, load_prompt
 from ..rag import Chunk, Chunking, LexicalIndex, load_pages, split_pages, split_words
 from ..rag.measures import normalise_answer
@@ -205,13 +204,8 @@ def answer_part(
 def list_steps(choices: Choices) -> list[tuple[str, Choices]]:
     """Return each part of an attempt with the choices that answer it."""
     other = choices.model_copy(update={"model": "" if choices.model else "pellworth"})
-    return list(
-        zip(
-            PARTS,
-            (choices, choices, other, choices, choices.model_copy(update={"without": (load_brief().stale["page"],)})),
-            strict=True,
-        )
-    )
+    mended = choices.model_copy(update={"without": (load_brief().stale["page"],)})
+    return list(zip(PARTS, (choices, choices, other, choices, mended), strict=True))
 
 
 # --- the watch -----------------------------------------------------------------------------------------------
@@ -239,35 +233,27 @@ class Sighting:
 START, NUM_QUIET = 500, 5000  # requests before the incident; and those in which false alarms are counted
 
 
-def draw_requests(rows: Sequence[Row], changed: Sequence[Row], num: int, start: int, seed: int) -> list[Request]:
-    """Return traffic: rows drawn at random, from request `start` on the changed ones; a person grades one in five."""
-    random = np.random.default_rng(seed)
-    places, graded = random.integers(0, len(rows), num), random.random(num) < 0.2
-    served = {
-        (begun, is_graded): [_make_request(row, is_graded) for row in (changed if begun else rows)]
-        for begun in (False, True)
-        for is_graded in (False, True)
-    }
-    return [served[at >= start, bool(graded[at])][places[at]] for at in range(num)]
-
-
-def _make_request(row: Row, is_graded: bool) -> Request:
-    """Return a row as the monitor sees it: the part of the handbook that was read, and which part was cited."""
-    step = row.trace[0] if row.trace else {}
-    is_refused, read = row.prediction == REFUSAL, [*step.get("read", ()), "nothing"]
-    said = "refused" if is_refused else step.get("page", "").partition("-")[0] or "no page"
-    tokens = (row.prompt_tokens, row.completion_tokens)
-    usd, score = price_tokens(*PRICED_AT, *tokens), row.score if is_graded else None
-    return Request(read[0].partition("-")[0], said, row.latency_s, *tokens, usd, is_refused, score)
+def _list_served(source: str, rows: Sequence[Row]) -> list[Served]:
+    """Return rows as the monitor sees them: the part of the handbook that was read, and which part was cited."""
+    served = []
+    for row in rows:
+        step = row.trace[0] if row.trace else {}
+        read = [*step.get("read", ()), "nothing"][0].partition("-")[0]
+        said = "none" if row.prediction == REFUSAL else step.get("page", "").partition("-")[0] or "no page"
+        numbers = (row.score, row.latency_s, row.prompt_tokens, row.completion_tokens)
+        served.append(Served(row.id, source, row.id, read, said, *numbers))
+    return served
 
 
 def run_watch(usual: Report, changed: Report, watch: Watch) -> Sighting:
     """Return what a monitor sees: it learns from quiet traffic, watches more of it, and then the incident."""
     ids = {row.id: row for row in usual.rows}
-    rows, after = [ids[row.id] for row in changed.rows], changed.rows
-    monitor = Monitor(draw_requests(rows, rows, 1000, 0, 0), watch.size, AlertRule(watch.quantile, watch.in_a_row))
-    quiet = list(monitor.watch(draw_requests(rows, rows, NUM_QUIET, 0, 1)))
-    found = find_first_alarm(monitor.watch(draw_requests(rows, after, START + 2000, START, 2)), after=START)
+    rows = {"production": [ids[row.id] for row in changed.rows], "coarser model": changed.rows}
+    traffic = {source: _list_served(source, found) for source, found in rows.items()}
+    monitor = Monitor(simulate_traffic(traffic, 1000), watch.size, AlertRule(watch.quantile, watch.in_a_row))
+    quiet = list(monitor.watch(simulate_traffic(traffic, NUM_QUIET, seed=1)))
+    after = simulate_traffic(traffic, START + 2000, "coarser model", START, seed=2)
+    found = find_first_alarm(monitor.watch(after), after=START)
     return Sighting(
         delay=None if found is None else found.num_served - START,
         measures=() if found is None else found.alarms,

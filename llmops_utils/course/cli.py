@@ -29,7 +29,8 @@ from ..operations import (
 )
 from .assignments import make_assignment
 from .doctor import diagnose
-from .grading import Grade, grade_submission, mark_copies, write_table
+from .grades import Grade, mark_copies, write_table
+from .grading import grade_submission
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 

@@ -1,6 +1,6 @@
 """Find the notebooks of chapters and lessons, execute them, store their outputs, link and seal them.
 
-One number is the address of everything: `06` of a chapter that is one notebook, `06_2` of a lesson.
+One number is the address of everything: `06_2` of a lesson, `06` of its chapter.
 
 The seal is a checksum of a notebook's code, of its outputs and of its recordings, in the notebook's metadata.
 It makes visible what a comparison of outputs cannot see: a picture, a comment, a recorded answer that only a
@@ -33,15 +33,9 @@ class NotebookFailed(WorkbookError):
 
 
 def get_address(name: str) -> str:
-    """Return the number with which a name begins, `06` of a chapter or `06_2` of a lesson; "" where there is none."""
+    """Return the number with which a name begins, `06_2` of a lesson or `00`; "" where there is none."""
     number = re.match(r"\d\d(_\d+(?=_|$))?", name)
     return number[0] if number else ""
-
-
-def is_lesson(path: Path) -> bool:
-    """Return whether a notebook is a lesson, and not a whole chapter; the first one is a lesson that stands alone."""
-    address = get_address(path.stem)
-    return "_" in address or address == "00"
 
 
 def list_notebooks() -> list[Path]:
@@ -92,7 +86,7 @@ def link_lessons() -> None:
     """Write into each lesson the links to its neighbours, at its top and at its end, where they are not current."""
     import nbformat
 
-    for path in filter(is_lesson, list_notebooks()):
+    for path in list_notebooks():
         notebook = read_notebook(path)
         before = copy.deepcopy(notebook)
         cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]

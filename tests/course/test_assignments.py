@@ -9,9 +9,9 @@ import pytest
 from llmops_utils.core import ExerciseError
 from llmops_utils.course import load_exercises
 from llmops_utils.course.assignments import POINTS, make_assignment
-from llmops_utils.course.notebooks import find_notebooks, is_lesson, list_notebooks
+from llmops_utils.course.notebooks import find_notebooks, list_notebooks
 
-LESSONS = [path for path in list_notebooks() if is_lesson(path)]
+LESSONS = list_notebooks()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmops_utils.core import WorkbookError, load_settings
+from llmops_utils.core import load_settings
 from llmops_utils.course import cli, diagnose, doctor
 from llmops_utils.course.doctor import (
     Diagnosis,
@@ -26,7 +26,7 @@ from llmops_utils.course.doctor import (
     check_settings,
     check_weights,
 )
-from llmops_utils.models import connect, load_catalog
+from llmops_utils.models import load_catalog
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
 EVIL = "<script>alert('x')</script> & \"more\""
@@ -47,14 +47,16 @@ NOTE = Finding("Memory", "note", "little", "Close something.")
 BAD = Finding("Disk", "fault", "full", "Free some room.")
 
 
-def test_a_diagnosis_is_a_line_for_each_finding_and_one_for_each_step():
-    assert repr(Diagnosis((GOOD, NOTE, BAD))).splitlines() == [
-        "✓ Port: open",
-        "· Memory: little",
-        "    what to do: Close something.",
-        "✗ Disk: full",
-        "    what to do: Free some room.",
-    ]
+def test_a_diagnosis_is_a_line_for_each_finding_and_step_and_the_command_ends_with_0_or_1(monkeypatch, capsys):
+    told = ["✓ Port: open", "· Memory: little", "    what to do: Close something."]
+    for findings, code, more in (
+        ((GOOD, NOTE), 0, []),
+        ((GOOD, NOTE, BAD), 1, ["✗ Disk: full", "    what to do: Free some room."]),
+    ):
+        monkeypatch.setattr(cli, "diagnose", lambda findings=findings: Diagnosis(findings))
+        with pytest.raises(SystemExit) as ended:
+            cli.doctor()
+        assert (ended.value.code, capsys.readouterr().out.splitlines()) == (code, told + more)
 
 
 def test_html_tells_state_finding_and_step_in_words_and_escapes_them():
@@ -164,6 +166,7 @@ def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_
         raise ImportError("cannot import name 'x' from 'psutil'")
 
     monkeypatch.setattr("psutil.virtual_memory", fail)
+    monkeypatch.setattr(doctor, "list_damage", lambda name: [])
     findings = {finding.name: finding for finding in diagnose().findings}
     assert_fault(findings["Memory"], "ImportError: cannot import name 'x' from 'psutil'", "start.py setup")
     assert (findings["JupyterLab"].state, findings["Packages"].state) == ("ok", "ok")
@@ -241,7 +244,7 @@ def test_sound_settings_are_told_with_mode_provider_and_the_names_of_keys(monkey
         assert check_with(monkeypatch, **variables) == Finding("Settings", "ok", f"mode replay, {told}")
 
 
-def test_unsound_settings_are_a_fault_with_a_step(monkeypatch):
+def test_unsound_settings_and_what_the_notebooks_would_refuse_are_a_fault_with_a_step(monkeypatch):
     for name, value, said, step in (
         ("LLMOPS_MDOE", "replay", "There is no setting LLMOPS_MDOE.", "Did you mean LLMOPS_MODE?"),
         ("LLMOPS_PROVIDER", "opanai", "no provider “opanai”", "Did you mean openai?"),
@@ -250,59 +253,41 @@ def test_unsound_settings_are_a_fault_with_a_step(monkeypatch):
         ("OPENAI_API_KEY", f"'{KEY}'", "stands in quotes", "OPENAI_API_KEY"),
     ):
         assert_fault(check_with(monkeypatch, **{name: value}), said, step)
-
-
-def test_what_the_notebooks_would_refuse_is_a_fault_and_a_provider_without_a_key_is_none_in_replay(monkeypatch):
-    assert check_with(monkeypatch, LLMOPS_PROVIDER="openai").state == "ok"
-    monkeypatch.setenv("LLMOPS_MODE", "live")
-    for variables in (
-        {"LLMOPS_PROVIDER": "openai"},
-        {"LLMOPS_PROVIDER": "mistral", "LLMOPS_MODE": "record"},
-        {"LLMOPS_PROVIDER": "custom", "LLMOPS_BASE_URL": "http://127.0.0.1:8000/v1"},
-        {"LLMOPS_PROVIDER": "embedded", "LLMOPS_MODEL": "smollm2-135m-instrukt"},
-        {"LLMOPS_PROVIDER": "embedded", "LLMOPS_EMBEDDING_MODEL": "smollm2-135m-instruct"},
+    assert check_with(monkeypatch, LLMOPS_PROVIDER="openai").state == "ok"  # a key is not needed in replay
+    for variables, said in (
+        ({"PROVIDER": "openai"}, "OPENAI_API_KEY"),
+        ({"PROVIDER": "mistral", "MODE": "record"}, "MISTRAL_API_KEY"),
+        ({"PROVIDER": "custom", "BASE_URL": "http://127.0.0.1:8000/v1"}, "LLMOPS_MODEL"),
+        ({"MODEL": "smollm2-135m-instrukt"}, "smollm2-135m-instruct"),
+        ({"EMBEDDING_MODEL": "smollm2-135m-instruct"}, "an embedding model"),
     ):
-        with monkeypatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            with pytest.raises(WorkbookError) as caught:
-                connect("00_start_here")
-            assert_fault(check_settings(), caught.value.problem, caught.value.next_step)
+        asked = {f"LLMOPS_{name}": value for name, value in ({"MODE": "live"} | variables).items()}
+        found = check_with(monkeypatch, **asked)
+        assert (found.state, said in found.message + found.step) == ("fault", True), found
 
 
 # Model files
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """The models whose files were looked for, with the folder; all are there but those in `missing`."""
-    asked = SimpleNamespace(files=[], missing=set())
-
-    def has_weights(model, home):
-        asked.files.append((model.name, home))
-        return model.name not in asked.missing
-
-    monkeypatch.setattr(doctor, "has_weights", has_weights)
-    return asked
-
-
-def test_whole_model_files_are_ok_and_missing_ones_a_fault(asked, tmp_path):
-    finding = check_weights(load_settings(mode="live", home=tmp_path))
-    assert finding == Finding("Model files", "ok", "smollm2-135m-instruct and all-minilm-l6-v2 are there and whole")
-    assert asked.files == [("smollm2-135m-instruct", tmp_path), ("all-minilm-l6-v2", tmp_path)]
-    asked.missing = {"all-minilm-l6-v2"}
-    fetch = "Run `python -m llmops_utils models fetch`."
-    assert_fault(check_weights(load_settings(mode="live")), "missing or damaged: all-minilm-l6-v2", fetch)
-
-
-def test_model_files_that_are_not_needed_are_not_looked_for(asked):
+def test_model_files_are_looked_for_where_they_are_needed_and_missing_ones_are_a_fault(monkeypatch, tmp_path):
+    asked, missing = [], set()
+    monkeypatch.setattr(
+        doctor, "has_weights", lambda model, home: asked.append((model.name, home)) or model.name not in missing
+    )
     for overrides, reason in (
         ({"mode": "replay"}, "not needed, answers come from the recordings"),
         ({"mode": "live", "provider": "openai"}, "not needed, a provider answers"),
         ({"mode": "live", "base_url": "http://127.0.0.1:8000/v1"}, "not needed, a provider answers"),
     ):
         assert check_weights(load_settings(**overrides)) == Finding("Model files", "ok", reason)
-    assert asked.files == []
+    assert asked == []
+    settings = load_settings(mode="live", home=tmp_path)
+    told = "smollm2-135m-instruct and all-minilm-l6-v2 are there and whole"
+    assert check_weights(settings) == Finding("Model files", "ok", told)
+    assert asked == [("smollm2-135m-instruct", tmp_path), ("all-minilm-l6-v2", tmp_path)]
+    missing.add("all-minilm-l6-v2")
+    fetch = "Run `python -m llmops_utils models fetch`."
+    assert_fault(check_weights(settings), "missing or damaged: all-minilm-l6-v2", fetch)
 
 
 # Port, disk, memory, clock
@@ -418,14 +403,3 @@ def test_no_part_of_a_key_stands_in_a_diagnosis(monkeypatch):
         diagnosis = Diagnosis((check_with(monkeypatch, **{name: value}),))  # no other check reads a key
         shown = repr(diagnosis) + diagnosis._repr_html_()
         assert [part for part in parts if part in shown] == []
-
-
-# The command
-
-
-def test_the_command_ends_with_0_on_a_healthy_machine_and_with_1_on_another(monkeypatch, capsys):
-    for findings, code in (((GOOD, NOTE), 0), ((GOOD, BAD), 1)):
-        monkeypatch.setattr(cli, "diagnose", lambda findings=findings: Diagnosis(findings))
-        with pytest.raises(SystemExit) as ended:
-            cli.doctor()
-        assert (ended.value.code, capsys.readouterr().out) == (code, f"{Diagnosis(findings)}\n")

@@ -29,7 +29,8 @@ import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
 from llmops_utils.course import grading
 from llmops_utils.course.capstone import Watch, list_messages, load_brief
-from llmops_utils.course.grading import compute_grade, grade_submission, tabulate_grades
+from llmops_utils.course.grades import Grade, mark_copies, write_table
+from llmops_utils.course.grading import compute_grade, grade_submission
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
@@ -110,7 +111,8 @@ def test_weak_replies_get_at_most_half_whatever_else_was_done(grade, tmp_path):
         made = make_evidence(tmp_path / name, runs=make_runs(choices, reply), choices=choices)
         totals[name] = compute_grade(made).total
     assert max(totals.values()) <= 50, totals
-    assert grade(choices=PLAIN, runs=make_runs(PLAIN, guess)).total <= 10
+    found = grade(choices=PLAIN, runs=make_runs(PLAIN, guess))  # production itself is no candidate
+    assert set(ALL) - {"evidence", "watch"} <= set(list_missing(found))
 
 
 def test_an_interval_that_holds_the_threshold_is_not_shown_and_gives_half_where_it_is_likely(grade, runs):
@@ -200,11 +202,6 @@ def test_held_before_dev_or_a_second_candidate_costs_the_order(grade, runs):
     assert "several candidates" in get_row(found, "order").found
 
 
-def test_the_plain_assistant_is_no_candidate(grade):
-    found = grade(choices=PLAIN, runs=make_runs(PLAIN, guess))
-    assert set(ALL) - {"evidence", "watch"} <= set(list_missing(found))
-
-
 def test_the_history_of_the_release_is_read(grade, tmp_path):
     for number, (steps, is_met) in enumerate(
         (
@@ -277,30 +274,22 @@ def run_command(monkeypatch, *arguments):
 
 @pytest.fixture
 def files(tmp_path, monkeypatch, release):
-    """A complete submission, one with next to nothing, and a damaged one."""
+    """A complete submission, and one with next to nothing."""
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
     good = save_submission(make_evidence(None, release=release))
     poor = save_submission(make_evidence(None, learner="bob", runs=make_runs()[:1], release=None, watch=None))
-    damaged = tmp_path / "cut.json"
-    damaged.write_bytes(good.read_bytes()[:5000])
-    return good, poor, damaged
+    return good, poor
 
 
-def test_one_file_is_a_table_several_are_a_line_each_and_a_damaged_one_stops_none(files, monkeypatch, capsys):
+def test_one_file_is_a_text_and_a_class_a_table_that_is_written_whole_or_not_at_all(
+    files, monkeypatch, tmp_path, capsys
+):
     assert run_command(monkeypatch, files[1]) == 0
     out = capsys.readouterr().out
     assert out.startswith("bob: 5 of 100 points\n")
     assert "  0 of 5  baseline" in out
-    assert "  0 of 5  order" in out
-    assert run_command(monkeypatch, files[2], *files[:2]) == 2
-    told = capsys.readouterr()
-    assert [line.partition(";")[0] for line in told.out.splitlines()] == ["ada: 100 of 100", "bob: 5 of 100"]
-    assert "cut.json is not JSON" in told.err
-
-
-def test_a_class_becomes_a_table_that_is_written_whole_or_not_at_all(files, monkeypatch, tmp_path):
     table = tmp_path / "class.csv"
-    assert run_command(monkeypatch, *files[:2], "--csv", table) == 0
+    assert run_command(monkeypatch, *files, "--csv", table) == 0
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     told = [(row["learner"], row["total"], row["score"]) for row in rows]
@@ -323,14 +312,14 @@ def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, mo
     starts = ("=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "-1", "\t=1", "\r=1", "＝1", " =1")
     content["unread"] = ["\x1b[2Jm\u202eine\nmallory: 100 of 100"]
     files[0].write_text(json.dumps(content), encoding="utf-8")
-    assert run_command(monkeypatch, *files[:2], "--csv", tmp_path / "class.csv") == 0
+    assert run_command(monkeypatch, *files, "--csv", tmp_path / "class.csv") == 0
     told = capsys.readouterr().out
     assert [line.partition(":")[0] for line in told.splitlines()] == ["-eve", "bob"]
     rows = list(csv.DictReader((tmp_path / "class.csv").open(encoding="utf-8", newline="")))
     assert [row["learner"] for row in rows] == ["'-eve", "bob"]
     assert rows[0]["warnings"] == "not in the evidence:  [2Jm ine mallory: 100 of 100"
     for start in starts:
-        grading.write_table([grading.Grade(start, (), (start,))], tmp_path / "class.csv")
+        write_table([Grade(start, (), (start,))], tmp_path / "class.csv")
         (row,) = csv.DictReader((tmp_path / "class.csv").open(encoding="utf-8", newline=""))
         assert (row["learner"][0], row["warnings"][0]) == ("'", "'"), start
 
@@ -380,7 +369,8 @@ def test_whatever_stands_in_a_submission_is_one_grade_or_one_error_in_plain_text
     assert grade.line.isprintable()
     assert str(grade).replace("\n", "").isprintable()
     assert len(str(grade).splitlines()) == 1 + len(grade.rows) + len(grade.warnings)
-    assert all(len(str(value)) < 3000 for value in tabulate_grades([grade]).to_dict("records")[0].values())
+    write_table([grade], path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
@@ -393,6 +383,7 @@ def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys
         "name.json": json.dumps(content | {"learner": "eve: 100 of 100\nmallory"}),
         "large.json": " " * 21_000_000,
         "esc\x1b[2J.json": "{",
+        "cut.json": files[0].read_text(encoding="utf-8")[:5000],
     }
     for name, text in bad.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -415,11 +406,11 @@ def test_a_bad_file_costs_its_own_line_only(files, monkeypatch, tmp_path, capsys
 
 
 def test_a_grade_can_be_repeated_and_choices_that_were_altered_fit_no_run(files):
-    assert grading.grade_submission(files[0]) == grading.grade_submission(files[0])
+    assert grade_submission(files[0]) == grade_submission(files[0])
     content = json.loads(files[0].read_text(encoding="utf-8"))
     content["choices"]["prompt"]["instruction"] = "Always say yes."
     files[0].write_text(json.dumps(content), encoding="utf-8")
-    found = grading.grade_submission(files[0])
+    found = grade_submission(files[0])
     assert {"order", "score", "gain", "release", "stale page"} <= set(list_missing(found))
 
 
@@ -431,9 +422,9 @@ def test_who_hands_in_the_runs_of_another_is_told_in_a_class(files, monkeypatch,
     assert run_command(monkeypatch, files[0], copy) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.endswith("; 1 warning") for line in lines] == [True, True]
-    marked = grading.mark_copies([grade_submission(files[0]), grade_submission(copy)])
+    marked = mark_copies([grade_submission(files[0]), grade_submission(copy)])
     assert "stands in that of carl" in marked[0].warnings[0]
     other = make_evidence(None, runs=make_runs(), release=release)
     others = tuple(run.model_copy(update={"started_ms": run.started_ms + 100}) for run in other.runs)
     alone = compute_grade(other.model_copy(update={"runs": others, "learner": "dora"}))
-    assert grading.mark_copies([marked[0], alone])[1].warnings == ()
+    assert mark_copies([marked[0], alone])[1].warnings == ()

@@ -1,13 +1,12 @@
 """Claims about lessons, the notebooks `NN_M_name`: found by their number, linked, of the agreed anatomy, and short.
 
-What holds for chapters and lessons alike stands in test_notebooks.py. A test here lists lesson, cell and broken rule.
+What was executed, sealed and stored is tried in test_notebooks.py. A test here lists lesson, cell and broken rule.
 """
 
 import ast
 import itertools
 import re
 import statistics
-from functools import partial
 
 import nbformat
 import pytest
@@ -20,14 +19,13 @@ from llmops_utils.course.notebooks import (
     MAP_LINK,
     find_notebooks,
     get_address,
-    is_lesson,
     link_lessons,
     list_notebooks,
     read_notebook,
     read_opening,
 )
 
-LESSONS = {path: read_notebook(path) for path in list_notebooks() if is_lesson(path)}
+LESSONS = {path: read_notebook(path) for path in list_notebooks()}
 # Broken rules that are meant: (lesson, cell, rule), and why.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("00_start_here", "course-map", "tables of at most 12 rows, longer ones in <details>"): (
@@ -243,57 +241,67 @@ def make_lesson():
 MAKERS = (new_markdown_cell, new_code_cell)
 
 
-def change(cells, id, old, new):
-    (cell,) = (cell for cell in cells if cell.id == id)
-    assert old in cell.source
-    cell.source = cell.source.replace(old, new) if old else new
+def find_cell(cells, id):
+    return next(cell for cell in cells if cell.id == id)
 
 
-def insert(cells, *added):
-    place = 1 + [cell.id for cell in cells].index("measure")
-    cells[place:place] = added
+def change(id, old, new):
+    """Return how to put a text in the place of another in a cell; "" stands for all of it."""
+
+    def break_rule(cells):
+        cell = find_cell(cells, id)
+        assert old in cell.source
+        cell.source = cell.source.replace(old, new) if old else new
+
+    return break_rule
 
 
-def move(cells, id, before):
-    (cell,) = (cell for cell in cells if cell.id == id)
-    cells.remove(cell)
-    cells.insert([cell.id for cell in cells].index(before), cell)
+def insert(*added):
+    def break_rule(cells):
+        place = 1 + cells.index(find_cell(cells, "measure"))
+        cells[place:place] = added
+
+    return break_rule
+
+
+def move(id, before):
+    def break_rule(cells):
+        cell = find_cell(cells, id)
+        cells.remove(cell)
+        cells.insert(cells.index(find_cell(cells, before)), cell)
+
+    return break_rule
 
 
 def list_breaks():
-    """Yield ways to break a rule: the rule, the cell that should be told, and what to do with the cells."""
-    run, title = partial(change, id="run", old=""), partial(change, id="title")
-    lines = "1\n"
-    yield "at most 45 cells", "quiz-check", lambda cells: insert(cells, *(new_markdown_cell("x") for _ in range(31)))
-    long = [new_code_cell(lines * 15, id=f"long-{number}") for number in range(9)]
-    long += [new_code_cell("1"), new_code_cell("1")]
-    yield "at most 140 lines of code", "long-8", lambda cells: insert(cells, *long)
-    yield "at most 1,200 words", "idea", lambda cells: change(cells, "idea", "An idea", "word " * 1200)
-    yield "at most 6 functions", "run", lambda cells: run(cells, new="def f(): ...\n" * 7)
-    names = ", ".join("abcdefghij")
-    yield (
-        "at most 10 names from llmops_utils",
-        "run",
-        lambda cells: run(cells, new=f"from llmops_utils.core import {names}"),
+    """Return ways to break a rule: the rule, the cell that should be told, and what to do with the cells."""
+    long = [new_code_cell("1\n" * 15, id=f"long-{number}") for number in range(9)]
+    middling = [new_code_cell("1\n" * 5, id=f"middling-{number}") for number in range(10)]
+    names = "from llmops_utils.core import a, b, c, d, e, f, g, h, i, j"
+    counted = (
+        ("at most 45 cells", "quiz-check", insert(*(new_markdown_cell("x") for _ in range(31)))),
+        ("at most 140 lines of code", "long-8", insert(*long, new_code_cell("1"), new_code_cell("1"))),
+        ("at most 1,200 words", "idea", change("idea", "An idea", "word " * 1200)),
+        ("at most 6 functions", "run", change("run", "", "def f(): ...\n" * 7)),
+        ("at most 10 names from llmops_utils", "run", change("run", "", names)),
+        ("half of the code cells have at most 4 lines", "title", insert(*middling)),
+        (
+            "tables of at most 12 rows, longer ones in <details>",
+            "table",
+            insert(new_code_cell("table", id="table", outputs=make_table(TABLE))),
+        ),
     )
-    yield "code cells of at most 15 lines", "run", lambda cells: run(cells, new=lines * 16)
-    yield "lines of code of at most 85 characters", "run", lambda cells: run(cells, new=f"x = '{'a' * 81}'")
-    long_table = new_code_cell("table", id="table", outputs=make_table(TABLE))
-    yield "tables of at most 12 rows, longer ones in <details>", "table", lambda cells: insert(cells, long_table)
-    yield "code is Python", "run", lambda cells: run(cells, new="%time 1")
-    for rule, code in (
+    codes = (
+        ("code cells of at most 15 lines", "1\n" * 16),
+        ("lines of code of at most 85 characters", f"x = '{'a' * 81}'"),
+        ("code is Python", "%time 1"),
         ("no comprehension inside another", "[sum(x for x in row) for row in rows]"),
-        ("no comprehension inside another", "{x for x in [y for y in rows]}"),
         ("no walrus", "if (x := 1): print(x)"),
         ("no zip(*…)", "left, right = zip(*rows)"),
         ("no lambda with defaults", "[f(lambda x, y=1: x)]"),
         ("no lambda with defaults", "f = lambda *, y=1: y"),
-    ):
-        yield rule, "run", lambda cells, code=code: run(cells, new=code)
-    middling = [new_code_cell(lines * 5, id=f"middling-{number}") for number in range(10)]
-    yield "half of the code cells have at most 4 lines", "title", lambda cells: insert(cells, *middling)
-    heads = ("# 4.2 Small", "# 4.3 Small"), ("# 4.2 Small", "# 4.2. Small"), ("# 4.2 Small", "# 4.2")
-    parts = (
+    )
+    titles = (
         ("does it count?", "it counts."),
         ("After this lesson you can", "You"),
         ("5 minutes", "quick"),
@@ -301,42 +309,41 @@ def list_breaks():
         ("costs nothing", ""),
         ("Builds on [4.1]", f"Builds on 4.1.\n\n{MAP_LINK} · [4.3]"),
     )
-    for rule, (old, new) in zip(OPENING, parts, strict=True):
-        yield rule, "title", lambda cells, old=old, new=new: title(cells, old=old, new=new)
-    for old, new in heads:
-        rule = "the title is its number and its name, such as `# 6.2 Few-shot`"
-        yield rule, "title", lambda cells, old=old, new=new: title(cells, old=old, new=new)
-    rule = "the parts Set-up, When it fails, Measured, Summary, in this order"
-    for id, old in (("setup", "Set-up"), ("measured", "## "), ("summary", "## Summary")):
-        yield rule, "title", lambda cells, id=id, old=old: change(cells, id, old, "Else")
-    yield rule, "title", lambda cells: move(cells, "measured", "fails")
-    rule = "a question that begins with **Predict**, directly before a run"
-    yield rule, "title", lambda cells: change(cells, "idea", "**Predict:**", "We predict:")
-    yield rule, "title", lambda cells: change(cells, "idea", "?", ".")
-    yield rule, "title", lambda cells: move(cells, "idea", "measured")
-    rule = "an exercise directly after its concept, before `## When it fails`"
-    yield rule, "title", lambda cells: move(cells, "answer", "quiz")
-    yield rule, "title", lambda cells: cells.remove(next(cell for cell in cells if cell.id == "answer"))
-    yield "a quiz outside “In depth”", "title", lambda cells: move(cells, "quiz-check", "deep-1")
-    rule = "from Measured on, a figure in percent has its source"
-    yield rule, "measured", lambda cells: change(cells, "measured", "Measured", "Measured\n\nIt gains 26 %.")
-    yield rule, "summary", lambda cells: change(cells, "summary", "It counts.", "38% are right.")
-    deep = "“In depth” is folded"
-    yield deep, "deep", lambda cells: next(cell for cell in cells if cell.id == "deep").metadata.clear()
+    number = "the title is its number and its name, such as `# 6.2 Few-shot`"
+    order = "the parts Set-up, When it fails, Measured, Summary, in this order"
+    asks = "a question that begins with **Predict**, directly before a run"
+    task = "an exercise directly after its concept, before `## When it fails`"
+    figure = "from Measured on, a figure in percent has its source"
+    return (
+        *counted,
+        *((rule, "run", change("run", "", code)) for rule, code in codes),
+        *((rule, "title", change("title", *pair)) for rule, pair in zip(OPENING, titles, strict=True)),
+        *((number, "title", change("title", "# 4.2 Small", new)) for new in ("# 4.3 Small", "# 4.2. Small", "# 4.2")),
+        (order, "title", change("setup", "Set-up", "Else")),
+        (order, "title", change("measured", "## ", "Else")),
+        (order, "title", move("measured", "fails")),
+        (asks, "title", change("idea", "**Predict:**", "We predict:")),
+        (asks, "title", change("idea", "?", ".")),
+        (asks, "title", move("idea", "measured")),
+        (task, "title", move("answer", "quiz")),
+        ("a quiz outside “In depth”", "title", move("quiz-check", "deep-1")),
+        (figure, "measured", change("measured", "Measured", "Measured\n\nIt gains 26 %.")),
+        (figure, "summary", change("summary", "It counts.", "38% are right.")),
+        ("“In depth” is folded", "deep", lambda cells: find_cell(cells, "deep").metadata.clear()),
+    )
 
 
 def test_a_lesson_without_fault_passes_and_each_rule_finds_what_breaks_it_and_only_that():
     assert find_offences("04_2_small", make_lesson()) == []
-    missed, tried = [], set()
-    for number, (rule, id, break_rule) in enumerate(list_breaks()):
+    missed, breaks = [], list_breaks()
+    for number, (rule, id, break_rule) in enumerate(breaks):
         cells = make_lesson()
         break_rule(cells)
         found = find_offences("04_2_small", cells)
-        tried.add(rule)
         if found != [("04_2_small", id, rule)]:
             missed.append((number, rule, found))
     assert missed == []
-    assert tried >= {*SUMS, *EACH, *OPENING}
+    assert {rule for rule, *_ in breaks} >= {*SUMS, *EACH, *OPENING}
 
 
 # --- numbers and links ---------------------------------------------------------------------------------------
@@ -344,13 +351,13 @@ def test_a_lesson_without_fault_passes_and_each_rule_finds_what_breaks_it_and_on
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of a chapter 03, the lessons 04_1 and 04_2, and a chapter 05, whose titles are their names."""
+    """A course of four lessons, whose titles are their names."""
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
     for name, title in (
-        ("03_choosing", "3. Choosing"),
+        ("03_1_choosing", "3.1 Choosing"),
         ("04_2_nothing", "4.2 Nothing"),
         ("04_1_ways", "4.1 Ways"),
-        ("05_prompts", "5. Prompts"),
+        ("05_1_prompts", "5.1 Prompts"),
     ):
         cells = [new_markdown_cell(f"# {title}\n\nText.", id="top"), new_code_cell("1", id="run")]
         cells += [new_markdown_cell("## Summary", id="end")]
@@ -362,19 +369,13 @@ def read_sources(path):
     return [cell.source for cell in read_notebook(path).cells]
 
 
-def test_a_number_finds_a_lesson_a_chapter_or_all_lessons_of_one_and_sorts_before_the_next_chapter(course):
+def test_a_number_finds_a_lesson_or_all_lessons_of_a_chapter(course):
     for name in ("04_1_ways-Copy1.ipynb", ".03_hidden.ipynb", "Untitled.ipynb", "4_1_ways.ipynb"):
         (course / name).touch()
-    names = ["03_choosing", "04_1_ways", "04_2_nothing", "05_prompts"]
+    names = ["03_1_choosing", "04_1_ways", "04_2_nothing", "05_1_prompts"]
     assert [path.stem for path in list_notebooks()] == names
-    assert [get_address(name) for name in names] == ["03", "04_1", "04_2", "05"]
-    assert [path.stem for path in list_notebooks() if is_lesson(path)] == names[1:3]
-    for asked, found in (
-        ("03", names[:1]),
-        ("04_2", names[2:3]),
-        ("04", names[1:3]),
-        ("a/05_prompts.ipynb", names[3:]),
-    ):
+    assert [get_address(name) for name in [*names, "00_start_here", "x"]] == ["03_1", "04_1", "04_2", "05_1", "00", ""]
+    for asked, found in (("04_2", names[2:3]), ("04", names[1:3]), ("a/05_1_prompts.ipynb", names[3:])):
         assert [path.stem for path in find_notebooks(asked)] == found
     for asked in ("04_3", "4", "0", "", "06", "04_1_ways-Copy1", "prompts"):
         with pytest.raises(DataError, match="There is no notebook") as caught:
@@ -382,21 +383,19 @@ def test_a_number_finds_a_lesson_a_chapter_or_all_lessons_of_one_and_sorts_befor
         assert ", ".join(names) in caught.value.next_step
 
 
-def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons_and_no_chapter(course, monkeypatch):
+def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons(course, monkeypatch):
     """Also when a neighbour gets another title."""
-    chapters = [(path, path.read_bytes()) for path in (course / "03_choosing.ipynb", course / "05_prompts.ipynb")]
     shipped = []
     monkeypatch.setattr(notebooks, "record_notebook", lambda *_: None)
     monkeypatch.setattr(notebooks, "run_notebook", lambda notebook, *_, **__: notebook)
     monkeypatch.setattr(notebooks, "ship_results", lambda folder, address: shipped.append(address))
     notebooks.store_outputs(course / "04_2_nothing.ipynb")
     assert shipped == ["04_2"]
-    first = f"[← 3. Choosing](03_choosing.ipynb) · {MAP_LINK} · [4.2 Nothing →](04_2_nothing.ipynb)"
+    links = f"[← 3.1 Choosing](03_1_choosing.ipynb) · {MAP_LINK} · [4.2 Nothing →](04_2_nothing.ipynb)"
     path = course / "04_1_ways.ipynb"
-    assert read_sources(path) == [f"# 4.1 Ways\n\nText.\n\n{first}", "1", f"## Summary\n\n{first}"]
-    last = f"[← 4.1 Ways](04_1_ways.ipynb) · {MAP_LINK} · [5. Prompts →](05_prompts.ipynb)"
-    sources = read_sources(course / "04_2_nothing.ipynb")
-    assert [source.splitlines()[-1] for source in sources] == [last, "1", last]
+    assert read_sources(path) == [f"# 4.1 Ways\n\nText.\n\n{links}", "1", f"## Summary\n\n{links}"]
+    ends = [read_sources(one)[-1].splitlines()[-1] for one in list_notebooks()]
+    assert (ends[0][: len(MAP_LINK)], ends[-1][-len(MAP_LINK) :]) == (MAP_LINK, MAP_LINK)
     nothing = read_notebook(course / "04_2_nothing.ipynb")
     nothing.cells[0].source = nothing.cells[0].source.replace("4.2 Nothing", "4.2 Something")
     nbformat.write(nothing, course / "04_2_nothing.ipynb")
@@ -404,7 +403,6 @@ def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons_
     link_lessons()
     assert [source.count("4.2 Something →") for source in read_sources(path)] == [1, 0, 1]
     assert [source.count(MAP_LINK) for source in read_sources(path)] == [1, 0, 1]
-    assert [path.name for path, content in chapters if path.read_bytes() != content] == []
 
 
 def test_the_link_at_the_end_is_not_hidden_by_a_folded_part(course):

@@ -2,20 +2,16 @@
 
 import tomllib
 from collections import Counter
-from dataclasses import replace
 from datetime import date
 from typing import get_args
 from urllib.parse import urlsplit
 
-import pytest
-from fake_results import RESULT
 from packaging.requirements import Requirement
 
-from llmops_utils.core import ROOT, DataError
+from llmops_utils.core import ROOT
 from llmops_utils.course import STAGES, load_techniques, load_tools
 from llmops_utils.course.lifecycle import Group
 from llmops_utils.course.notebooks import find_notebooks, list_notebooks
-from llmops_utils.datasets import tables
 from llmops_utils.models import load_catalog
 
 TOOLS = load_tools()
@@ -118,23 +114,6 @@ def test_what_the_course_uses_is_a_dependency_or_a_model_of_the_catalog_and_its_
     assert (stood_on | {"xllamacpp", "scipy", "opentelemetry-sdk"}) - set(names) == set()
 
 
-def test_a_malformed_row_is_told_with_file_and_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "DATA", tmp_path)
-    head = "id,group,stage,tool,kind,licence,needs_account,what,source,looked_up,used_here"
-    good = "t01,data,data,Tab,library,MIT,no,Keeps rows.,https://tab.example,2026-11-25,none"
-    bad = good.replace("t01", "t02")
-    for old, new, told in (
-        (",data,Tab", ",deploy,Tab", "stage: Input should be 'data'"),
-        (",library,", ",gadget,", "kind: Input should be 'library'"),
-        (",no,", ",maybe,", "needs_account: Input should be a valid boolean"),
-        ("2026-11-25", "25 November", "looked_up: Input should be a valid date"),
-    ):
-        (tmp_path / "tools.csv").write_text("\n".join([head, good, bad.replace(old, new)]), encoding="utf-8")
-        with pytest.raises(DataError, match=r"tools\.csv, line 3: ") as caught:
-            load_tools()
-        assert told in caught.value.problem
-
-
 def test_the_techniques_are_three_of_each_family_with_a_chapter_and_a_paper():
     techniques = load_techniques()
     assert [one.family for one in techniques] == ["basic"] * 3 + ["advanced"] * 3 + ["specialised"] * 3
@@ -142,12 +121,3 @@ def test_the_techniques_are_three_of_each_family_with_a_chapter_and_a_paper():
     assert all(find_notebooks(one.lesson[:2]) for one in techniques)
     assert [one.id for one in techniques if not one.source.startswith("https://arxiv.org/abs/")] == []
     assert [one.id for one in techniques if not one.what.endswith(".") or one.use_when.endswith(".")] == []
-
-
-def test_a_result_belongs_to_the_technique_of_its_lesson_or_in_a_whole_chapter_to_the_one_it_is_named_for():
-    found = {}
-    for chapter, name in (("06_2", "random labels"), (6, "nearest examples"), (8, "few-shot"), (7, "self-consistency")):
-        result = replace(RESULT, chapter=chapter, technique=name)
-        found[name] = [one.technique for one in load_techniques() if one.covers(result)]
-    few, chain = ["few-shot"], ["chain-of-thought"]
-    assert found == {"random labels": few, "nearest examples": few, "few-shot": [], "self-consistency": chain}

@@ -1,10 +1,9 @@
-"""Every notebook is sealed, holds no key, and its exercises can be solved; one that is a chapter has its anatomy."""
+"""Every notebook is sealed, holds no key, and its exercises can be solved; its anatomy stands in test_lessons.py."""
 
 import itertools
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from llmops_utils.core import DATA, ROOT, DataError
 from llmops_utils.course import notebooks
 from llmops_utils.course.exercises import load_exercises
-from llmops_utils.course.notebooks import FOLDED, SEAL, compute_seal, is_lesson, list_notebooks, solve_notebook
+from llmops_utils.course.notebooks import FOLDED, SEAL, compute_seal, list_notebooks, solve_notebook
 from llmops_utils.models import Recordings
 
 PATHS = list_notebooks()
@@ -23,7 +22,7 @@ KEY_SHAPES = r"(sk-[A-Za-z0-9]{12,}|AIza[\w-]{20,}|gsk_\w{20,}|hf_\w{20,}|Bearer
 
 
 def read(path):
-    return nbformat.read(path, as_version=4)
+    return nbformat.reader.reads(path.read_text(encoding="utf-8"))  # test_lessons.py holds it against the schema
 
 
 def list_code(notebook):
@@ -34,140 +33,91 @@ def list_outputs(notebook):
     return [output for cell in list_code(notebook) for output in cell["outputs"]]
 
 
-def join_prose(notebook):
-    return "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-
-
 def get_recordings(path):
     return DATA / "recordings" / f"{path.stem}.jsonl"
 
 
-NOTEBOOKS_READ = {path: read(path) for path in PATHS}
+# --- what holds for each -------------------------------------------------------------------------------------
 
 
-def list_offenders(is_fine):
-    """Return the names of the notebooks for which a claim does not hold."""
-    return [path.stem for path, notebook in NOTEBOOKS_READ.items() if not is_fine(path, notebook)]
+def is_executed_in_order(path, notebook):
+    counts = [cell["execution_count"] for cell in list_code(notebook)]
+    return counts == list(range(1, len(counts) + 1))
 
 
-def list_offending_chapters(is_fine):
-    """Return the same for the notebooks that are chapters; what holds for lessons stands in test_lessons.py."""
-    return list_offenders(lambda path, notebook: is_lesson(path) or is_fine(path, notebook))
+def is_sealed(path, notebook):
+    return notebook["metadata"].get(SEAL) == compute_seal(notebook, get_recordings(path))
 
 
-def test_every_code_cell_was_executed_in_order():
-    def is_fine(path, notebook):
-        counts = [cell["execution_count"] for cell in list_code(notebook)]
-        return counts == list(range(1, len(counts) + 1))
-
-    assert list_offenders(is_fine) == []
+def has_only_planned_errors(path, notebook):
+    planned = ["raises-exception" in cell["metadata"].get("tags", []) for cell in list_code(notebook)]
+    return planned == [any(o["output_type"] == "error" for o in cell["outputs"]) for cell in list_code(notebook)]
 
 
-def test_the_seal_fits_code_outputs_and_recordings():
-    changed = list_offenders(
-        lambda path, notebook: notebook["metadata"].get(SEAL) == compute_seal(notebook, get_recordings(path))
+def has_no_noise(path, notebook):
+    outputs = list_outputs(notebook)
+    return (
+        set(notebook["metadata"]) == {"kernelspec", "language_info", SEAL}
+        and all(set(cell["metadata"]) <= {"tags", FOLDED} for cell in notebook["cells"])
+        and not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+        and not any(output.get("name") == "stderr" for output in outputs)
     )
-    assert changed == [], "changed after their outputs were made: run `make notebooks`"
 
 
-def test_no_error_is_stored_but_the_planned_ones():
-    def is_fine(path, notebook):
-        planned = ["raises-exception" in cell["metadata"].get("tags", []) for cell in list_code(notebook)]
-        stored = [any(o["output_type"] == "error" for o in cell["outputs"]) for cell in list_code(notebook)]
-        return planned == stored
-
-    assert list_offenders(is_fine) == []
+def has_ids_that_say_something(path, notebook):
+    ids = [cell["id"] for cell in notebook["cells"]]
+    return len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z][a-z0-9-]+", name) for name in ids)
 
 
-def test_metadata_holds_no_noise_and_no_warning_is_stored():
-    def is_fine(path, notebook):
-        outputs = list_outputs(notebook)
-        return (
-            set(notebook["metadata"]) == {"kernelspec", "language_info", SEAL}
-            and all(set(cell["metadata"]) <= {"tags", FOLDED} for cell in notebook["cells"])
-            and not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
-            and not any(output.get("name") == "stderr" for output in outputs)
-        )
-
-    assert list_offenders(is_fine) == []
+def has_one_title_and_skips_no_level(path, notebook):
+    prose = "\n".join(cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, flags=re.MULTILINE)]
+    rises = all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    return levels[0] == 1 and levels.count(1) == 1 and rises
 
 
-def test_cells_have_ids_that_say_something():
-    def is_fine(path, notebook):
-        ids = [cell["id"] for cell in notebook["cells"]]
-        return len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z][a-z0-9-]+", name) for name in ids)
-
-    assert list_offenders(is_fine) == []
-
-
-def test_headings_begin_with_one_title_and_skip_no_level():
-    def is_fine(path, notebook):
-        levels = [len(marks) for marks in re.findall(r"^(#+) ", join_prose(notebook), flags=re.MULTILINE)]
-        rises = all(after <= before + 1 for before, after in itertools.pairwise(levels))
-        return levels[0] == 1 and levels.count(1) == 1 and rises
-
-    assert list_offenders(is_fine) == []
+def has_pictures_with_alternative_texts(path, notebook):
+    for output in list_outputs(notebook):
+        html = "".join(output.get("data", {}).get("text/html", ""))
+        with_text = re.findall(r'<img alt="[^"]{10,}"', html)
+        if "image/png" in output.get("data", {}) or len(re.findall(r"<img ", html)) != len(with_text):
+            return False
+    return True
 
 
-def test_the_parts_of_a_chapter_are_there_in_order():
-    def is_fine(path, notebook):
-        number = int(path.stem[:2])
-        parts = [f"# {number}. ", "## Set-up", f"## {number}.1 ", "## When it fails", "## Measured", "## Summary"]
-        places = [join_prose(notebook).find(part) for part in [*parts, "## Exercises"]]
-        return -1 not in places and places == sorted(places)
-
-    assert list_offending_chapters(is_fine) == []
-
-
-def test_cells_are_short_and_prose_outweighs_code():
-    def is_fine(path, notebook):
-        lines = [len(cell["source"].splitlines()) for cell in list_code(notebook)]
-        return (
-            40 <= len(notebook["cells"]) <= 125
-            and max(lines) <= 25
-            and statistics.median(lines) <= 5
-            and len(join_prose(notebook).split()) / sum(lines) >= 5
-        )
-
-    assert list_offending_chapters(is_fine) == []
-
-
-def test_every_output_picture_has_an_alternative_text():
-    def is_fine(path, notebook):
-        for output in list_outputs(notebook):
-            html = "".join(output.get("data", {}).get("text/html", ""))
-            with_text = re.findall(r'<img alt="[^"]{10,}"', html)
-            if "image/png" in output.get("data", {}) or len(re.findall(r"<img ", html)) != len(with_text):
-                return False
-        return True
-
-    assert list_offenders(is_fine) == []
-
-
-def test_there_is_a_teaching_widget_with_a_static_view():
-    names = r"(explorer|chooser|workbench|picker|inspector|dashboard|calculator|timeline|scorecard)"
-
-    def is_fine(path, notebook):
-        shown = [output for output in list_outputs(notebook) if re.search(names, str(output).lower())]
-        return any("<table" in "".join(output["data"].get("text/html", "")) for output in shown if "data" in output)
-
-    assert list_offending_chapters(is_fine) == []
-
-
-def test_exercises_and_quiz_are_enough_and_each_has_a_cell_for_its_solution():
+def has_exercises_each_with_a_cell_for_its_solution(path, notebook):
     """Whether the solutions pass their checks is tried in the notebook's own kernel, after its last cell: conftest.py."""
+    exercises, quiz = load_exercises(path.stem)
+    solved = solve_notebook(notebook, path.stem)
+    num_solved = sum("assert outcome.is_right" in cell.source for cell in solved.cells)
+    return exercises and len(quiz.questions) >= 4 and num_solved == len(exercises) + 1
 
-    def is_fine(path, notebook):
-        exercises, quiz = load_exercises(path.stem)
-        solved = solve_notebook(notebook, path.stem)
-        num_solved = sum("assert outcome.is_right" in cell.source for cell in solved.cells)
-        return (
-            len(exercises) >= (1 if is_lesson(path) else 3)
-            and len(quiz.questions) >= 4
-            and num_solved == len(exercises) + 1
-        )
 
-    assert list_offenders(is_fine) == []
+def has_recordings_in_stable_order(path, notebook):
+    order = [(recording.model, recording.key) for recording in Recordings(get_recordings(path))]
+    return order == sorted(order)
+
+
+RULES = (
+    is_executed_in_order,
+    is_sealed,  # changed after the outputs were made: run `make notebooks`
+    has_only_planned_errors,
+    has_no_noise,
+    has_ids_that_say_something,
+    has_one_title_and_skips_no_level,
+    has_pictures_with_alternative_texts,
+    has_exercises_each_with_a_cell_for_its_solution,
+    has_recordings_in_stable_order,
+)
+
+
+def test_every_notebook_keeps_the_rules():
+    read_ones = [(path, read(path)) for path in PATHS]
+    broken = [(path.stem, rule.__name__) for path, one in read_ones for rule in RULES if not rule(path, one)]
+    assert broken == []
+
+
+def test_an_exercise_without_a_cell_is_named():
     notebook = read(PATHS[0])
     notebook.cells = [cell for cell in notebook.cells if "exercise:00.2" not in cell.metadata.get("tags", [])]
     with pytest.raises(DataError, match=r"00\.2"):
@@ -183,14 +133,6 @@ def test_no_key_and_no_path_of_a_machine_is_stored():
     assert has_secret('{"Authorization": "Basic"}')
     files = [file for path in PATHS for file in (path, get_recordings(path))]
     assert [file.name for file in files if file.exists() and has_secret(file.read_text(encoding="utf-8"))] == []
-
-
-def test_recordings_are_in_stable_order_and_all_are_readable():
-    def is_fine(path, notebook):
-        order = [(recording.model, recording.key) for recording in Recordings(get_recordings(path))]
-        return order == sorted(order) and (order or is_lesson(path))
-
-    assert list_offenders(is_fine) == []
 
 
 def test_the_seal_breaks_when_one_word_changes(tmp_path):

@@ -349,5 +349,5 @@ def make_widgets(text):
         make_table(text),
         make_tagger(text),
         make_inspector(text),
-        TrainingCalculator(2.0, (1234.0, 5678.0)),
+        TrainingCalculator(2.0, 0.4),
     ]

@@ -7,7 +7,7 @@ import ipywidgets
 
 from ...core import Html, WorkbookError, draw_table
 from ...evaluation import compute_power, find_num_examples
-from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, UTILISATION, TrainingCost, estimate_cost
+from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, TrainingCost, estimate_cost
 from ..adaptation import CHOICES, Advice, Situation, rank_ways
 from .base import TeachingWidget, follow, label
 
@@ -87,18 +87,14 @@ def _tabulate_effects() -> str:
 class TrainingCalculator(TeachingWidget):
     """Choose sizes and a card; see the operations, hours, days, memory and dollars that training them would take.
 
-    `own_case` are parameters and tokens of a run of the notebook, one case more for the table. `utilisation` is the
-    share of a card's peak with which the table is calculated and the slider begins.
+    `utilisation` is the share of a card's peak with which the table is calculated and the slider begins.
     """
 
     repeats_static = True
 
-    def __init__(
-        self, usd_per_gpu_hour: float, own_case: tuple[float, float] | None = None, utilisation: float = UTILISATION
-    ) -> None:
-        self.cases = ({"this chapter's model": own_case} if own_case else {}) | CASES
-        self.case = ipywidgets.Dropdown(options=list(self.cases), value="SmolLM2-135M", **label("case"))
-        sizes = self.cases[self.case.value]
+    def __init__(self, usd_per_gpu_hour: float, utilisation: float) -> None:
+        self.case = ipywidgets.Dropdown(options=list(CASES), **label("case"))
+        sizes = CASES[self.case.value]
         self.parameters = ipywidgets.FloatText(sizes[0], **label("parameters"))
         self.tokens = ipywidgets.FloatText(sizes[1], **label("tokens"))
         self.gpu = ipywidgets.Dropdown(options=list(PEAK_FLOPS), value="H100", **label("card"))
@@ -106,7 +102,7 @@ class TrainingCalculator(TeachingWidget):
         self.price = ipywidgets.FloatText(usd_per_gpu_hour, **label("$ per hour"))
         self.num_gpus = ipywidgets.IntText(64, **label("cards"))
         price = {"utilisation": utilisation, "usd_per_gpu_hour": usd_per_gpu_hour}
-        costs = {name: estimate_cost(*sizes, **price) for name, sizes in self.cases.items()}
+        costs = {name: estimate_cost(*sizes, **price) for name, sizes in CASES.items()}
         prices = [cost.usd for cost in costs.values()]
         summary = (
             f"Training calculator: {len(costs)} ready cases on H100 cards at {utilisation:.0%} of their peak and "
@@ -119,7 +115,7 @@ class TrainingCalculator(TeachingWidget):
         follow(self._fill_case, self.case)
 
     def _fill_case(self) -> None:
-        self.parameters.value, self.tokens.value = self.cases[self.case.value]
+        self.parameters.value, self.tokens.value = CASES[self.case.value]
 
     def _draw(self) -> str:
         sizes = self.parameters.value, self.tokens.value
@@ -137,7 +133,7 @@ class TrainingCalculator(TeachingWidget):
     def _tabulate(self, costs: Mapping[str, TrainingCost], of_peak: str) -> str:
         rows = []
         for name, cost in costs.items():
-            large = (f"{number:.2e}" for number in (*self.cases[name], cost.flops))
+            large = (f"{number:.2e}" for number in (*CASES[name], cost.flops))
             rows.append((name, *large, *map(_spell, (cost.gpu_hours, cost.usd, cost.memory_gb))))
         heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
         return draw_table(heads, rows, f"Training calculator: {of_peak}", align="lr")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ipywidgets
 
-from ...core import DataError, ExerciseError, Html, draw_table
+from ...core import ExerciseError, Html, draw_table
 from ...evaluation.measured import correct_verdicts
 from ...evaluation.results import Result
 from ..exercises import list_exercises
@@ -198,8 +198,9 @@ class TechniqueMap(TeachingWidget):
     def __init__(self, results: Mapping[str, Sequence[Result]]) -> None:
         self._techniques = {one.id: one for one in load_techniques()}
         self._measured: dict[str, list[tuple[str, Result]]] = {id: [] for id in self._techniques}
+        ids = {one.lesson: id for id, one in self._techniques.items()}
         for model, listed in results.items():
-            owners = [(id, one) for one in listed for id, known in self._techniques.items() if known.covers(one)]
+            owners = [(ids[one.address], one) for one in listed if one.address in ids]
             corrected = correct_verdicts([one for _, one in owners])
             for (id, _), one in zip(owners, corrected, strict=True):
                 self._measured[id].append((model, one))
@@ -235,9 +236,6 @@ class TechniqueMap(TeachingWidget):
 
 
 def _find_lesson(one: Technique) -> Html:
-    """Return a link to the lesson of a technique, or to the chapter where that is not cut into lessons."""
-    with suppress(DataError):
-        path = find_notebooks(one.lesson)[0]
-        return _link(path.name, _name_number(get_address(path.stem)))
-    path = find_notebooks(one.lesson[:2])[0]
-    return _link(path.name, f"chapter {one.lesson[:2]}")
+    """Return a link to the lesson of a technique."""
+    path = find_notebooks(one.lesson)[0]
+    return _link(path.name, _name_number(get_address(path.stem)))

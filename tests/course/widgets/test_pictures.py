@@ -116,20 +116,12 @@ def test_each_chart_tells_its_numbers_in_words():
     assert [(picture.alt, text) for picture, text in told.items() if picture.alt != text] == []
 
 
-@pytest.fixture
-def keep_figures(monkeypatch):
-    """Charts give their figure instead of its picture."""
-
-    class KeptPicture(Picture):
-        def __init__(self, figure, alt):
-            self.figure = figure
-            super().__init__(figure, alt)
-
-    monkeypatch.setattr(pictures, "Picture", KeptPicture)
-
-
-def test_near_points_differ_in_colour_and_form_and_their_names_stand_apart_below_the_chart(keep_figures):
-    (axes,) = draw_cost(NEAR).figure.axes
+def test_near_points_differ_in_colour_and_form_and_their_names_stand_apart_below_the_chart(monkeypatch):
+    kept = []
+    monkeypatch.setattr(pictures, "Picture", lambda figure, alt: kept.append(figure))
+    draw_cost(NEAR)
+    (axes,) = kept[0].axes
+    kept[0].canvas.draw()
     points = [container.lines[0] for container in axes.containers]
     assert len({point.get_color() for point in points}) == len({point.get_marker() for point in points}) == len(NEAR)
     texts = axes.get_legend().get_texts()
@@ -137,6 +129,7 @@ def test_near_points_differ_in_colour_and_form_and_their_names_stand_apart_below
     boxes = [text.get_window_extent() for text in texts]
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
     assert axes.get_legend().get_window_extent().y1 < axes.xaxis.label.get_window_extent().y0
+    plt.close(kept[0])
 
 
 def test_what_flipped_is_listed_up_to_a_number_of_each_kind():
