@@ -146,22 +146,17 @@ def run_notebook(notebook, folder: Path, mode: str, **environment: str):
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-    before = dict(os.environ)
     resources = {"metadata": {"path": str(folder)}}
-    try:
-        with tempfile.TemporaryDirectory(prefix="workbook-home-") as home:
-            os.environ |= {"LLMOPS_MODE": mode, **environment}
-            if mode == "replay":  # what is stored must not depend on who makes it: a new learner's empty home
-                for name in [name for name in os.environ if name.startswith("LLMOPS_")]:
-                    if name not in ("LLMOPS_MODE", "LLMOPS_RECORDINGS", "LLMOPS_RESULTS"):
-                        del os.environ[name]
-                os.environ |= {"LLMOPS_HOME": home, "LLMOPS_NO_DOTENV": "1"}
-            NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", resources=resources).execute()
-    except (CellExecutionError, CellTimeoutError) as error:
-        raise NotebookFailed(str(error)[-3000:], "Mend the cell and run `make notebooks` again.") from None
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    own = os.environ | {"LLMOPS_MODE": mode, **environment}
+    with tempfile.TemporaryDirectory(prefix="workbook-home-") as home:
+        if mode == "replay":  # what is stored must not depend on who makes it: a new learner's empty home
+            kept = ("LLMOPS_MODE", "LLMOPS_RECORDINGS", "LLMOPS_RESULTS")
+            own = {name: text for name, text in own.items() if name in kept or not name.startswith("LLMOPS_")}
+            own |= {"LLMOPS_HOME": home, "LLMOPS_NO_DOTENV": "1"}
+        try:
+            NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", resources=resources).execute(env=own)
+        except (CellExecutionError, CellTimeoutError) as error:
+            raise NotebookFailed(str(error)[-3000:], "Mend the cell and run `make notebooks` again.") from None
     return notebook
 
 

@@ -205,10 +205,8 @@ def test_a_browser_opens_where_there_is_one_and_it_is_wanted_else_a_sentence_say
 def test_the_lab_fetches_the_model_only_where_it_answers(lab, monkeypatch):
     for variables, is_fetched in (
         ({"LLMOPS_MODE": "live"}, True),
-        ({"LLMOPS_MODE": "auto", "LLMOPS_PROVIDER": "embedded"}, True),
         ({"LLMOPS_MODE": "replay"}, False),
         ({"LLMOPS_MODE": "live", "LLMOPS_PROVIDER": "openai"}, False),
-        ({"LLMOPS_MODE": "live", "LLMOPS_BASE_URL": "http://127.0.0.1:8000/v1"}, False),
     ):
         lab.num_fetches = 0
         with monkeypatch.context() as patch:

@@ -161,17 +161,6 @@ def test_a_file_of_a_package_that_is_missing_or_cut_is_a_fault_whatever_its_vers
     assert check_lock(*lock).state == "ok"
 
 
-def test_a_check_that_breaks_on_a_damaged_package_is_a_fault_and_the_others_are_made(monkeypatch):
-    def fail():
-        raise ImportError("cannot import name 'x' from 'psutil'")
-
-    monkeypatch.setattr("psutil.virtual_memory", fail)
-    monkeypatch.setattr(doctor, "list_damage", lambda name: [])
-    findings = {finding.name: finding for finding in diagnose().findings}
-    assert_fault(findings["Memory"], "ImportError: cannot import name 'x' from 'psutil'", "start.py setup")
-    assert (findings["JupyterLab"].state, findings["Packages"].state) == ("ok", "ok")
-
-
 # Foreign modules and certificates
 
 
@@ -293,63 +282,55 @@ def test_model_files_are_looked_for_where_they_are_needed_and_missing_ones_are_a
 # Port, disk, memory, clock
 
 
-def test_a_port_that_opens_is_ok_and_one_that_does_not_is_a_fault(monkeypatch):
+def fail_with(error):
+    """Return a function that raises whatever it is called with."""
+
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def test_a_port_that_does_not_open_is_a_fault_little_memory_a_note_and_a_clock_in_the_past_a_fault(monkeypatch):
     assert check_port() == Finding("Loopback", "ok", "a port on 127.0.0.1 can be opened")
-
-    def refuse():
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("socket.socket", refuse)
+    monkeypatch.setattr("socket.socket", fail_with(PermissionError(13, "Permission denied")))
     assert_fault(check_port(), "Permission denied", "firewall")
-
-
-def test_the_disk_needs_half_a_gigabyte_and_is_that_of_the_nearest_folder(monkeypatch, tmp_path):
-    looked = []
-    settings = load_settings(home=tmp_path / "not" / "yet")
-    for free, state, message in (
-        (84_300_000_000, "ok", "84 GB free"),
-        (500_000_000, "ok", "0 GB free"),
-        (499_999_999, "fault", "0.5 GB free"),
-    ):
-        usage = SimpleNamespace(free=free)
-        monkeypatch.setattr("shutil.disk_usage", lambda folder, usage=usage: looked.append(folder) or usage)
-        found = check_disk(settings)
-        assert (found.state, found.message) == (state, message)
-    assert set(looked) == {tmp_path}
-    assert list(tmp_path.iterdir()) == []  # nothing stays of the try to write
-
-
-def test_a_home_that_cannot_be_written_or_is_not_there_at_all_is_a_fault(monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    for home in (tmp_path / "file", tmp_path / "file" / "home"):
-        assert_fault(check_disk(load_settings(home=home)), "cannot be used (", "LLMOPS_HOME")
-
-    def refuse(*_, **options):
-        raise PermissionError(30, "Read-only file system")
-
-    settings = load_settings(home=tmp_path / "on" / "another" / "disk")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "exists", lambda self: False)  # so it is on Windows, where no Z: need be
-        patch.setattr("shutil.disk_usage", refuse)
-        assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
-
-
-def test_little_memory_is_a_note_with_a_step(monkeypatch):
     for free, state, message in ((1_000_000_000, "ok", "1 GB free"), (900_000_000, "note", "0.9 GB free is little")):
         monkeypatch.setattr("psutil.virtual_memory", lambda free=free: SimpleNamespace(available=free))
         found = check_memory()
         assert (found.state, found.message, "replay" in found.step) == (state, message, state == "note")
-
-
-def test_a_clock_in_the_past_is_a_fault(monkeypatch):
     newest = max(entry.checked for entry in load_catalog().providers.values() if entry.checked)
     for days, state in ((-2, "fault"), (-1, "ok"), (900, "ok")):
         today = newest + datetime.timedelta(days=days)
         clock = SimpleNamespace(date=SimpleNamespace(today=lambda today=today: today), timedelta=datetime.timedelta)
         monkeypatch.setattr(doctor, "datetime", clock)
         assert check_clock().state == state, days
+
+
+def test_the_disk_is_that_of_the_nearest_folder_needs_half_a_gigabyte_and_can_be_written(monkeypatch, tmp_path):
+    looked, settings = [], load_settings(home=tmp_path / "not" / "yet")
+    for free, state, message in (
+        (84_300_000_000, "ok", "84 GB free"),
+        (500_000_000, "ok", "0 GB free"),
+        (499_999_999, "fault", "0.5 GB free"),
+    ):
+        with monkeypatch.context() as patch:
+            usage = SimpleNamespace(free=free)
+            patch.setattr("shutil.disk_usage", lambda folder, usage=usage: looked.append(folder) or usage)
+            found = check_disk(settings)
+        assert (found.state, found.message) == (state, message)
+    assert set(looked) == {tmp_path}
+    assert list(tmp_path.iterdir()) == []  # nothing stays of the try to write
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        assert_fault(check_disk(load_settings(home=home)), "cannot be used (", "LLMOPS_HOME")
+    refuse = fail_with(PermissionError(30, "Read-only file system"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda self: False)  # so it is on Windows, where no Z: need be
+        patch.setattr("shutil.disk_usage", refuse)
+        assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert_fault(check_disk(settings), "cannot be used (Read-only file system)", "LLMOPS_HOME")
 
 
 # Jupyter
@@ -375,11 +356,16 @@ def test_jupyterlab_with_widgets_is_ok_and_a_missing_part_is_a_fault_that_names_
 # All of them
 
 
-def test_a_diagnosis_holds_every_check_and_leaves_out_what_depends_on_faulty_settings(monkeypatch):
+def test_a_diagnosis_holds_every_check_one_that_breaks_too_and_leaves_out_what_depends_on_faulty_settings(monkeypatch):
     monkeypatch.setattr(doctor, "list_damage", lambda name: [])
     everything = ["Python", "Packages", "Imports", "Settings", "Model files", "Disk"]
     everything += ["Memory", "Loopback", "Certificates", "Clock", "JupyterLab"]
-    assert [finding.name for finding in diagnose().findings] == everything
+    with monkeypatch.context() as patch:
+        patch.setattr("psutil.virtual_memory", fail_with(ImportError("cannot import name 'x' from 'psutil'")))
+        findings = diagnose().findings
+    assert [finding.name for finding in findings] == everything
+    assert [finding.name for finding in findings if finding.state == "fault"] == ["Memory"]
+    assert_fault(findings[6], "ImportError: cannot import name 'x' from 'psutil'", "start.py setup")
     monkeypatch.setenv("LLMOPS_MDOE", "replay")
     diagnosis = diagnose()
     assert [finding.name for finding in diagnosis.findings if finding.state == "fault"] == ["Settings"]

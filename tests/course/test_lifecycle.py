@@ -44,13 +44,10 @@ def test_the_chapters_of_the_stages_are_all_chapters_about_a_technique_and_no_ot
     assert [stage.id for stage in STAGES if len(set(stage.chapters)) < len(stage.chapters)] == []
 
 
-def test_every_stage_has_three_to_eight_tools_and_they_come_in_the_order_of_the_stages():
+def test_every_stage_has_three_to_eight_tools_in_the_order_of_the_stages_each_with_facts_of_its_own():
     counted = Counter(tool.stage for tool in TOOLS)
     assert list(counted) == WANTED
     assert 3 <= min(counted.values()) <= max(counted.values()) <= 8
-
-
-def test_ids_names_sentences_and_sources_stand_once_and_ids_without_a_gap():
     for field in ("id", "tool", "what", "source"):
         texts = [getattr(tool, field).lower().rstrip("/") for tool in TOOLS]
         assert [text for text, num in Counter(texts).items() if num > 1] == []

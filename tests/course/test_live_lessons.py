@@ -21,21 +21,13 @@ def list_contradictions(text):
     wrong, num_own = [], 0
     for line in text.splitlines():
         if found := SENTENCE.match(line):
-            own, verdict, *figures = found.groups()[:-1]
-            told_p = figures.pop(5)
+            own, verdict, before, after, change, low, high, told_p, num, _ = found.groups()
             p = 0.0 if told_p.startswith("<") else float(told_p[2:])
-            before, after, change, low, high, num = (float(one) for one in figures)
-            is_right = {
-                "helps": change > 0 and p < 0.05,
-                "hurts": change < 0 and p < 0.05,
-                None: p >= 0.05,
-            }[verdict]
-            is_right &= abs(after - before - change) <= 1 and low <= change <= high
-            if own:
-                num_own += 1
-                is_right &= num <= 8
-            if not is_right:
-                wrong.append(line)
+            before, after, change, low, high = map(float, (before, after, change, low, high))
+            is_right = {"helps": change > 0 and p < 0.05, "hurts": change < 0 and p < 0.05, None: p >= 0.05}[verdict]
+            is_right &= abs(after - before - change) <= 1 and low <= change <= high and (not own or int(num) <= 8)
+            num_own += bool(own)
+            wrong += [] if is_right else [line]
         elif not re.match(r"[\d or]+ examples decide little: ", line):
             wrong.append(f"no sentence of a result: {line}")
     if num_own and "examples decide little" not in text:
@@ -45,20 +37,18 @@ def list_contradictions(text):
 
 def test_a_sentence_against_its_numbers_is_found():
     told = "Few-shot on intent helps: 12% → 38%, +26 points [+14, +38], p < 0.001 among 7 verdicts, n = 104 (base)."
-    assert list_contradictions(told) == ([], 0)
     own = "Yours: Whether few-shot on intent helps or hurts cannot be told: 12% → 38%, +25 points [-9, +60], p = 0.5, n = 8 (m)."
     few = "8 examples decide little: a verdict needs at least 6 answers that change, all of them in one direction."
     assert list_contradictions(f"{told}\n{own}\n{few}") == ([], 1)
-    for wrong in (
-        told.replace("helps", "hurts"),
-        told.replace("< 0.001", "= 0.21"),
-        told.replace("+26", "+16"),
-        own,
-        f"{own.replace('n = 8', 'n = 80')}\n{few}",
-        f"{own.replace('p = 0.5', 'p = 0.01')}\n{few}",
-        "Few-shot is best.",
+    for old, new in (
+        ("helps:", "hurts:"),
+        ("< 0.001", "= 0.21"),
+        ("+26", "+16"),
+        ("n = 8", "n = 80"),
+        ("p = 0.5", "p = 0.01"),
     ):
-        assert list_contradictions(wrong)[0], wrong
+        assert len(list_contradictions(f"{told}\n{own}\n{few}".replace(old, new))[0]) == 1, new
+    assert list_contradictions(own)[0]
 
 
 @pytest.mark.live

@@ -127,7 +127,9 @@ def draw_cost(reports: Sequence[Report]) -> Picture:
 
 def draw_estimates(names: Sequence[str], estimates: Sequence[Estimate], label: str) -> Picture:
     """Return estimates with their intervals around a mark at 0, one line per name; `label` says what they are."""
-    figure, axes = _draw_ranges(names, estimates, label)
+    figure, axes = _make_lines(names, f"{label}, with 95 % interval")
+    values = [one.value for one in estimates]
+    axes.errorbar(values, range(len(names)), xerr=_measure_arms(estimates), fmt="o", color=BAR_COLOUR, linewidth=2)
     axes.axvline(0, color=INK, linewidth=1)
     pairs = zip(names, estimates, strict=True)
     told = "; ".join(f"{name} {one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]" for name, one in pairs)
@@ -205,14 +207,6 @@ def _make_lines(names: Sequence[str], label: str):
     axes.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
-    return figure, axes
-
-
-def _draw_ranges(names: Sequence[str], estimates: Sequence[Estimate], label: str):
-    """Return a figure and axes with each estimate as a point on its 95 % interval, one line each."""
-    figure, axes = _make_lines(names, f"{label}, with 95 % interval")
-    values = [one.value for one in estimates]
-    axes.errorbar(values, range(len(names)), xerr=_measure_arms(estimates), fmt="o", color=BAR_COLOUR, linewidth=2)
     return figure, axes
 
 

@@ -38,7 +38,9 @@ def list_names(dashboard):
     return [row[1] for row in read_rows(dashboard.view.value)]
 
 
-def test_the_static_view_holds_table_picture_parameters_prompt_and_flips(runs, dashboard):
+def test_the_static_view_holds_all_of_the_first_pair_and_choosing_two_runs_shows_what_lies_between_them(
+    runs, dashboard
+):
     data = read_bundle(dashboard)
     rows, html = read_rows(data["text/html"]), data["text/html"]
     assert data["text/plain"] == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
@@ -50,6 +52,13 @@ def test_the_static_view_holds_table_picture_parameters_prompt_and_flips(runs, d
     assert f"{compare(runs[0].report, runs[2].report)}." in html
     assert "What flipped: 10 gained, 1 lost of 12" in html
     assert [[row[0] for row in rows].count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
+    dashboard.before.value, dashboard.after.value = "four", "zero"
+    told = dashboard.between.value
+    assert "From “four” to “zero”" in told
+    assert "The prompt is the same." in told
+    assert "What flipped: 0 gained, 2 lost of 12" in told
+    dashboard.after.value = "four"
+    assert "All parameters are the same." in dashboard.between.value
 
 
 def test_the_filter_keeps_the_runs_that_hold_all_words(dashboard):
@@ -74,16 +83,6 @@ def test_runs_are_sorted_by_any_column_in_both_directions_and_those_without_the_
         assert list_names(dashboard) == [*upwards[::-1], "bare"]
         dashboard.descending.value = False
         assert list_names(dashboard) == [*upwards, "bare"]
-
-
-def test_choosing_two_runs_shows_what_lies_between_them(dashboard):
-    dashboard.before.value, dashboard.after.value = "four", "zero"
-    told = dashboard.between.value
-    assert "From “four” to “zero”" in told
-    assert "The prompt is the same." in told
-    assert "What flipped: 0 gained, 2 lost of 12" in told
-    dashboard.after.value = "four"
-    assert "All parameters are the same." in dashboard.between.value
 
 
 def test_runs_on_other_examples_are_not_compared_and_it_says_so(runs):
@@ -113,7 +112,14 @@ def watched(monitor):
     return make_monitor_dashboard(monitor)
 
 
-def test_the_static_view_is_a_table_with_a_row_for_each_incident_and_stands_below_the_controls_too(watched):
+def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too_and_all_stand_in_the_table_below(watched):
+    assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in watched.view.value
+    watched.menu.value = "slow"
+    assert "<strong>slow</strong>: alarm after 20 requests" in watched.view.value
+    assert 'aria-label="10 windows, 4 of them with an alarm"' in watched.view.value
+    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', watched.view.value)
+    assert len(places) == 4 + 4  # windows 7 to 10, both latencies
+    assert all(0 <= float(x) <= 240 and 0 <= float(y) <= 44 for x, y in places)
     data = read_bundle(watched)
     rows = read_rows(data["text/html"])
     assert [row[:2] for row in rows] == [
@@ -123,16 +129,6 @@ def test_the_static_view_is_a_table_with_a_row_for_each_incident_and_stands_belo
     assert "quiet: no alarm; slow: alarm after 20 requests (latency p50 (s), latency p95 (s))" in data["text/plain"]
     watched.menu.value = "slow"
     assert watched.static_html in watched.children[-1].value
-
-
-def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too(watched):
-    assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in watched.view.value
-    watched.menu.value = "slow"
-    assert "<strong>slow</strong>: alarm after 20 requests" in watched.view.value
-    assert 'aria-label="10 windows, 4 of them with an alarm"' in watched.view.value
-    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', watched.view.value)
-    assert len(places) == 4 + 4  # windows 7 to 10, both latencies
-    assert all(0 <= float(x) <= 240 and 0 <= float(y) <= 44 for x, y in places)
 
 
 def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor):

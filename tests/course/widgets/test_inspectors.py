@@ -41,7 +41,7 @@ def read_step(chain):
     return dict(read_rows(chain.view.value))
 
 
-def test_the_static_view_has_a_table_per_problem_with_a_row_per_call(chain):
+def test_the_static_view_has_a_row_per_call_and_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
     data = read_bundle(chain)
     rows = read_rows(data["text/html"])
     assert data["text/html"].count("<table>") == 2
@@ -55,9 +55,6 @@ def test_the_static_view_has_a_table_per_problem_with_a_row_per_call(chain):
     ]
     assert rows[2][2:6] == ["2 * 7", "13 … (cut off)", "13", "31 + 2"]
     assert data["text/plain"] == ("Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right.")
-
-
-def test_it_begins_with_the_first_problem_and_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
     assert "<b>A shop has 2 boxes of 7 lids.</b> Expected: 14" in chain.view.value
     assert (read_step(chain)["step"], read_step(chain)["result"]) == ("1 of 1: answer", "right")
     assert [press(chain, name).disabled for name in ("Back", "Next step")] == [True, True]
@@ -127,7 +124,7 @@ def inspector():
     return make_inspector()
 
 
-def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict(inspector):
+def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_and_a_table_holds_all_traces(inspector):
     shown = []
     for _ in range(4):
         view = inspector.view.value
@@ -138,15 +135,9 @@ def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict(i
     press(inspector, "Back")
     assert "step 2 of 2" in inspector.view.value
     assert "✓ right" not in inspector.view.value
-
-
-def test_buttons_that_lead_nowhere_are_disabled(inspector):
     for name, expected in (("To the end", [False, False, True, True]), ("To the start", [True, True, False, False])):
         press(inspector, name)
         assert [button.disabled for button in inspector.children[1].children] == expected
-
-
-def test_another_question_begins_at_its_start_and_is_wrong_by_answer_and_by_tools(inspector):
     inspector.go_to(2)
     inspector.menu.value = 1
     assert "step 0 of 3" in inspector.view.value
@@ -156,9 +147,6 @@ def test_another_question_begins_at_its_start_and_is_wrong_by_answer_and_by_tool
         "1. ✓ What is the value of PW-30287?",
         "2. ✗ Which model is it?",
     ]
-
-
-def test_without_a_kernel_a_table_of_all_traces_is_shown(inspector):
     data = read_bundle(inspector)
     assert data["text/plain"] == "Trace inspector: 2 questions, 1 answers right, 1 with the expected tools."
     used = "find_order → calculate"
@@ -196,31 +184,22 @@ def search(retrieval, question):
     press(retrieval, "Search")
 
 
-def test_the_static_view_has_ranks_and_a_prompt_for_each_ready_question(retrieval):
-    data = read_bundle(retrieval)
-    rows = read_rows(data["text/html"])
+def test_ranks_and_prompt_are_shown_and_the_gold_passage_is_marked_and_nothing_else(retrieval):
+    rows = read_rows(retrieval.static_html)
     assert [row[0] for row in rows] == 2 * ["1", "2", "3", "4", "5"]
-    assert rows[0][1:] == 2 * ["lockers (1.000) ◀"]
-    assert rows[1][1:] == 2 * ["people (0.500)"]
-    assert rows[2][1:] == 2 * [""]  # a search that finds fewer leaves its places empty
-    assert data["text/html"].count("The assembled prompt: ") == 2
-    assert data["text/plain"].startswith("Retrieval inspector: the first 5 hits of dense, fused for 2 questions")
-
-
-def test_the_gold_passage_is_marked_and_nothing_else(retrieval):
-    assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
-    assert retrieval.view.value.count("<mark>") == 1
-    retrieval.menu.value = OWNER
-    assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
-    assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
-
-
-def test_the_prompt_holds_the_first_hits_of_the_last_search_and_its_tokens_and_words_stay_whole(retrieval):
+    # a search that finds fewer leaves its places empty
+    assert [row[1:] for row in rows[:3]] == [2 * ["lockers (1.000) ◀"], 2 * ["people (0.500)"], 2 * [""]]
+    assert retrieval.static_html.count("The assembled prompt: ") == 2
     prompt = retrieval.view.value.partition("<details>")[2]
     assert [text for text in (GOLD, "The owner says", LOCKER) if text not in prompt] == []
     num_words = len(prompt.partition("user: ")[2].partition("</pre>")[0].split())
     assert f"The assembled prompt: {num_words} tokens" in prompt
     assert retrieval.view.value.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
+    assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
+    assert retrieval.view.value.count("<mark>") == 1
+    retrieval.menu.value = OWNER
+    assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
+    assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
 
 
 def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retrieval, model):
@@ -262,7 +241,7 @@ def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy():
     assert tagger.choice.value == "wrong"
 
 
-def test_next_leads_to_what_has_no_tag_yet_and_stays_where_all_have_one():
+def test_next_leads_to_what_has_no_tag_yet_and_without_a_kernel_all_traces_and_meanings_are_read():
     tagger, seen = make_tagger(), []
     tagger.menu.value = "q2"
     for _ in range(4):
@@ -271,11 +250,6 @@ def test_next_leads_to_what_has_no_tag_yet_and_stays_where_all_have_one():
         seen.append(tagger.menu.value)
     assert seen == ["q3", "q1", "q1", "q1"]
     assert len(tagger.tags) == 3
-
-
-def test_without_a_kernel_all_traces_and_the_meaning_of_each_tag_are_read():
-    data = read_bundle(make_tagger())
-    rows = read_rows(data["text/html"])
+    rows = read_rows(make_tagger().static_html)
     assert rows[:2] == [["fine", "The answer is right."], ["wrong", "It is not."]]
     assert [row[1] for row in rows if row[0] == "answer"] == ["1 euros", "2 euros", "3 euros"]
-    assert data["text/plain"] == "Tagger: 3 traces to read, 2 tags to choose from: fine, wrong."

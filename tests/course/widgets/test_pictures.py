@@ -32,15 +32,12 @@ from llmops_utils.training.trainer import Look, Recipe, TrainingRun
 # --- bars ----------------------------------------------------------------------------------------------------
 
 
-def test_bars_show_label_share_and_a_width_relative_to_the_widest():
+def test_bars_are_relative_to_the_widest_figures_in_text_and_markup_nowhere():
     html = draw_bars(["a", "b", "c"], [0.4, 0.12345, 0.2])
     assert read_bars(html) == [("a", 40.0, 100.0), ("b", 12.3, 30.9), ("c", 20.0, 50.0)]
     nothing = draw_bars(["a", "b"], [0.0, 0.0])
     assert read_bars(nothing) == [("a", 0.0, 0.0), ("b", 0.0, 0.0)]
     assert (nothing.count(MUTED_COLOUR), nothing.count(BAR_COLOUR)) == (2, 0)
-
-
-def test_bars_are_figures_in_text_and_markup_nowhere_and_line_breaks_are_visible():
     bars = Bars((" red", "\n"), (0.75, 0.25))
     assert repr(bars) == " 75.0%  ' red'\n 25.0%  '\\n'"
     assert read_bars(bars._repr_html_()) == [(" red", 75.0, 100.0), ("\\n", 25.0, 33.3)]
@@ -157,7 +154,7 @@ def root():
     return Span("one request", "request", 0.0, 0.75, children=[chain])
 
 
-def test_the_timeline_is_a_picture_with_a_text_and_a_table(root):
+def test_the_timeline_is_a_picture_with_a_text_and_a_table_of_the_first_calls(root):
     timeline = Timeline(root)
     html = timeline._repr_html_()
     assert timeline.picture.alt == (
@@ -172,9 +169,6 @@ def test_the_timeline_is_a_picture_with_a_text_and_a_table(root):
     assert "<script" not in html
     assert repr(timeline).startswith("Timeline of “one request”: one request (request)")
     assert Timeline(Span("r", "request")).picture.alt == "r (request) 0.00 to 0.00 s."
-
-
-def test_of_a_trace_with_10_000_calls_the_first_are_drawn_and_the_others_counted():
     root = Span("r", "request", children=[Span("ask", "model") for _ in range(10_000)])
     timeline = Timeline(root)
     assert timeline.picture.alt.endswith("; 9,941 more calls are not drawn.")

@@ -31,7 +31,7 @@ def workbench(model):
     return make_workbench(model)
 
 
-def test_the_static_view_has_a_row_for_each_of_the_sixteen_combinations_and_each_is_asked_once(workbench, model):
+def test_each_of_the_sixteen_combinations_is_asked_once_and_the_boxes_choose_the_elements(workbench, model):
     data = read_bundle(workbench)
     rows = read_rows(data["text/html"])
     marks = [tuple(part for part, mark in zip(PARTS, row, strict=False) if mark == "●") for row in rows]
@@ -44,9 +44,6 @@ def test_the_static_view_has_a_row_for_each_of_the_sixteen_combinations_and_each
     assert data["text/plain"].startswith("Prompt workbench: 16 combinations of instruction, context, examples and")
     assert "8 of them get the right answer" in data["text/plain"]
     assert (workbench.choose(0, "examples"), len(model.asked)) == ("kettle", 16)
-
-
-def test_the_boxes_choose_the_elements_and_the_input_always_stays(workbench):
     workbench.choose(0, "output")
     assert read_rows(workbench.view.value) == [["user", "My kettle leaks.\n\nProduct:"]]
     workbench.choose(0, *PARTS)
@@ -86,24 +83,14 @@ def pick(picker, *numbers):
     picker.menu.value = OWN
 
 
-def test_the_static_view_is_a_table_with_a_row_for_each_ready_set(picker):
-    data = read_bundle(picker)
-    assert [row[:2] + row[4:] for row in read_rows(data["text/html"])] == [
-        ["none", "0", "4/4", "0/4"],
-        ["only repair", "2", "0/4", "4/4"],
-    ]
-    assert data["text/plain"].startswith("Shot picker: 2 ready sets of examples, measured on 8 messages; the best")
-
-
-def test_choosing_a_ready_set_shows_it_without_measuring(picker, measure):
+def test_a_ready_set_is_shown_without_measuring_and_the_lists_are_hidden_until_one_chooses(picker, measure):
+    rows = [row[:2] + row[4:] for row in read_rows(picker.static_html)]
+    assert rows == [["none", "0", "4/4", "0/4"], ["only repair", "2", "0/4", "4/4"]]
     before = len(measure.calls)
     picker.menu.value = "only repair"
     assert "<strong>only repair</strong>" in picker.view.value
     assert read_rows(picker.view.value) == [["delivery", "0 of 4", "0 of 8"], ["repair", "4 of 4", "8 of 8"]]
     assert len(measure.calls) == before
-
-
-def test_the_lists_are_hidden_until_one_chooses(picker):
     assert picker.grid.layout.display == "none"
     picker.menu.value = OWN
     assert picker.grid.layout.display is None
