@@ -11,7 +11,6 @@ import datetime
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -34,31 +33,16 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums } .
 <h1>The class</h1>
 <p>Model: {% if model["status"] == "ok" %}answers, health in {{ model["seconds"] }} s{% else %}
 <span class="bad">does not answer</span>{% end %}; {{ model["waiting"] }} calls wait. {{ len(students) }} students,
-{{ sum(one.is_on for one in students) }} servers on.</p>
+{{ sum(one["is_on"] for one in students) }} servers on.</p>
 <table><tr><th>Student</th><th>Server used</th><th>Where</th><th class="number">Solved of {{ num_exercises }}</th>
 <th>Last solved</th><th class="number">Requests</th><th class="number">Tokens</th><th class="number">Waiting</th></tr>
-{% for one in students %}<tr><td>{{ one.name }}</td><td>{{ one.used }}</td><td>{{ one.where }}</td>
-<td class="number">{{ one.num_solved }}</td><td>{{ one.last_solved }}</td><td class="number">{{ one.requests }}</td>
-<td class="number">{{ one.tokens }}</td><td class="number">{{ one.waiting }}</td></tr>
+{% for one in students %}<tr><td>{{ one["name"] }}</td><td>{{ one["used"] }}</td><td>{{ one["where"] }}</td>
+<td class="number">{{ one["num_solved"] }}</td><td>{{ one["last_solved"] }}</td><td class="number">{{ one["requests"] }}</td>
+<td class="number">{{ one["tokens"] }}</td><td class="number">{{ one["waiting"] }}</td></tr>
 {% end %}</table>
 <p>Requests and tokens of this hour. As data: <a href="?format=json">JSON</a>.</p>
 </body></html>"""
 )
-
-
-@dataclass(frozen=True)
-class Student:
-    """What the page says of a student."""
-
-    name: str
-    is_on: bool
-    used: str
-    where: str
-    num_solved: int
-    last_solved: str
-    requests: int = 0
-    tokens: int = 0
-    waiting: int = 0
 
 
 class Survey:
@@ -97,12 +81,12 @@ class Survey:
             with contextlib.suppress(DataError):  # of a full disk
                 write_whole(self.kept, json.dumps(solved))
         students = [
-            self._describe(user, done, where, callers.get(user["name"], {}))
+            _describe(user, done, where, callers.get(user["name"], {}))
             for user, (done, where) in zip(users, found, strict=True)
             if not user.get("admin")
         ]
         down = {"status": "down", "seconds": None, "waiting": 0}
-        return {"model": health or down, "students": sorted(students, key=lambda one: one.name)}
+        return {"model": health or down, "students": sorted(students, key=lambda one: one["name"])}
 
     async def _visit(self, user: dict, before: dict) -> tuple[dict, str]:
         """Return which exercises a student has solved and when, and what notebooks are open."""
@@ -139,10 +123,13 @@ class Survey:
         except (httpx2.HTTPError, TimeoutError, ValueError):
             return None
 
-    def _describe(self, user: dict, done: dict, where: str, used: dict) -> Student:
-        last = max(done.items(), key=lambda one: one[::-1], default=("", ""))
-        told = {name: used.get(name, 0) for name in ("requests", "tokens", "waiting")}
-        return Student(user["name"], _is_on(user), _tell_used(user), where, len(done), " ".join(last), **told)
+
+def _describe(user: dict, done: dict, where: str, used: dict) -> dict:
+    """Return what the page says of a student."""
+    last = max(done.items(), key=lambda one: one[::-1], default=("", ""))
+    told = {"name": user["name"], "is_on": _is_on(user), "used": _tell_used(user), "where": where}
+    told |= {"num_solved": len(done), "last_solved": " ".join(last)}
+    return told | {name: used.get(name, 0) for name in ("requests", "tokens", "waiting")}
 
 
 def _is_on(user: dict) -> bool:
@@ -179,7 +166,7 @@ def main() -> None:
             async def get(self) -> None:
                 told = await survey.look()
                 if self.get_query_argument("format", "") == "json":
-                    self.finish(told | {"students": [vars(one) for one in told["students"]]})
+                    self.finish(told)
                 else:
                     self.finish(PAGE.generate(**told, num_exercises=len(survey.exercises)))
 

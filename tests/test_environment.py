@@ -89,18 +89,11 @@ def test_what_the_book_a_class_and_the_browser_need_is_not_in_the_default_enviro
     assert {"sphinx", "jupyterhub", "nbgrader"} & names == set()
 
 
-def list_files():
-    """Return the files of the repository that are here."""
+def test_the_repository_stays_under_its_size_and_no_file_holds_a_key_or_a_path_of_a_machine():
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT, check=True)
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-
-
-def test_the_repository_stays_under_its_size():
-    assert 0 < sum(path.stat().st_size for path in list_files()) < 40_000_000
-
-
-def test_no_file_holds_a_key_or_a_path_of_a_machine():
-    for path in list_files():
+    files = [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    assert 0 < sum(path.stat().st_size for path in files) < 40_000_000
+    for path in files:
         if ROOT / "tests" not in path.parents and path.name != "requirements.txt":  # the tests hold made-up keys
             text = path.read_text(encoding="utf-8", errors="replace")  # an adapter is no text
             assert re.findall(r"\b(?:sk|gsk|hf)[-_][A-Za-z0-9]{16,}\b", text) == [], path

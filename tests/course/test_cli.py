@@ -175,15 +175,6 @@ def test_the_lab_opens_the_first_notebook_where_something_is_at_fault_too_and_en
     assert lab.start()[1] == 130
 
 
-def test_root_is_allowed_only_as_root(lab, monkeypatch):
-    for user, is_allowed in ((0, True), (1000, False), (None, False)):  # on Windows users have no number
-        monkeypatch.setattr(os, "geteuid", lambda user=user: user, raising=False)
-        if user is None:
-            monkeypatch.delattr(os, "geteuid")
-        command, _ = lab.start()
-        assert ("--allow-root" in command) is is_allowed, user
-
-
 def test_a_browser_opens_where_there_is_one_and_it_is_wanted_else_a_sentence_says_what_to_do(lab, monkeypatch, capsys):
     def fail():
         raise webbrowser.Error("could not locate runnable browser")
@@ -202,7 +193,12 @@ def test_a_browser_opens_where_there_is_one_and_it_is_wanted_else_a_sentence_say
         assert ("open the address that JupyterLab prints below." in capsys.readouterr().out) is not is_opened
 
 
-def test_the_lab_fetches_the_model_only_where_it_answers(lab, monkeypatch):
+def test_the_lab_fetches_the_model_only_where_it_answers_and_root_is_allowed_only_as_root(lab, monkeypatch):
+    for user, is_allowed in ((0, True), (1000, False), (None, False)):  # on Windows users have no number
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user, raising=False)
+        if user is None:
+            monkeypatch.delattr(os, "geteuid")
+        assert ("--allow-root" in lab.start()[0]) is is_allowed, user
     for variables, is_fetched in (
         ({"LLMOPS_MODE": "live"}, True),
         ({"LLMOPS_MODE": "replay"}, False),

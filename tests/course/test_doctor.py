@@ -218,7 +218,9 @@ def check_with(monkeypatch, **variables):
         return check_settings()
 
 
-def test_sound_settings_are_told_with_mode_provider_and_the_names_of_keys(monkeypatch):
+def test_settings_are_told_with_the_names_of_keys_and_what_the_notebooks_would_refuse_is_a_fault_with_a_step(
+    monkeypatch,
+):
     here = {"LLMOPS_BASE_URL": "http://127.0.0.1:8000/v1", "LLMOPS_MODEL": "tiny"}
     for variables, told in (
         ({}, "provider embedded, no key set"),
@@ -231,9 +233,6 @@ def test_sound_settings_are_told_with_mode_provider_and_the_names_of_keys(monkey
         ),
     ):
         assert check_with(monkeypatch, **variables) == Finding("Settings", "ok", f"mode replay, {told}")
-
-
-def test_unsound_settings_and_what_the_notebooks_would_refuse_are_a_fault_with_a_step(monkeypatch):
     for name, value, said, step in (
         ("LLMOPS_MDOE", "replay", "There is no setting LLMOPS_MDOE.", "Did you mean LLMOPS_MODE?"),
         ("LLMOPS_PROVIDER", "opanai", "no provider “opanai”", "Did you mean openai?"),

@@ -147,12 +147,8 @@ class Exercise(BaseModel):
     def _build_widget(self):
         """Return the task with the four calls as buttons, and the last outcome below them."""
         view = ipywidgets.HTML()
-        buttons = [
-            make_outcome_button("Check", f"exercise {self.id}", self.check, view),
-            make_outcome_button("Hint", f"exercise {self.id}", self.hint, view),
-            make_outcome_button("Solution", f"exercise {self.id}", self.solution, view),
-            make_outcome_button("Reset", f"exercise {self.id}", self.reset, view),
-        ]
+        calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
+        buttons = [make_outcome_button(name, f"exercise {self.id}", call, view) for name, call in calls.items()]
         task = (
             f'<div class="alert alert-info" role="note"><strong>Exercise {self.id}: {html.escape(self.title)}.</strong> '
             f"{mark_code(self.task)}</div>"

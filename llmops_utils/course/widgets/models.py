@@ -92,11 +92,6 @@ class NextTokenExplorer(TeachingWidget):
         super().__init__([self._text, *sliders, self.view, ipywidgets.HBox(buttons)], summary, "", sliders)
         self.static_html = self._text.value + self._draw()
 
-    @property
-    def text(self) -> str:
-        """The prompt and all tokens added so far."""
-        return self._prompt + "".join(self._pieces)
-
     def take(self) -> None:
         """Add the likeliest token."""
         self._move([*self._pieces, self._tokens[int(np.argmax(self._reshape()))]])

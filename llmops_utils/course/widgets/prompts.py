@@ -52,16 +52,6 @@ class PromptWorkbench(TeachingWidget):
         children = [self.menu, ipywidgets.HBox(boxes), self.view]
         super().__init__(children, summary, self._tabulate(), [self.menu, *boxes])
 
-    def choose(self, number: int, *parts: str) -> str:
-        """Choose a message, from 0, and the elements, as with the mouse; return the reply or why there is none."""
-        self.menu.value = number
-        for part, box in self.boxes.items():
-            box.value = part in parts
-        try:
-            return self._ask(number, self._list_parts())[0].text
-        except WorkbookError as error:
-            return self.explain(error)
-
     def _list_parts(self) -> tuple[str, ...]:
         return tuple(part for part in PARTS if self.boxes[part].value)
 

@@ -34,37 +34,23 @@ def twins(tmp_path_factory):
     return make_widgets(EVIL)
 
 
-def test_there_is_a_widget_of_each_kind_with_a_table_and_a_sentence_to_read_without_a_kernel(widgets):
+def test_a_widget_of_each_kind_is_read_without_a_kernel_shown_live_and_no_text_from_outside_is_markup(widgets):
+    """The live view has the style of notebook text, and the stored one has none."""
     kinds = {kind for kind in TeachingWidget.__subclasses__() if kind.__module__.startswith("llmops_utils.course.")}
     assert {type(widget) for widget in widgets} == kinds
-    wrong = [type(widget).__name__ for widget in widgets if "<table>" not in widget.static_html]
-    wrong += [type(widget).__name__ for widget in widgets if len(widget.summary) < 40 or "\n" in widget.summary]
-    assert wrong == []
-
-
-def test_a_widget_is_shown_live_as_html_and_as_text(widgets):
     wrong = []
     for widget in widgets:
-        data = read_bundle(widget)
-        is_live = widget_module._instances[data[VIEW]["model_id"]] is widget
-        if not is_live or data["text/html"] != widget.static_html or data["text/plain"] != widget.summary:
-            wrong.append(type(widget).__name__)
-    assert wrong == []
-
-
-def test_no_text_from_outside_is_markup_and_every_tag_is_closed(widgets):
-    wrong = []
-    for widget in widgets:
-        told = widget.static_html + read_views(widget)
-        has_text = ESCAPED in told or isinstance(widget, NO_TEXT)
-        if "<script" in told or not has_text or find_open_tag(told):
-            wrong.append((type(widget).__name__, find_open_tag(told)))
-    assert wrong == []
-
-
-def test_the_live_view_has_the_style_of_notebook_text_and_the_stored_one_has_none(widgets):
-    wrong = [type(widget).__name__ for widget in widgets if not widget.view.value.startswith(STYLED)]
-    wrong += [type(widget).__name__ for widget in widgets if STYLED in widget.static_html]
+        data, told = read_bundle(widget), widget.static_html + read_views(widget)
+        is_fine = (
+            "<table>" in widget.static_html,
+            len(widget.summary) >= 40 and "\n" not in widget.summary,
+            widget_module._instances[data[VIEW]["model_id"]] is widget,
+            (data["text/html"], data["text/plain"]) == (widget.static_html, widget.summary),
+            "<script" not in told and (ESCAPED in told or isinstance(widget, NO_TEXT)),
+            find_open_tag(told) is None,
+            widget.view.value.startswith(STYLED) and STYLED not in widget.static_html,
+        )
+        wrong += [] if all(is_fine) else [(type(widget).__name__, is_fine)]
     assert wrong == []
 
 
@@ -89,20 +75,15 @@ def list_other_values(control):
     return [control.max] if control.has_trait("max") and control.max else []
 
 
-def test_two_widgets_on_the_same_data_are_read_alike_so_that_a_stored_output_can_be_compared(widgets, twins):
-    pairs = list(zip(widgets, twins, strict=True))
-    assert [type(one).__name__ for one, other in pairs if one.static_html != other.static_html] == []
-
-
-def test_the_stored_view_stays_when_the_controls_move(twins):
+def test_two_widgets_on_the_same_data_are_stored_alike_also_after_the_controls_moved(widgets, twins):
     wrong = []
-    for widget in twins:
-        before = widget.static_html, widget.summary
-        controls = [part for part in list_parts(widget) if part.has_trait("value")]
+    for widget, twin in zip(widgets, twins, strict=True):
+        controls = [part for part in list_parts(twin) if part.has_trait("value")]
         for control in [one for one in controls if not isinstance(one, ipywidgets.HTML)]:
             for value in list_other_values(control)[-1:]:
                 control.value = value
-        wrong += [] if (widget.static_html, widget.summary) == before else [type(widget).__name__]
+        is_alike = (twin.static_html, twin.summary) == (widget.static_html, widget.summary)
+        wrong += [] if is_alike else [type(widget).__name__]
     assert wrong == []
 
 

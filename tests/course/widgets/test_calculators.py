@@ -12,18 +12,14 @@ from llmops_utils.training import estimate_cost
 # --- power ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def power():
-    return PowerCalculator()
-
-
 def set_power(calculator, gained, lost, num=100, power=0.8):
     calculator.gained.value, calculator.lost.value = gained, lost
     calculator.num.value, calculator.power.value = num, power
     return calculator.view.value
 
 
-def test_moving_a_slider_shows_new_figures_beside_the_table_of_effects_and_bounds_are_answered_or_refused(power):
+def test_moving_a_slider_shows_new_figures_beside_the_table_of_effects_and_bounds_are_answered_or_refused():
+    power = PowerCalculator()
     data = read_bundle(power)
     rows = read_rows(data["text/html"])
     assert len(rows) == len(EFFECTS)

@@ -119,12 +119,8 @@ def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_e
 # --- traces --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def inspector():
-    return make_inspector()
-
-
-def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_and_a_table_holds_all_traces(inspector):
+def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_and_a_table_holds_all_traces():
+    inspector = make_inspector()
     shown = []
     for _ in range(4):
         view = inspector.view.value

@@ -1,5 +1,6 @@
 """Claims about the choosers and explorers of models: what they show follows the controls, and no key is shown."""
 
+import re
 from html import unescape
 
 import pandas as pd
@@ -84,10 +85,15 @@ def explorer(model):
     return make_explorer(model)
 
 
+def read_text(explorer):
+    """Return the prompt and what was added to it."""
+    return unescape(re.sub("<[^>]+>", "", explorer.children[0].value)).removesuffix("▁")
+
+
 def draw_text(explorer, count=12):
     for _ in range(count):
         press(explorer, "Draw one")
-    return explorer.text
+    return read_text(explorer)
 
 
 def test_the_likeliest_ten_tokens_are_drawn_and_forty_are_asked_for():
@@ -120,12 +126,12 @@ def test_take_adds_the_likeliest_token_and_back_removes_it():
     explorer = make_explorer(model)
     explorer.take()
     press(explorer, "Take the likeliest")
-    assert explorer.text == "The kettle is blue blue"
+    assert read_text(explorer) == "The kettle is blue blue"
     assert "The kettle is<strong><u> blue</u><u> blue</u></strong>" in read_views(explorer)
     press(explorer, "Back")
     press(explorer, "Back")
     press(explorer, "Back")
-    assert explorer.text == PROMPT
+    assert read_text(explorer) == PROMPT
     added = [PROMPT, "The kettle is blue", "The kettle is blue blue"]
     assert model.prompts == [*added, "The kettle is blue", PROMPT]  # at the beginning nothing more is asked
 
@@ -134,7 +140,7 @@ def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
     first = draw_text(explorer)
     explorer.temperature.value = 0.5
     press(explorer, "Start again")
-    assert (explorer.text, explorer.temperature.value) == (PROMPT, 0.5)
+    assert (read_text(explorer), explorer.temperature.value) == (PROMPT, 0.5)
     explorer.temperature.value = 1.0
     assert draw_text(explorer) == first
     assert len(set(first.removeprefix(PROMPT).split())) > 1
@@ -151,22 +157,18 @@ def test_where_the_model_fails_it_is_told_and_the_text_stays(explorer, model):
         press(explorer, name)
         assert ESCAPED in explorer.view.value
         assert "What to do: Set a larger budget." in explorer.view.value
-        assert explorer.text == "The kettle is red red"
+        assert read_text(explorer) == "The kettle is red red"
     model.fault = None
     press(explorer, "Take the likeliest")
-    assert explorer.text == "The kettle is red red red"
+    assert read_text(explorer) == "The kettle is red red red"
     assert read_bars(explorer.view.value)[0][0] == " red"
 
 
 # --- the scorecard -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def card():
-    return make_scorecard()
-
-
-def test_the_scorecard_ranks_all_options_by_the_weights_and_without_any_nothing(card):
+def test_the_scorecard_ranks_all_options_by_the_weights_and_without_any_nothing():
+    card = make_scorecard()
     data = read_bundle(card)
     assert [row[:5] for row in read_rows(data["text/html"])] == [
         ["1", "small", "0.20", "1.00", "0.60"],

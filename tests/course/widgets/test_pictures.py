@@ -4,7 +4,6 @@ import base64
 import re
 
 import matplotlib.pyplot as plt
-import pytest
 from matplotlib.colors import to_hex
 from widget_views import ESCAPED, EVIL, find_open_tag, make_report, read_bars, read_rows
 
@@ -146,15 +145,11 @@ def test_what_flipped_is_listed_up_to_a_number_of_each_kind():
 # --- the timeline --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def root():
+def test_the_timeline_is_a_picture_with_a_text_and_a_table_of_the_first_calls():
     model = Span("ask", "model", 0.25, 0.5, 30, 2, EVIL, "answer")
     broken = Span("look_up", "tool", 0.75, 0.0, output="ValueError: gone", is_error=True)
     chain = Span("answer", "chain", 0.0, 0.75, children=[model, broken])
-    return Span("one request", "request", 0.0, 0.75, children=[chain])
-
-
-def test_the_timeline_is_a_picture_with_a_text_and_a_table_of_the_first_calls(root):
+    root = Span("one request", "request", 0.0, 0.75, children=[chain])
     timeline = Timeline(root)
     html = timeline._repr_html_()
     assert timeline.picture.alt == (

@@ -31,6 +31,14 @@ def workbench(model):
     return make_workbench(model)
 
 
+def choose(workbench, number, *parts):
+    """Choose a message and the elements, as with the mouse, and return what is shown."""
+    workbench.menu.value = number
+    for part, box in workbench.boxes.items():
+        box.value = part in parts
+    return workbench.view.value
+
+
 def test_each_of_the_sixteen_combinations_is_asked_once_and_the_boxes_choose_the_elements(workbench, model):
     data = read_bundle(workbench)
     rows = read_rows(data["text/html"])
@@ -43,11 +51,10 @@ def test_each_of_the_sixteen_combinations_is_asked_once_and_the_boxes_choose_the
     assert "Message: My kettle leaks. Expected: kettle." in data["text/html"]
     assert data["text/plain"].startswith("Prompt workbench: 16 combinations of instruction, context, examples and")
     assert "8 of them get the right answer" in data["text/plain"]
-    assert (workbench.choose(0, "examples"), len(model.asked)) == ("kettle", 16)
-    workbench.choose(0, "output")
-    assert read_rows(workbench.view.value) == [["user", "My kettle leaks.\n\nProduct:"]]
-    workbench.choose(0, *PARTS)
-    assert [role for role, _ in read_rows(workbench.view.value)] == ["system", "user", "assistant", "user"]
+    assert "<code>kettle</code>" in choose(workbench, 0, "examples")
+    assert len(model.asked) == 16
+    assert read_rows(choose(workbench, 0, "output")) == [["user", "My kettle leaks.\n\nProduct:"]]
+    assert [role for role, _ in read_rows(choose(workbench, 0, *PARTS))] == ["system", "user", "assistant", "user"]
     assert "<code>kettle</code> (right)" in workbench.view.value
     workbench.boxes["context"].value = workbench.boxes["examples"].value = False
     assert "We sell kettles." not in workbench.view.value
@@ -55,10 +62,9 @@ def test_each_of_the_sixteen_combinations_is_asked_once_and_the_boxes_choose_the
 
 
 def test_without_a_recording_a_line_says_so_and_the_prompt_is_still_shown(workbench):
-    assert "not among the recordings" in workbench.choose(1, *PARTS)
-    assert "not among the recordings" in workbench.view.value
+    assert "not among the recordings" in choose(workbench, 1, *PARTS)
     assert "Name it." in workbench.view.value
-    assert workbench.choose(0, "examples") == "kettle"
+    assert "<code>kettle</code>" in choose(workbench, 0, "examples")
     with pytest.raises(RecordingMissing):
         make_workbench(FakeChat("kettle", "another message"))
 
@@ -99,14 +105,11 @@ def test_a_ready_set_is_shown_without_measuring_and_the_lists_are_hidden_until_o
     assert picker.grid.layout.display == "none"
 
 
-def test_an_own_choice_is_measured_in_the_order_of_the_pool(picker, measure):
+def test_an_own_choice_is_measured_in_the_order_of_the_pool_and_what_cannot_be_measured_is_told(picker, measure):
     pick(picker, 3, 1)
     press(picker, "Measure")
     assert measure.calls[-1] == (f"{OWN}: 2 examples", ["s1", "s3"])
     assert f"{OWN}: 2 examples" in picker.view.value
-
-
-def test_what_cannot_be_measured_is_told_and_the_ready_sets_are_still_shown(picker, measure):
     pick(picker, 0)
     for fault, told in (
         (RecordingMissing("no such recording", "record it"), "not among the recordings"),
