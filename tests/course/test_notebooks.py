@@ -224,10 +224,9 @@ def test_what_is_no_notebook_is_named_and_left_as_it_is(tmp_path):
 def test_a_cell_that_raises_leaves_the_notebook_on_disk_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_RECORDINGS", str(tmp_path))
     path = tmp_path / "00_start_here.ipynb"
-    notebook = read(PATHS[0])
-    notebook.cells[3].source = "1 / 0"
-    notebook.metadata["kernelspec"]["name"] = "of-somebody-else"  # it runs in this environment all the same
-    nbformat.write(notebook, path)
+    kernel = {"name": "of-somebody-else", "display_name": "X"}  # it runs in this environment all the same
+    cells = [nbformat.v4.new_code_cell("1 / 0")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
     before = path.read_bytes()
     with pytest.raises(notebooks.NotebookFailed, match="ZeroDivisionError"):
         notebooks.store_outputs(path)
