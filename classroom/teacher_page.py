@@ -49,9 +49,7 @@ class Survey:
     """What the class does, asked anew at most every few seconds, however many teachers look.
 
     Args:
-        hub: the address of the Hub's API.
-        proxy: that of the students' servers, before /user.
-        model: that of the gateway.
+        hub, proxy, model: the addresses of the Hub's API, of the students' servers before /user, and of the gateway.
         token: a key for all three.
         kept: the file in which what was solved is kept, for the time when a student's server is off.
     """
@@ -125,7 +123,6 @@ class Survey:
 
 
 def _describe(user: dict, done: dict, where: str, used: dict) -> dict:
-    """Return what the page says of a student."""
     last = max(done.items(), key=lambda one: one[::-1], default=("", ""))
     told = {"name": user["name"], "is_on": _is_on(user), "used": _tell_used(user), "where": where}
     told |= {"num_solved": len(done), "last_solved": " ".join(last)}
@@ -138,7 +135,6 @@ def _is_on(user: dict) -> bool:
 
 
 def _tell_used(user: dict) -> str:
-    """Return how long ago a server was used."""
     if not _is_on(user):
         return "off"
     then = datetime.datetime.fromisoformat(user["servers"][""].get("last_activity") or user["last_activity"])

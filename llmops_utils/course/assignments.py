@@ -37,9 +37,7 @@ sum(str(_letter).lower() == _one.answer for _letter, _one in zip(quiz_answers, _
 def make_assignment(path: Path):
     """Return the notebook of a lesson as nbgrader's source notebook, without outputs.
 
-    Raises:
-        DataError: the file is no notebook.
-        ExerciseError: it has no exercises.
+    Raises `DataError` where the file is no notebook, `ExerciseError` where it has no exercises.
     """
     notebook = read_notebook(path)
     exercises, quiz = load_exercises(path.stem)

@@ -16,8 +16,7 @@ class Progress:
     def read(self) -> dict[str, str]:
         """Return the date of solving, by exercise. A damaged file is put aside, not overwritten.
 
-        Raises:
-            DataError: the file is there and cannot be read.
+        Raises `DataError` where the file is there and cannot be read.
         """
         with explain_os_errors(self.path, "read"):
             if not self.path.exists():

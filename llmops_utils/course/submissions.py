@@ -62,14 +62,8 @@ class TrackedRun(BaseModel):
 class Submission(BaseModel):
     """The evidence of one learner.
 
-    Attributes:
-        data: checksum of messages and handbook.
-        learner: whose it is; also the name of the file.
-        choices: the candidate.
-        runs: all tracked runs of the project in the order of their start; of equal ones the first.
-        unread: what could not be read among the archives, in words.
-        release: the history of production; None where nothing was released.
-        watch: the rule of the alarm, None where nothing was watched.
+    `runs` are all tracked runs of the project in the order of their start, of equal ones the first; `unread` says what
+    could not be read among the archives; `release` and `watch` are None where nothing was released or watched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")

@@ -145,7 +145,6 @@ class Exercise(BaseModel):
         return Outcome("reset", f"Exercise {self.id} is open again.")
 
     def _build_widget(self):
-        """Return the task with the four calls as buttons, and the last outcome below them."""
         view = ipywidgets.HTML()
         calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
         buttons = [make_outcome_button(name, f"exercise {self.id}", call, view) for name, call in calls.items()]

@@ -20,10 +20,7 @@ class _File(BaseModel):
 
 
 def load_exercises(chapter: str) -> tuple[list[Exercise], Quiz]:
-    """Return the exercises and the quiz of a chapter or lesson, by the name of its notebook.
-
-    Args:
-        chapter: begins with the number that names the file: `13_1` for 13_1_capstone, `06_2` for 06_2_few_shot.
+    """Return the exercises and the quiz of a lesson, by its address or the name of its notebook, as 06_2_few_shot.
 
     Raises `ExerciseError` where there are none, `DataError` with file and entry where the file is damaged.
     """

@@ -44,13 +44,9 @@ class Quiz(BaseModel):
     _chosen: dict[int, str | None] = PrivateAttr(default_factory=dict)  # with the mouse, by the place of the question
 
     def check(self, *letters: str) -> Outcome:
-        """Return how many answers are right, and for each right one why.
+        """Return how many answers are right, and for each right one why; without letters, of what the mouse chose.
 
-        Args:
-            letters: one letter per question; without any, what is chosen with the mouse.
-
-        Raises:
-            ExerciseError: the number of letters is not that of the questions, or one is no option.
+        Raises `ExerciseError` where the number of letters is not that of the questions, or one is no option.
         """
         chosen = list(letters) or [self._chosen.get(place) for place in range(len(self.questions))]
         if len(chosen) != len(self.questions):
@@ -80,7 +76,6 @@ class Quiz(BaseModel):
         return Outcome("right", text)
 
     def _build_widget(self):
-        """Return the questions with radio buttons, a button that checks, and the last outcome below it."""
         view = ipywidgets.HTML()
         rows, parts = [], []
         for place, question in enumerate(self.questions):

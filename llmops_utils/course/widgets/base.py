@@ -63,7 +63,6 @@ class TeachingWidget(ipywidgets.VBox):
         return UNRECORDED if isinstance(error, RecordingMissing) else str(error)
 
     def _draw(self) -> str:
-        """Return as HTML what the controls ask for."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options):

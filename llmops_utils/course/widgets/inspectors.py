@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 
 from ...agents import Trace, draw_trace
-from ...core import DataError, Html, WorkbookError, draw_table
+from ...core import Html, WorkbookError, draw_table
 from ...datasets import Example, Task
 from ...evaluation import Answer, Scorer, ValueMatch
 from ...models import Model
@@ -107,15 +107,9 @@ def _title(example: Example) -> str:
 
 
 class TraceInspector(TeachingWidget):
-    """An agent's traces that are there already, replayed step by step beside their tasks; no model is asked.
-
-    Raises:
-        DataError: there is no trace, or the tasks are not those of the traces in the same order.
-    """
+    """An agent's traces that are there already, replayed step by step beside their tasks; no model is asked."""
 
     def __init__(self, traces: Sequence[Trace], tasks: Sequence[Task]) -> None:
-        if not traces or [trace.question for trace in traces] != [task.question for task in tasks]:
-            raise DataError("Traces and tasks do not belong together.", "Give one task per trace, in the same order.")
         self._pairs = list(zip(traces, tasks, strict=True))
         marks = [_mark(*pair) for pair in self._pairs]
         titles = [(f"{number + 1}. {marks[number]} {task.question[:80]}", number) for number, task in enumerate(tasks)]
@@ -175,7 +169,6 @@ def _mark(trace: Trace, task: Task) -> str:
 
 
 def _judge(trace: Trace, task: Task) -> str:
-    """Return the verdict on a trace as HTML."""
     is_right, has_tools = _mark(trace, task) == "✓", trace.actions == task.tools
     answer = "✓ right" if is_right else f"✗ wrong, expected {html.escape(task.answer)}"
     tools = "✓ as expected" if has_tools else f"✗ expected {html.escape(' → '.join(task.tools))}"
@@ -264,12 +257,8 @@ def _mark_gold(number: int, chunk: Chunk, gold: Sequence[Passage]) -> str:
 class Tagger(TeachingWidget):
     """Texts that are read one after the other, each of which is given one of a few tags.
 
-    Attributes:
-        tags: the tag that was given to each text, by its id, in the order in which the texts stand.
-
-    Args:
-        texts: by id, the parts of each text with their names.
-        meanings: what each tag says, by its name.
+    `texts` are by id the parts of each text with their names, `meanings` what each tag says. The attribute `tags` holds
+    by id the tags that were given, in the order in which the texts stand.
     """
 
     def __init__(self, texts: Mapping[str, Mapping[str, str]], meanings: Mapping[str, str]) -> None:

@@ -131,7 +131,6 @@ def _place(number: int) -> Point:
 
 
 def _draw_arrow(start: Point, end: Point) -> str:
-    """Return an arrow between two boxes, from edge to edge."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
     across, down = abs(dx) / (BOX_WIDTH / 2), abs(dy) / (BOX_HEIGHT / 2)
@@ -236,6 +235,5 @@ class TechniqueMap(TeachingWidget):
 
 
 def _find_lesson(one: Technique) -> Html:
-    """Return a link to the lesson of a technique."""
     path = find_notebooks(one.lesson)[0]
     return _link(path.name, _name_number(get_address(path.stem)))

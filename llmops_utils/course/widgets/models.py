@@ -141,12 +141,8 @@ class NextTokenExplorer(TeachingWidget):
 class ModelScorecard(TeachingWidget):
     """Weigh the factors of a choice and see who wins, and how often when the weights move.
 
-    Args:
-        scores: for each option its score from 0 (worst) to 1 (best) on each factor.
-        weights: for each factor a whole number from 0 to 10.
-
-    Raises:
-        DataError: a score or weight is missing or out of range.
+    Each option has a score from 0 (worst) to 1 (best) on each factor, which weighs a whole number from 0 to 10. Raises
+    `DataError` where one is missing or out of range.
     """
 
     def __init__(self, scores: Mapping[str, Mapping[str, float]], weights: Mapping[str, int]) -> None:

@@ -61,12 +61,7 @@ class Bars:
 
 
 class Picture:
-    """A matplotlib figure as an image with an alternative text. Closing the figure is done here.
-
-    Args:
-        figure: what to show.
-        alt: what it shows, in words, for who cannot see it. It is also what the tests compare.
-    """
+    """A matplotlib figure, closed here, as an image; `alt` says for who cannot see it, and for tests, what it shows."""
 
     def __init__(self, figure, alt: str) -> None:
         import matplotlib.pyplot as plt
