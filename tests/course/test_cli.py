@@ -315,15 +315,9 @@ def test_a_server_of_another_kind_stands_behind_the_same_keys(serve, monkeypatch
 # Fetching
 
 
-@pytest.fixture
-def fetched(monkeypatch):
-    """The names of the models that were fetched."""
-    names = []
-    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: names.append(model.name))
-    return names
-
-
-def test_fetch_brings_the_models_of_the_settings_and_pull_says_how_to_use_one(fetched, monkeypatch, capsys):
+def test_fetch_brings_the_models_of_the_settings_and_pull_says_how_to_use_one(monkeypatch, capsys):
+    fetched = []
+    monkeypatch.setattr(command_line, "fetch_weights", lambda model, home: fetched.append(model.name))
     monkeypatch.setenv("LLMOPS_MODEL", "qwen3-0.6b")
     command_line.fetch()
     assert fetched == ["qwen3-0.6b", "all-minilm-l6-v2"]

@@ -96,16 +96,12 @@ def test_a_tool_that_is_used_here_is_named_where_the_table_says():
     assert wrong == []
 
 
-def list_packages():
-    """Return the packages of pyproject.toml, those of its extras included."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
-    return {Requirement(line).name.lower() for line in [*project["dependencies"], *extras]}
-
-
 def test_what_the_course_uses_is_a_dependency_or_a_model_of_the_catalog_and_its_libraries_are_listed():
     names = {PACKAGES.get(tool.tool.lower(), tool.tool.lower()): tool for tool in TOOLS if tool.used_here}
-    known = list_packages() | set(load_catalog().local)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    known = {Requirement(line).name.lower() for line in [*project["dependencies"], *extras]}
+    known |= set(load_catalog().local)
     assert [name for name in names if name not in known] == []
     stood_on = {"openai", "comet-ml", "chromadb", "bm25s", "jinja2", "pydantic", "pydantic-monty", "genai-prices"}
     assert (stood_on | {"xllamacpp", "scipy", "opentelemetry-sdk"}) - set(names) == set()
