@@ -26,7 +26,7 @@ class MemoryNeed:
 
     @property
     def total_bytes(self) -> float:
-        """All parts together."""
+        """The sum of the parts."""
         return self.weight_bytes + self.cache_bytes + self.runtime_bytes
 
 
@@ -46,11 +46,6 @@ class MemoryMeasurement(Record):
     def model_bytes(self) -> int:
         """What the model added to its process."""
         return self.after_bytes - self.before_bytes
-
-
-def compute_weight_bytes(parameters: float, bits: float) -> float:
-    """Return the bytes of so many parameters at so many bits each."""
-    return parameters * bits / 8
 
 
 def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int) -> float:

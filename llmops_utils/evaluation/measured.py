@@ -11,6 +11,7 @@ from .compare import Comparison, format_p, format_points
 from .metrics import SIGNIFICANT, Estimate, adjust_holm
 from .results import Result, keep_result, load_shipped
 
+HEADS = ("technique", "task", "model", "n", "without → with", "change in points", "verdict", "chance", "constant")
 LEAST_FLIPS = 6  # that McNemar's test needs, all in one direction, for a p below 0.05
 
 
@@ -77,25 +78,14 @@ class Measured:
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:
-        heads = [
-            "technique",
-            "task",
-            "model",
-            "n",
-            "without → with",
-            "change in points",
-            "verdict",
-            "chance",
-            "constant",
-        ]
-        groups = [("stored", self.stored), *([("yours", self.yours)] if self.yours else [])]
-        rows = [[name, *_list_cells(one)] for name, listed in groups for one in listed]
-        if len(groups) == 1:
-            rows = [row[1:] for row in rows]
+        rows = [_list_cells(one) for one in self.stored]
+        if not self.is_live:
+            table = draw_table(HEADS, rows)
         else:
-            heads.insert(0, "")
+            rows = [["stored", *row] for row in rows] + [["yours", *_list_cells(one)] for one in self.yours]
+            table = draw_table(("", *HEADS), rows)
         sentences = "".join(f"<li>{html.escape(one)}</li>" for one in self.sentences)
-        return f"{draw_table(heads, rows)}<ul>{sentences}</ul>"
+        return f"{table}<ul>{sentences}</ul>"
 
 
 def correct_verdicts(results: Sequence[Result]) -> list[Result]:

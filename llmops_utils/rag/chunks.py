@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..core import DataError, unify_text
 from .pages import Page
 
-METHODS = ("heading", "recursive", "sentence")
+METHODS = ("heading", "recursive")
 # The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
 BLOCK = 100_000
 GAP = re.compile(r"\s{200,}")  # it takes the splitter minutes where chunks overlap, and is a border anyway
@@ -23,7 +23,7 @@ class Chunking:
 
     Attributes:
         method: `heading`: one chunk per section, a long one cut further; `recursive`: at the largest borders that
-            fit (paragraphs, then lines, sentences, words); `sentence`: whole sentences, whatever the paragraphs.
+            fit (paragraphs, then lines, sentences, words).
         size: most characters of a chunk, not counting a heading that would stand alone before it. MiniLM reads
             about 1,000 and ignores the rest.
         overlap: most characters that a chunk repeats from the one before it; less than `size`.
@@ -126,14 +126,12 @@ def _cut(page: Page, chunking: Chunking) -> Iterator[tuple[int, int]]:
     from semantic_text_splitter import TextSplitter
 
     splitter = TextSplitter(chunking.size, overlap=chunking.overlap)
-    # To the splitter a line end is a larger border than a sentence; as a space it is none.
-    prepared = page.text.replace("\n", " ") if chunking.method == "sentence" else page.text
     sections = _list_sections(page) if chunking.method == "heading" else [(0, len(page.text))]
     for first, last in sections:
         for start, end in _list_blocks(page.text, first, last):
             # A heading alone is found by its words and tells nothing: it goes with what follows.
             held: tuple[int, int] | None = None
-            for offset, piece in splitter.chunk_indices(prepared[start:end]):
+            for offset, piece in splitter.chunk_indices(page.text[start:end]):
                 begin, finish = start + offset, start + offset + len(piece)
                 if held:
                     begin = min(held[0], begin)

@@ -32,23 +32,16 @@ def test_a_report_reads_as_its_score_and_what_was_special():
     assert str(resumed) == "system: 60% [23%, 88%] (n = 5), 1 failed with an error, 2 resumed"
 
 
-def test_the_means_are_per_example():
-    rows = (
-        Row("a", "x", "y", "y", 1.0, "", 100, 10, 1, 0.5, 0.01),
-        Row("b", "x", "y", "y", 0.0, "", 300, 30, 3, 1.5, 0.03),
-    )
-    report = Report("system", rows, "fake", 9.0)
-    assert (report.prompt_tokens, report.completion_tokens, report.latency_s) == (200, 20, 1.0)
-    assert report.cost_usd == pytest.approx(0.02)
-    assert (sum_tokens(report), len(report)) == (220, 2)
-
-
-def test_the_table_has_one_row_per_example_and_no_traces():
+def test_the_means_are_per_example_and_the_table_has_a_row_for_each_and_no_traces():
     rows = (
         Row("a", "x", "y", "y", 1.0, "fine", 10, 2, 1, 0.5, 0.01, "", [{"thought": "hm"}]),
-        Row("b", "x", "y", None, 0.0, error="ValueError: no"),
+        Row("b", "x", "y", None, 0.0, "", 30, 6, 3, 1.5, 0.03, "ValueError: no"),
     )
-    table = Report("system", rows, "fake", 1.0).table
+    report = Report("system", rows, "fake", 1.0)
+    assert (report.prompt_tokens, report.completion_tokens, report.latency_s) == (20, 4, 1.0)
+    assert report.cost_usd == pytest.approx(0.02)
+    assert (sum_tokens(report), len(report)) == (24, 2)
+    table = report.table
     assert list(table["error"]) == ["", "ValueError: no"]
     assert list(table.loc[0].items()) == [
         *(("id", "a"), ("input", "x"), ("expected", "y"), ("prediction", "y"), ("score", 1.0), ("note", "fine")),

@@ -55,7 +55,7 @@ def test_every_character_is_in_a_chunk_no_longer_than_its_size_and_in_two_only_b
 
 def test_overlap_repeats_whole_sentences_up_to_its_length():
     text = " ".join(f"Sentence number {number:03d} stands here." for number in range(40))
-    chunks = split_pages([parse_page("p", text)], Chunking("sentence", 200, 80))
+    chunks = split_pages([parse_page("p", text)], Chunking("recursive", 200, 80))
     shared = [before.end - after.start for before, after in itertools.pairwise(chunks)]
     assert len(shared) > 5
     assert all(0 < length <= 80 for length in shared)

@@ -13,6 +13,11 @@ from llmops_utils.rag.pages import list_headings, load_pages, parse_page
 
 
 def test_markdown_text_and_pdf_are_read_and_other_files_left_alone(tmp_path):
+    with pytest.raises(DataError, match="There is no folder"):
+        load_pages(tmp_path / "nothing")
+    with pytest.raises(DataError, match=r"holds no page\.") as caught:
+        load_pages(tmp_path)
+    assert ".md, .txt, .pdf" in caught.value.next_step
     (tmp_path / "a.md").write_text("# Kettles\n\nThey boil.", encoding="utf-8")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b.txt").write_text("Grinders grind.", encoding="utf-8")
@@ -25,6 +30,9 @@ def test_markdown_text_and_pdf_are_read_and_other_files_left_alone(tmp_path):
         ("d", "d", "# Scales weigh.\n\nTo the gram.", 0),  # the text of a PDF is no Markdown
         ("sub/b", "sub/b", "Grinders grind.", 0),
     ]
+    (tmp_path / "a.txt").write_text("two", encoding="utf-8")
+    with pytest.raises(DataError, match=r"Two files of .* are called a"):
+        load_pages(tmp_path)
 
 
 def test_headings_are_those_of_markdown():
@@ -240,18 +248,6 @@ def test_a_scan_a_large_file_and_a_link_that_leads_nowhere_are_data_errors(tmp_p
     except OSError:
         pytest.skip("this system makes no links without rights")
     with pytest.raises(DataError, match=r"a\.md cannot be read \(No such file"):
-        load_pages(tmp_path)
-
-
-def test_a_missing_folder_an_empty_one_and_two_files_of_one_name_say_what_is_wanted(tmp_path):
-    with pytest.raises(DataError, match="There is no folder"):
-        load_pages(tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"holds no page\.") as caught:
-        load_pages(tmp_path)
-    assert ".md, .txt, .pdf" in caught.value.next_step
-    (tmp_path / "a.md").write_text("one", encoding="utf-8")
-    (tmp_path / "a.txt").write_text("two", encoding="utf-8")
-    with pytest.raises(DataError, match=r"Two files of .* are called a"):
         load_pages(tmp_path)
 
 
