@@ -18,8 +18,7 @@ from llmops_utils.agents.sandbox import Outcome, close_pool
 from llmops_utils.core import ROOT
 
 SECRET = "SECRET-8f2c61"
-MAX_GROWTH_BYTES = 150_000_000
-MAX_DURATION_S = 5.0
+MAX_GROWTH_BYTES, MAX_DURATION_S = 150_000_000, 5.0  # of one attempt
 SHORT = Limits(duration_s=0.2)
 
 # What each attempt would do if it could. @FILE@ is a file that holds the secret and @DIR@ its folder, where nothing
@@ -180,10 +179,7 @@ def test_no_attempt_gets_through(host):
         if run_code("answer = 1 + 1").value != 2:
             got_through.append((group, "", "the end of the sandbox"))
     assert got_through == []
-
-
-def test_an_attempt_that_got_through_would_be_seen(host):
-    assert "SECRET" in tell_what_got_through(run_code(f"answer = '{SECRET}'"), host)
+    assert "SECRET" in tell_what_got_through(run_code(f"answer = '{SECRET}'"), host)  # one that did would be seen
     assert tell_what_got_through(run_code(f"raise ValueError('{SECRET}')"), host) == "the secret"
 
 
@@ -208,9 +204,11 @@ def test_values_come_back_as_plain_python():
         ("str = list = dict = isinstance = len = type = None\nanswer = {'a': [1]}", {"a": [1]}),
     ]
     outcomes = [run_code(code) for code, _ in wanted]
-    assert [outcome.error for outcome in outcomes] == [None] * len(wanted)
-    assert [outcome.value for outcome in outcomes] == [expected for _, expected in wanted]
-    assert [type(outcome.value) for outcome in outcomes] == [type(expected) for _, expected in wanted]
+    found = [(outcome.error, type(outcome.value), outcome.value) for outcome in outcomes]
+    assert found == [(None, type(expected), expected) for _, expected in wanted]
+    assert "NameError" in run_code("answer = x").error  # runs do not see each other, and draw the same random numbers
+    code = "import random\nanswer = [random.random() for _ in range(3)]"
+    assert run_code(code).value == run_code(code).value
 
 
 def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_refused():
@@ -243,14 +241,9 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
     assert nested == 1
 
 
-def test_runs_do_not_see_each_other_and_draw_the_same_random_numbers():
-    assert run_code("leak = 5\nanswer = 1").value == 1
-    assert "NameError" in run_code("answer = leak").error
-    code = "import random\nanswer = [random.random() for _ in range(3)]"
-    assert run_code(code).value == run_code(code).value
-
-
-def test_printed_text_is_kept_also_before_an_error_and_is_cut_with_a_mark():
+def test_printed_text_is_kept_also_before_an_error_is_cut_with_a_mark_and_never_printed_here(capfd):
+    outcome = run_code("def __pack(*given):\n    print('a')\n    return '1'\nprint('b')\nanswer = 1")
+    assert (outcome.output, outcome.value, capfd.readouterr()) == ("b\na\n", 1, ("", ""))
     outcome = run_code("print('a', 1)\nprint('b', end='')\nanswer = 2")
     assert (outcome.value, outcome.output, outcome.error) == (2, "a 1\nb", None)
     outcome = run_code("print('before')\n1 / 0")
@@ -259,12 +252,6 @@ def test_printed_text_is_kept_also_before_an_error_and_is_cut_with_a_mark():
     assert (outcome.value, outcome.error) == (1, None)
     assert outcome.output == ("x" * 9 + "\n") * 1000 + "… (cut at 10000 characters)"
     assert run_code("print('x' * 9999)").output == "x" * 9999 + "\n"
-
-
-def test_nothing_is_printed_here_whatever_the_code_replaces(capfd):
-    outcome = run_code("def __pack(*given):\n    print('a')\n    return '1'\nprint('b')\nanswer = 1")
-    assert (outcome.output, outcome.value) == ("b\na\n", 1)
-    assert capfd.readouterr() == ("", "")
 
 
 def test_an_error_is_one_line_with_kind_message_and_line_number():
@@ -316,14 +303,9 @@ def test_the_first_fenced_block_is_the_code():
         "Use `x = 1` here": "Use `x = 1` here",
     }
     assert {text: extract_code(text) for text in wanted} == wanted
-
-
-def test_a_hostile_reply_is_searched_in_no_time():
     started = time.perf_counter()
-    for text in ("`" * 50_000, "```\n" * 20_000, " " * 50_000 + "```", "~~~" + "`" * 50_000, "\n" * 50_000):
-        extract_code(text)
-    for text in ("~", " ", "\t", "~`", " ~", "[", "1", "a", "~~~ ", "\r"):
-        extract_code(text * 100_000)
+    for text in ("`", "~", " ", "\t", "~`", " ~", "[", "1", "a", "~~~ ", "\r", "\n", "```\n"):
+        extract_code(text * 100_000)  # a hostile reply is searched in no time
         extract_code("~~~\n" + text * 100_000)
     assert time.perf_counter() - started < 2
 
