@@ -18,10 +18,8 @@ NUM_DRAWS = 2000  # sets of weights
 def rank_options(scores: Scores, weights: Mapping[str, float]) -> dict[str, float]:
     """Return each option's weighted mean score, the best first; options that tie keep their order.
 
-    Scores go from 0 to 1, weights from 0 up; only the ratios of the weights matter.
-
-    Raises:
-        DataError: there is no option, a score is missing or outside 0 to 1, or no weight is above 0.
+    Scores go from 0 to 1, weights from 0 up; only the ratios of the weights matter. Raises `DataError` where there is no
+    option, a score is missing or outside 0 to 1, or no weight is above 0.
     """
     matrix, shares = _prepare(scores, weights)
     totals = dict(zip(scores, matrix @ shares, strict=True))

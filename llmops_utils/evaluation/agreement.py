@@ -38,11 +38,9 @@ def measure_agreement(
 ) -> Agreement:
     """Return how far a judge's grades agree with the labels of the same answers.
 
-    A grade that is none of the labels is counted as a grade of its own, so it never agrees.
-
-    Answers that share a group, such as their question, are alike, so the interval of kappa comes from a bootstrap over
-    whole groups; without `groups` each answer is one. The share's interval is Wilson's, for independent answers.
-    Grades, labels and groups have shape (n,), n at least 2.
+    A grade that is none of the labels never agrees. Answers that share a group, such as their question, are alike, so
+    the interval of kappa comes from a bootstrap over whole groups; without `groups` each answer is one. The share's
+    interval is Wilson's, for independent answers. All have shape (n,), n at least 2.
     """
     import pandas
 
@@ -75,8 +73,6 @@ def measure_agreement(
 
 def compute_kappa(counts: ArrayLike) -> float:
     """Return Cohen's kappa of a square table of counts: (agreement - chance) / (1 - chance).
-
-    Chance is how often two raters would agree who use each grade as often as these do, but blindly.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
     """

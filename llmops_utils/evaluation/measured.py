@@ -20,15 +20,11 @@ class Measured:
     """The table of a lesson. Its sentences are made from its numbers, so that neither can contradict the other.
 
     In replay the stored rows are those that the recordings give. In a live run they come from the course's files, and
-    the rows of this run, on as many examples as it took, stand below them as “yours”.
-
-    Attributes:
-        chapter: address of the lesson, such as “06_2”.
-        chance: the share right by guessing, for each task that does not state its own; None where nobody can guess.
+    the rows of this run stand below them as “yours”.
     """
 
-    chapter: str
-    chance: float | None = None
+    chapter: str  # address of the lesson, such as “06_2”
+    chance: float | None = None  # the share right by guessing, for tasks that do not state their own; None for no guess
     _own: list[Result] = field(default_factory=list, repr=False)
 
     def add(self, technique: str, task: str, comparison: Comparison, chance: float | None = None) -> Result:

@@ -63,16 +63,13 @@ def log_report(
     parameters: Mapping[str, object] | None = None,
     comparison: Comparison | None = None,
 ) -> None:
-    """Log all that an evaluation was and gave, in one call.
+    """Log all that an evaluation was and gave, in one call; keys are taken out of everything (see `core.secrets`).
 
-    Parameters: model, provenance, prompt with its version, data with a checksum of the examples, split, and your own;
-    what is no number, text or bool is logged as text. Metrics: score with its interval, failures, tokens, seconds and
-    dollars per example; with a comparison also the difference with its interval, and p. Texts: the prompt, and the
-    first inputs with what was answered. Files: the whole report, the table of examples, the prompt, the comparison.
-    Keys are taken out of everything (see `core.secrets`).
-
-    Raises:
-        DataError: the run is ended, the comparison is about another candidate, or a prediction is no plain value.
+    Parameters: model, provenance, prompt with its version, data with a checksum of the examples, split, and your own.
+    Metrics: score with its interval, failures, tokens, seconds and dollars per example; with a comparison also the
+    difference with its interval, and p. Texts: the prompt, and the first inputs with what was answered. Files: the
+    whole report, the table of examples, the prompt, the comparison. Raises `DataError` where the run is ended, the
+    comparison is about another candidate, or a prediction is no plain value.
     """
     if not run.alive:
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")

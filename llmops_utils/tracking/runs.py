@@ -53,21 +53,17 @@ class Text:
 class Run:
     """One tracked run, as it was logged; an archive that does not fit these types is not read.
 
-    Attributes:
-        started_ms: when it began, milliseconds since 1970.
-        is_sent: whether Comet has it already.
-        parameters: the last value of each, as of `metrics` and `files`.
-        history: all values of each metric, as (step, value); the step is None where none was given.
-        path: the archive.
+    Of parameters, metrics and files it has the last value of each, in `history` all values of each metric as (step,
+    value), the step None where none was given.
     """
 
     key: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
     name: Line
     project: Line
-    started_ms: Annotated[int, Field(ge=0, le=10**14)]
+    started_ms: Annotated[int, Field(ge=0, le=10**14)]  # since 1970
     duration_s: Annotated[float, Field(ge=-1e11, le=1e11)]
     tags: tuple[Line, ...]
-    is_sent: bool
+    is_sent: bool  # whether Comet has it already
     parameters: dict[str, object]
     metrics: dict[str, Number]
     history: dict[str, tuple[tuple[int | None, Number], ...]]

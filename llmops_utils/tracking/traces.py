@@ -38,27 +38,19 @@ MAX_DETAIL = 200  # characters of an input or output that the tree keeps
 
 @dataclass
 class Span:
-    """One call, as it is shown.
-
-    Attributes:
-        kind: request for the root, else one of `KINDS`.
-        start_s: seconds since the request began.
-        duration_s: seconds, those of its children among them.
-        input: the beginning of the arguments as text; `output` that of what came back, or of the error.
-        recorded: OpenTelemetry's own span.
-    """
+    """One call, as it is shown."""
 
     name: str
-    kind: str
-    start_s: float = 0.0
-    duration_s: float = 0.0
+    kind: str  # request for the root, else one of `KINDS`
+    start_s: float = 0.0  # since the request began
+    duration_s: float = 0.0  # with its children
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    input: str = ""
-    output: str = ""
+    input: str = ""  # the beginning of the arguments as text
+    output: str = ""  # the beginning of what came back, or of the error
     is_error: bool = False
     children: list[Span] = field(default_factory=list)
-    recorded: Any = field(default=None, repr=False, compare=False)
+    recorded: Any = field(default=None, repr=False, compare=False)  # OpenTelemetry's own span
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
         """Give this span and all below it in the order of their start, each with its depth."""

@@ -252,16 +252,12 @@ def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
     ]
 
 
-TRACE = Trace(
-    "Is 1 < 2?",
-    "<b>yes</b>",
-    (
-        Step("I <i>look</i>.", "find_order", "<script>alert(1)</script>", "a & b", False),
-        Step("Again.", "double", "x", "double takes a value of type integer, not “x”.", True),
-        Step("Once more.", "double", "2", "4", False),
-    ),
-    "finished",
+STEPS = (
+    Step("I <i>look</i>.", "find_order", "<script>alert(1)</script>", "a & b"),
+    Step("Again.", "double", "x", "double takes a value of type integer, not “x”.", is_error=True),
+    Step("Once more.", "double", "2", "4"),
 )
+TRACE = Trace("Is 1 < 2?", "<b>yes</b>", STEPS, "finished")
 
 
 def test_a_trace_is_drawn_escaped_step_by_step_with_marks_at_what_failed_and_its_answer_last():

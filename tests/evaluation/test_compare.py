@@ -21,11 +21,9 @@ from llmops_utils.evaluation import (
 )
 
 
-def make_report(scores, name="system", prompt_tokens=100, completion_tokens=20):
-    rows = [
-        Row(f"e{index:02}", f"input {index}", "yes", "yes", float(score), "", prompt_tokens, completion_tokens)
-        for index, score in enumerate(scores)
-    ]
+def make_report(scores, name="system", tokens=(100, 20)):
+    numbered = enumerate(map(float, scores))
+    rows = [Row(f"e{index:02}", f"input {index}", "yes", "yes", score, "", *tokens) for index, score in numbered]
     return Report(name, tuple(rows), "fake (127.0.0.1), live", 1.0)
 
 
@@ -98,8 +96,8 @@ def test_answers_that_never_came_are_no_wrong_answers_and_decide_nothing():
 
 
 def test_the_price_of_a_change_is_the_ratio_of_its_tokens():
-    plain, free = make_report([1, 0]), make_report([1, 0], "rule", 0, 0)
-    assert compare(plain, make_report([1, 0], prompt_tokens=340)).price_ratio == pytest.approx(3.0)
+    plain, free = make_report([1, 0]), make_report([1, 0], "rule", (0, 0))
+    assert compare(plain, make_report([1, 0], tokens=(340, 20))).price_ratio == pytest.approx(3.0)
     assert compare(plain, free).price_ratio == 0.0
     against_free = compare(free, make_report([0, 1], "model"))
     assert against_free.price_ratio is None

@@ -66,11 +66,3 @@ def test_a_live_run_stands_beside_the_stored_one_and_says_what_it_cannot_decide(
     assert lines[2].startswith("Yours: Whether few-shot on intent helps or hurts cannot be told")
     assert lines[3].startswith("16 examples decide little: a verdict needs at least 6 answers")
     assert "yours" in measured._repr_html_()
-
-
-def test_a_changed_result_changes_its_sentence(tmp_path):
-    measured = Measured("06_2")
-    measured.add("few-shot", "intent", make_comparison(6))
-    for verdict, told in (("helps", "Few-shot on intent helps"), ("hurts", "Few-shot on intent hurts")):
-        write_results(tmp_path / "shipped", "fake", replace(STORED, verdict=verdict))
-        assert repr(measured).startswith(told)
