@@ -100,8 +100,7 @@ class Agent:
 
     Every step is one reply in JSON, held to a schema: a thought, the name of a tool or `finish`, and one argument.
     A tool that raises, takes longer than `TOOL_TIMEOUT_S` or gets an argument that it cannot take yields an observation
-    that says so, and the model goes on. A tool that takes too long is left behind, not killed: Python cannot end a
-    thread. Code that may never end belongs into the sandbox.
+    that says so, and the model goes on. Python cannot end a thread: code that may never end belongs into the sandbox.
 
     Args:
         model: which needs the capability json_schema.

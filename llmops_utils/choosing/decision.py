@@ -30,7 +30,7 @@ def measure_stability(scores: Scores, weights: Mapping[str, float], spread: floa
     """Return how often each option wins when all weights move at random; the shares sum to 1 and are repeatable.
 
     Each weight is multiplied by a random factor from 1 - spread to 1 + spread, with a spread in [0, 1]. A tie goes to
-    the option that stands first, as in `rank_options`. Raises `DataError` as that does.
+    the option that stands first. Raises `DataError` as `rank_options`.
     """
     matrix, shares = _prepare(scores, weights)
     moved = shares * np.random.default_rng(0).uniform(1 - spread, 1 + spread, (NUM_DRAWS, len(shares)))

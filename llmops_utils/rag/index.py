@@ -34,11 +34,7 @@ HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_thres
 
 
 class ModelEmbedding:
-    """`Model.embed` for an index.
-
-    With the model of this course the vectors come from MiniLM on this machine, each batch padded to its longest text
-    only; Chroma's own function for the same model pads every text to 256 tokens.
-    """
+    """`Model.embed` for an index; unlike Chroma's own function for MiniLM it does not pad every text to 256 tokens."""
 
     def __init__(self, model: Model) -> None:
         self.model = model

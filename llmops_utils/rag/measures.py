@@ -124,10 +124,7 @@ class RefusalScore:
 
 
 def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) -> RefusalScore:
-    """Return precision and recall of the refusals with their Wilson intervals; both arguments have shape (n,).
-
-    Raises `DataError` where the lengths differ, there are no questions of one kind, or one is neither true nor false.
-    """
+    """Return how well the refusals fit, with Wilson intervals; both arguments hold True or False, shape (n,)."""
     refused, answerable = check_right(is_refused), check_right(is_answerable)
     if len(refused) != len(answerable) or answerable.all() or not answerable.any():
         problem = "There must be one value per question, and questions of both kinds."

@@ -50,10 +50,9 @@ def list_marks() -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words that lexical search compares: lower case, without stop words and the plural's s.
+    """Return the words that lexical search compares: lower case, as `unify_text` writes them, without stop words and s.
 
-    A compound such as PW-8252 or 3.4 counts as a whole and in its parts. Words are compared as `unify_text` writes
-    them; a word keeps its combining marks. Thai and Chinese, which write no spaces, come out in whole phrases.
+    A compound such as PW-8252 or 3.4 counts as a whole and in its parts. Thai and Chinese come out in whole phrases.
     """
     words: list[str] = []
     text = unify_text(text).casefold()

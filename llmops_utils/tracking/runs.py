@@ -30,7 +30,7 @@ MOST_BYTES, MOST_FILES, MOST_LINE = 40_000_000, 10_000, 1_000_000
 
 
 def _check_name(name: str) -> str:
-    """Return the name of a file; `ValueError` where it leads out of the folder into which it would be written."""
+    """Return a file's name; `ValueError` where it leads out of the folder into which it would be written."""
     path = PureWindowsPath(name)  # which also reads / and, unlike the other, \\ and drives
     if not name or path.anchor or ".." in path.parts or not name.isprintable():
         raise ValueError(f"the name {name!r} is none for a file")

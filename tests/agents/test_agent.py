@@ -112,7 +112,7 @@ def test_an_agent_with_unusable_tools_or_examples_is_refused():
     def finish(text: str) -> str:
         """End."""
 
-    for tools in ([], [find_order, find_order], [find_order, make_tool(find_order)], [finish]):
+    for tools in ([], [find_order, make_tool(find_order)], [finish]):
         with pytest.raises(DataError, match="There is no tool, two share a name, or one is called finish"):
             Agent(FakeModel(), tools)
     for parameters in ("", "one: str, other: str"):

@@ -48,19 +48,16 @@ ATTEMPTS = {
     "internals": [
         "answer = ().__class__.__base__.__subclasses__()",
         "import sys\nanswer = sys.modules['os'].environ",
-        "answer = getattr((), '_' * 2 + 'cla' + 'ss' + '_' * 2)",
         "import ctypes\nctypes.string_at(0)",
         "answer = eval(\"open('@FILE@').read()\")",
         "answer = '{0.__class__.__init__.__globals__}'.format('')",
         "import pickle\npickle.loads(b\"cos\\nsystem\\n(S'touch @DIR@/made'\\ntR.\")",
-        "answer = open",
         "class A:\n    def __reduce__(self):\n        return print, ()\nanswer = A()",
         "__pack = lambda *given: open\nanswer = 1",
     ],
     "time": [
         "while True:\n    pass",
         "answer = pow(3, 10**9000, 10**9000 + 1)",
-        "import time\ntime.sleep(30)",
         "import re\nanswer = re.match(r'(a*)*\\1b', 'a' * 5000)",
         "while True:\n    try:\n        open('x')\n    except Exception:\n        pass",
         "answer = {(2**61 - 1) * i for i in range(40_000)}",
@@ -68,7 +65,6 @@ ATTEMPTS = {
         "for i in range(10**6):\n    pass\neval('1 +')",
     ],
     "memory": [
-        "answer = 'x' * 10**10",
         "a = []\nwhile True:\n    a.append('x' * 1000)",
         "a = ['x']\nfor i in range(5):\n    a = [a] * 1000\nanswer = a",
         "a = ['x']\nfor i in range(5):\n    a = [a] * 1000\nprint(a)",
@@ -82,14 +78,12 @@ ATTEMPTS = {
         "answer = " + "(" * 4900 + "1" + ")" * 4900,
         "[" * 9000,
         "a = []\nfor i in range(100_000):\n    a = [a]\nanswer = a",
-        "a = []\nfor i in range(60):\n    a = {'a': a}\nanswer = a",
         "a = []\na.append(a)\nanswer = a",
     ],
     "output": [
         "while True:\n    print('x' * 1000)",
         "print('x' * 15_000_000)\nprint('x' * 15_000_000)\n1 / 0",
         "def __pack(*given):\n    while True:\n        print('x' * 1000)\nanswer = 1",
-        "answer = 1  #" + "x" * 10_000,
     ],
 }  # fmt: skip
 

@@ -191,17 +191,16 @@ def test_as_many_examples_are_on_their_way_as_asked_for_or_set(monkeypatch):
 # --- failures ------------------------------------------------------------------------------------------------
 
 
-class Raising:
-    """A system that raises for each input the error at its number, and gives it back where that is None."""
+def make_raising(errors):
+    """Return a system that raises for each input the error at its number, and gives it back where that is None."""
 
-    def __init__(self, errors):
-        self.errors = errors
-
-    def __call__(self, text):
-        error = self.errors[int(text.split()[1])]
+    def system(text):
+        error = errors[int(text.split()[1])]
         if error is not None:
             raise error
         return text
+
+    return system
 
 
 def test_an_error_that_the_next_example_may_not_meet_is_a_failed_row_that_names_it():
@@ -213,7 +212,7 @@ def test_an_error_that_the_next_example_may_not_meet_is_a_failed_row_that_names_
         "KeyError: 'intent'": KeyError("intent"),
         "AssertionError: ": AssertionError(),
     }
-    report = evaluate(Raising([None, *cases.values()]), make_examples(1 + len(cases)), ExactMatch(), parallel=1)
+    report = evaluate(make_raising([None, *cases.values()]), make_examples(1 + len(cases)), ExactMatch(), parallel=1)
     assert [row.error for row in report.rows] == ["", *cases]
     assert report.rows[1] == Row("e01", "input 1", "input 1", None, 0.0, error=f"RateLimited: {told}")
     for scorer in (lambda *_: Score(2.0), lambda *_: True):  # breaks the rules from the second example on
@@ -250,7 +249,7 @@ def test_eight_failures_without_a_success_end_the_run_with_the_last_error():
     with pytest.raises(DataError, match="failed on each of the first 3 examples"):
         evaluate(system, make_examples(3), ExactMatch())
     seven = [*[ValueError("no")] * 7, None, *[ValueError("no")] * 12]
-    report = evaluate(Raising(seven), make_examples(20), ExactMatch(), parallel=1)
+    report = evaluate(make_raising(seven), make_examples(20), ExactMatch(), parallel=1)
     assert (report.num_failed, report.rows[7].score) == (19, 1.0)
 
 
@@ -297,14 +296,13 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
 # --- interrupts ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("parallel", [1, 4])
-def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home, parallel):
+def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home):
     stop, examples = Stop(5), make_examples(30)
 
     def system(text):
         return make_reply(stop.echo(text), cost_usd=None)
 
-    options = {"parallel": parallel, "name": "zero-shot", "key": {"prompt": "1a2b3c4d", "shots": 8}}
+    options = {"parallel": 4, "name": "zero-shot", "key": {"prompt": "1a2b3c4d", "shots": 8}}
     error = interrupt(system, examples, **options)
     num_asked = len(stop.inputs)
     assert 5 <= num_asked < 30
@@ -323,15 +321,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(home, parallel)
     assert list_files(home) == []
     assert evaluate(system, examples, ExactMatch(), **options).num_resumed == 0  # a finished run starts afresh
 
-
-def test_without_a_stated_key_nothing_is_kept_and_the_message_says_how_it_would_be(home):
-    stop = Stop(5)
-    error = interrupt(stop.echo, make_examples(30), key=None, name="zero-shot")
+    error = interrupt(Stop(5).echo, examples, key=None, name="zero-shot")  # without a stated key nothing is kept
     assert error.problem == "“zero-shot” was interrupted; none of its 30 examples is kept."
     assert "evaluate(…, key={'prompt': prompt.version})" in error.next_step
     assert list_files(home) == []
-    stop.release()
-    assert evaluate(stop.echo, make_examples(30), ExactMatch(), name="zero-shot").num_resumed == 0
 
 
 def test_a_home_that_cannot_be_used_or_is_full_is_named(home, monkeypatch):
@@ -440,17 +433,10 @@ CHOICES = [*(example.expected for example in make_examples(30)), "another label"
 STATED = {"scorer": ChoiceMatch(CHOICES), "name": "echo", "key": ["a", 1]}
 
 
-@pytest.fixture
-def begun():
-    """A system that was interrupted after at least five of 30 examples, as stated above."""
-    stop = Stop(5)
-    interrupt(stop.echo, make_examples(30), parallel=1, **STATED)
+def test_another_name_key_scorer_example_or_model_starts_afresh(monkeypatch):
+    stop, examples = Stop(5), make_examples(30)
+    interrupt(stop.echo, examples, parallel=1, **STATED)
     stop.release()
-    return stop.echo
-
-
-def test_another_name_key_scorer_example_or_model_starts_afresh(begun, monkeypatch):
-    examples = make_examples(30)
     changes = [
         *({"name": "loud echo"}, {"key": ["a", 2]}, {"key": {"a": 1}}, {"key": "a"}),
         *({"scorer": ExactMatch()}, {"scorer": ChoiceMatch([*CHOICES, "more"])}, {"scorer": score_half}),
@@ -459,12 +445,12 @@ def test_another_name_key_scorer_example_or_model_starts_afresh(begun, monkeypat
         {"examples": [*examples[:29], Example("e29", "another input", "input 29")]},
     ]
     stated = STATED | {"examples": examples}
-    assert [one for one in changes if evaluate(begun, **stated | one).num_resumed] == []
+    assert [one for one in changes if evaluate(stop.echo, **stated | one).num_resumed] == []
     models = {"MODEL": "another", "MODE": "auto", "PROVIDER": "ollama", "BASE_URL": "http://127.0.0.1:1/v1"}
     for name, value in models.items():
         with monkeypatch.context() as patch:
             patch.setenv(f"LLMOPS_{name}", value)
-            assert evaluate(begun, **stated).num_resumed == 0
+            assert evaluate(stop.echo, **stated).num_resumed == 0
     assert evaluate(lambda text: text, **stated | {"key": ("a", 1)}).num_resumed >= 5  # whatever the code of the system
 
 

@@ -34,13 +34,10 @@ def count_embedded(provider):
     return [len(body["input"]) for body in bodies if body["input"] not in ("Hi", ["Hi"])]
 
 
-def test_its_description_names_model_and_source(make_model, tmp_path):
-    assert ModelEmbedding(make_model()).describe() == "llmops_utils, model tiny-embed, source 127.0.0.1"
-    embedded = ModelEmbedding(Model("09_1_the_four_steps", settings=load_settings(home=tmp_path)))
-    assert embedded.describe().startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
-
-
 def test_an_index_replays_without_a_server_and_asks_only_for_a_changed_page(make_model, provider):
+    assert ModelEmbedding(make_model()).describe() == "llmops_utils, model tiny-embed, source 127.0.0.1"
+    embedded = ModelEmbedding(Model("09_1_the_four_steps", settings=load_settings()))
+    assert embedded.describe().startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
     build("first", PAGES, make_model("fill"))
     changed = [*PAGES[:3], parse_page("p3", "Page 3 tells something else.")]
     build("first", changed, make_model("fill"))

@@ -83,7 +83,10 @@ def test_the_search_among_neighbours_finds_what_a_search_through_all_finds(setti
         assert found == pytest.approx(sorted(cosines, reverse=True)[:10], abs=1e-4)
 
 
-def test_impossible_pages_and_names_are_refused(settings):
+def test_impossible_pages_names_and_folders_are_refused(settings, tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
+        build(load_settings(home=tmp_path / "file"), OLD[:1])
     for pages in ([], [OLD[0], OLD[0]]):
         with pytest.raises(DataError, match="no page to index, or two"):
             build(settings, pages)
@@ -120,21 +123,13 @@ def test_another_embedding_model_and_another_chunking_are_refused_with_the_reaso
     assert other.texts == []
     with pytest.raises(IndexMismatch, match=r"another chunking .heading, 800 .*recursive, 400"):
         build_index("handbook", OLD[:2], FakeEmbedding(), Chunking("recursive", 400), settings=settings)
-    build(settings, OLD[:1], name="another")
+    open_client(settings).create_collection("another", embedding_function=None)  # by somebody else
+    with pytest.raises(IndexMismatch, match="not stated"):
+        build(settings, OLD[:2], name="another")
     for _ in range(2):
         delete_index("handbook", settings=settings)
         assert [collection.name for collection in open_client(settings).list_collections()] == ["another"]
     assert len(build(settings, OLD[:2], other)) > 0
-
-
-def test_a_collection_that_somebody_else_made_is_left_alone_and_a_file_in_the_way_is_explained(settings, tmp_path):
-    open_client(settings).create_collection("handbook", embedding_function=None).add(ids=["a"], embeddings=[[1.0, 0.0]])
-    with pytest.raises(IndexMismatch, match="not stated"):
-        build(settings, OLD[:2])
-    assert open_client(settings).get_collection("handbook", embedding_function=None).count() == 1
-    (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
-        build(load_settings(home=tmp_path / "file"), OLD[:1])
 
 
 def test_an_embedding_that_fails_half_way_leaves_what_the_next_run_completes(settings, monkeypatch):
