@@ -96,7 +96,7 @@ def choose_passage(question):
     if not question.pages:
         return index.find_matching(question.question, 1)[0][0]
     gold = measures.locate_passages(question.passages, question.pages, pages)
-    return max(chunks, key=lambda chunk: measures.measure_overlap([chunk], gold[:1]).recall)
+    return max(chunks, key=lambda chunk: measures.measure_recall([chunk], gold[:1]))
 
 
 def read_passage(model, passages, question):

@@ -15,6 +15,8 @@ from ..core import DataError, Html, draw_table
 from ..models import Model, Reply, close_schema
 
 MAX_OBSERVATION = 400  # characters; a longer one would push the question out of a small context window
+MAX_THOUGHT = 120  # characters, also of an argument
+TOOL_TIMEOUT_S = 5.0
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -97,17 +99,14 @@ class Agent:
     """Answers questions with tools: at each step the model thinks, then acts or finishes.
 
     Every step is one reply in JSON, held to a schema: a thought, the name of a tool or `finish`, and one argument.
-    A tool that raises, takes too long or gets an argument that it cannot take yields an observation that says so,
-    and the model goes on.
+    A tool that raises, takes longer than `TOOL_TIMEOUT_S` or gets an argument that it cannot take yields an observation
+    that says so, and the model goes on. Python cannot end a thread: code that may never end belongs into the sandbox.
 
     Args:
         model: which needs the capability json_schema.
         tools: with one parameter each.
         examples: worked traces that stand before the question; a small model needs them.
         max_steps: most steps, the finishing one among them.
-        tool_timeout_s: seconds that a tool may take. A tool that passes them is left behind, not killed: Python
-            cannot end a thread. Code that may never end belongs into the sandbox.
-        max_thought: most characters of a thought, and of an argument.
     """
 
     def __init__(
@@ -117,8 +116,6 @@ class Agent:
         examples: Sequence[Trace] = (),
         *,
         max_steps: int = 4,
-        tool_timeout_s: float = 5.0,
-        max_thought: int = 120,
     ) -> None:
         made = [tool if isinstance(tool, Tool) else make_tool(tool) for tool in tools]
         self.tools = {tool.name: tool for tool in made}
@@ -129,12 +126,12 @@ class Agent:
                 raise DataError(
                     f"The tool {tool.name} does not take exactly one argument.", "Wrap it in one that does."
                 )
-        self.model, self.max_steps, self.tool_timeout_s = model, max_steps, tool_timeout_s
+        self.model, self.max_steps = model, max_steps
         # The order of the fields matters: the thought is written before the action that it leads to.
         properties = {
-            "thought": {"type": "string", "maxLength": max_thought},
+            "thought": {"type": "string", "maxLength": MAX_THOUGHT},
             "action": {"type": "string", "enum": [*self.tools, "finish"]},
-            "argument": {"type": "string", "maxLength": max_thought},
+            "argument": {"type": "string", "maxLength": MAX_THOUGHT},
         }
         self.schema = close_schema({"type": "object", "properties": properties})
         told = "\n".join(f"- {tool.name}: {tool.description}" for tool in made)
@@ -187,9 +184,9 @@ class Agent:
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(work,), daemon=True, name=f"tool {action}").start()
         try:
-            text, is_error = results.get(timeout=self.tool_timeout_s)
+            text, is_error = results.get(timeout=TOOL_TIMEOUT_S)
         except queue.Empty:
-            return f"{action} gave no result within {self.tool_timeout_s:g} s.", True
+            return f"{action} gave no result within {TOOL_TIMEOUT_S:g} s.", True
         cut = " …" if len(text) > MAX_OBSERVATION else ""
         return text[:MAX_OBSERVATION] + cut, is_error
 

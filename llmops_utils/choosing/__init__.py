@@ -6,8 +6,6 @@ from .footprint import (
     BITS_PER_WEIGHT,
     CALIBRATION_TOKENS,
     MEASURED,
-    compute_cache_bytes,
-    compute_weight_bytes,
     load_measurements,
     measure_runtime,
     predict_memory,

@@ -18,10 +18,8 @@ NUM_DRAWS = 2000  # sets of weights
 def rank_options(scores: Scores, weights: Mapping[str, float]) -> dict[str, float]:
     """Return each option's weighted mean score, the best first; options that tie keep their order.
 
-    Scores go from 0 to 1, weights from 0 up; only the ratios of the weights matter.
-
-    Raises:
-        DataError: there is no option, a score is missing or outside 0 to 1, or no weight is above 0.
+    Scores go from 0 to 1, weights from 0 up; only the ratios of the weights matter. Raises `DataError` where there is no
+    option, a score is missing or outside 0 to 1, or no weight is above 0.
     """
     matrix, shares = _prepare(scores, weights)
     totals = dict(zip(scores, matrix @ shares, strict=True))
@@ -32,7 +30,7 @@ def measure_stability(scores: Scores, weights: Mapping[str, float], spread: floa
     """Return how often each option wins when all weights move at random; the shares sum to 1 and are repeatable.
 
     Each weight is multiplied by a random factor from 1 - spread to 1 + spread, with a spread in [0, 1]. A tie goes to
-    the option that stands first, as in `rank_options`. Raises `DataError` as that does.
+    the option that stands first. Raises `DataError` as `rank_options`.
     """
     matrix, shares = _prepare(scores, weights)
     moved = shares * np.random.default_rng(0).uniform(1 - spread, 1 + spread, (NUM_DRAWS, len(shares)))

@@ -62,7 +62,7 @@ def _split_words(text: str) -> list[str]:
 
 
 def _count_syllables(word: str) -> int:
-    """Return the syllables of an English word, at least 1: groups of vowels, without a silent e at the end."""
+    """Return the syllables of a word, at least 1: groups of vowels, without a silent e at the end."""
     lower = word.lower()
     groups = re.findall(r"[aeiouy]+", lower)
     is_silent = lower.endswith("e") and not lower.endswith(("le", "ee")) and len(groups) > 1

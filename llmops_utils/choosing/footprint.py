@@ -26,7 +26,7 @@ class MemoryNeed:
 
     @property
     def total_bytes(self) -> float:
-        """All parts together."""
+        """The sum of the parts."""
         return self.weight_bytes + self.cache_bytes + self.runtime_bytes
 
 
@@ -48,17 +48,11 @@ class MemoryMeasurement(Record):
         return self.after_bytes - self.before_bytes
 
 
-def compute_weight_bytes(parameters: float, bits: float) -> float:
-    """Return the bytes of so many parameters at so many bits each."""
-    return parameters * bits / 8
-
-
 def compute_cache_bytes(layers: int, kv_heads: int, head_size: int, tokens: int) -> float:
     """Return the bytes of the key-value cache for so many tokens, at 16 bits a number as in llama.cpp.
 
-    Each token leaves a key and a value in each layer: two vectors of `kv_heads * head_size` numbers. Models that share
-    keys and values among their heads (grouped-query attention) have fewer `kv_heads` than heads and so a smaller cache.
-    The tokens are those of all requests that are answered at once, prompt and reply together.
+    Each token leaves a key and a value in each layer: two vectors of `kv_heads * head_size` numbers. The tokens are
+    those of all requests that are answered at once, prompt and reply together.
 
     Source: R. Pope et al., Efficiently scaling transformer inference (2022), section 3.3, on grouped heads: J. Ainslie
     et al., GQA (2023). Known difference: layers with a sliding window keep fewer tokens, so this is their upper bound.

@@ -19,17 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A judge's grades beside the labels of the same answers.
+    """A judge's grades beside the labels of the same answers."""
 
-    Attributes:
-        table: how often each occurs: a row per label, a column per grade of the judge.
-        share: how often both say the same.
-        kappa: the share above what chance alone would give, 1 at most; 0 is chance, below 0 is less than chance.
-    """
-
-    table: pandas.DataFrame
-    share: Proportion
-    kappa: Estimate
+    table: pandas.DataFrame  # how often each occurs: a row per label, a column per grade of the judge
+    share: Proportion  # how often both say the same
+    kappa: Estimate  # the share above what chance alone would give, 1 at most; below 0 is less than chance
 
     def __str__(self) -> str:
         return f"agreement {self.share}, kappa {self.kappa}"
@@ -44,11 +38,9 @@ def measure_agreement(
 ) -> Agreement:
     """Return how far a judge's grades agree with the labels of the same answers.
 
-    A grade that is none of the labels is counted as a grade of its own, so it never agrees.
-
-    Answers that share a group, such as their question, are alike, so the interval of kappa comes from a bootstrap over
-    whole groups; without `groups` each answer is one. The share's interval is Wilson's, for independent answers.
-    Grades, labels and groups have shape (n,), n at least 2.
+    A grade that is none of the labels never agrees. Answers that share a group, such as their question, are alike, so
+    the interval of kappa comes from a bootstrap over whole groups; without `groups` each answer is one. The share's
+    interval is Wilson's, for independent answers. All have shape (n,), n at least 2.
     """
     import pandas
 
@@ -60,50 +52,42 @@ def measure_agreement(
     spelled, wanted = [spell(grade) or str(grade) for grade in grades], [spell(label) or "" for label in labels]
     if "" in wanted:
         raise DataError("A label is missing, or no text.", "Give a text for each answer.")
+    groups = range(len(labels)) if groups is None else groups
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    if len(groups) != len(labels) or len(numbers) < 2:
+        raise DataError("The groups do not fit.", "Give one group per answer, and at least 2 different ones.")
     names = list(dict.fromkeys([*sorted(set(wanted)), *sorted(set(spelled))]))
     place = {name: index for index, name in enumerate(names)}
-    cells = np.array([(place[label], place[grade]) for label, grade in zip(wanted, spelled, strict=True)])
-    counts = np.zeros((len(names), len(names)), dtype=int)
-    np.add.at(counts, tuple(cells.T), 1)
-    kappa = _resample_kappa(cells, counts, range(len(labels)) if groups is None else groups)
+    tables = np.zeros((len(numbers), len(names), len(names)), dtype=int)
+    for group, label, grade in zip(groups, wanted, spelled, strict=True):
+        tables[numbers[group], place[label], place[grade]] += 1
+    counts = tables.sum(axis=0)
+    # A resample draws as many groups as there are; how often each is drawn is multinomial.
+    times = np.random.default_rng(0).multinomial(len(tables), [1 / len(tables)] * len(tables), 2000)
+    kappa = compute_kappa(counts)
+    low, high = np.nanquantile(_compute_kappas(np.tensordot(times, tables, 1)), [0.025, 0.975])
     share = estimate_proportion(int(np.trace(counts)), len(labels))
     index, columns = pandas.Index(names, name="label"), pandas.Index(names, name="judge")
-    return Agreement(pandas.DataFrame(counts, index, columns), share, kappa)
+    return Agreement(pandas.DataFrame(counts, index, columns), share, Estimate(kappa, float(low), float(high)))
 
 
 def compute_kappa(counts: ArrayLike) -> float:
     """Return Cohen's kappa of a square table of counts: (agreement - chance) / (1 - chance).
-
-    Chance is how often two raters would agree who use each grade as often as these do, but blindly.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educ. Psychol. Meas. 20 (1960).
     """
     table = np.asarray(counts, dtype=float)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or (table < 0).any() or table.sum() == 0:
         raise DataError("The counts are no square table.", "Give a row and a column for each grade.")
-    shares = table / table.sum()
-    chance = float(shares.sum(axis=0) @ shares.sum(axis=1))
-    if np.isclose(chance, 1.0):
+    kappa = float(_compute_kappas(table[None])[0])
+    if np.isnan(kappa):
         raise DataError("Both always gave the same grade: kappa is not defined.", "Choose answers with more than one.")
-    return (float(np.trace(shares)) - chance) / (1 - chance)
+    return kappa
 
 
-def _resample_kappa(cells: np.ndarray, counts: np.ndarray, groups: Sequence[Hashable]) -> Estimate:
-    """Return kappa with the percentile bootstrap interval over whole groups."""
-    kappa = compute_kappa(counts)
-    if len(groups) != len(cells) or len(set(groups)) < 2:
-        raise DataError("The groups do not fit.", "Give one group per answer, and at least 2 different ones.")
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    tables = np.zeros((len(numbers), *counts.shape))
-    for group, (row, column) in zip(groups, cells, strict=True):
-        tables[numbers[group], row, column] += 1
-    # A resample draws as many groups as there are; how often each is drawn is multinomial.
-    times = np.random.default_rng(0).multinomial(len(tables), [1 / len(tables)] * len(tables), 2000)
-    drawn = np.tensordot(times, tables, 1)
-    shares = drawn / drawn.sum(axis=(1, 2), keepdims=True)
+def _compute_kappas(tables: np.ndarray) -> np.ndarray:
+    """Return kappa of each table, shape (n,), nan where both always gave the same grade."""
+    shares = tables / tables.sum(axis=(1, 2), keepdims=True)
     chance = (shares.sum(axis=1) * shares.sum(axis=2)).sum(axis=1)
-    has_kappa = ~np.isclose(chance, 1.0)
-    agreeing = np.trace(shares, axis1=1, axis2=2)
-    found = (agreeing - chance)[has_kappa] / (1 - chance)[has_kappa]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return Estimate(kappa, float(low), float(high))
+    chance[np.isclose(chance, 1.0)] = np.nan
+    return (np.trace(shares, axis1=1, axis2=2) - chance) / (1 - chance)

@@ -14,18 +14,15 @@ from .report import Report, sum_tokens
 class Comparison:
     """A candidate against a baseline on the same examples.
 
-    Attributes:
-        difference: mean score of the candidate minus that of the baseline, with its paired bootstrap interval.
-        p: how probable a difference at least as large would be if the two were equally good (exact McNemar for
-            right and wrong, a sign-flip test for anything between).
-        gained: ids on which the candidate scores higher; `lost` those on which it scores lower.
+    p is how probable a difference at least as large would be if the two were equally good: exact McNemar for right and
+    wrong, a sign-flip test for anything between.
     """
 
     baseline: Report
     candidate: Report
-    difference: Estimate
+    difference: Estimate  # of the mean scores, candidate minus baseline, with its paired bootstrap interval
     p: float
-    gained: tuple[str, ...]
+    gained: tuple[str, ...]  # ids on which the candidate scores higher
     lost: tuple[str, ...]
 
     @property

@@ -11,6 +11,7 @@ from .compare import Comparison, format_p, format_points
 from .metrics import SIGNIFICANT, Estimate, adjust_holm
 from .results import Result, keep_result, load_shipped
 
+HEADS = ("technique", "task", "model", "n", "without → with", "change in points", "verdict", "chance", "constant")
 LEAST_FLIPS = 6  # that McNemar's test needs, all in one direction, for a p below 0.05
 
 
@@ -19,15 +20,11 @@ class Measured:
     """The table of a lesson. Its sentences are made from its numbers, so that neither can contradict the other.
 
     In replay the stored rows are those that the recordings give. In a live run they come from the course's files, and
-    the rows of this run, on as many examples as it took, stand below them as “yours”.
-
-    Attributes:
-        chapter: address of the lesson, such as “06_2”.
-        chance: the share right by guessing, for each task that does not state its own; None where nobody can guess.
+    the rows of this run stand below them as “yours”.
     """
 
-    chapter: str
-    chance: float | None = None
+    chapter: str  # address of the lesson, such as “06_2”
+    chance: float | None = None  # the share right by guessing, for tasks that do not state their own; None for no guess
     _own: list[Result] = field(default_factory=list, repr=False)
 
     def add(self, technique: str, task: str, comparison: Comparison, chance: float | None = None) -> Result:
@@ -77,25 +74,14 @@ class Measured:
         return "\n".join(self.sentences)
 
     def _repr_html_(self) -> str:
-        heads = [
-            "technique",
-            "task",
-            "model",
-            "n",
-            "without → with",
-            "change in points",
-            "verdict",
-            "chance",
-            "constant",
-        ]
-        groups = [("stored", self.stored), *([("yours", self.yours)] if self.yours else [])]
-        rows = [[name, *_list_cells(one)] for name, listed in groups for one in listed]
-        if len(groups) == 1:
-            rows = [row[1:] for row in rows]
+        rows = [_list_cells(one) for one in self.stored]
+        if not self.is_live:
+            table = draw_table(HEADS, rows)
         else:
-            heads.insert(0, "")
+            rows = [["stored", *row] for row in rows] + [["yours", *_list_cells(one)] for one in self.yours]
+            table = draw_table(("", *HEADS), rows)
         sentences = "".join(f"<li>{html.escape(one)}</li>" for one in self.sentences)
-        return f"{draw_table(heads, rows)}<ul>{sentences}</ul>"
+        return f"{table}<ul>{sentences}</ul>"
 
 
 def correct_verdicts(results: Sequence[Result]) -> list[Result]:

@@ -39,8 +39,7 @@ class Proportion:
 def estimate_proportion(num: int, total: int, confidence: float = CONFIDENCE) -> Proportion:
     """Return `num / total` with its Wilson score interval.
 
-    It holds for small samples and for shares near 0 and 1, where "p plus or minus 1.96 standard errors" leaves [0, 1]
-    or has no width at all.
+    It holds for small samples too, and for shares near 0 and 1.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
     """
@@ -107,8 +106,7 @@ def estimate_auc(scores: Sequence[float], is_right: Sequence[bool]) -> Estimate:
 def estimate_mean(values: ArrayLike) -> Estimate:
     """Return the mean of the values with its percentile bootstrap interval over examples.
 
-    With few examples the interval is too narrow: below about n = 20 it covers less often than in 95 of 100 cases.
-    Where all values are equal it has no width; for shares near 0 or 1 use `estimate_proportion`.
+    Below about n = 20 it is too narrow; where all values are equal it has no width.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics 7 (1979).
     """
@@ -127,8 +125,8 @@ def estimate_mean(values: ArrayLike) -> Estimate:
 def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
     """Return the mean of candidate minus baseline with its paired bootstrap interval.
 
-    Each resample draws examples, and an example brings both of its scores. What makes it hard for both systems cancels,
-    so the interval is narrower than that of two separate samples. Both have shape (n,), in the same order.
+    Each resample draws examples, and an example brings both of its scores, so that what makes it hard for both cancels.
+    Both have shape (n,), in the same order.
     """
     before, after = _check_pairs(baseline, candidate)
     return estimate_mean(after - before)
@@ -137,8 +135,8 @@ def estimate_difference(baseline: ArrayLike, candidate: ArrayLike) -> Estimate:
 def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> float:
     """Return the two-sided p of McNemar's exact test: do as many examples flip to right as to wrong?
 
-    Only the examples count on which exactly one of the two is right. If neither system were better, each of them
-    would be a fair coin. With fewer than six flips p never falls below 0.05. Both results are 0 or 1, shape (n,).
+    If neither system were better, each example on which exactly one of them is right would be a fair coin; the others
+    do not count. With fewer than six flips p never falls below 0.05. Both results are 0 or 1, shape (n,).
 
     Source: Q. McNemar, Psychometrika 12 (1947), in the exact conditional form with the binomial distribution.
     """
@@ -154,10 +152,8 @@ def compute_mcnemar(baseline_right: ArrayLike, candidate_right: ArrayLike) -> fl
 def compute_sign_flip_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     """Return the two-sided p of the paired randomisation test: would swapping the two systems be noticed?
 
-    If neither system were better, each difference could as well have the other sign. p is the share of sign
-    patterns whose mean is at least as far from 0 as the measured one. Up to 12 differences that are not 0, all
-    patterns are counted; above, random ones, with 1 added to both counts so that p is never 0. For scores of 0 and 1
-    it is, or estimates, McNemar's exact p.
+    p is the share of sign patterns whose mean is at least as far from 0 as the measured one: of all patterns up to 12
+    differences that are not 0, else of random ones, with 1 added to both counts so that p is never 0.
 
     Source: R. A. Fisher, The Design of Experiments (1935), section 21; the 1 added: B. Phipson and G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 9 (2010).

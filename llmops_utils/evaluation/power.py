@@ -16,8 +16,7 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
     """Return how probable it is that the exact McNemar test finds the better of two systems.
 
     The finding counts only in the true direction: p at most 0.05, and more examples gained than lost. The number of
-    examples that flip is itself random; the power is the mean over it, weighted by the binomial distribution. The two-
-    sided test at level 0.05 in one direction is the one-sided test at 0.025.
+    examples that flip is itself random; the power is the mean over it, weighted by the binomial distribution.
 
     Args:
         num_examples: how many are measured.
@@ -37,7 +36,7 @@ def compute_power(num_examples: int, gained: float, lost: float) -> float:
     flips = gained + lost
     low, high = binom.ppf([1e-12, 1 - 1e-12], num_examples, flips)  # outside, the weights are negligible
     nums = np.arange(int(low), int(high) + 1)
-    # Of so many flips more than these must be gains; of fewer than 6 not even all suffice.
+    # Of so many flips more than these must be gains: the two-sided test at 0.05 in one direction is one-sided at 0.025.
     too_few = binom.isf(SIGNIFICANT / 2, nums, 0.5)
     found = binom.sf(too_few, nums, gained / flips)
     return float(binom.pmf(nums, num_examples, flips) @ found)

@@ -37,19 +37,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A system's rows over a data set.
-
-    Attributes:
-        provenance: model, source and mode of the replies.
-        duration_s: wall-clock seconds of the whole run, calls in parallel.
-        num_resumed: rows taken over from an interrupted run.
-    """
+    """A system's rows over a data set."""
 
     name: str
     rows: tuple[Row, ...]
-    provenance: str
-    duration_s: float = field(compare=False)
-    num_resumed: int = 0
+    provenance: str  # model, source and mode of the replies
+    duration_s: float = field(compare=False)  # of the whole run by the clock, calls in parallel
+    num_resumed: int = 0  # rows taken over from an interrupted run
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -24,21 +24,11 @@ _measured_now: dict[tuple, Result] = {}
 
 @dataclass(frozen=True)
 class Result:
-    """A technique on a task, against the plain prompt on the same examples. Scores are shares between 0 and 1.
-
-    Attributes:
-        chapter: number of the chapter, such as 6, or address of the lesson, such as “06_2”.
-        prompt_tokens: tokens read per example; `completion_tokens` written.
-        latency_s: seconds of model time per example.
-        usd_per_1000: dollars for 1,000 examples at the list price of `PRICED_AT`.
-        price_ratio: tokens per example over those of the baseline, None where the baseline takes none.
-        constant: the share that is right by always giving the most frequent right answer.
-        chance: the share that is right by guessing; None where there is no list to guess from.
-    """
+    """A technique on a task, against the plain prompt on the same examples. Scores are shares between 0 and 1."""
 
     technique: str
     task: str
-    chapter: int | str
+    chapter: int | str  # address of the lesson, such as “06_2”, or number of a whole chapter
     num: int
     score: float
     low: float
@@ -50,14 +40,14 @@ class Result:
     difference_high: float
     p: float
     verdict: str
-    prompt_tokens: float
-    completion_tokens: float
-    latency_s: float
-    usd_per_1000: float
-    price_ratio: float | None
+    prompt_tokens: float  # read per example
+    completion_tokens: float  # written per example
+    latency_s: float  # of the model per example
+    usd_per_1000: float  # for 1,000 examples at the list price of `PRICED_AT`
+    price_ratio: float | None  # tokens over those of the baseline, None where the baseline takes none
     provenance: str
-    constant: float | None = None
-    chance: float | None = None
+    constant: float | None = None  # the share right by always giving the most frequent right answer
+    chance: float | None = None  # the share right by guessing; None where there is no list to guess from
 
     @property
     def address(self) -> str:
@@ -69,7 +59,7 @@ class Result:
         """The name of the model that was measured."""
         return self.provenance.split(" (")[0]
 
-    def __str__(self) -> str:  # as the prose of the chapters quotes it
+    def __str__(self) -> str:
         change = format_points(Estimate(self.difference, self.difference_low, self.difference_high))
         return (
             f"{self.technique} on {self.task}: {self.verdict}, {100 * self.baseline_score:.0f} % → "
@@ -87,8 +77,8 @@ def keep_result(
     A later result for the same technique and task takes its place. In replay nothing is written: what was recorded is
     part of the course already.
     """
-    candidate, score, difference = comparison.candidate, comparison.candidate.score, comparison.difference
-    ratio = comparison.price_ratio
+    baseline, candidate, difference = comparison.baseline, comparison.candidate, comparison.difference
+    score, ratio = candidate.score, comparison.price_ratio
     [(_, most)] = Counter(row.expected for row in candidate.rows).most_common(1)
     result = Result(
         technique=technique,
@@ -98,8 +88,8 @@ def keep_result(
         score=round(score.value, 6),
         low=round(score.low, 6),
         high=round(score.high, 6),
-        baseline=comparison.baseline.name,
-        baseline_score=round(comparison.baseline.score.value, 6),
+        baseline=baseline.name,
+        baseline_score=round(baseline.score.value, 6),
         difference=round(difference.value, 6),
         difference_low=round(difference.low, 6),
         difference_high=round(difference.high, 6),

@@ -40,17 +40,11 @@ HOPELESS = 8  # so many failures without one success end the run, whatever the e
 
 @dataclass(frozen=True)
 class Answer:
-    """What a system made of one input, where that is more than one reply.
+    """What a system made of one input, where that is more than one reply."""
 
-    Attributes:
-        prediction: what the scorer sees.
-        replies: all replies of the model that it took; their tokens, seconds and dollars are added up.
-        trace: the steps on the way, as dicts that JSON can hold.
-    """
-
-    prediction: object
-    replies: tuple[Reply, ...] = ()
-    trace: list[dict] | None = None
+    prediction: object  # what the scorer sees
+    replies: tuple[Reply, ...] = ()  # all that it took; their tokens, seconds and dollars are added up
+    trace: list[dict] | None = None  # the steps on the way, as dicts that JSON can hold
 
 
 def evaluate(
@@ -62,10 +56,9 @@ def evaluate(
     parallel: int | None = None,
     key: str | list | dict | None = None,
 ) -> Report:
-    """Return the report of a system over examples: asked in parallel, each scored.
+    """Return the report of a system over examples: asked in parallel, each scored; one that fails scores 0.
 
-    An example on which the system fails with an error is kept as failed, with score 0. With a key, an interrupt keeps
-    the rows that are done, and the same call goes on where it stopped; the report says how many rows it took over.
+    With a key, an interrupt keeps the rows that are done, and the same call goes on where it stopped.
 
     Args:
         system: takes an example's input; returns a `Reply`, an `Answer`, or any value as the prediction.

@@ -108,7 +108,9 @@ class ChoiceMatch(Match):
     wants: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        choices = _check_texts(self.choices, "choices")
+        choices = _read_texts(self.choices)
+        if choices is None:
+            raise DataError(f"The choices {_shorten(repr(self.choices))} are not a list of texts.", "Give two or more.")
         if len({label.casefold() for label in choices}) != len(choices):
             raise DataError(f"The choices {_shorten(repr(choices))} hold one twice.", "Give each once.")
         object.__setattr__(self, "choices", choices)
@@ -133,27 +135,16 @@ NEGATION = "the words are there; whether they are negated is not seen"
 
 @dataclass(frozen=True)
 class Contains(Match):
-    """1 where one of the accepted texts stands in the prediction. Cheap, and easily fooled.
+    """1 where the expected text, or one of several, stands in the prediction as whole words. Cheap, and easily fooled.
 
-    Two traps. Without whole words, "incorrect" contains "correct". With them, "not 30 days", "30 days is wrong" and
-    "10, 20 or 30 days" still contain "30 days": every hit says so in its note. Ask for a form that can be read (a
-    choice, a number, JSON) where a wrong answer could hold the right words.
-
-    The accepted texts are those of all examples; None takes them from `expected`, which is then a text or several.
-    As whole words they are no part of a longer word or number. Case never matters.
+    "Not 30 days", "30 days is wrong" and "10, 20 or 30 days" contain "30 days": every hit says so in its note. Ask for
+    a form that can be read (a choice, a number, JSON) where a wrong answer could hold the right words. Case never
+    matters, and no hit is part of a longer word or number.
     """
 
-    accepted: Sequence[str] | None = None
-    whole_words: bool = True
     wants = "a text or several"
 
-    def __post_init__(self) -> None:
-        if self.accepted is not None:
-            object.__setattr__(self, "accepted", _check_texts(self.accepted, "accepted texts"))
-
     def _read_expected(self, expected: object) -> Sequence[str] | None:
-        if self.accepted is not None:
-            return self.accepted
         return _read_texts(expected if isinstance(expected, list | tuple) else [spell(expected)])
 
     def _compare(self, prediction: object, wanted: Sequence[str]) -> Score:
@@ -161,9 +152,7 @@ class Contains(Match):
             return Score(0.0, _describe_miss(prediction))
         text = fold_text(prediction)
         for one in wanted:
-            inner = re.escape(fold_text(one))
-            pattern = rf"(?<!\w)(?<![0-9][.,]){inner}(?!\w)(?![.,][0-9])" if self.whole_words else inner
-            if re.search(pattern, text):
+            if re.search(rf"(?<!\w)(?<![0-9][.,]){re.escape(fold_text(one))}(?!\w)(?![.,][0-9])", text):
                 return Score(1.0, NEGATION)
         return Score(0.0, f"none of the texts is in: {_shorten(prediction)}")
 
@@ -253,10 +242,3 @@ def _read_texts(texts: object) -> tuple[str, ...] | None:
     if not isinstance(texts, list | tuple) or len(texts) == 0:
         return None
     return tuple(texts) if all(isinstance(text, str) and text.strip() for text in texts) else None
-
-
-def _check_texts(texts: object, what: str) -> tuple[str, ...]:
-    checked = _read_texts(texts)
-    if checked is None:
-        raise DataError(f"The {what} {_shorten(repr(texts))} are not a list of texts.", "Give at least one text.")
-    return checked

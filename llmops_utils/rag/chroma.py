@@ -26,10 +26,9 @@ class IndexUnreachable(WorkbookError):
 
 
 def open_client(settings: Settings):
-    """Return the Chroma client that the settings ask for, its telemetry switched off.
+    """Return the Chroma client of the server that CHROMA_HOST names, as `host`, `host:port` or an address.
 
-    CHROMA_HOST names a server as `host`, `host:port` or an address; in replay, which opens no connection, and without
-    it, the collections lie in the folder `indexes` of LLMOPS_HOME.
+    Without it, and in replay, which opens no connection, the collections lie in the folder `indexes` of LLMOPS_HOME.
     """
     chromadb = import_chroma()
     quiet = chromadb.Settings(anonymized_telemetry=False)
@@ -54,11 +53,7 @@ def open_client(settings: Settings):
 
 @cache
 def import_chroma():
-    """Return chromadb; its settings are those that this module gives.
-
-    By itself it takes them from a file `.env` and from variables as common as MIGRATIONS, at its import already, and
-    what another project set there breaks it.
-    """
+    """Return chromadb, its settings not from a file `.env` or variables as common as MIGRATIONS, of another project."""
     import pydantic
 
     import_jsonschema()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..core import DataError, unify_text
 from .pages import Page
 
-METHODS = ("heading", "recursive", "sentence")
+METHODS = ("heading", "recursive")
 # The splitter's time grows with the square of a text's length, so a long text is cut into blocks first.
 BLOCK = 100_000
 GAP = re.compile(r"\s{200,}")  # it takes the splitter minutes where chunks overlap, and is a border anyway
@@ -21,17 +21,13 @@ GAP = re.compile(r"\s{200,}")  # it takes the splitter minutes where chunks over
 class Chunking:
     """How pages are cut.
 
-    Attributes:
-        method: `heading`: one chunk per section, a long one cut further; `recursive`: at the largest borders that
-            fit (paragraphs, then lines, sentences, words); `sentence`: whole sentences, whatever the paragraphs.
-        size: most characters of a chunk, not counting a heading that would stand alone before it. MiniLM reads
-            about 1,000 and ignores the rest.
-        overlap: most characters that a chunk repeats from the one before it; less than `size`.
+    `heading` makes one chunk per section, a long one cut further; `recursive` cuts at the largest borders that fit
+    (paragraphs, then lines, sentences, words).
     """
 
     method: str = "heading"
-    size: int = 800
-    overlap: int = 0
+    size: int = 800  # most characters, but for a heading that would stand alone; MiniLM ignores what is behind 1,000
+    overlap: int = 0  # most characters that a chunk repeats from the one before it; less than `size`
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -52,20 +48,14 @@ DEFAULT_CHUNKING = Chunking()
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a page: `page.text[start:end]` is its text.
+    """A piece of a page: `page.text[start:end]` is its text."""
 
-    Attributes:
-        id: page, number and checksum; another text or chunking gives another id.
-        heading: the headings that it stands under, joined by " > ".
-        searched: what is embedded and searched: the page's title, the headings and the text, in the form of `unify_text`.
-    """
-
-    id: str
+    id: str  # page, number and checksum; another text or chunking gives another id
     page: Page = field(repr=False)
-    heading: str
+    heading: str  # the headings that it stands under, joined by " > "
     start: int
     end: int
-    searched: str = field(repr=False)
+    searched: str = field(repr=False)  # what is embedded: the page's title, headings and text, as `unify_text` writes
 
     @property
     def text(self) -> str:
@@ -126,14 +116,12 @@ def _cut(page: Page, chunking: Chunking) -> Iterator[tuple[int, int]]:
     from semantic_text_splitter import TextSplitter
 
     splitter = TextSplitter(chunking.size, overlap=chunking.overlap)
-    # To the splitter a line end is a larger border than a sentence; as a space it is none.
-    prepared = page.text.replace("\n", " ") if chunking.method == "sentence" else page.text
     sections = _list_sections(page) if chunking.method == "heading" else [(0, len(page.text))]
     for first, last in sections:
         for start, end in _list_blocks(page.text, first, last):
             # A heading alone is found by its words and tells nothing: it goes with what follows.
             held: tuple[int, int] | None = None
-            for offset, piece in splitter.chunk_indices(prepared[start:end]):
+            for offset, piece in splitter.chunk_indices(page.text[start:end]):
                 begin, finish = start + offset, start + offset + len(piece)
                 if held:
                     begin = min(held[0], begin)

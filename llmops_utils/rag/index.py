@@ -34,11 +34,7 @@ HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 200, "sync_thres
 
 
 class ModelEmbedding:
-    """`Model.embed` for an index.
-
-    With the model of this course the vectors come from MiniLM on this machine, each batch padded to its longest text
-    only; Chroma's own function for the same model pads every text to 256 tokens.
-    """
+    """`Model.embed` for an index; unlike Chroma's own function for MiniLM it does not pad every text to 256 tokens."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -59,20 +55,14 @@ class ModelEmbedding:
 
 @dataclass(frozen=True)
 class Index:
-    """Chunks that can be found by the meaning of a question. Made by `build_index`.
-
-    Attributes:
-        chunks: all of them, by id, in the order of the pages.
-        collection: the Chroma collection, for a closer look.
-        content: stands for the set of chunks; the collection says the same as long as nobody changed it.
-    """
+    """Chunks that can be found by the meaning of a question. Made by `build_index`."""
 
     name: str
-    chunks: Mapping[str, Chunk] = field(repr=False)
-    collection: object = field(repr=False, compare=False)
+    chunks: Mapping[str, Chunk] = field(repr=False)  # by id, in the order of the pages
+    collection: object = field(repr=False, compare=False)  # Chroma's own
     embedding: ModelEmbedding = field(repr=False, compare=False)
     client: object = field(repr=False, compare=False)
-    content: str = field(repr=False)
+    content: str = field(repr=False)  # a checksum of the ids; the collection says the same while nobody changed it
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -80,15 +70,9 @@ class Index:
     def find_similar(self, question: str, k: int, where: Mapping | None = None) -> list[tuple[Chunk, float]]:
         """Return the k chunks nearest to a question, the nearest first, each with its cosine.
 
-        `where` is metadata that a chunk's page must have, such as {"status": "current"}; a list allows several values.
-
-        Raises:
-            DataError: the question is empty, k below 1, or the question's vector cannot be used.
-            IndexChanged: the collection holds other chunks by now.
-            IndexUnreachable: the Chroma server is gone.
+        `where` is as in `Retriever`. Raises `DataError` where the question's vector cannot be used, `IndexChanged`
+        where the collection holds other chunks by now, and `IndexUnreachable` where the Chroma server is gone.
         """
-        if not question.strip() or k < 1:
-            raise DataError("There is nothing to look for.", "Give a question, and k of at least 1.")
         allowed = [id for id, chunk in self.chunks.items() if chunk.passes(where)]
         if not allowed:
             return []
@@ -125,13 +109,10 @@ def build_index(
 ) -> Index:
     """Return the index of the pages: new and changed pages are embedded, those that are gone are deleted.
 
-    Another chunking or embedding model needs another name.
-
     Raises:
-        DataError: there is no page or no text in them, two share a name, the name of the index cannot be one, the
-            folder cannot be used, or a page has metadata or a vector that no index can hold.
-        IndexMismatch: an index of that name was made with another embedding model or chunking.
-        IndexUnreachable: the Chroma server does not answer.
+        DataError: pages, their metadata or vectors, or the name are none that an index can hold.
+        IndexMismatch: an index of that name was made with another embedding model or chunking; give another name.
+        IndexUnreachable: the Chroma server or the folder does not answer.
     """
     settings = settings or load_settings()
     if not pages or len({page.name for page in pages}) != len(pages):

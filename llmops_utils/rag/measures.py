@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from ..core import DataError, unify_text
 from ..evaluation import Proportion, check_right, estimate_proportion
@@ -29,9 +27,8 @@ class Passage:
     def overlaps(self, chunk: Chunk) -> bool:
         """Return whether a chunk holds at least half of the passage's tokens."""
         if chunk.page.name != self.page.name or chunk.end <= self.start or self.end <= chunk.start:
-            return False
-        gold = _list_tokens([self])
-        return 2 * _count_held(gold, _list_tokens([chunk])) >= len(gold)
+            return False  # at once: many chunks are asked
+        return measure_recall([chunk], [self]) >= 0.5
 
 
 def locate_passages(texts: Sequence[str], names: Sequence[str], pages: Iterable[Page]) -> list[Passage]:
@@ -68,30 +65,18 @@ def _find_passage(text: str, page: Page) -> Passage | None:
     return Passage(page, start, ends[match.end() - 1])
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """How retrieved chunks cover the gold passages: two shares in [0, 1].
+def measure_recall(chunks: Iterable[Chunk], passages: Sequence[Passage]) -> float:
+    """Return the share, in [0, 1], of the passages' tokens of which at least half stands in a chunk.
 
-    `recall` is that of the passages' tokens of which at least half stands in a chunk, `precision` that of the chunks'
-    tokens that a passage has a character of, 0.0 without a chunk.
-    """
-
-    recall: float
-    precision: float
-
-
-def measure_overlap(chunks: Sequence[Chunk], passages: Sequence[Passage]) -> Overlap:
-    """Return how retrieved chunks cover the passages, at least one.
-
-    A token is a run without white space; one found twice counts once.
+    A token is a run without white space. Raises `DataError` where there is no passage.
 
     Source: B. Smith and A. Troynikov, Evaluating Chunking Strategies for Retrieval, Chroma technical report (2024).
     """
     gold, found = _list_tokens(passages), _list_tokens(chunks)
     if not gold:
         raise DataError("There is no passage to cover.", "Leave out questions without a gold passage.")
-    num_right = sum(not characters.isdisjoint(gold.get(token, ())) for token, characters in found.items())
-    return Overlap(_count_held(gold, found) / len(gold), num_right / len(found) if found else 0.0)
+    held = [2 * len(found.get(token, set()) & characters) >= len(characters) for token, characters in gold.items()]
+    return sum(held) / len(gold)
 
 
 def _list_tokens(parts: Iterable[Passage | Chunk]) -> dict[tuple[str, int], set[int]]:
@@ -108,11 +93,6 @@ def _list_tokens(parts: Iterable[Passage | Chunk]) -> dict[tuple[str, int], set[
                 begin -= 1
             tokens.setdefault((part.page.name, begin), set()).update(range(first, part.start + match.end()))
     return tokens
-
-
-def _count_held(gold: Mapping[tuple[str, int], set[int]], found: Mapping[tuple[str, int], set[int]]) -> int:
-    """Return how many gold tokens have at least half of their characters among those that were found."""
-    return sum(2 * len(found.get(token, set()) & characters) >= len(characters) for token, characters in gold.items())
 
 
 # --- answers ---------------------------------------------------------------------------------------------------
@@ -144,11 +124,11 @@ class RefusalScore:
 
 
 def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) -> RefusalScore:
-    """Return precision and recall of the refusals with their Wilson intervals; both arguments have shape (n,).
-
-    Raises `DataError` where the lengths differ, there are no questions of one kind, or one is neither true nor false.
-    """
-    refused, answerable = check_right(is_refused), _check_kinds(is_refused, is_answerable)
+    """Return how well the refusals fit, with Wilson intervals; both arguments hold True or False, shape (n,)."""
+    refused, answerable = check_right(is_refused), check_right(is_answerable)
+    if len(refused) != len(answerable) or answerable.all() or not answerable.any():
+        problem = "There must be one value per question, and questions of both kinds."
+        raise DataError(problem, "Give questions that can be answered and some that cannot.")
     num_right = int((refused & ~answerable).sum())
     num_refused = int(refused.sum())
     return RefusalScore(
@@ -156,11 +136,3 @@ def score_refusals(is_refused: Sequence[bool], is_answerable: Sequence[bool]) ->
         estimate_proportion(num_right, int((~answerable).sum())),
         estimate_proportion(num_refused - num_right, int(answerable.sum())),
     )
-
-
-def _check_kinds(values: Sequence, is_answerable: Sequence[bool]) -> np.ndarray:
-    answerable = check_right(is_answerable)
-    if len(values) != len(answerable) or answerable.all() or not answerable.any():
-        problem = "There must be one value per question, and questions of both kinds."
-        raise DataError(problem, "Give questions that can be answered and some that cannot.")
-    return answerable

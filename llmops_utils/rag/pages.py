@@ -42,19 +42,14 @@ class Heading:
 class Page:
     """A document.
 
-    Attributes:
-        name: by which it is cited: the file's path in its folder without the ending, such as `policies-returns`.
-        title: the field `title` before it, or its first heading, or its name.
-        text: what is searched; line ends are single line feeds.
-        metadata: the texts, and lists of texts joined by commas, before it in YAML between two lines of `---`.
-        is_markdown: whether the text may have headings; that of a PDF has none.
+    Metadata are the texts, and lists of texts joined by commas, before it in YAML between two lines of `---`.
     """
 
-    name: str
-    title: str
-    text: str
+    name: str  # by which it is cited: the file's path in its folder without the ending, such as `policies-returns`
+    title: str  # the field `title` before it, or its first heading, or its name
+    text: str  # what is searched; line ends are single line feeds
     metadata: Mapping[str, str] = field(default_factory=dict)
-    is_markdown: bool = True
+    is_markdown: bool = True  # whether the text may have headings; that of a PDF has none
 
     @property
     def checksum(self) -> str:
@@ -93,12 +88,8 @@ def list_headings(text: str) -> list[Heading]:
 def load_pages(folder: Path | str) -> list[Page]:
     """Return the pages of all .md, .txt and .pdf files in a folder and in those inside it, in the order of their names.
 
-    Files and folders whose name begins with a dot are left out. A link must stay inside the folder, since what it leads
-    to may be sent to a provider; a linked folder is read where it lies. What is no UTF-8 in a name becomes U+FFFD.
-
-    Raises:
-        DataError: there is no such folder or no page in it, a link leads out of it, or files cannot be read: they are
-            binary, neither UTF-8 nor UTF-16 with its mark, empty, too large, broken or no files. The message names each file.
+    Names that begin with a dot are left out. A link must stay inside the folder, since what it leads to may be sent to
+    a provider. Raises `DataError` where there is no page, a link leads out, or files cannot be read; it names each file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -159,11 +150,7 @@ def _load_page(path: Path, name: str) -> Page:
 
 
 def parse_page(name: str, text: str, where: str = "") -> Page:
-    """Return the page of a Markdown text: its metadata taken off the beginning, its title from the first heading.
-
-    Raises:
-        DataError: the metadata are no YAML, or nothing but white space is left.
-    """
+    """Return the page of a Markdown text. Raises `DataError` where the metadata are no YAML, or no text is left."""
     text = clean_text(text).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     metadata, text = _split_front_matter(text, where or name)
     text = text.strip("\n")

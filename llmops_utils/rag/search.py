@@ -31,21 +31,14 @@ STOP_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk that was found.
-
-    Attributes:
-        rank: its place in the result, from 1.
-        score: by which it got there: a cosine, a BM25 score, or a sum of reciprocal ranks.
-        dense_rank: its place by meaning, None where it is not among the first 50; `cosine` is the score there.
-        lexical_rank: its place by words, None where it shares no word; `bm25` is the score there.
-    """
+    """A chunk that was found."""
 
     chunk: Chunk
-    rank: int
-    score: float
-    dense_rank: int | None = None
+    rank: int  # its place in the result, from 1
+    score: float  # by which it got there: a cosine, a BM25 score, or a sum of reciprocal ranks
+    dense_rank: int | None = None  # its place by meaning, None where it is not among the first 50
     cosine: float | None = None
-    lexical_rank: int | None = None
+    lexical_rank: int | None = None  # its place by words, None where it shares no word
     bm25: float | None = None
 
 
@@ -57,10 +50,9 @@ def list_marks() -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words that lexical search compares: lower case, without stop words and the plural's s.
+    """Return the words that lexical search compares: lower case, as `unify_text` writes them, without stop words and s.
 
-    A compound such as PW-8252 or 3.4 counts as a whole and in its parts. Words are compared as `unify_text` writes
-    them; a word keeps its combining marks. Thai and Chinese, which write no spaces, come out in whole phrases.
+    A compound such as PW-8252 or 3.4 counts as a whole and in its parts. Thai and Chinese come out in whole phrases.
     """
     words: list[str] = []
     text = unify_text(text).casefold()
@@ -136,18 +128,12 @@ def fuse_ranks(*rankings: Sequence[str], constant: int = RRF_CONSTANT) -> dict[s
 
 @dataclass(frozen=True)
 class Retriever:
-    """Finds chunks for a question.
-
-    Attributes:
-        method: `dense` (by meaning), `lexical` (by words) or `fused` (both).
-        where: metadata that a page must have, such as {"status": "current"}; a list allows several values.
-        constant: of the fusion, as in `fuse_ranks`.
-    """
+    """Finds chunks for a question."""
 
     index: Index
-    method: str = "fused"
-    where: Mapping | None = None
-    constant: int = RRF_CONSTANT
+    method: str = "fused"  # by meaning and by words; `dense` by meaning, `lexical` by words alone
+    where: Mapping | None = None  # metadata that a page must have: {"status": "current"}; a list allows several values
+    constant: int = RRF_CONSTANT  # as in `fuse_ranks`
     lexical: LexicalIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -89,10 +89,9 @@ def find_comet_key() -> str | None:
 def start_run(name: str, *, project: str = PROJECT, tags: str | Sequence[str] = ()):
     """Return a new Comet experiment, `comet_ml`'s own object, open until its `end()`; an open one is ended first.
 
-    One text as `tags` is one tag; empty tags are left out. Keys are taken out of name, project and tags. Its archive is
-    written to `get_folder()`. Where there is a key, it also sends what is logged, and once Comet has confirmed all of
-    it, `end()` moves the archive to `sent`; where the connection was lost, the archive stays for `upload_runs`. In
-    replay a run is always offline.
+    One text as `tags` is one tag. Keys are taken out of name, project and tags. Its archive is written to `get_folder()`.
+    Where there is a key, it also sends what is logged, but never in replay; once Comet has confirmed all of it, `end()`
+    moves the archive to `sent`. Where the connection was lost, the archive stays for `upload_runs`.
 
     Raises:
         SettingsError: comet_ml's own settings are malformed, or switch it off.
@@ -208,8 +207,7 @@ def _move_to_sent(path: Path) -> None:
 def upload_runs() -> list[Fault]:
     """Send all archives that Comet does not have yet as `comet upload` does, and return what could not be sent.
 
-    An archive that was sent moves to `sent`; every other one stays where it is, so that the same call tries again.
-    Raises `KeyMissing`, and `KeyRefused` where Comet does not accept it.
+    What was sent moves to `sent`; the same call tries all else again. Raises `KeyMissing` and `KeyRefused`.
     """
     key = find_comet_key()
     if key is None:

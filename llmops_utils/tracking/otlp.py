@@ -39,10 +39,7 @@ IDS = ("traceId", "spanId", "parentSpanId")
 
 
 def write_trace(root: Span) -> Path:
-    """Write the spans of a trace into the folder `traces` in LLMOPS_HOME, and return the file.
-
-    No key is in it: what a span holds was cleaned when it was recorded.
-    """
+    """Write the spans of a trace, free of keys as they are, into the folder `traces` in LLMOPS_HOME; return the file."""
     from google.protobuf.json_format import MessageToDict
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
@@ -63,13 +60,9 @@ def write_trace(root: Span) -> Path:
 def send_trace(path: Path, receiver: str = "") -> Path:
     """Send a trace that `write_trace` wrote, and return the file in the folder `sent`, to which it moves.
 
-    Where the receiver did not take all of it, the file stays, and the same call sends it again; spans have numbers of
-    their own, by which a receiver knows those that it has already.
-
-    Args:
-        path: the file.
-        receiver: the address of a receiver, such as http://localhost:4318/v1/traces; left out, the one that the
-            environment names, with its key (see `find_receiver`).
+    The receiver is an address such as http://localhost:4318/v1/traces; left out, the one that the environment names,
+    with its key (see `find_receiver`). Where it did not take all, the file stays, and the same call sends it again;
+    spans have numbers of their own, by which a receiver knows those that it has already.
 
     Raises:
         SettingsError: no receiver is named, or this is replay, in which nothing leaves the machine unasked.

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from ..core import DataError, load_settings, parse_json_values
 from ..evaluation import Report
 from ..prompts import Prompt
-from .reports import COMPARISON, PROMPT, REPORT, restore_report
+from .reports import PROMPT, REPORT, restore_report
 
 # What comet_ml adds by itself, besides what was logged.
 AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
@@ -30,7 +30,7 @@ MOST_BYTES, MOST_FILES, MOST_LINE = 40_000_000, 10_000, 1_000_000
 
 
 def _check_name(name: str) -> str:
-    """Return the name of a file; `ValueError` where it leads out of the folder into which it would be written."""
+    """Return a file's name; `ValueError` where it leads out of the folder into which it would be written."""
     path = PureWindowsPath(name)  # which also reads / and, unlike the other, \\ and drives
     if not name or path.anchor or ".." in path.parts or not name.isprintable():
         raise ValueError(f"the name {name!r} is none for a file")
@@ -53,21 +53,17 @@ class Text:
 class Run:
     """One tracked run, as it was logged; an archive that does not fit these types is not read.
 
-    Attributes:
-        started_ms: when it began, milliseconds since 1970.
-        is_sent: whether Comet has it already.
-        parameters: the last value of each, as of `metrics` and `files`.
-        history: all values of each metric, as (step, value); the step is None where none was given.
-        path: the archive.
+    Of parameters, metrics and files it has the last value of each, in `history` all values of each metric as (step,
+    value), the step None where none was given.
     """
 
     key: Annotated[str, Field(pattern="^[0-9A-Za-z_-]{1,64}$")]
     name: Line
     project: Line
-    started_ms: Annotated[int, Field(ge=0, le=10**14)]
+    started_ms: Annotated[int, Field(ge=0, le=10**14)]  # since 1970
     duration_s: Annotated[float, Field(ge=-1e11, le=1e11)]
     tags: tuple[Line, ...]
-    is_sent: bool
+    is_sent: bool  # whether Comet has it already
     parameters: dict[str, object]
     metrics: dict[str, Number]
     history: dict[str, tuple[tuple[int | None, Number], ...]]
@@ -84,11 +80,6 @@ class Run:
     def prompt(self) -> Prompt | None:
         """The prompt that was logged, or None."""
         return self._restore(PROMPT, lambda content: Prompt(**parse_json_values(content)))
-
-    @property
-    def comparison(self) -> dict | None:
-        """What was logged of a comparison with a baseline, or None."""
-        return self._restore(COMPARISON, TypeAdapter(dict).validate_json)
 
     def _restore(self, name: str, build: Callable):
         if name not in self.files:

@@ -38,27 +38,19 @@ MAX_DETAIL = 200  # characters of an input or output that the tree keeps
 
 @dataclass
 class Span:
-    """One call, as it is shown.
-
-    Attributes:
-        kind: request for the root, else one of `KINDS`.
-        start_s: seconds since the request began.
-        duration_s: seconds, those of its children among them.
-        input: the beginning of the arguments as text; `output` that of what came back, or of the error.
-        recorded: OpenTelemetry's own span.
-    """
+    """One call, as it is shown."""
 
     name: str
-    kind: str
-    start_s: float = 0.0
-    duration_s: float = 0.0
+    kind: str  # request for the root, else one of `KINDS`
+    start_s: float = 0.0  # since the request began
+    duration_s: float = 0.0  # with its children
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    input: str = ""
-    output: str = ""
+    input: str = ""  # the beginning of the arguments as text
+    output: str = ""  # the beginning of what came back, or of the error
     is_error: bool = False
     children: list[Span] = field(default_factory=list)
-    recorded: Any = field(default=None, repr=False, compare=False)
+    recorded: Any = field(default=None, repr=False, compare=False)  # OpenTelemetry's own span
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
         """Give this span and all below it in the order of their start, each with its depth."""
@@ -70,8 +62,7 @@ class Span:
 class _Recorder:
     """A tracer for one trace, a clock, how values are told without secrets, and whether the spans keep what was said.
 
-    In replay an answer takes no time, so there the clock stands still but for the recorded seconds of the replies:
-    the same trace comes out each time.
+    In replay the clock stands still but for the recorded seconds of the replies: the same trace comes out each time.
     """
 
     def __init__(self, keeps_content: bool) -> None:
@@ -120,11 +111,9 @@ _open: ContextVar[tuple[_Recorder, Span] | None] = ContextVar("open", default=No
 def record_trace(name: str, *, keeps_content: bool = False) -> Iterator[Span]:
     """Record the calls of marked functions inside the `with` as a tree, and give its root.
 
-    What was asked and answered stays in the tree. Only with `keeps_content` is it in OpenTelemetry's spans, too, which
-    are written to files and sent.
-
-    The root is complete when the `with` ends, also where it ends with an error. A thread that is started inside is not
-    followed, unless it runs in a copy of the context (`contextvars.copy_context().run`).
+    What was asked and answered stays in the tree; only with `keeps_content` is it in OpenTelemetry's spans, too, which
+    are written to files and sent. The root is complete when the `with` ends, also with an error. A thread that is
+    started inside is not followed, unless it runs in a copy of the context (`contextvars.copy_context().run`).
     """
     root = Span(clean(name), "request")
     with _open_span(root, _Recorder(keeps_content), None):
@@ -158,10 +147,7 @@ def _open_span(one: Span, recorder: _Recorder, parent: Span | None) -> Iterator[
 
 
 def span(kind: str) -> Callable[[Callable], Callable]:
-    """Return a decorator that makes each call of a function a span of one of `KINDS`, under the function's name.
-
-    Raises `DataError` for other kinds.
-    """
+    """Return a decorator that makes each call of a function a span of one of `KINDS`, under the function's name."""
     if kind not in KINDS:
         raise DataError(f"There is no kind of span “{kind}”.", f"There is: {', '.join(KINDS)}.")
     return functools.partial(_mark, kind, {})
@@ -205,15 +191,11 @@ def _mark(kind: str, known: dict[str, str], function: Callable) -> Callable:
 def _name_arguments(function: Callable, arguments: tuple, options: dict) -> dict[str, Any]:
     """Return the arguments of a call by their names, with the defaults; of one that does not fit, the options."""
     try:
-        signature = inspect.signature(function)
-        bound = signature.bind(*arguments, **options)
+        bound = inspect.signature(function).bind(*arguments, **options)
     except (TypeError, ValueError):
         return options
     bound.apply_defaults()
-    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
-    return {
-        name: value for name, value in bound.arguments.items() if kinds[name] != inspect.Parameter.VAR_KEYWORD
-    } | options
+    return bound.arguments | options
 
 
 def _name_request(one: Span, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,19 +9,14 @@ import time
 
 import pytest
 
-from llmops_utils.agents import Agent, Step, Trace, draw_trace, make_tool
+from llmops_utils.agents import Agent, Step, Trace, agent, draw_trace, make_tool
 from llmops_utils.agents.agent import MAX_OBSERVATION
 from llmops_utils.core import BudgetExceeded, DataError
 from llmops_utils.models import Provenance, Reply, close_schema
 
 
 class FakeModel:
-    """Replies by a script: dicts are parsed replies, errors are raised, anything else is what was not parsed.
-
-    Attributes:
-        asked: the messages of each call, as they were then.
-        options: the other arguments of each call.
-    """
+    """Replies by a script (dicts are parsed, errors raised, all else is not parsed); notes messages and options."""
 
     def __init__(self, *script):
         self.script = list(script)
@@ -78,9 +73,8 @@ def run(tools, *script, **options):
 
 def observe(tool, argument):
     """Return what came back from a tool, and whether it is an error; the run goes on afterwards."""
-    trace, model = run([tool], act(tool.__name__, argument), finish("1"))
+    trace, _ = run([tool], act(tool.__name__, argument), finish("1"))
     assert trace.outcome == "finished"
-    assert model.asked[1][-1] == {"role": "user", "content": f"Observation: {trace.steps[0].observation}"}
     return trace.steps[0].observation, trace.steps[0].is_error
 
 
@@ -97,72 +91,37 @@ def test_a_tool_takes_its_schema_from_hints_and_its_description_from_the_docstri
     assert make_tool(double).parameters["properties"] == {"number": {"type": "integer"}}  # a hint written as text
 
 
-def no_hint(text) -> str:
-    """Have no hint."""
-
-
-def list_hint(text: list[str]) -> str:
-    """Take a list."""
-
-
-def many(*text: str) -> str:
-    """Take many."""
-
-
-def no_docstring(text: str) -> str:
-    return text
+def make_function(parameters, doc="Do it."):
+    """Return a function with these parameters and this docstring."""
+    names: dict = {}
+    exec(f"def odd({parameters}): {doc!r}", names)
+    return names["odd"]
 
 
 def test_a_function_that_is_no_tool_is_refused_with_the_reason():
-    for function in (no_hint, list_hint, many):
-        with pytest.raises(DataError, match=f"The parameter text of {function.__name__} has no type that a tool can"):
-            make_tool(function)
-    for function in (no_docstring, lambda: "hello"):
+    for parameters in ("text", "text: list[str]", "*text: str"):
+        with pytest.raises(DataError, match="The parameter text of odd has no type that a tool can take"):
+            make_tool(make_function(parameters))
+    for function in (make_function("text: str", ""), lambda: "hello"):
         with pytest.raises(DataError, match=f"{function.__name__} has no docstring."):
             make_tool(function)
 
 
-def finish_tool(text: str) -> str:
-    """End."""
-
-
-def nothing() -> str:
-    """Take nothing."""
-
-
-def two(one: str, other: str) -> str:
-    """Take two."""
-
-
-finish_tool.__name__ = "finish"
-
-
 def test_an_agent_with_unusable_tools_or_examples_is_refused():
-    clash = "There is no tool, two share a name, or one is called finish."
-    for tools in ([], [find_order, find_order], [find_order, make_tool(find_order)], [finish_tool]):
-        with pytest.raises(DataError, match=clash):
+    def finish(text: str) -> str:
+        """End."""
+
+    for tools in ([], [find_order, make_tool(find_order)], [finish]):
+        with pytest.raises(DataError, match="There is no tool, two share a name, or one is called finish"):
             Agent(FakeModel(), tools)
-    for tools in ([find_order, nothing], [two]):
-        with pytest.raises(DataError, match=f"The tool {tools[-1].__name__} does not take exactly one argument."):
-            Agent(FakeModel(), tools)
+    for parameters in ("", "one: str, other: str"):
+        with pytest.raises(DataError, match="The tool odd does not take exactly one argument"):
+            Agent(FakeModel(), [find_order, make_function(parameters)])
     with pytest.raises(DataError, match="An example of the agent has no answer"):
         Agent(FakeModel(), [find_order], [Trace("Where is it?", None, (), "step limit")])
 
 
-def test_each_step_is_held_to_a_schema_in_which_the_thought_stands_before_the_action():
-    trace, model = run([find_order, double], act("double", "2"), finish("4"), max_thought=50)
-    properties = {
-        "thought": {"type": "string", "maxLength": 50},
-        "action": {"type": "string", "enum": ["find_order", "double", "finish"]},
-        "argument": {"type": "string", "maxLength": 50},
-    }
-    assert list(model.options[0]["schema"]["properties"].items()) == list(properties.items())
-    schema = close_schema({"type": "object", "properties": properties})
-    assert model.options == [{"schema": schema, "max_tokens": 160}] * 2
-    assert trace.answer == "4"
-
-
-def test_an_agent_acts_and_finishes():
+def test_an_agent_acts_and_finishes_each_step_held_to_a_schema_in_which_the_thought_stands_first():
     trace, model = run([find_order, double], act("find_order", "PW-1", "I look."), act("double", "21"), finish("42"))
     assert (trace.question, trace.answer, trace.outcome) == ("Where is it?", "42", "finished")
     assert trace.steps == (
@@ -171,31 +130,33 @@ def test_an_agent_acts_and_finishes():
     )
     assert trace.actions == ("find_order", "double")
     assert len(trace.replies) == len(model.asked) == 3
+    properties = {
+        "thought": {"type": "string", "maxLength": 120},
+        "action": {"type": "string", "enum": ["find_order", "double", "finish"]},
+        "argument": {"type": "string", "maxLength": 120},
+    }
+    assert list(model.options[0]["schema"]["properties"].items()) == list(properties.items())
+    schema = close_schema({"type": "object", "properties": properties})
+    assert model.options == [{"schema": schema, "max_tokens": 160}] * 3
 
 
-def test_an_agent_stops_at_the_limit_and_finishing_counts_as_a_step():
+def test_a_run_ends_at_the_limit_at_a_reply_that_is_no_step_and_not_at_an_action_that_is_no_tool():
     for max_steps in (1, 3):
         trace, model = run([double], *[act("double", "1")] * 9, max_steps=max_steps)
         assert (trace.answer, trace.outcome, len(trace.steps)) == (None, "step limit", max_steps)
         assert len(model.asked) == len(trace.replies) == max_steps
-    trace, _ = run([double], finish("Hello."), max_steps=1)
+    trace, _ = run([double], finish("Hello."), max_steps=1)  # to finish counts as a step
     assert (trace.answer, trace.steps, trace.outcome) == ("Hello.", (), "finished")
-
-
-def test_a_reply_that_is_no_step_ends_the_run_as_broken():
     for broken in ('{"thought": "I', ["a list"]):
         trace, _ = run([double], act("double", "4"), broken, finish("8"))
         assert (trace.answer, trace.outcome, trace.actions) == (None, "broken step", ("double",))
         assert len(trace.replies) == 2
-    with pytest.raises(BudgetExceeded):  # what the model raises comes through
-        run([double], act("double", "4"), BudgetExceeded("It is spent.", "Raise it."))
-
-
-def test_an_action_that_is_no_tool_yields_an_observation_and_the_run_goes_on():
-    for step in (act("fly", "home"), {"thought": "Hm."}, {}):
+    for step in (act("fly", "home"), {}):
         trace, _ = run([find_order, double], step, finish("1"))
         assert trace.steps[0].observation == f"There is no tool {step.get('action', '')}. Tools: find_order, double."
         assert (trace.steps[0].is_error, trace.outcome) == (True, "finished")
+    with pytest.raises(BudgetExceeded):  # what the model raises comes through
+        run([double], act("double", "4"), BudgetExceeded("It is spent.", "Raise it."))
 
 
 def test_an_argument_is_read_as_the_type_of_the_hint_and_one_of_another_type_yields_an_observation():
@@ -240,7 +201,8 @@ def test_what_a_tool_returns_or_raises_is_observed_as_text_and_cut_where_it_is_l
     assert len(observe(make_giving(ValueError("x" * 9000)), "")[0]) == MAX_OBSERVATION + 2
 
 
-def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_step():
+def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_step(monkeypatch):
+    monkeypatch.setattr(agent, "TOOL_TIMEOUT_S", 0.2)
     end = threading.Event()
 
     def wait(text: str) -> str:
@@ -250,7 +212,7 @@ def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_s
         return f"after {text}"
 
     started = time.perf_counter()
-    trace, _ = run([wait], act("wait", "long"), act("wait", "short"), finish("1"), tool_timeout_s=0.2)
+    trace, _ = run([wait], act("wait", "long"), act("wait", "short"), finish("1"))
     took_s = time.perf_counter() - started
     left = [thread for thread in threading.enumerate() if thread.name == "tool wait"]
     end.set()
@@ -263,13 +225,12 @@ def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_s
 EXAMPLE = Trace(
     "Where is PW-7?", "on its way", (Step("I look it up.", "find_order", "PW-7", "“on its way”"),), "finished"
 )
-INSTRUCTION = (
-    "Answer the question with the tools.\n"
-    "- find_order: Return the status of an order.\n"
-    "- double: Double a whole number.\n"
-    "- finish: gives the answer\n"
-    "Reply in JSON, one step at a time."
-)
+INSTRUCTION = """\
+Answer the question with the tools.
+- find_order: Return the status of an order.
+- double: Double a whole number.
+- finish: gives the answer
+Reply in JSON, one step at a time."""
 
 
 def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
@@ -277,12 +238,9 @@ def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
     first = [
         {"role": "system", "content": INSTRUCTION},
         {"role": "user", "content": "Where is PW-7?"},
-        {"role": "assistant", "content": '{"thought": "I look it up.", "action": "find_order", "argument": "PW-7"}'},
+        {"role": "assistant", "content": json.dumps(act("find_order", "PW-7", "I look it up."))},
         {"role": "user", "content": "Observation: “on its way”"},
-        {
-            "role": "assistant",
-            "content": '{"thought": "I know the answer.", "action": "finish", "argument": "on its way"}',
-        },
+        {"role": "assistant", "content": json.dumps(act("finish", "on its way", "I know the answer."))},
         {"role": "user", "content": "Where is it?"},
     ]
     assert model.asked[0] == first
@@ -293,16 +251,12 @@ def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
     ]
 
 
-TRACE = Trace(
-    "Is 1 < 2?",
-    "<b>yes</b>",
-    (
-        Step("I <i>look</i>.", "find_order", "<script>alert(1)</script>", "a & b", False),
-        Step("Again.", "double", "x", "double takes a value of type integer, not “x”.", True),
-        Step("Once more.", "double", "2", "4", False),
-    ),
-    "finished",
+STEPS = (
+    Step("I <i>look</i>.", "find_order", "<script>alert(1)</script>", "a & b"),
+    Step("Again.", "double", "x", "double takes a value of type integer, not “x”.", is_error=True),
+    Step("Once more.", "double", "2", "4"),
 )
+TRACE = Trace("Is 1 < 2?", "<b>yes</b>", STEPS, "finished")
 
 
 def test_a_trace_is_drawn_escaped_step_by_step_with_marks_at_what_failed_and_its_answer_last():

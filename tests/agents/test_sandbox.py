@@ -18,8 +18,7 @@ from llmops_utils.agents.sandbox import Outcome, close_pool
 from llmops_utils.core import ROOT
 
 SECRET = "SECRET-8f2c61"
-MAX_GROWTH_BYTES = 150_000_000
-MAX_DURATION_S = 5.0
+MAX_GROWTH_BYTES, MAX_DURATION_S = 150_000_000, 5.0  # of one attempt
 SHORT = Limits(duration_s=0.2)
 
 # What each attempt would do if it could. @FILE@ is a file that holds the secret and @DIR@ its folder, where nothing
@@ -27,52 +26,38 @@ SHORT = Limits(duration_s=0.2)
 ATTEMPTS = {
     "files": [
         "answer = open('@FILE@').read()",
-        "from pathlib import Path\nanswer = Path('@FILE@').read_text()",
         "import os\nanswer = os.read(os.open('@FILE@', 0), 99)",
         "answer = open('/proc/self/environ', 'rb').read()",
         "with open('@DIR@/made', 'w') as file:\n    file.write('x')",
-        "import os\nos.remove('@FILE@')",
         "from pathlib import Path\nPath('@DIR@/made').symlink_to('@FILE@')",
     ],
     "environment": [
         "import os\nanswer = dict(os.environ)",
-        "import os\nanswer = os.path.expandvars('$SANDBOX_SECRET')",
     ],
     "network": [
         "import socket\ns = socket.create_connection(('127.0.0.1', @PORT@))\ns.send(b'x')",
         "from urllib.request import urlopen\nanswer = urlopen('http://127.0.0.1:@PORT@').read()",
-        "import asyncio\nasyncio.run(asyncio.open_connection('127.0.0.1', @PORT@))",
     ],
     "processes": [
         "import os\nanswer = os.system('touch @DIR@/made')",
         "import subprocess\nanswer = subprocess.check_output(['cat', '@FILE@'])",
-        "import os\nos.execv('/bin/sh', ['sh', '-c', 'touch @DIR@/made'])",
         "import os\nanswer = [os.fork() for _ in range(10)]",
         "import os\nos._exit(0)",
         "raise KeyboardInterrupt",
     ],
     "internals": [
         "answer = ().__class__.__base__.__subclasses__()",
-        "def f():\n    pass\nanswer = f.__globals__['__builtins__']",
-        "answer = __import__('os').system('touch @DIR@/made')",
-        "import importlib\nanswer = importlib.import_module('subprocess')",
         "import sys\nanswer = sys.modules['os'].environ",
-        "answer = getattr((), '_' * 2 + 'cla' + 'ss' + '_' * 2)",
-        "import os\nanswer = getattr(os, 'sys' + 'tem')('touch @DIR@/made')",
         "import ctypes\nctypes.string_at(0)",
         "answer = eval(\"open('@FILE@').read()\")",
-        "A = type('A', (object,), {'__del__': print})\nanswer = A.__subclasses__()",
         "answer = '{0.__class__.__init__.__globals__}'.format('')",
         "import pickle\npickle.loads(b\"cos\\nsystem\\n(S'touch @DIR@/made'\\ntR.\")",
-        "answer = open",
         "class A:\n    def __reduce__(self):\n        return print, ()\nanswer = A()",
         "__pack = lambda *given: open\nanswer = 1",
     ],
     "time": [
         "while True:\n    pass",
-        "answer = sum(range(10**14))",
         "answer = pow(3, 10**9000, 10**9000 + 1)",
-        "import time\ntime.sleep(30)",
         "import re\nanswer = re.match(r'(a*)*\\1b', 'a' * 5000)",
         "while True:\n    try:\n        open('x')\n    except Exception:\n        pass",
         "answer = {(2**61 - 1) * i for i in range(40_000)}",
@@ -80,9 +65,7 @@ ATTEMPTS = {
         "for i in range(10**6):\n    pass\neval('1 +')",
     ],
     "memory": [
-        "answer = 'x' * 10**10",
         "a = []\nwhile True:\n    a.append('x' * 1000)",
-        "x = 3\nwhile True:\n    x = x * x",
         "a = ['x']\nfor i in range(5):\n    a = [a] * 1000\nanswer = a",
         "a = ['x']\nfor i in range(5):\n    a = [a] * 1000\nprint(a)",
         "answer = 10**5000",
@@ -94,17 +77,13 @@ ATTEMPTS = {
         "def f():\n    return f()\nf()",
         "answer = " + "(" * 4900 + "1" + ")" * 4900,
         "[" * 9000,
-        "answer = x" + ".a" * 4900,
-        "answer = eval('(' * 100_000 + ')' * 100_000)",
         "a = []\nfor i in range(100_000):\n    a = [a]\nanswer = a",
-        "a = []\nfor i in range(60):\n    a = {'a': a}\nanswer = a",
         "a = []\na.append(a)\nanswer = a",
     ],
     "output": [
         "while True:\n    print('x' * 1000)",
         "print('x' * 15_000_000)\nprint('x' * 15_000_000)\n1 / 0",
         "def __pack(*given):\n    while True:\n        print('x' * 1000)\nanswer = 1",
-        "answer = 1  #" + "x" * 10_000,
     ],
 }  # fmt: skip
 
@@ -144,7 +123,7 @@ def get_memory_bytes():
 
 
 def tell_what_got_through(outcome, host):
-    """Return in words what an attempt achieved; nothing, as it should be, is an empty text."""
+    """Return in words what an attempt achieved, an empty text for nothing."""
     _, file, server = host
     if outcome.is_ok or outcome.value is not None:
         return f"a value: {outcome.value!r:.100}"
@@ -180,17 +159,13 @@ def test_no_attempt_gets_through(host):
         if run_code("answer = 1 + 1").value != 2:
             got_through.append((group, "", "the end of the sandbox"))
     assert got_through == []
-
-
-def test_an_attempt_that_got_through_would_be_seen(host):
-    assert "SECRET" in tell_what_got_through(run_code(f"answer = '{SECRET}'"), host)
+    assert "SECRET" in tell_what_got_through(run_code(f"answer = '{SECRET}'"), host)  # one that did would be seen
     assert tell_what_got_through(run_code(f"raise ValueError('{SECRET}')"), host) == "the secret"
 
 
 def test_values_come_back_as_plain_python():
     wanted = [
         ("answer = 10**40", 10**40),
-        ("answer = None", None),
         ("answer = 'é\"\\n\\\\{}\u2028😀'", 'é"\n\\{}\u2028😀'),
         ("answer = float('inf')", float("inf")),
         ("answer = [1, 2.5, 'a', None, [True]]", [1, 2.5, "a", None, [True]]),
@@ -202,21 +177,21 @@ def test_values_come_back_as_plain_python():
         ("from collections import Counter\nanswer = Counter('aab')", {"a": 2, "b": 1}),
         ("", None),
         ("answer = 5\n7", 5),
-        ("x = 3\nx * 2", None),
         ("t = (1,)\nfor i in range(60):\n    t = (t, t)\nreturn {t: 1}", None),  # never built in this process
         ("def f():\n    global answer\n    answer = 4\nf()", 4),
         ("str = list = dict = isinstance = len = type = None\nanswer = {'a': [1]}", {"a": [1]}),
     ]
     outcomes = [run_code(code) for code, _ in wanted]
-    assert [outcome.error for outcome in outcomes] == [None] * len(wanted)
-    assert [outcome.value for outcome in outcomes] == [expected for _, expected in wanted]
-    assert [type(outcome.value) for outcome in outcomes] == [type(expected) for _, expected in wanted]
+    found = [(outcome.error, type(outcome.value), outcome.value) for outcome in outcomes]
+    assert found == [(None, type(expected), expected) for _, expected in wanted]
+    assert "NameError" in run_code("answer = x").error  # runs do not see each other, and draw the same random numbers
+    code = "import random\nanswer = [random.random() for _ in range(3)]"
+    assert run_code(code).value == run_code(code).value
 
 
 def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_refused():
     reasons = {
         "answer = b'x'": "bytes is no plain type",
-        "answer = {(1, 2): 3}": "dict is no plain type, or its keys are no text",
         "answer = {1: 2}": "dict is no plain type, or its keys are no text",
         "answer = lambda: 1": "function is no plain type",
         "class A:\n    pass\nanswer = [A()]": "A is no plain type",
@@ -231,7 +206,6 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
         assert outcome.error.startswith("Refused: ")
         assert reason in outcome.error
     assert run_code("answer = '😀' * 1000", small).value == "😀" * 1000
-    assert run_code("answer = {str(i): i for i in range(200)}", small).value == {str(i): i for i in range(200)}
     forged = ("'[' * 490 + ']' * 490", "'[' + '1,' * 9000 + '1]'", "'{\"a\":' * 60 + '1' + '}' * 60", "'9' * 5000")
     for text in forged:  # by code that replaces what writes the value
         outcome = run_code(f"__pack = lambda *given: {text}\nanswer = 1", small)
@@ -243,14 +217,9 @@ def test_values_up_to_the_limits_come_back_and_those_beyond_or_not_plain_are_ref
     assert nested == 1
 
 
-def test_runs_do_not_see_each_other_and_draw_the_same_random_numbers():
-    assert run_code("leak = 5\nanswer = 1").value == 1
-    assert "NameError" in run_code("answer = leak").error
-    code = "import random\nanswer = [random.random() for _ in range(3)]"
-    assert run_code(code).value == run_code(code).value
-
-
-def test_printed_text_is_kept_also_before_an_error_and_is_cut_with_a_mark():
+def test_printed_text_is_kept_also_before_an_error_is_cut_with_a_mark_and_never_printed_here(capfd):
+    outcome = run_code("def __pack(*given):\n    print('a')\n    return '1'\nprint('b')\nanswer = 1")
+    assert (outcome.output, outcome.value, capfd.readouterr()) == ("b\na\n", 1, ("", ""))
     outcome = run_code("print('a', 1)\nprint('b', end='')\nanswer = 2")
     assert (outcome.value, outcome.output, outcome.error) == (2, "a 1\nb", None)
     outcome = run_code("print('before')\n1 / 0")
@@ -261,19 +230,12 @@ def test_printed_text_is_kept_also_before_an_error_and_is_cut_with_a_mark():
     assert run_code("print('x' * 9999)").output == "x" * 9999 + "\n"
 
 
-def test_nothing_is_printed_here_whatever_the_code_replaces(capfd):
-    outcome = run_code("def __pack(*given):\n    print('a')\n    return '1'\nprint('b')\nanswer = 1")
-    assert (outcome.output, outcome.value) == ("b\na\n", 1)
-    assert capfd.readouterr() == ("", "")
-
-
 def test_an_error_is_one_line_with_kind_message_and_line_number():
     wanted = {
         "x = 1\nx = = 2\n": "line 2: SyntaxError: Expected an expression",
         "x = 1\n\ny = x + z": "line 3: NameError: name 'z' is not defined",
         "def f(x):\n    return 1 / x\n\nf(0)": "line 2: ZeroDivisionError: division by zero",
         "raise ValueError('a\\nb')": "line 1: ValueError: a b",
-        "raise ValueError": "line 1: ValueError",
         "\n\neval('1 +')": "line 3: SyntaxError: Expected an expression (<string>, line 1)",
         "import numpy": "line 1: ModuleNotFoundError: No module named 'numpy'",
         "open('/etc/passwd')": "line 1: PermissionError: Permission denied: '/etc/passwd'",
@@ -316,14 +278,9 @@ def test_the_first_fenced_block_is_the_code():
         "Use `x = 1` here": "Use `x = 1` here",
     }
     assert {text: extract_code(text) for text in wanted} == wanted
-
-
-def test_a_hostile_reply_is_searched_in_no_time():
     started = time.perf_counter()
-    for text in ("`" * 50_000, "```\n" * 20_000, " " * 50_000 + "```", "~~~" + "`" * 50_000, "\n" * 50_000):
-        extract_code(text)
-    for text in ("~", " ", "\t", "~`", " ~", "[", "1", "a", "~~~ ", "\r"):
-        extract_code(text * 100_000)
+    for text in ("`", "~", " ", "\t", "~`", " ~", "[", "1", "a", "~~~ ", "\r", "\n", "```\n"):
+        extract_code(text * 100_000)  # a hostile reply is searched in no time
         extract_code("~~~\n" + text * 100_000)
     assert time.perf_counter() - started < 2
 
@@ -375,26 +332,28 @@ def test_threads_share_the_pool_each_gets_its_own_value_and_endless_loops_end_to
     assert time.perf_counter() - started < 2
 
 
+FORKED = """
+import json, os, sys, threading
+from llmops_utils.agents.sandbox import close_pool, run_code
+from llmops_utils.core import CapabilityMissing
+idle = ["pydantic_monty" in sys.modules, threading.active_count()]
+first = run_code("answer = 1").value
+child = os.fork()
+if not child:
+    try:
+        run_code("answer = 2")
+    except CapabilityMissing:
+        close_pool()
+        os._exit(42)
+    os._exit(1)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps([idle, first, code, run_code("answer = 7").value]))
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_process_loads_no_interpreter_before_it_needs_one_and_refuses_it_to_a_fork():
-    code = (
-        "import json, os, sys, threading\n"
-        "from llmops_utils.agents.sandbox import close_pool, run_code\n"
-        "from llmops_utils.core.errors import CapabilityMissing\n"
-        "idle = ['pydantic_monty' in sys.modules, threading.active_count()]\n"
-        "first = run_code('answer = 1').value\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    try:\n"
-        "        run_code('answer = 2')\n"
-        "    except CapabilityMissing:\n"
-        "        close_pool()\n"
-        "        os._exit(42)\n"
-        "    os._exit(1)\n"
-        "code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
-        "print(json.dumps([idle, first, code, run_code('answer = 7').value]))\n"
-    )
-    done = subprocess.run([sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-B", "-c", FORKED], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [[False, 1], 1, 42, 7]
 
@@ -426,11 +385,8 @@ def test_a_worker_ends_with_its_killed_host_and_has_a_limit_of_processor_time():
 
 def test_the_display_escapes_value_output_and_error_and_cuts_a_long_value():
     shown = run_code("print('<b>&')\nanswer = '<script>'")._repr_html_()
-    assert "<pre" in shown
-    assert "&lt;b&gt;&amp;" in shown
+    assert "&lt;b&gt;&amp;</pre>" in shown.replace("\n", "")
     assert "value: &#x27;&lt;script&gt;&#x27;" in shown
-    assert "<script>" not in shown
     assert "error: line 1: ValueError: &lt;img&gt;" in run_code("raise ValueError('<img>')")._repr_html_()
     long = Outcome("x" * 50_000, "", None, 0.001)._repr_html_()
-    assert len(long) < 1000
-    assert "sandbox, 1 ms" in long
+    assert (len(long) < 1000, "sandbox, 1 ms" in long) == (True, True)

@@ -15,27 +15,21 @@ def test_the_ranking_is_the_weighted_mean_of_which_only_the_ratios_of_weights_ma
     assert list(ranked) == ["large", "small"]  # the best stands first
     assert rank_options(SCORES, EQUAL) == pytest.approx({"small": 0.6, "large": 0.5})
     assert rank_options(SCORES, {"quality": 0.3, "price": 0.1}) == pytest.approx(ranked)
-
-
-def test_a_factor_without_weight_counts_for_nothing_and_ties_keep_their_order():
     more = {name: row | {"colour": 0.5} for name, row in SCORES.items()}
-    assert rank_options(more, EQUAL | {"colour": 0}) == pytest.approx(rank_options(SCORES, EQUAL))
-    assert list(rank_options({"b": {"x": 0.5}, "a": {"x": 0.5}}, {"x": 1})) == ["b", "a"]
+    assert rank_options(more, {"quality": 3, "price": 1, "colour": 0}) == pytest.approx(ranked)
+    assert list(rank_options({"b": {"x": 0.5}, "a": {"x": 0.5}}, {"x": 1})) == ["b", "a"]  # a tie keeps its order
 
 
 def test_shares_of_winners_sum_to_one_repeat_and_are_those_of_geometry(monkeypatch):
     shares = measure_stability(SCORES, EQUAL, spread=0.8)
     assert sum(shares.values()) == pytest.approx(1)
     assert measure_stability(SCORES, EQUAL, spread=0.8) == shares
-    # small wins where 0.8 of the price's factor exceeds... 0.9 p > 0.7 q, with p and q uniform on [0, 2]: 1 - 7/18
-    monkeypatch.setattr(decision, "NUM_DRAWS", 200_000)
-    assert measure_stability(SCORES, EQUAL, spread=1.0)["small"] == pytest.approx(1 - 7 / 18, abs=0.005)
-
-
-def test_weights_that_stand_still_leave_one_winner_and_what_is_better_everywhere_always_wins():
     assert measure_stability(SCORES, EQUAL, spread=0) == {"small": 1.0, "large": 0.0}
     scores = {"bad": {"a": 0.1, "b": 0.2}, "good": {"a": 0.2, "b": 0.3}}
     assert measure_stability(scores, {"a": 1, "b": 5}, spread=1) == {"bad": 0.0, "good": 1.0}
+    # small wins where 0.8 of the price's factor exceeds... 0.9 p > 0.7 q, with p and q uniform on [0, 2]: 1 - 7/18
+    monkeypatch.setattr(decision, "NUM_DRAWS", 200_000)
+    assert measure_stability(SCORES, EQUAL, spread=1.0)["small"] == pytest.approx(1 - 7 / 18, abs=0.005)
 
 
 def test_the_needed_score_makes_a_tie():

@@ -5,36 +5,25 @@ import pytest
 from llmops_utils.choosing import (
     BITS_PER_WEIGHT,
     CALIBRATION_TOKENS,
-    compute_cache_bytes,
-    compute_weight_bytes,
     load_measurements,
     measure_runtime,
     predict_memory,
 )
+from llmops_utils.choosing.footprint import compute_cache_bytes
 from llmops_utils.core import DataError
 from llmops_utils.models import load_catalog
 
 MODEL = load_catalog().find_local("smollm2-135m-instruct")
 
 
-def test_the_cache_of_llama_2_7b_is_half_a_mebibyte_per_token_and_shared_heads_make_it_smaller():
-    # 32 layers, 32 heads with keys and values of their own, 128 numbers each, 16 bits: 524,288 bytes
-    assert compute_cache_bytes(32, 32, 128, tokens=1) == 524_288
-    assert compute_cache_bytes(32, 32, 128, tokens=4096) == 2 * 2**30
-    assert compute_cache_bytes(32, 8, 128, 1000) == compute_cache_bytes(32, 32, 128, 1000) / 4
-
-
-def test_parameters_times_bits_is_near_the_size_of_the_file():
-    assert compute_weight_bytes(7e9, 16) == 14e9
-    # Q8_0 takes 8.5 bits; norms and the vocabulary make the file a little larger.
-    predicted = compute_weight_bytes(MODEL.parameters, BITS_PER_WEIGHT["Q8_0"])
-    assert MODEL.files[0].bytes == pytest.approx(predicted, rel=0.02)
-
-
 def test_the_prediction_adds_file_cache_and_runtime():
     need = predict_memory(MODEL, 1000, runtime_bytes=7)
     assert (need.weight_bytes, need.cache_bytes) == (144_811_072, 2 * 30 * 3 * 64 * 1000 * 2)
     assert need.total_bytes == need.weight_bytes + need.cache_bytes + 7
+    # Q8_0 takes 8.5 bits; norms and the vocabulary make the file a little larger.
+    assert need.weight_bytes == pytest.approx(MODEL.parameters * BITS_PER_WEIGHT["Q8_0"] / 8, rel=0.02)
+    # Llama 2 7B: 32 layers, 32 heads with keys and values of their own, 128 numbers each, 16 bits: half a mebibyte.
+    assert compute_cache_bytes(32, 32, 128, tokens=4096) == 4096 * 524_288
 
 
 def test_a_model_without_shape_or_measurement_has_no_prediction():

@@ -7,11 +7,15 @@ from llmops_utils.core import DataError
 from llmops_utils.evaluation.agreement import compute_kappa, measure_agreement
 
 
-def test_kappa_matches_published_examples():
+def test_kappa_matches_published_examples_and_cases_worked_by_hand():
     # J. Cohen (1960); J. L. Fleiss, J. Cohen and B. S. Everitt (1969), table 1; SAS/STAT PROC FREQ.
     assert compute_kappa([[88, 14, 18], [10, 40, 10], [2, 6, 12]]) == pytest.approx(0.492, abs=5e-4)
     assert compute_kappa([[53, 5, 2], [11, 14, 5], [1, 6, 3]]) == pytest.approx(0.429, abs=5e-4)
     assert compute_kappa([[0, 4, 1], [0, 8, 0], [0, 1, 5]]) == pytest.approx(0.4842, abs=5e-5)
+    complete, chance, always_the_other = [[10, 0], [0, 10]], [[5, 5], [5, 5]], [[0, 10], [10, 0]]
+    assert [compute_kappa(counts) for counts in (complete, chance, always_the_other)] == pytest.approx([1, 0, -1])
+    says_one_thing = measure_agreement(["a"] * 20, ["a", "b"] * 10).kappa
+    assert (says_one_thing.value, says_one_thing.low, says_one_thing.high) == pytest.approx((0, 0, 0))
 
 
 def test_the_interval_comes_near_the_published_one_for_large_samples():
@@ -21,13 +25,6 @@ def test_the_interval_comes_near_the_published_one_for_large_samples():
     found = measure_agreement([pair[1] for pair in pairs], [pair[0] for pair in pairs]).kappa
     reach = 1.96 * 0.002885**0.5
     assert (found.low, found.high) == pytest.approx((0.429 - reach, 0.429 + reach), abs=0.02)
-
-
-def test_kappa_of_cases_worked_by_hand():
-    complete, chance, always_the_other = [[10, 0], [0, 10]], [[5, 5], [5, 5]], [[0, 10], [10, 0]]
-    assert [compute_kappa(counts) for counts in (complete, chance, always_the_other)] == pytest.approx([1, 0, -1])
-    says_one_thing = measure_agreement(["a"] * 20, ["a", "b"] * 10).kappa
-    assert (says_one_thing.value, says_one_thing.low, says_one_thing.high) == pytest.approx((0, 0, 0))
 
 
 def test_rows_of_the_table_are_labels_and_columns_grades():

@@ -21,13 +21,6 @@ def mode(monkeypatch, tmp_path):
     return lambda mode: monkeypatch.setenv("LLMOPS_MODE", mode)
 
 
-def test_p_values_are_corrected_step_by_step():
-    # Holm by hand: 0.01 * 4, 0.02 * 3, 0.03 * 2 (no smaller than the one before), 0.5 * 1.
-    assert adjust_holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert adjust_holm([0.9, 0.8]) == [1.0, 1.0]
-    assert adjust_holm([]) == []
-
-
 def test_a_sentence_follows_its_result():
     told = tell_result(STORED)
     assert told.startswith("Few-shot on intent helps: 40% → 52%, +12 points [+4, +20], p = 0.003, n = 160 (fake).")
@@ -40,6 +33,9 @@ def test_a_sentence_follows_its_result():
 
 
 def test_among_many_claims_a_weak_one_does_not_count():
+    # Holm by hand: 0.01 * 4, 0.02 * 3, 0.03 * 2 (no smaller than the one before), 0.5 * 1.
+    assert adjust_holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert adjust_holm([0.9, 0.8]) == [1.0, 1.0]
     weak = [replace(STORED, technique=f"technique {place}", p=0.03) for place in range(2)]
     assert [one.verdict for one in correct_verdicts(weak)] == ["cannot tell", "cannot tell"]
     assert [one.verdict for one in correct_verdicts(weak[:1])] == ["helps"]
@@ -61,7 +57,8 @@ def test_a_live_run_stands_beside_the_stored_one_and_says_what_it_cannot_decide(
     write_results(tmp_path / "shipped", "fake", STORED, of_another_lesson)
     write_results(tmp_path / "shipped", "bigger", replace(STORED, provenance="bigger (127.0.0.1), live"))
     measured = Measured("06_2")
-    found = measured.add("few-shot", "intent", make_comparison(6))
+    measured.add("few-shot", "intent", make_comparison(14))
+    found = measured.add("few-shot", "intent", make_comparison(6))  # takes the place of the earlier one of its name
     assert [one.model for one in measured.stored] == ["fake", "bigger"]  # the model that was asked now comes first
     assert measured.yours == [found]
     lines = repr(measured).splitlines()
@@ -69,18 +66,3 @@ def test_a_live_run_stands_beside_the_stored_one_and_says_what_it_cannot_decide(
     assert lines[2].startswith("Yours: Whether few-shot on intent helps or hurts cannot be told")
     assert lines[3].startswith("16 examples decide little: a verdict needs at least 6 answers")
     assert "yours" in measured._repr_html_()
-
-
-def test_a_changed_result_changes_its_sentence(tmp_path):
-    measured = Measured("06_2")
-    measured.add("few-shot", "intent", make_comparison(6))
-    for verdict, told in (("helps", "Few-shot on intent helps"), ("hurts", "Few-shot on intent hurts")):
-        write_results(tmp_path / "shipped", "fake", replace(STORED, verdict=verdict))
-        assert repr(measured).startswith(told)
-
-
-def test_a_row_takes_the_place_of_an_earlier_one_of_its_name():
-    measured = Measured("06_2")
-    measured.add("few-shot", "intent", make_comparison(6))
-    found = measured.add("few-shot", "intent", make_comparison(14))
-    assert measured.yours == [found]

@@ -1,25 +1,16 @@
-"""Claims about the kept results, and that what the chapters say is what was measured."""
+"""Claims about the kept results: by model, the learner's beside the course's, and none is lost."""
 
 import json
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
 from fake_results import RESULT, make_comparison, write_results
 
 from llmops_utils.core import DataError
-from llmops_utils.course.notebooks import get_address, is_lesson, list_notebooks
-from llmops_utils.evaluation import (
-    PRICED_AT,
-    keep_result,
-    load_results,
-    results,
-    ship_results,
-)
-from llmops_utils.evaluation.measured import tell_result
+from llmops_utils.evaluation import PRICED_AT, keep_result, load_results, results, ship_results
 from llmops_utils.evaluation.results import SHIPPED, Result
-from llmops_utils.models import load_catalog
 
 
 @pytest.fixture(autouse=True)
@@ -61,28 +52,18 @@ def test_a_result_holds_what_the_comparison_found():
     assert keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6).price_ratio is None
 
 
-def test_the_model_is_named_by_the_provenance():
+def test_a_result_reads_as_its_claim_and_its_model_is_named_by_the_provenance():
+    assert str(RESULT) == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
+    assert repr(RESULT) == str(RESULT)
     first = "smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23"
     two = "org/model:tag (api.example.com), live; other (api.example.com), live"
     assert [replace(RESULT, provenance=one).model for one in (first, two)] == ["smollm2-135m-instruct", "org/model:tag"]
 
 
-def test_a_claim_reads_as_the_chapters_quote_it():
-    assert str(RESULT) == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
-    assert repr(RESULT) == str(RESULT)
-    changes = {"verdict": "cannot tell", "score": 0.3, "difference": -0.1, "difference_low": -0.17}
-    found = replace(RESULT, technique="PAL", num=24, difference_high=0.08, **changes)
-    assert str(found) == "PAL on intent: cannot tell, 40 % → 30 %, -10 points [-17, +8], n = 24"
-
-
 def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
     found = keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
-    content = (home / "results" / "fake.json").read_bytes().decode("utf-8")
-    assert json.loads(content) == {"model": "fake", "results": [asdict(found)]}
-    # People read and compare these files.
-    assert content.startswith('{\n "model": "fake",\n "results": [\n  {\n   "technique": "few-shot, “quoted”",\n')
-    assert content.endswith("}\n")
-    assert "\r" not in content
+    content = json.dumps({"model": "fake", "results": [asdict(found)]}, indent=1, ensure_ascii=False) + "\n"
+    assert (home / "results" / "fake.json").read_bytes() == content.encode()  # people read and compare these files
     for _ in range(2):  # from memory, then from the file
         assert load_results() == {"fake, yours": [found]}
         start_session()
@@ -90,6 +71,7 @@ def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_sess
 
 def test_replay_writes_nothing_and_puts_its_results_in_the_place_of_the_shipped_ones(home, start_session, tmp_path):
     other = replace(RESULT, technique="zero-shot")
+    assert load_results() == {}
     write_results(tmp_path / "shipped", "fake", RESULT, other)
     start_session("replay")
     found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
@@ -97,13 +79,9 @@ def test_replay_writes_nothing_and_puts_its_results_in_the_place_of_the_shipped_
     assert load_results() == {"fake": [found, other]}
     start_session("replay")
     assert load_results() == {"fake": [RESULT, other]}
-
-
-def test_results_of_the_course_and_own_ones_stand_side_by_side(tmp_path):
-    assert load_results() == {}
-    write_results(tmp_path / "shipped", "fake", RESULT)
+    start_session("live")
     found = keep_result(make_comparison(), RESULT.technique, RESULT.task, 6)
-    assert load_results() == {"fake": [RESULT], "fake, yours": [found]}
+    assert load_results() == {"fake": [RESULT, other], "fake, yours": [found]}
 
 
 @pytest.mark.parametrize("mode", ["replay", "live"])
@@ -137,24 +115,11 @@ def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home, 
 
 
 def test_results_kept_at_the_same_time_are_all_kept(start_session):
-    comparison, errors = make_comparison(), []
-
-    def keep(first):
-        try:
-            for number in range(first, first + 5):
-                keep_result(comparison, f"technique {number:02}", "intent", 6)
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=keep, args=(first,)) for first in range(0, 20, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    comparison, names = make_comparison(), [f"technique {number:02}" for number in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: keep_result(comparison, name, "intent", 6), names))
     start_session()
-    kept = [one.technique for one in load_results()["fake, yours"]]
-    assert kept == [f"technique {number:02}" for number in range(20)]
+    assert [one.technique for one in load_results()["fake, yours"]] == names
 
 
 def test_the_results_of_a_chapter_replace_what_it_had_and_nothing_else(tmp_path):
@@ -203,53 +168,3 @@ def test_a_damaged_file_is_named_and_left_as_it_is(home):
         with pytest.raises(DataError, match=r"fake\.json"):
             keep_result(make_comparison(), "few-shot", "intent", 6)
         assert path.read_bytes() == content.encode("latin-1")
-
-
-# --- the prose of the chapters -------------------------------------------------------------------------------
-
-CLAIM = re.compile(r": (helps|hurts|cannot tell),.*\bn = [\d,. ]*\d")
-DEFAULT_MODEL = load_catalog().find_provider("embedded").default_model
-
-
-def join_source(source):
-    return source if isinstance(source, str) else "".join(source)
-
-
-def find_claims(notebook):
-    """Return the claims in the markdown of a notebook: lines with a verdict and a number, without their list mark."""
-    lines = [
-        line.strip()
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "markdown"
-        for line in join_source(cell["source"]).splitlines()
-    ]
-    return [line.removeprefix("- ").strip() for line in lines if CLAIM.search(line)]
-
-
-def join_outputs(notebook):
-    """Return all that the code cells of a notebook show as plain text."""
-    outputs = [output for cell in notebook["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
-    texts = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in outputs]
-    return "\n".join(join_source(text) for text in texts)
-
-
-def test_the_chapters_say_and_show_what_was_measured():
-    """Each claim in a chapter was measured, and each result of the default model is both said and shown.
-
-    A lesson says nothing by hand: its table makes the sentences.
-    """
-    content = json.loads((SHIPPED / f"{DEFAULT_MODEL}.json").read_text(encoding="utf-8"))
-    results = [Result(**row) for row in content["results"]]
-    contradictions = []
-    for path in [path for path in list_notebooks() if "05" <= path.stem < "10" and not is_lesson(path)]:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        said, shown = find_claims(notebook), join_outputs(notebook)
-        found = [result for result in results if result.address == get_address(path.stem)]
-        measured = [str(result) for result in found]
-        if is_lesson(path):  # whose sentences are made from the results
-            measured = [tell_result(one).partition(", p =")[0].rpartition(": ")[2] for one in found]
-            said = measured
-        contradictions += [f"{path.stem}: {claim}" for claim in set(said) ^ set(measured)]
-        contradictions += [f"{path.stem} does not show: {claim}" for claim in measured if claim not in shown]
-        assert said, path.stem
-    assert contradictions == []

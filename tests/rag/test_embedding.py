@@ -1,10 +1,9 @@
 """Claims about the course's embeddings in an index, through a real HTTP server."""
 
-import numpy as np
 import pytest
 from fake_provider import FakeProvider
 
-from llmops_utils.core import DataError, RecordingMissing, load_settings
+from llmops_utils.core import RecordingMissing, load_settings
 from llmops_utils.models import Model
 from llmops_utils.rag.index import ModelEmbedding, build_index
 from llmops_utils.rag.pages import parse_page
@@ -20,21 +19,10 @@ def provider():
 
 @pytest.fixture
 def make_model(provider, tmp_path):
-    """A model on the fake provider, with recordings of its own."""
-
-    def make(mode="live"):
-        settings = load_settings(
-            mode=mode,
-            provider="custom",
-            base_url=provider.base_url,
-            model="tiny",
-            embedding_model="tiny-embed",
-            recordings=tmp_path,
-            home=tmp_path / "home",
-        )
-        return Model("09_1_the_four_steps", settings=settings)
-
-    return make
+    """A model on the fake provider, with recordings of its own, by its mode."""
+    named = {"provider": "custom", "base_url": provider.base_url, "model": "tiny", "embedding_model": "tiny-embed"}
+    named |= {"recordings": tmp_path, "home": tmp_path / "home"}
+    return lambda mode="live": Model("09_1_the_four_steps", settings=load_settings(mode=mode, **named))
 
 
 def build(name, pages, model):
@@ -46,21 +34,10 @@ def count_embedded(provider):
     return [len(body["input"]) for body in bodies if body["input"] not in ("Hi", ["Hi"])]
 
 
-def test_vectors_are_those_of_the_model_and_an_empty_text_is_refused(make_model):
-    model = make_model()
-    texts = ["kettle", "grinder", "scale"]
-    assert np.allclose(ModelEmbedding(model)(texts), model.embed(texts))
-    with pytest.raises(DataError):
-        ModelEmbedding(model)(["kettle", " "])
-
-
-def test_its_description_names_model_and_source(make_model, tmp_path):
-    assert ModelEmbedding(make_model()).describe() == "llmops_utils, model tiny-embed, source 127.0.0.1"
-    embedded = ModelEmbedding(Model("09_1_the_four_steps", settings=load_settings(home=tmp_path)))
-    assert embedded.describe().startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
-
-
 def test_an_index_replays_without_a_server_and_asks_only_for_a_changed_page(make_model, provider):
+    assert ModelEmbedding(make_model()).describe() == "llmops_utils, model tiny-embed, source 127.0.0.1"
+    embedded = ModelEmbedding(Model("09_1_the_four_steps", settings=load_settings()))
+    assert embedded.describe().startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
     build("first", PAGES, make_model("fill"))
     changed = [*PAGES[:3], parse_page("p3", "Page 3 tells something else.")]
     build("first", changed, make_model("fill"))

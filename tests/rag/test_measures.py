@@ -9,7 +9,7 @@ from llmops_utils.rag.measures import (
     Passage,
     is_supported,
     locate_passages,
-    measure_overlap,
+    measure_recall,
     normalise_answer,
     score_refusals,
 )
@@ -35,56 +35,46 @@ def test_a_passage_is_located_whatever_its_line_ends_each_in_its_own_page_and_no
             locate_passages([passage], names, [PAGE, OTHER])
 
 
-def test_overlap_by_hand():
-    """The passage has 4 tokens, the chunks 6 different ones, 3 are common; with another page's 4, 3 of 10."""
+def test_recall_by_hand():
+    """The passage has 4 tokens, the chunks hold 3 of them."""
     (passage,) = locate_passages(["three four five six"], ["p"], [PAGE])
-    chunks = [cut(PAGE, "one", "four"), cut(PAGE, "four", "five"), cut(PAGE, "ten", "ten")]
-    assert measure_overlap(chunks, [passage]).recall == 3 / 4
-    assert measure_overlap(chunks, [passage]).precision == 3 / 6
-    with_other = measure_overlap([*chunks, cut(OTHER, "alpha", "delta")], [passage])
-    assert (with_other.recall, with_other.precision) == (3 / 4, 3 / 10)
-    assert measure_overlap([], [passage]).precision == 0.0
+    chunks = [cut(PAGE, "one", "four"), cut(PAGE, "four", "five"), cut(OTHER, "alpha", "delta")]
+    assert measure_recall(chunks, [passage]) == 3 / 4
+    assert measure_recall([], [passage]) == 0.0
     with pytest.raises(DataError):
-        measure_overlap([], [])
-
-
-def test_a_chunk_overlaps_a_passage_with_half_of_its_tokens():
+        measure_recall([], [])
     passage = Passage(PAGE, PAGE.text.index("one"), PAGE.text.index("four") + 4)
-    assert passage.overlaps(cut(PAGE, "three", "ten"))
-    assert not passage.overlaps(cut(PAGE, "four", "ten"))
+    wanted = {"three": True, "four": False}  # half of its four tokens, or one
+    assert {first: passage.overlaps(cut(PAGE, first, "ten")) for first in wanted} == wanted
     assert not passage.overlaps(cut(OTHER, "alpha", "delta"))
 
 
 def test_a_passage_or_chunk_that_begins_or_ends_inside_a_token_counts_by_its_characters():
-    for text, passage, chunk, (recall, precision), is_right in [
-        ("(Yes)", "Yes", "(Yes)", (1, 1), True),
-        ("Within **30 days** or so", "30 days", "**30 days**", (1, 1), True),
-        ("Within **30 days** or so", "**30 days**", "30 days", (1, 1), True),
-        ("abcdefgh", "abcd", "efgh", (0, 0), False),
-        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "退货须在三十天内办理。", (0, 0), False),
-        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "运费由客户承担。", (1, 1), True),
+    for text, passage, chunk, recall in [
+        ("(Yes)", "Yes", "(Yes)", 1),
+        ("Within **30 days** or so", "30 days", "**30 days**", 1),
+        ("Within **30 days** or so", "**30 days**", "30 days", 1),
+        ("abcdefgh", "abcd", "efgh", 0),
+        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "退货须在三十天内办理。", 0),
+        ("退货须在三十天内办理。运费由客户承担。", "运费由客户承担", "运费由客户承担。", 1),
     ]:
         page = parse_page("p", text)
         start = page.text.index(chunk)
         found = Chunk("p#0", page, "", start, start + len(chunk), chunk)
         passages = locate_passages([passage], ["p"], [page])
-        measured = measure_overlap([found], passages)
-        assert (measured.recall, measured.precision) == (recall, precision), (passage, chunk)
-        assert is_supported([found], passages) == is_right, (passage, chunk)
+        assert measure_recall([found], passages) == recall, (passage, chunk)
+        assert is_supported([found], passages) == bool(recall), (passage, chunk)
 
 
 def test_what_reads_alike_is_the_same_answer_and_the_same_passage():
+    assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
+    assert normalise_answer("12.50 EUR") == "1250 eur"  # the known weakness: punctuation goes, also inside numbers
     for one, other in [("cafe\u0301", "café"), ("so\u00adft", "soft"), ("a\u200bb", "ab"), ("ＡＢＣ　１", "abc 1")]:
         assert normalise_answer(one) == normalise_answer(other), one
         for written, wanted in [(one, other.upper()), (other.upper(), one)]:
             text = f"An \u00ad½ {written.upper()}  end, cafe\u0301."
             passage = locate_passages([f"{wanted.upper()} end"], ["p"], [parse_page("p", text)])[0]
             assert passage.page.text[passage.start : passage.end] == f"{written.upper()}  end"
-
-
-def test_an_answer_is_compared_without_articles_punctuation_and_capitals():
-    assert normalise_answer("The theatre, an  Anchor-a") == "theatre anchora"
-    assert normalise_answer("12.50 EUR") == "1250 eur"  # the known weakness: punctuation goes, also inside numbers
 
 
 def test_a_citation_is_correct_where_every_cited_chunk_holds_a_gold_passage():
@@ -105,10 +95,6 @@ def test_refusals_by_hand():
     assert score.refused_wrongly == estimate_proportion(1, 6)
     score = score_refusals([False] * 3, [True, True, False])
     assert (score.precision, score.recall.value, score.refused_wrongly.value) == (None, 0.0, 0.0)
-
-
-def test_questions_of_one_kind_alone_are_refused():
-    kinds = [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]
-    for values, is_answerable in kinds:
+    for refused, answerable in [([True], [True]), ([True], [False]), ([True, False], [True]), ([], [])]:
         with pytest.raises(DataError):
-            score_refusals(values, is_answerable)
+            score_refusals(refused, answerable)

@@ -13,13 +13,10 @@ from llmops_utils.rag.pages import load_pages, parse_page
 from llmops_utils.rag.search import LexicalIndex, Retriever, fuse_ranks, split_words
 
 
-def make_pages(**texts):
-    return [parse_page(name, text) for name, text in texts.items()]
-
-
 def make_chunks(**texts):
     """A chunk per page, searched without its title."""
-    return [replace(chunk, searched=chunk.text) for chunk in split_pages(make_pages(**texts))]
+    pages = [parse_page(name, text) for name, text in texts.items()]
+    return [replace(chunk, searched=chunk.text) for chunk in split_pages(pages)]
 
 
 def test_words_are_split_for_codes_plurals_and_case():
@@ -38,7 +35,8 @@ def test_words_are_split_for_codes_plurals_and_case():
 
 
 def test_what_reads_alike_is_found_and_shown_as_it_was_written():
-    pages = make_pages(a="Our cafe\u0301 has sca\u00adles.", b="किताब यहाँ है", c="Other")
+    texts = {"a": "Our cafe\u0301 has sca\u00adles.", "b": "किताब यहाँ है", "c": "Other"}
+    pages = [parse_page(name, text) for name, text in texts.items()]
     chunks = split_pages(pages)
     lexical = LexicalIndex(chunks)
     for question, name in [("café", "a"), ("ＳＣＡＬＥＳ", "a"), ("cafe\u0301", "a"), ("किताब", "b")]:
@@ -59,13 +57,10 @@ def test_bm25_by_hand():
     assert {chunk.page.name: score for chunk, score in found} == pytest.approx(wanted, rel=1e-5)
 
 
-def test_a_question_or_a_page_without_a_known_word_matches_nothing():
+def test_what_matches_nothing_is_not_found_and_equal_scores_keep_the_order_of_the_pages():
     for question in ("", "the of and", "zyzzyva", "?!", "🙈"):
         assert LexicalIndex(make_chunks(a="kettle")).find_matching(question, 5) == []
     assert LexicalIndex(make_chunks(a="the of and")).find_matching("the", 5) == []
-
-
-def test_equal_scores_keep_the_order_of_the_pages_and_under_a_filter_come_the_first_k_that_pass_it():
     texts = {f"p{n}": f"---\nstatus: {'current' if n > 5 else 'outdated'}\n---\nkettle" for n in range(9)}
     lexical = LexicalIndex(make_chunks(**texts))
     for k, where, names in [(4, None, ["p0", "p1", "p2", "p3"]), (2, {"status": "current"}, ["p6", "p7"])]:
@@ -109,17 +104,12 @@ def test_one_search_alone_is_its_own_ranking_and_a_question_of_unknown_words_is_
     assert [hit.dense_rank for hit in Retriever(index).find_chunks("zyzzyva", 3)] == [1, 2, 3]
 
 
-def test_a_filter_holds_in_every_method(index):
-    wanted = {"page": ["policies-vouchers", "policies-refunds"]}
+def test_in_every_method_a_filter_holds_and_an_empty_question_is_refused(index):
+    names = ["policies-vouchers", "policies-refunds"]
     for method in ("dense", "lexical", "fused"):
-        hits = Retriever(index, method, where=wanted).find_chunks("How long is a voucher valid?", 30)
-        assert {hit.chunk.page.name for hit in hits} <= set(wanted["page"])
-        assert hits
-
-
-def test_an_empty_question_and_an_unknown_method_are_refused(index):
-    for question, k in [("", 5), (" ", 5), ("voucher", 0)]:
-        for method in ("dense", "lexical", "fused"):
+        hits = Retriever(index, method, where={"page": names}).find_chunks("How long is a voucher valid?", 30)
+        assert {hit.chunk.page.name for hit in hits} == set(names)
+        for question, k in [("", 5), (" ", 5), ("voucher", 0)]:
             with pytest.raises(DataError):
                 Retriever(index, method).find_chunks(question, k)
     with pytest.raises(DataError, match="dense, lexical, fused"):

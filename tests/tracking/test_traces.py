@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -68,15 +69,14 @@ def test_calls_become_a_tree_in_their_order_and_in_replay_only_recorded_seconds_
     assert (spans["find_notes"].input, spans["find_notes"].output) == ("Where is it?", "['note 1', 'note 2']")
     assert spans["look_up"].output == "order P-1001 is on its way"
     assert spans["answer"].prompt_tokens == 0
+    with record_trace("r") as root:
+        span("model")(lambda question: ask(question))("q")
+    assert [one.prompt_tokens for _, one in root.walk()] == [0, 0, 30]  # a reply that is passed on counts once
 
 
 def test_live_the_clock_runs(monkeypatch):
     monkeypatch.setenv("LLMOPS_MODE", "live")
-
-    @span("tool")
-    def wait():
-        time.sleep(0.02)
-
+    wait = span("tool")(lambda: time.sleep(0.02))
     with record_trace("live") as root:
         wait()
         wait()
@@ -84,17 +84,6 @@ def test_live_the_clock_runs(monkeypatch):
     assert first.duration_s >= 0.02
     assert second.start_s >= first.start_s + first.duration_s
     assert root.duration_s >= first.duration_s + second.duration_s
-
-
-def test_a_reply_that_is_passed_on_counts_once():
-    @span("model")
-    def outer(question):
-        return ask(question)
-
-    with record_trace("r") as root:
-        outer("q")
-    assert [one.prompt_tokens for _, one in root.walk()] == [0, 0, 30]
-    assert root.duration_s == 0.5
 
 
 def test_outside_of_a_trace_a_marked_function_runs_as_it_is_and_an_unknown_kind_is_refused():
@@ -109,17 +98,10 @@ def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
     def fail():
         raise ValueError("no such order")
 
-    roots = []
-
-    def request():
-        with record_trace("r") as root:
-            roots.append(root)
-            look_up("P-1")
-            fail()
-
-    with pytest.raises(ValueError, match="no such order"):
-        request()
-    (root,) = roots
+    with suppress(ValueError), record_trace("r") as root:
+        look_up("P-1")
+        fail()
+        pytest.fail("The error does not go on.")
     assert [(one.name, one.is_error) for one in root.children] == [("look_up", False), ("fail", True)]
     failed = root.children[1]
     assert failed.output == "ValueError: no such order"
@@ -142,11 +124,6 @@ def test_a_trace_inside_another_or_inside_a_span_of_somebody_else_is_its_own():
     assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
-@span("retrieval")
-def find_records(question):
-    return [SimpleNamespace(id="n02", text="Return window")]
-
-
 def test_names_and_attributes_are_those_of_the_conventions_and_what_was_said_is_there_on_demand_only():
     model = FakeModel()
     model.steps = [("finish", "x"), ("finish", "y")]
@@ -157,42 +134,24 @@ def test_names_and_attributes_are_those_of_the_conventions_and_what_was_said_is_
             traced = trace_model(model)
             traced.chat([{"role": "user", "content": "Hi"}], system="Be kind.", temperature=0.5, seed=7)
             traced.embed(["a"])
-            find_records("How long?")
+            span("retrieval")(lambda question: [SimpleNamespace(id="n02", text="Return window")])("How long?")
         return [one.recorded for _, one in root.walk()]
 
-    known = {
-        name for key, name in vars(gen_ai_attributes).items() if key.startswith("GEN_AI_") and isinstance(name, str)
-    }
+    known = {name for key, name in vars(gen_ai_attributes).items() if key.startswith("GEN_AI_")}
     bare = record_all()
     used = {name for one in bare for name in one.attributes}
     assert used <= known
     assert {one.attributes["gen_ai.operation.name"] for one in bare[1:]} == set(KINDS.values())
-    assert [one.name for one in bare] == [
-        "all kinds",
-        "invoke_workflow answer",
-        "retrieval",
-        "chat tiny",
-        "execute_tool look_up",
-        "chat tiny",
-        "chat tiny",
-        "embeddings tiny-encoder",
-        "retrieval",
-    ]
+    called = ["invoke_workflow answer", "retrieval", "chat tiny", "execute_tool look_up", "chat tiny"]
+    assert [one.name for one in bare] == ["all kinds", *called, "chat tiny", "embeddings tiny-encoder", "retrieval"]
     chat = bare[6].attributes
     assert (chat["gen_ai.provider.name"], chat["gen_ai.request.seed"]) == ("mistral_ai", 7)
 
     model.steps = [("finish", "x")]
     kept = record_all(keeps_content=True)
     added = {name for one in kept for name in one.attributes} - used
-    assert added == {
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.system_instructions",
-        "gen_ai.retrieval.documents",
-        "gen_ai.retrieval.query.text",
-        "gen_ai.tool.call.arguments",
-        "gen_ai.tool.call.result",
-    }
+    said = {"input.messages", "output.messages", "system_instructions", "tool.call.arguments", "tool.call.result"}
+    assert added == {f"gen_ai.{name}" for name in said | {"retrieval.documents", "retrieval.query.text"}}
     assert added <= known
     asked = json.loads(kept[6].attributes["gen_ai.input.messages"])
     assert asked == [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]
@@ -200,16 +159,11 @@ def test_names_and_attributes_are_those_of_the_conventions_and_what_was_said_is_
     assert json.loads(kept[8].attributes["gen_ai.retrieval.documents"]) == [{"id": "n02"}]
 
 
-def test_long_texts_are_cut_and_a_key_is_not_cut_into_half_a_key(monkeypatch):
+def test_whatever_a_call_takes_or_gives_a_trace_does_not_end_it_and_a_key_is_not_cut_in_half(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecret0123456789")
     with record_trace("r") as root:
         find_notes("x" * (MAX_DETAIL - 10) + "sk-verysecret0123456789" + "y" * 50)
-    told = root.children[0].input
-    assert len(told) == MAX_DETAIL
-    assert "sk-v" not in told
-
-
-def test_whatever_a_call_takes_or_gives_a_trace_does_not_end_it():
+    assert (len(root.children[0].input), "sk-v" in root.children[0].input) == (MAX_DETAIL, False)
     deep, own = [], []
     own.append(own)
     for _ in range(2000):
@@ -234,15 +188,7 @@ def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkey
     root, chain, _, model, *_ = json.loads(read.files["spans.json"])
     assert (root["parent_id"], chain["parent_id"]) == (None, root["context"]["span_id"])
     assert model["context"]["trace_id"] == root["context"]["trace_id"]
-    assert model["attributes"] == {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.output.type": "text",
-        "gen_ai.request.model": "tiny",
-        "gen_ai.response.finish_reasons": ["stop"],
-        "gen_ai.response.model": "tiny",
-        "gen_ai.usage.input_tokens": 30,
-        "gen_ai.usage.output_tokens": 2,
-    }
+    assert (model["name"], model["attributes"]["gen_ai.usage.input_tokens"]) == ("chat tiny", 30)
     start, end = (datetime.fromisoformat(model[name]) for name in ("start_time", "end_time"))
     assert (end - start).total_seconds() == 0.5
 
@@ -268,15 +214,10 @@ def test_the_steps_of_an_agent_are_spans_also_its_tools_that_run_in_threads():
     agent = Agent(trace_model(FakeModel()), [look_up])
     with record_trace("agent") as root:
         assert agent.run("Where is P-7?").answer == "on its way"
-    assert [one.name for one in root.children] == ["chat", "look_up", "chat"]
+        trace_model(FakeModel()).embed(["a", "b"])
+        FakeModel().embed(["a"])  # the model itself stays unmarked
+    assert [one.name for one in root.children] == ["chat", "look_up", "chat", "embed"]
     assert root.duration_s == 1.0
-
-
-def test_an_embedding_is_told_by_its_shape_and_the_model_itself_stays_unmarked():
-    model = FakeModel()
-    with record_trace("r") as root:
-        trace_model(model).embed(["a", "b"])
-        model.embed(["a"])
-    (one,) = root.children
-    assert (one.name, one.kind, one.output) == ("embed", "embedding", "SimpleNamespace of shape (2, 3)")
+    one = root.children[3]
+    assert (one.kind, one.output) == ("embedding", "SimpleNamespace of shape (2, 3)")
     assert (one.recorded.name, one.recorded.kind.name) == ("embeddings tiny-encoder", "CLIENT")
