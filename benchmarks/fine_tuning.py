@@ -23,13 +23,13 @@ from llmops_utils.core import load_settings, write_whole
 from llmops_utils.datasets import (
     INTENTS,
     SENTIMENTS,
+    Example,
     load_fact_questions,
     load_injections,
     load_messages,
     load_training_messages,
     make_examples,
 )
-from llmops_utils.datasets.records import Example
 from llmops_utils.evaluation import PRICED_AT, ChoiceMatch, Contains, Report, compare, evaluate
 from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.training import AdapterRecipe, Demonstration, fine_tune, read_llama

@@ -27,6 +27,7 @@ from llmops_utils.datasets import (
     INTENTS,
     SENTIMENTS,
     URGENCIES,
+    Example,
     load_date_questions,
     load_fact_questions,
     load_graded_answers,
@@ -38,7 +39,6 @@ from llmops_utils.datasets import (
     load_word_problems,
     make_examples,
 )
-from llmops_utils.datasets.records import Example
 from llmops_utils.evaluation import (
     Answer,
     ChoiceMatch,

@@ -1,12 +1,12 @@
 """Typed records from `data/`, and checks of a data set's quality."""
 
+from .examples import Example, make_examples
 from .quality import find_leaks, find_near_duplicates, measure_balance
 from .records import (
     INTENTS,
     SENTIMENTS,
     URGENCIES,
     CapstoneMessage,
-    Example,
     Message,
     Note,
     Order,
@@ -36,6 +36,5 @@ from .records import (
     load_training_messages,
     load_tuned_systems,
     load_word_problems,
-    make_examples,
 )
 from .tables import OR_NONE, Record, load_records

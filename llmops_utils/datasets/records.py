@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from ..core import DataError
 from .tables import OR_NONE, Record, load_records
 
 Split = Literal["shots", "dev", "test"]
@@ -345,29 +343,3 @@ load_clinic = partial(load_records, ClinicRow, "clinic.csv")
 def load_injections(file: str | Path = "injections.csv") -> list[Injection]:
     """Return texts that attack a classifier; `attacks.csv` holds more. Raises `DataError` with file and line."""
     return load_records(Injection, file)
-
-
-@dataclass(frozen=True)
-class Example:
-    """What `evaluate` runs a system on: an input, and the value that a scorer expects."""
-
-    id: str
-    input: str
-    expected: str
-
-
-def make_examples(records: Iterable[Record], input: str, expected: str) -> list[Example]:
-    """Return examples for `evaluate`: two fields of each record, named by `input` and `expected`, under its id."""
-    try:
-        return [Example(record.id, _spell(record, input), _spell(record, expected)) for record in records]
-    except AttributeError as error:
-        raise DataError(f"A record has no such field ({error}).", "Name two fields of the record.") from error
-
-
-def _spell(record: Record, field: str) -> str:
-    """Return a field as text; a column with gaps makes 5 into 5.0, which stands for 5."""
-    value = getattr(record, field)
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if text in ("None", "nan", "NaN", "<NA>", "NaT") and not isinstance(value, str):
-        raise DataError(f"The record {record.id} has no {field} ({text}).", "Fill the gap, or leave the record out.")
-    return text

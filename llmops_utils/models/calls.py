@@ -16,7 +16,6 @@ import httpx2
 from ..core import DataError, WorkbookError, clean_values, errors, parse_json_values, redact
 from .connection import Connection
 from .reply import MOST_SAID, SAID, TOO_LONG, Usage, get_field, list_dicts, read_usage
-from .transport import MISSING
 
 if TYPE_CHECKING:
     import openai
@@ -148,9 +147,6 @@ def explain_status(error: openai.APIStatusError, connection: Connection) -> Work
     said = " ".join(str(next((body[name] for name in SAID if body.get(name)), "")).split())
     said = redact(said, connection.api_key)[:MOST_SAID]
     status, where = error.status_code, connection.server
-    if MISSING in kinds:
-        problem, _, step = said.partition(" To record it: ")
-        return errors.RecordingMissing(problem, "To record it: " + step)
     if status in (401, 403):
         variable = connection.provider.key_variable or "LLMOPS_API_KEY"
         return errors.KeyRefused(

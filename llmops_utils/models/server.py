@@ -52,8 +52,6 @@ def start_server(
     context: int = 2048,
     parallel: int = 4,
     threads: int | None = None,
-    host: str = "127.0.0.1",
-    port: int = 0,
     adapter: Path | None = None,
 ) -> EmbeddedServer:
     """Start a server and return it, ready to answer.
@@ -63,8 +61,6 @@ def start_server(
         context: tokens per request, prompt and reply together.
         parallel: requests that are answered at once; each has its own context, so RAM grows with both.
         threads: processor threads; default: all physical cores to read a prompt, one fewer to write the answer.
-        host: where to listen; anything but loopback opens the server to the network.
-        port: 0 chooses a free one.
         adapter: a file of LoRA matrices that are added to the weights.
     """
     try:
@@ -77,8 +73,8 @@ def start_server(
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {model}
-    params.hostnames = [host]
-    params.port = port
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0  # a free one
     params.api_keys = [key]
     params.n_parallel = parallel
     params.n_ctx = context * parallel

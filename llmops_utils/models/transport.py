@@ -18,11 +18,10 @@ from typing import Any
 
 import httpx2
 
-from ..core import DataError, ProviderError, WorkbookError, parse_json_values, redact, redact_values
+from ..core import DataError, ProviderError, RecordingMissing, WorkbookError, parse_json_values, redact, redact_values
 from .recording import Recorder, Recording
 from .reply import find_error, get_field, list_dicts, may_be_kept, read_usage, read_vectors
 
-MISSING = "recording_missing"
 CUT_SHORT = 502, "It ended its stream before the answer was complete."
 VOLATILE = ("id", "created", "timings", "system_fingerprint", "service_tier")  # differ between equal answers
 
@@ -63,7 +62,7 @@ class RecordingTransport(httpx2.BaseTransport):
         if found is not None:
             return _respond(found)
         if self.live is None or not self.recorder.settings.asks:
-            return self._report_missing(path, body)
+            raise self._explain_missing(path, body)
         started = time.perf_counter()
         response = self._ask(self.live, request, body)
         if not self.recorder.settings.stores:
@@ -106,7 +105,7 @@ class RecordingTransport(httpx2.BaseTransport):
         missing = [text for text in requests if text not in found]
         if missing:
             if self.live is None or not self.recorder.settings.asks:
-                return self._report_missing(asked["path"], body | {"input": missing[0]})
+                raise self._explain_missing(asked["path"], body | {"input": missing[0]})
             fewer = {name: value for name, value in body.items() if name != "encoding_format"} | {"input": missing}
             headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
             smaller = httpx2.Request(
@@ -132,15 +131,13 @@ class RecordingTransport(httpx2.BaseTransport):
         last = max(one.recorded for one in recordings)
         return _respond(Recording(asked, {"status": 200, "body": answer}, latency_s, recordings[0].source, last))
 
-    def _report_missing(self, path: str, body: object) -> httpx2.Response:
-        """Return a 404 in the form of an API error, so that plain openai code shows a readable message."""
+    def _explain_missing(self, path: str, body: object) -> RecordingMissing:
         name = self.recorder.recordings.path.stem
-        message = (
-            f"There is no recording in {name} for the request {summarize_request(path, body)}. "
+        return RecordingMissing(
+            f"There is no recording in {name} for the request {summarize_request(path, body)}.",
             f"To record it: python -m llmops_utils record {name}. "
-            "To ask a model instead: set LLMOPS_MODE=live and restart the kernel."
+            "To ask a model instead: set LLMOPS_MODE=live and restart the kernel.",
         )
-        return httpx2.Response(404, json={"error": {"type": MISSING, "code": MISSING, "message": message}})
 
 
 class CheckedStream(httpx2.SyncByteStream):

@@ -1,10 +1,10 @@
 """The sandbox of the prompts' templates.
 
 The templates are Jinja2 in its sandbox. A prompt may come from somebody else: it is parsed and not compiled until it is
-rendered, knows no command that may call itself, and of filters and methods those whose results stay small; whatever it
-makes is counted, and so is its time. That does not make the template of an author who means harm safe. Values are
-inserted as text and never read as templates, but a template may call the public methods of an object that you pass:
-pass plain data.
+rendered, calls and computes nothing, knows no command that may call itself, and of filters those whose results stay
+small; whatever it makes is counted, and so is its time. That does not make the template of an author who means harm
+safe. Values are inserted as text and never read as templates, but a template may read the public attributes of an
+object that you pass: pass plain data.
 """
 
 from __future__ import annotations
@@ -18,20 +18,14 @@ from contextvars import ContextVar
 from functools import lru_cache
 
 MOST_LETTERS = 1_000_000  # of a rendered element, and of any text or list on the way; all of those: 20 times as many
-MOST_ROUNDS = 1000  # of a range
 MOST_TOKENS = 20_000  # of a template, without its texts
 MOST_S = 1.0  # of the processor, for one element
 PER_ITEM = 10  # letters that an item of a list counts for besides its own
-# What a template may use: commands, filters, and methods of Python's own types, that make nothing much larger than what
-# they are given.
+# What a template may use: commands, and filters that make nothing much larger than what they are given.
 COMMANDS = ("Output", "If", "For", "Assign", "With")
 FILTERS = (
     "abs attr capitalize count d default dictsort e escape first float int items join last length list lower map max min "
     "reject rejectattr reverse round select selectattr sort string title tojson trim truncate unique upper wordcount"
-)
-METHODS = (
-    "capitalize casefold count endswith find get index isalpha isdigit items keys lower lstrip removeprefix removesuffix "
-    "rstrip split splitlines startswith strip title upper values"
 )
 _left: ContextVar[list] = ContextVar("_left")  # while an element is rendered: letters, and the end of its time
 
@@ -45,7 +39,7 @@ def _check_output(value: object) -> object:
     if str(value) in ("None", "nan", "<NA>", "NaT"):
         raise TypeError(f"an expression gives {value}, a gap in the data, not text")
     if callable(value) or isinstance(value, Iterator):
-        raise TypeError(f"an expression gives a {type(value).__name__}, not text (call it with (), or add | join)")
+        raise TypeError(f"an expression gives a {type(value).__name__}, not text (use a filter, such as | join)")
     return value
 
 
@@ -56,8 +50,6 @@ def _measure(value: object) -> int:
         part = parts.pop()
         if isinstance(part, str | bytes):
             size += len(part)
-        elif isinstance(part, int):
-            size += part.bit_length()
         elif isinstance(part, list | tuple | set | frozenset | Mapping):
             size += PER_ITEM * len(part)
             if size <= MOST_LETTERS:
@@ -99,8 +91,6 @@ def _build_sandbox():
     from jinja2.compiler import CodeGenerator
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    methods = METHODS.split()
-
     class BoundedCode(CodeGenerator):
         looped = None  # what the loop runs over that is being written
 
@@ -116,39 +106,9 @@ def _build_sandbox():
             super().visit(node, *arguments)
             self.write(")" if check else "")
 
-        def visit_Concat(self, node, frame):
-            self.write("environment.join_texts((")
-            for part in node.nodes:
-                self.visit(part, frame)
-                self.write(", ")
-            self.write("))")
-
     class Sandbox(ImmutableSandboxedEnvironment):
         code_generator_class = BoundedCode
-        intercepted_binops = frozenset(["+", "*", "**", "%"])
-        check_size, count_items, join_texts = map(staticmethod, (_check_size, _count_items, _join_texts))
-
-        def call(self, context, function, /, *arguments, **named):
-            return _check_size(super().call(context, function, *arguments, **named))
-
-        def call_binop(self, context, operator, left, right):
-            is_power = operator == "**" and not (abs(left) <= MOST_LETTERS and abs(right) <= 64)
-            is_format = operator == "%" and isinstance(left, str | bytes)
-            sizes = [len(part) if hasattr(part, "__len__") else part for part in (left, right)]
-            is_copied = operator == "*" and any(hasattr(part, "__len__") for part in (left, right))
-            if is_power or is_format or (is_copied and sizes[0] * sizes[1] > MOST_LETTERS):
-                raise ValueError(f"{operator} would make too much")
-            return _check_size(super().call_binop(context, operator, left, right))
-
-        def wrap_str_format(self, value):
-            return None  # jinja's own would let "{:1500000000}" through; so it is refused below
-
-        def is_safe_attribute(self, obj, attr, value):
-            is_own = any(
-                isinstance(obj, kind) and hasattr(kind, attr)
-                for kind in (str, bytes, int, float, list, tuple, dict, set, frozenset, range)
-            )
-            return (attr in methods or not is_own) and super().is_safe_attribute(obj, attr, value)
+        check_size, count_items = map(staticmethod, (_check_size, _count_items))
 
     # Unoptimised: else constants are computed while it is compiled.
     sandbox = Sandbox(
@@ -159,21 +119,14 @@ def _build_sandbox():
         finalize=_check_output,
         optimized=False,
     )
-    # Without `dict`, `lipsum` and the rest a variable of that name is missed like any other; without `random` the
-    # same values give the same text.
-    sandbox.globals = {"range": _count_range}
+    # Without `dict`, `range` and the rest a variable of that name is missed like any other; without `random` the same
+    # values give the same text.
+    sandbox.globals = {}
     # Jinja's own would indent by a billion, and round to a billion of digits.
     sandbox.policies["json.dumps_function"] = lambda value, sort_keys: json.dumps(value, sort_keys=sort_keys)
     own = {"join": _join_texts, "round": lambda value, precision=0: round(value, max(precision, -99))}
     sandbox.filters = {name: _bound_filter((sandbox.filters | own)[name]) for name in FILTERS.split()}
     return sandbox
-
-
-def _count_range(*bounds: int) -> range:
-    numbers = range(*bounds)
-    if len(numbers) > MOST_ROUNDS:
-        raise OverflowError(f"Range too big. The sandbox blocks ranges larger than {MOST_ROUNDS:,}")
-    return numbers
 
 
 @lru_cache(maxsize=512)
@@ -194,6 +147,9 @@ def list_template_variables(text: str) -> frozenset[str]:
         if type(found).__name__ not in COMMANDS or getattr(found, "recursive", False):
             problem = "a prompt knows the commands if, for, set and with, in their plain forms"
             raise TemplateAssertionError(problem, found.lineno)
+    for found in tree.find_all((nodes.Call, nodes.BinExpr, nodes.Concat)):
+        if not isinstance(found, nodes.And | nodes.Or):
+            raise TemplateAssertionError("a prompt calls and computes nothing; filters do that", found.lineno)
     return frozenset(find_undeclared_variables(tree))
 
 

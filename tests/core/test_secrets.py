@@ -6,30 +6,17 @@ import pytest
 
 from llmops_utils.core.secrets import is_secret_name, redact, redact_values
 
-NAMES = (
-    *("OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AZURE_OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD"),
-    "PGPASSWORD",
-    *("COMET_API_KEY", "HF_TOKEN", "hf_token", "github_token", "apiKey", "clientSecret", "SMTP_PASSWD", "DB_PWD"),
-    *(
-        "GITHUB_PAT",
-        "SMTP_PASS",
-        "MY_JWT",
-        "BEARER",
-        "SESSION_COOKIE",
-        "DB_CREDS",
-        "OPENAIAPIKEY",
-        "ACCESSKEY",
-        "PASSCODE",
-    ),
-    *("SIGNING_KEY", "GOOGLE_APPLICATION_CREDENTIALS_JSON", "LLMOPS_API_KEY", "MY_PASSPHRASE"),
-    *("HF_TOKENS", "ACCESS_TOKENS", "PASSWORDS", "COOKIES", "GITHUB_PATS", "openAIKey", "APITOKEN", "MYSECRETKEY"),
-    *("spring.datasource.password", "Jwt__Key", "KENNWORT", "CONTRASEÑA", "CLAVE_API", "MOT_DE_PASSE", "SENHA", "密码"),
-)
-OTHERS = (
-    *("MAX_TOKENS", "LLMOPS_BUDGET_TOKENS", "KEYBOARD", "MONKEY", "PATH", "AUTHOR", "TOKENIZERS_PARALLELISM", "HOME"),
-    *("COMPLETION_TOKENS", "ENCLAVE", "HOTKEYS", "PATHS"),
-    *("SSH_AUTH_SOCK", "KEY_FILE", "PUBLIC_KEY_PATH", "TOKEN_URL", "PASSWORD_FILE", "DONKEY_NAME"),
-)
+NAMES = """
+OPENAI_API_KEY AZURE_OPENAI_KEY AZURE_OPENAI_API_KEY AWS_SECRET_ACCESS_KEY DB_PASSWORD PGPASSWORD COMET_API_KEY HF_TOKEN
+hf_token github_token apiKey clientSecret SMTP_PASSWD DB_PWD GITHUB_PAT SMTP_PASS MY_JWT BEARER SESSION_COOKIE DB_CREDS
+OPENAIAPIKEY ACCESSKEY PASSCODE SIGNING_KEY GOOGLE_APPLICATION_CREDENTIALS_JSON LLMOPS_API_KEY MY_PASSPHRASE HF_TOKENS
+ACCESS_TOKENS PASSWORDS COOKIES GITHUB_PATS openAIKey APITOKEN MYSECRETKEY spring.datasource.password Jwt__Key KENNWORT
+CONTRASEÑA CLAVE_API MOT_DE_PASSE SENHA 密码
+"""
+OTHERS = """
+MAX_TOKENS LLMOPS_BUDGET_TOKENS KEYBOARD MONKEY PATH AUTHOR TOKENIZERS_PARALLELISM HOME COMPLETION_TOKENS ENCLAVE HOTKEYS
+PATHS SSH_AUTH_SOCK KEY_FILE PUBLIC_KEY_PATH TOKEN_URL PASSWORD_FILE DONKEY_NAME
+"""
 VALUES = {
     "OPENAI_API_KEY": "plain-value-of-a-key-1",
     "AZURE_OPENAI_KEY": '  with"quote\\and-back ',
@@ -51,21 +38,33 @@ INNER = ("plain-value-of-a-key-1", 'with"quote\\and-back', "pässwört-ünïcode
 INNER += ("lines-around-it-5", "abc/def+ghi/jkl+mno", "s3cr3tword", "hidden%21pass", "hidden!pass", "querykey99")
 INNER += ("json-inner-71", "connection-72", "header-token-73", "first-key-741", "second-key-742", "line-two-abc")
 INNER += ("basic-login-75", "proxy-login-76")
-SHAPED = (
-    *("whsec_abcdefghijklmnop1234", "tgp_v1_abcdefghijklmnop12"),
-    *("ghs_abcdefghijklmnop1234", "npm_abcdefghijklmnop1234", "SG.abcdefghijklmnop.abcdefghijklmnop-12"),
-    *("dapi0123456789abcdef0123456789abcdef", "hooks.slack.com/services/T0/B0/abcdefgh"),
-    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nabc\n-----END PGP PRIVATE KEY BLOCK-----",
-    *("sk-abcdefghijkl123456", "sk-ant-api03-Q7wZabcdefgh", "gsk_abcdefghijkl1234", "hf_abcdefghijklmnop"),
-    *("AIzaSyA-abcdefghijklmnop", "AKIAABCDEFGHIJKLMNOP", "ghp_abcdefghijklmnop1234", "xoxb-1234567890-abc"),
-    *("glpat-abcdefghijklmnop", "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abc-def", "nvapi-abcdefghijklmnop"),
-    "-----BEGIN PRIVATE KEY-----\nMIIEvQ\nabc\n-----END PRIVATE KEY-----",
-)
+SHAPED = [
+    "whsec_abcdefghijklmnop1234",
+    "tgp_v1_abcdefghijklmnop12",
+    "ghs_abcdefghijklmnop1234",
+    "npm_abcdefghijklmnop1234",
+    "SG.abcdefghijklmnop.abcdefghijklmnop-12",
+    "dapi0123456789abcdef0123456789abcdef",
+    "hooks.slack.com/services/T0/B0/abcdefgh",
+    "sk-abcdefghijkl123456",
+    "sk-ant-api03-Q7wZabcdefgh",
+    "gsk_abcdefghijkl1234",
+    "hf_abcdefghijklmnop",
+    "AIzaSyA-abcdefghijklmnop",
+    "AKIAABCDEFGHIJKLMNOP",
+    "ghp_abcdefghijklmnop1234",
+    "xoxb-1234567890-abc",
+    "glpat-abcdefghijklmnop",
+    "nvapi-abcdefghijklmnop",
+    "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abc-def",
+]
+for block in ("PRIVATE KEY", "PGP PRIVATE KEY BLOCK"):
+    SHAPED.append(f"-----BEGIN {block}-----\nMIIEvQ\nabc\n-----END {block}-----")
 
 
 def test_which_names_mean_secrets():
-    assert [name for name in NAMES if not is_secret_name(name)] == []
-    assert [name for name in OTHERS if is_secret_name(name)] == []
+    assert [name for name in NAMES.split() if not is_secret_name(name)] == []
+    assert [name for name in OTHERS.split() if is_secret_name(name)] == []
 
 
 @pytest.fixture

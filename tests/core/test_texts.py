@@ -1,7 +1,5 @@
 """Claims about cleaning texts."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,15 +17,10 @@ def test_a_clean_text_can_be_written_and_is_clean_already(text):
     assert unified.encode("utf-8").decode("utf-8") == unified
 
 
-def test_half_an_emoji_becomes_a_replacement_and_honest_text_stays():
-    assert clean_text("half \ud83d of it\0") == "half \ufffd of it"
-    assert clean_text("whole 😀, café, \u202f5 €, a\u00adb") == "whole 😀, café, \u202f5 €, a\u00adb"
-
-
-def test_every_text_in_a_value_is_cleaned():
+def test_every_text_in_a_value_is_cleaned_and_an_honest_one_stays():
     value = clean_values({"a\ud800": ["x\udfff", 1, None, ("y\0",)]})
-    assert json.dumps(value, ensure_ascii=False).encode("utf-8")
     assert value == {"a\ufffd": ["x\ufffd", 1, None, ["y"]]}
+    assert clean_text("whole 😀, café, \u202f5 €, a\u00adb") == "whole 😀, café, \u202f5 €, a\u00adb"
 
 
 def test_what_reads_alike_is_written_alike_and_marks_stay():

@@ -13,7 +13,7 @@ import pytest
 
 from llmops_utils.core import DATA, DataError
 from llmops_utils.datasets import Example, load_injections, make_examples, records, tables
-from llmops_utils.datasets.records import FactQuestion, Message, Problem
+from llmops_utils.datasets.records import Message
 
 LOADERS = [loader for loader in vars(records).values() if isinstance(loader, partial)]  # each of a kind and a file
 
@@ -37,21 +37,12 @@ def test_attacks_are_read_like_injections(tmp_path):
 
 
 def test_records_have_the_types_they_promise():
-    message = records.load_messages()[1]
     text = "Do you deliver to parcel lockers too? It would be one grinder."
     labels = ("delivery", "none", "neutral", "normal", "grinder", "none")
-    assert message == Message("m-shots-002", "shots", text, *labels)
-    fact = records.load_fact_questions()[4]
-    assert (type(fact), fact.accepted) == (FactQuestion, ("Atlantic", "Atlantic Ocean"))
-    problem, dated = records.load_word_problems()[0], records.load_date_questions()[0]
-    assert (type(problem), type(problem.level), dated.symbols[0]) == (Problem, int, "{")
+    assert records.load_messages()[1] == Message("m-shots-002", "shots", text, *labels)
+    assert records.load_fact_questions()[4].accepted == ("Atlantic", "Atlantic Ocean")
+    assert (type(records.load_word_problems()[0].level), records.load_date_questions()[0].symbols[0]) == (int, "{")
     assert records.load_tasks()[1].tools == ("calculate",)
-    assert type(records.load_orders()[0].quantity) is int
-    asked = records.load_handbook_questions()[0]
-    assert (asked.pages, asked.passages) == (
-        ("policies-bank-transfers",),
-        ("Up to 0.50 EUR too little: we accept it and pack.",),
-    )
 
 
 def load_changed(loader, tmp_path, monkeypatch, **changes):
@@ -69,30 +60,22 @@ def load_changed(loader, tmp_path, monkeypatch, **changes):
         monkeypatch.undo()
 
 
-def test_each_label_outside_its_set_is_named_with_file_and_line(tmp_path, monkeypatch):
-    tried = 0
+def test_each_other_label_and_each_empty_field_that_may_not_be_is_refused(tmp_path, monkeypatch):
+    tried, accepted = 0, []
     for loader in LOADERS:
-        for name, kind in typing.get_type_hints(loader.args[0]).items():
-            if typing.get_origin(kind) is not typing.Literal:
-                continue
-            for label in ("other", "Delivery"):
-                with pytest.raises(
-                    DataError, match=rf"{Path(loader.args[1]).name}, line \d: {name}: Input should be '"
-                ):
-                    load_changed(loader, tmp_path, monkeypatch, **{name: label})
-            tried += 1
-    assert tried == 33
-
-
-def test_each_empty_field_is_refused_but_those_of_an_unanswerable_question_and_notes(tmp_path, monkeypatch):
-    accepted = []
-    for loader in LOADERS:
-        with (DATA / loader.args[1]).open(encoding="utf-8", newline="") as file:
+        kind, name = loader.args
+        for field, of in typing.get_type_hints(kind).items():
+            if typing.get_origin(of) is typing.Literal:
+                tried += 1
+                with pytest.raises(DataError, match=rf"{Path(name).name}, line \d: {field}: Input should be '"):
+                    load_changed(loader, tmp_path, monkeypatch, **{field: "other"})
+        with (DATA / name).open(encoding="utf-8", newline="") as file:
             columns = next(csv.reader(file))
         for column in columns:
             with contextlib.suppress(DataError):
                 load_changed(loader, tmp_path, monkeypatch, **{column: " "})
-                accepted.append((loader.args[1], column))
+                accepted.append((name, column))
+    assert tried == 33
     optional = {
         "handbook_questions.csv": ("answer", "pages", "passages"),
         "capstone_messages.csv": ("answer", "pages", "private"),
@@ -101,7 +84,7 @@ def test_each_empty_field_is_refused_but_those_of_an_unanswerable_question_and_n
     assert accepted == [(name, column) for name, columns in optional.items() for column in columns]
 
 
-def test_numbers_and_lists_out_of_range_are_named(tmp_path, monkeypatch):
+def test_numbers_and_lists_out_of_range_are_named_and_bars_of_a_table_stay(tmp_path, monkeypatch):
     cases = [
         (records.load_word_problems, {"level": "5"}, "level: Input should be less than or equal to 4"),
         (records.load_orders, {"quantity": "two"}, "quantity: Input should be a valid integer"),
@@ -110,9 +93,6 @@ def test_numbers_and_lists_out_of_range_are_named(tmp_path, monkeypatch):
     for loader, changes, said in cases:
         with pytest.raises(DataError, match=said):
             load_changed(loader, tmp_path, monkeypatch, **changes)
-
-
-def test_pages_and_passages_are_split_at_two_bars_and_bars_of_a_table_stay(tmp_path, monkeypatch):
     changes = {"pages": "a || b", "passages": "| P-1 | 5 days | || It takes 5 days."}
     (question,) = load_changed(records.load_handbook_questions, tmp_path, monkeypatch, **changes)
     assert (question.pages, question.passages) == (("a", "b"), ("| P-1 | 5 days |", "It takes 5 days."))

@@ -62,16 +62,14 @@ def test_a_malformed_row_is_named_with_file_and_line(load):
         assert caught.value.next_step == "Mend the row, or restore the file."
 
 
-def test_lines_are_counted_over_line_breaks_inside_quotes(load):
-    with pytest.raises(DataError, match=r"rows\.csv, line 5: "):
-        load('id,split,num,note\nr1,dev,1,"one\ntwo"\nr2,dev,2,x\nr3,too,few\n')
-
-
-def test_a_missing_and_an_unknown_column_are_named(load):
-    with pytest.raises(DataError, match=r"rows\.csv, line 2: num: Field required"):
-        load("id,split\nr1,dev\n")
-    with pytest.raises(DataError, match=r"rows\.csv, line 2: mood: Unexpected keyword argument"):
-        load("id,split,num,mood\nr1,dev,1,good\n")
+def test_columns_and_lines_with_line_breaks_inside_quotes_are_named(load):
+    for text, said in (
+        ('id,split,num,note\nr1,dev,1,"one\ntwo"\nr2,dev,2,x\nr3,too,few\n', "line 5: "),
+        ("id,split\nr1,dev\n", "line 2: num: Field required"),
+        ("id,split,num,mood\nr1,dev,1,good\n", "line 2: mood: Unexpected keyword argument"),
+    ):
+        with pytest.raises(DataError, match=rf"rows\.csv, {said}"):
+            load(text)
 
 
 def test_a_mark_at_the_start_semicolons_and_utf_16_are_read(load):
@@ -108,19 +106,16 @@ def test_a_file_that_cannot_be_read_is_named(load, tmp_path):
         load_records(Row, "gone.csv")
 
 
-def test_a_split_is_chosen_among_those_that_the_file_has(load):
-    assert load(ROWS, "test") == [Row("r2", "test", 2, "x")]
-    for split in ("shots", "Test", ""):
-        with pytest.raises(DataError, match=rf"“{split}” is no split of rows\.csv") as caught:
-            load(ROWS, split)
-        assert caught.value.next_step == "Choose one of dev, test."
-
-
-def test_the_setting_for_few_examples_shortens_the_test_split_and_no_other(load, monkeypatch):
-    text = "id,split,num,note\n" + "".join(
-        f"{split}{num},{split},1,\n" for num in range(20) for split in ("dev", "test")
-    )
+def test_a_split_is_chosen_among_those_of_the_file_and_the_setting_for_few_examples_shortens_that_for_tests(
+    load, monkeypatch
+):
+    rows = [f"{split}{num},{split},1," for num in range(20) for split in ("dev", "test")]
+    text = "\n".join(["id,split,num,note", *rows])
     assert len(load(text, "test")) == 20
     monkeypatch.setenv("LLMOPS_EXAMPLES", "8")
     assert [row.id for row in load(text, "test")] == [f"test{num}" for num in range(8)]
     assert (len(load(text, "dev")), len(load(text))) == (20, 40)
+    for split in ("shots", "Test", ""):
+        with pytest.raises(DataError, match=rf"“{split}” is no split of rows\.csv") as caught:
+            load(text, split)
+        assert caught.value.next_step == "Choose one of dev, test."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import socket
-import socketserver
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from loopback import Handler, Loopback
 
 QUICK = {"retry-after-ms": "1"}  # openai waits this long before it tries again, instead of half a second
 
@@ -56,8 +56,8 @@ def slow(delay_s: float) -> Fault:
     return Fault(delay_s=delay_s)
 
 
-class FakeProvider:
-    """The server; a context manager.
+class FakeProvider(Loopback):
+    """The server.
 
     Attributes:
         requests: all that came, in order.
@@ -68,7 +68,6 @@ class FakeProvider:
         stream_ending: done, drop (the line breaks after the pieces), or the text that follows the pieces.
         hold_until: answers wait until so many requests are there at once, or 0.3 s.
         most_at_once: the largest number of requests that were there at the same time.
-        num_connections: connections that were opened.
     """
 
     def __init__(self) -> None:
@@ -86,29 +85,17 @@ class FakeProvider:
         self.tokenizer_form = "llama.cpp"
         self.hold_until = 1
         self.most_at_once = 0
-        self.num_connections = 0
         self._num_now = 0
         self._change = threading.Condition()
         self._ending = threading.Event()
 
-    def __enter__(self) -> FakeProvider:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.fake = self
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
     def __exit__(self, *_) -> None:
         self._ending.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
+        super().__exit__()
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.root}/v1"
 
     @property
     def bodies(self) -> list:
@@ -236,32 +223,7 @@ def _make_chances(num: int) -> list[dict]:
     return [{"token": "Hello", "logprob": math.log(0.75), "top_logprobs": others}]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    fake: FakeProvider
-
-    def server_bind(self) -> None:  # without the name look-up that HTTPServer adds
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
-
-    def get_request(self):
-        accepted = super().get_request()
-        self.fake.num_connections += 1
-        return accepted
-
-    def handle_error(self, request, client_address) -> None:
-        """Say nothing of clients that hang up: the tests make them do so."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def log_message(self, *_) -> None:
-        pass
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         self.do_POST()
 
@@ -291,13 +253,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, body: object, headers: dict | None = None, num_missing: int = 0) -> None:
         text = body if isinstance(body, str) else json.dumps(body, default=repr)
         content = body if isinstance(body, bytes) else text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
-        self.send_header("Content-Length", str(len(content) + num_missing))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
+        kind = {"Content-Type": "text/html" if isinstance(body, str) else "application/json"}
+        length = {"Content-Length": str(len(content) + num_missing)}
+        self.respond(status, content, kind | length | (headers or {}))
         if num_missing:
             self._drop()
 
@@ -320,3 +278,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _drop(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
+
+
+FakeProvider.handler = _Handler

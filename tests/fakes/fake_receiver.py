@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from loopback import Handler, Loopback
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -14,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 PROTOBUF = "application/x-protobuf"
 
 
-class FakeReceiver:
-    """The server; a context manager.
+class FakeReceiver(Loopback):
+    """The server.
 
     Attributes:
         spans: all that were taken, by their number; one that comes again takes its own place.
@@ -31,20 +30,12 @@ class FakeReceiver:
         self.status, self.body, self.kind, self.delay_s = status, body, kind, delay_s
         self.is_dripping, self.fails_from = is_dripping, fails_from
 
-    def __enter__(self) -> FakeReceiver:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.fake = self
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1/traces"
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    @property
+    def url(self):
+        return f"{self.root}/v1/traces"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     def do_POST(self):
         fake = self.server.fake
         content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -60,19 +51,13 @@ class _Handler(BaseHTTPRequestHandler):
                     fake.spans.update({one.span_id: one for one in scope.spans})
         time.sleep(fake.delay_s)
         body = ExportTraceServiceResponse().SerializeToString() if fake.body is None else fake.body
-        self.send_response(status)
-        self.send_header("Content-Type", fake.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        for place in range(len(body)):
-            try:
-                self.wfile.write(body[place : place + 1] if fake.is_dripping else body)
-                self.wfile.flush()
-            except OSError:
-                return
-            if not fake.is_dripping:
-                return
+        self.respond(
+            status, b"" if fake.is_dripping else body, {"Content-Type": fake.kind, "Content-Length": str(len(body))}
+        )
+        for place in range(len(body) if fake.is_dripping else 0):
+            self.wfile.write(body[place : place + 1])
+            self.wfile.flush()
             time.sleep(fake.delay_s)
 
-    def log_message(self, *_):
-        pass
+
+FakeReceiver.handler = _Handler

@@ -40,3 +40,16 @@ def make_model(fake, key, tmp_path):
         return Model("01_test", budget, Settings(**(defaults | changes)))
 
     return make
+
+
+@pytest.fixture
+def meet(fake, make_model):
+    """A function that lets a model of the fake server meet faults, and returns the error that it has to raise."""
+
+    def fail(kind, *faults, said=None, model=None, **changes):
+        fake.faults.extend(faults)
+        with pytest.raises(kind, match=said) as caught:
+            (model or make_model(**changes)).chat("Hi")
+        return caught.value
+
+    return fail

@@ -6,7 +6,7 @@ import threading
 import pytest
 from fake_provider import DROP, HTML, refuse, slow
 
-from llmops_utils.core import BudgetExceeded, DataError, KeyRefused, ProviderError, RecordingMissing
+from llmops_utils.core import BudgetExceeded, DataError, ProviderError, RecordingMissing
 from llmops_utils.models.budget import Budget, bound_tokens, compute_cost
 from llmops_utils.models.catalog import load_catalog
 
@@ -21,20 +21,14 @@ def ask_openai(make_model, budget=None, **changes):
 # --- prices --------------------------------------------------------------------------------------------------
 
 
-def test_a_known_model_has_its_list_price():
+def test_a_known_model_has_its_list_price_one_here_costs_nothing_and_an_unknown_one_has_none():
     for num_read, num_written, dollars in ((1_000_000, 0, 0.15), (0, 1_000_000, 0.6), (2000, 500, 0.0006), (0, 0, 0)):
         cost = compute_cost(PROVIDERS["openai"], "gpt-4o-mini", num_read, num_written)
         assert cost == pytest.approx(dollars, abs=1e-12)
-
-
-def test_a_model_on_the_own_machine_costs_nothing_and_an_unknown_one_has_no_price():
     for name in ("embedded", "ollama", "vllm", "lmstudio"):
         assert compute_cost(PROVIDERS[name], "gpt-4o-mini", 1000, 1000) == 0.0
     for name in ("openai", "anthropic", "gemini", "mistral", "custom"):
         assert compute_cost(PROVIDERS[name], "no-such-model", 1000, 1000) is None
-
-
-def test_the_default_model_of_each_priced_provider_has_a_price():
     for provider in PROVIDERS.values():
         if provider.key_variable and not provider.is_free:
             for model in filter(None, (provider.default_model, provider.embedding_model)):
@@ -56,18 +50,17 @@ def test_the_bound_counts_bytes_not_characters_and_grows_with_messages():
 
 
 def test_reserve_and_settle_add_up():
-    budget = Budget(max_usd=1.0, max_tokens=1000)
-    budget.reserve(600, 0.5)
-    assert (budget.spent_tokens, budget.spent_usd, budget.num_calls) == (0, 0.0, 0)
-    budget.settle(600, 0.5, 100, 0.125)
-    assert (budget.spent_tokens, budget.spent_usd, budget.num_calls) == (100, 0.125, 1)
-    budget.reserve(900, 0.875)
-    budget.settle(900, 0.875, 900, 0.875)
-    assert (budget.spent_tokens, budget.spent_usd, budget.num_calls) == (1000, 1.0, 2)
+    budget = Budget(max_usd=1.5, max_tokens=20_000)
+    for tokens, usd, num_calls, spent in ((100, 0.125, 1, "100"), (19_900, 1.375, 2, "20,000")):
+        budget.reserve(tokens + 5 * (num_calls == 1), usd)
+        budget.settle(tokens + 5 * (num_calls == 1), usd, tokens, usd)
+        assert repr(budget).startswith(f"Budget({num_calls} calls, {spent} tokens of 20,000, $")
+    assert (budget.spent_usd, budget.spent_tokens, budget.num_calls) == (1.5, 20_000, 2)
     for tokens, usd in ((1, 0.0), (0, 0.5), (0, None)):
         with pytest.raises(BudgetExceeded):
             budget.reserve(tokens, usd)
     budget.reserve(0, 0.0)  # the refused ones set nothing aside
+    assert repr(Budget()) == "Budget(0 calls, 0 tokens, $0.000000)"
 
 
 def test_a_reservation_that_meets_only_reservations_waits_for_them():
@@ -92,18 +85,15 @@ def test_a_reservation_that_meets_only_reservations_waits_for_them():
         dollars.reserve(10, 0.5)
 
 
-def test_a_limit_that_is_no_number_is_refused():
-    for limits in ({"max_tokens": math.nan}, {"max_usd": math.nan}, {"max_usd": -1.0}):
-        with pytest.raises(DataError):
-            Budget(**limits)
-
-
-def test_a_budget_without_limit_lets_all_pass_and_one_of_zero_only_what_is_free():
+def test_a_budget_without_limit_lets_all_pass_one_of_zero_only_what_is_free_and_one_of_nan_is_refused():
     Budget().reserve(10**12, None)
     Budget(max_usd=0.0).reserve(1, 0.0)
     for budget in (Budget(max_tokens=0), Budget(max_usd=0.0)):
         with pytest.raises(BudgetExceeded):
             budget.reserve(1, 1e-9)
+    for limits in ({"max_tokens": math.nan}, {"max_usd": math.nan}, {"max_usd": -1.0}):
+        with pytest.raises(DataError):
+            Budget(**limits)
 
 
 def test_threads_use_what_others_give_back_and_cannot_overspend_together():
@@ -126,14 +116,6 @@ def test_threads_use_what_others_give_back_and_cannot_overspend_together():
         thread.join(5)
     assert 2000 - 90 < budget.spent_tokens <= 2000
     assert refused
-
-
-def test_repr_shows_the_totals():
-    budget = Budget(max_usd=1.5, max_tokens=20_000)
-    budget.reserve(2000, 0.5)
-    budget.settle(2000, 0.5, 1234, 0.25)
-    assert repr(budget) == "Budget(1 calls, 1,234 tokens of 20,000, $0.250000 of $1.500000)"
-    assert repr(Budget()) == "Budget(0 calls, 0 tokens, $0.000000)"
 
 
 # --- through a model -----------------------------------------------------------------------------------------
@@ -167,30 +149,21 @@ def test_dollars_need_a_price_and_are_no_obstacle_to_a_free_model(fake, make_mod
     assert (budget.spent_usd, budget.spent_tokens) == (0.0, 15)
 
 
-def test_the_worst_case_is_the_prompt_in_bytes_and_all_of_max_tokens(fake, make_model):
+def test_the_worst_case_is_the_prompt_in_bytes_and_all_of_max_tokens_and_what_came_is_counted(fake, make_model):
     worst = bound_tokens("Grüße", "Be brief.", num_messages=2) + 100
     with pytest.raises(BudgetExceeded, match=f"may take {worst} tokens"):
         make_model(Budget(max_tokens=worst - 1)).chat("Grüße", system="Be brief.", max_tokens=100)
     make_model(Budget(max_tokens=worst)).chat("Grüße", system="Be brief.", max_tokens=100)
     assert len(fake.requests) == 1
+    priced = ask_openai(make_model)
+    priced.chat_each(["a", "b", "c"])
+    assert (priced.budget.num_calls, priced.budget.spent_tokens) == (3, 45)
+    assert priced.budget.spent_usd == pytest.approx(3 * (12 * 0.15e-6 + 3 * 0.60e-6))
 
 
-def test_a_failed_call_gives_its_reservation_back(fake, make_model):
-    for call in CALLS.values():
-        fake.choose_fault = lambda request: refuse(401)
-        model = make_model(Budget(max_tokens=1000))
-        with pytest.raises(KeyRefused):
-            call(model)
-        assert (model.budget.spent_tokens, model.budget.spent_usd) == (0, 0.0)
-        model.budget.reserve(1000, 0.0)
-    model = make_model(Budget(max_tokens=400), mode="replay")
-    for _ in range(3):
-        with pytest.raises(RecordingMissing):
-            model.chat("Hi")
-    assert model.budget.spent_tokens == 0
-
-
-def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case(fake, make_model):
+def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case_and_any_other_failure_as_nothing(
+    fake, make_model
+):
     worst = bound_tokens("Hi") + 256
     for fault, spent in ((slow(0.2), worst), (DROP, worst), (HTML, worst), (refuse(429), 0), (refuse(500), 0)):
         fake.faults.append(fault)
@@ -198,7 +171,11 @@ def test_a_call_of_which_nobody_knows_what_became_counts_as_its_worst_case(fake,
         with pytest.raises(ProviderError):
             make_model(budget, timeout_s=0.1).chat("Hi")
         assert budget.spent_tokens == spent, fault
-    budget = Budget()
-    with pytest.raises(ProviderError):
-        make_model(budget, base_url="http://127.0.0.1:9/v1").chat("Hi")
-    assert budget.spent_tokens == 0
+    fake.choose_fault = lambda request: refuse(401)
+    models = [make_model(Budget(max_tokens=1000), **one) for one in ({}, {"base_url": "http://127.0.0.1:9/v1"})]
+    for model in (*models, make_model(Budget(max_tokens=1000), mode="replay")):
+        for call in CALLS.values():
+            with pytest.raises((ProviderError, RecordingMissing)):
+                call(model)
+        assert (model.budget.spent_tokens, model.budget.spent_usd) == (0, 0.0)
+        model.budget.reserve(1000, 0.0)

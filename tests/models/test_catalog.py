@@ -19,7 +19,7 @@ PROVIDERS = list(CATALOG.providers.values())
 # The shipped data
 
 
-def test_the_shipped_catalog_holds_every_entry_once():
+def test_the_shipped_catalog_holds_every_entry_once_with_its_source_and_the_day_it_was_checked():
     for table, entries in (
         ("local", CATALOG.local),
         ("provider", CATALOG.providers),
@@ -29,24 +29,16 @@ def test_the_shipped_catalog_holds_every_entry_once():
         ("host", CATALOG.hosts),
     ):
         assert len(entries) == len(re.findall(rf"(?m)^\[\[{table}\]\]", TEXT)) >= 1, table
-
-
-def test_every_entry_has_a_source_and_the_day_it_was_checked():
     others = [*CATALOG.benchmarks, *CATALOG.licences.values(), *CATALOG.hosts.values()]
     for entry in [*MODELS, *PROVIDERS, *others]:
         if entry != CATALOG.providers["custom"]:  # which says nothing about anyone's service
             assert entry.source.strip(), entry
             assert datetime.date(2026, 1, 1) <= entry.checked, entry
-
-
-def test_every_model_names_title_maker_and_a_licence_that_is_explained():
     for model in MODELS:
-        assert model.title.strip(), model.name
-        assert model.maker.strip(), model.name
-        assert model.licence in CATALOG.licences, model.name
+        assert all((model.title.strip(), model.maker.strip(), model.licence in CATALOG.licences)), model.name
 
 
-def test_every_local_model_has_one_kind_of_source_a_size_and_a_whole_shape():
+def test_every_local_model_has_one_kind_of_source_a_size_a_whole_shape_and_files_that_stay_in_their_folder():
     for model in CATALOG.local.values():
         assert model.kind in ("chat", "embedding")
         assert bool(model.files) != bool(model.hub)
@@ -55,10 +47,6 @@ def test_every_local_model_has_one_kind_of_source_a_size_and_a_whole_shape():
         assert model.files or model.megabytes > 0
         shape = (model.layers, model.kv_heads, model.head_size, model.shape_source)
         assert all(shape) or not any(shape), model.name
-
-
-def test_files_stay_in_their_folder_and_have_a_size_and_checksums():
-    for model in CATALOG.local.values():
         checksums = [sha256 for packaged in model.files for sha256 in (packaged.wheel_sha256, packaged.sha256)]
         assert [sha256 for sha256 in checksums if not re.fullmatch("[0-9a-f]{64}", sha256)] == []
         assert len(checksums) == len(set(checksums))
@@ -67,7 +55,8 @@ def test_files_stay_in_their_folder_and_have_a_size_and_checksums():
             assert min(packaged.wheel_bytes, packaged.bytes) > 0
 
 
-def test_every_address_is_a_url_and_encrypted_beyond_this_machine():
+def test_every_address_is_a_url_encrypted_beyond_this_machine_and_none_that_of_a_package_index():
+    assert re.findall(r"(?i)pypi\b|pythonhosted|package-index", TEXT) == []
     for provider in PROVIDERS:
         re.compile(provider.key_pattern)
         if provider.id in ("embedded", "custom"):
@@ -100,14 +89,9 @@ def test_published_models_have_a_provider_of_the_catalog_and_dates_in_order():
         for date in (model.released, model.retires):
             assert date == "" or re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", date)
         assert not (model.released and model.retires) or model.released < model.retires
-
-
-def test_no_default_model_was_retired_when_it_was_checked():
-    for provider in PROVIDERS:
-        for name in (provider.default_model, provider.embedding_model):
-            model = CATALOG.published.get(name)
-            retires = model.retires if model else ""
-            assert retires == "" or retires >= max(provider.checked, model.checked).isoformat()
+    for provider in PROVIDERS:  # whose default models were not retired when they were checked
+        for model in map(CATALOG.published.get, (provider.default_model, provider.embedding_model)):
+            assert not (model and model.retires) or model.retires >= max(provider.checked, model.checked).isoformat()
 
 
 def test_benchmarks_and_hosts_state_their_figures_with_an_address():
@@ -117,10 +101,6 @@ def test_benchmarks_and_hosts_state_their_figures_with_an_address():
         assert one.checked <= datetime.date.today()
     assert CATALOG.hosts["g5.xlarge"].usd_per_hour == 1.006
     assert all(one.source.startswith("https://") for one in [*CATALOG.benchmarks, *CATALOG.hosts.values()])
-
-
-def test_no_address_of_a_package_index_stands_in_the_catalog():
-    assert re.findall(r"(?i)pypi\b|pythonhosted|package-index", TEXT) == []
 
 
 # Names

@@ -45,20 +45,6 @@ def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path
         assert recorder.recordings.path == tmp_path / "recordings" / f"{chapter}.jsonl"
 
 
-def test_the_default_is_the_embedded_model(tmp_path):
-    connection = connect("01_test", make_settings(tmp_path))
-    assert (connection.provider.id, connection.model) == ("embedded", "smollm2-135m-instruct")
-    assert connection.embedding_model == "all-minilm-l6-v2"
-    assert connection.base_url == EMBEDDED_URL
-
-
-def test_a_provider_of_the_catalog_brings_address_model_and_embedding_model(tmp_path):
-    connection = connect("01_test", make_settings(tmp_path, provider="mistral"))
-    assert connection.base_url == "https://api.mistral.ai/v1"
-    assert (connection.model, connection.embedding_model) == ("mistral-small-2603", "mistral-embed")
-    assert connection.source == "api.mistral.ai"
-
-
 def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="LLMOPS_MODEL"):
         connect("01_test", make_settings(tmp_path, base_url="http://127.0.0.1:9/v1"))
@@ -152,13 +138,21 @@ def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):
 # --- sources -------------------------------------------------------------------------------------------------
 
 
-def test_a_source_is_the_checksum_of_weights_their_place_on_the_hub_or_a_host_without_user_and_port(tmp_path):
-    checksum = CATALOG.local["smollm2-135m-instruct"].files[0].sha256
-    assert connect("01_test", make_settings(tmp_path)).source == f"weights sha256:{checksum[:12]}"
+def test_a_provider_brings_model_address_and_source_checksum_of_weights_place_on_the_hub_or_host(tmp_path):
+    checksum = CATALOG.local["smollm2-135m-instruct"].files[0].sha256[:12]
+    address = {"base_url": "http://user@127.0.0.1:8123/v1", "model": "m", "embedding_model": "e"}
+    for changes, found in (
+        ({}, ("smollm2-135m-instruct", "all-minilm-l6-v2", EMBEDDED_URL, f"weights sha256:{checksum}")),
+        (
+            {"provider": "mistral"},
+            ("mistral-small-2603", "mistral-embed", "https://api.mistral.ai/v1", "api.mistral.ai"),
+        ),
+        (address, ("m", "e", address["base_url"], "127.0.0.1")),  # without user and port
+    ):
+        one = connect("01_test", make_settings(tmp_path, **changes))
+        assert (one.model, one.embedding_model, one.base_url, one.source) == found
     model = next(model for model in CATALOG.local.values() if model.hub)
     assert name_source(model) == f"{model.hub.repo}/{model.hub.name}"
-    settings = make_settings(tmp_path, base_url="http://user@127.0.0.1:8123/v1", model="m")
-    assert connect("01_test", settings).source == "127.0.0.1"
 
 
 # --- keys ----------------------------------------------------------------------------------------------------
@@ -178,15 +172,9 @@ def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
     assert "another-one" not in str(caught.value)
 
 
-def test_the_key_of_azure_goes_to_its_addresses_alone(monkeypatch):
-    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef")
-    for host, key in (("me.openai.azure.com", "0123456789abcdef0123456789abcdef"), ("azure.com.example", "")):
-        settings = load_settings(base_url=f"https://{host}/openai/v1")
-        assert find_key(CATALOG.providers["custom"], settings) == key
-
-
-def test_the_key_of_one_provider_goes_to_no_other(monkeypatch, tmp_path):
+def test_the_key_of_one_provider_goes_to_no_other_and_that_of_azure_to_its_addresses_alone(monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef0123456789abcdef")
     assert find_key(CATALOG.providers["mistral"], load_settings()) == ""
     for settings in (
         make_settings(tmp_path, base_url="http://127.0.0.1:9/v1", model="m"),
@@ -194,6 +182,9 @@ def test_the_key_of_one_provider_goes_to_no_other(monkeypatch, tmp_path):
         make_settings(tmp_path),
     ):
         assert Model("01_test", settings=settings).client.api_key != KEY
+    for host, key in (("me.openai.azure.com", "0123456789abcdef0123456789abcdef"), ("azure.com.example", "")):
+        settings = load_settings(base_url=f"https://{host}/openai/v1")
+        assert find_key(CATALOG.providers["custom"], settings) == key
 
 
 # --- replay of the embedded provider -------------------------------------------------------------------------
@@ -230,7 +221,9 @@ def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(t
 # --- what goes wrong below the client ------------------------------------------------------------------------
 
 
-def test_a_failure_to_fetch_the_weights_reaches_the_reader_as_it_is(monkeypatch, tmp_path):
+def test_a_failure_to_fetch_or_load_reaches_the_reader_as_it_is_and_is_never_tried_again_or_recorded(
+    monkeypatch, tmp_path
+):
     fetches = []
 
     def fetch_nothing(model, home):
@@ -238,20 +231,17 @@ def test_a_failure_to_fetch_the_weights_reaches_the_reader_as_it_is(monkeypatch,
         raise WeightsError("There is no room.", "Free some.")
 
     monkeypatch.setattr(weights, "fetch_weights", fetch_nothing)
-    model = Model("01_test", settings=make_settings(tmp_path, mode="live", retries=3))
+    model = Model("01_test", settings=make_settings(tmp_path, mode="record", retries=3))
     for call in (lambda: model.chat("Hi"), lambda: model.embed("Hi")):
         with pytest.raises(WeightsError, match="There is no room"):
             call()
     home = tmp_path / "home"
-    assert fetches == [("smollm2-135m-instruct", home), ("all-minilm-l6-v2", home)]  # and none of them was tried again
+    assert fetches == [("smollm2-135m-instruct", home), ("all-minilm-l6-v2", home)]
     with pytest.raises(openai.APIStatusError, match=r"There is no room\."):  # plain openai code shows it too
         model.client.chat.completions.create(**CHAT)
-
-
-def test_a_library_that_does_not_load_reaches_the_reader_as_it_is_and_is_never_recorded(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "fetch_weights", lambda model, home: {"w": Path("w.gguf")})
     with pytest.raises(ServerError, match="does not load"):
-        Model("01_test", settings=make_settings(tmp_path, mode="record")).chat("Hi")
+        model.chat("Hi")
     assert not (tmp_path / "recordings").exists()
 
 

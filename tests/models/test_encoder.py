@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,16 +10,11 @@ import pytest
 from llmops_utils.models.encoder import BATCH_TOKENS, SentenceEncoder
 
 
-class FakeEncoding:
-    def __init__(self, text):
-        self.ids = [ord(char) for char in text][:256]
-
-
 class FakeTokenizer:
     """One token per character."""
 
     def encode_batch(self, texts):
-        return [FakeEncoding(text) for text in texts]
+        return [SimpleNamespace(ids=[ord(char) for char in text][:256]) for text in texts]
 
 
 class FakeSession:

@@ -28,7 +28,7 @@ from llmops_utils.core import (
 )
 from llmops_utils.models import Budget, reply
 from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage
-from llmops_utils.models.schemas import parse_json, split_thoughts
+from llmops_utils.models.schemas import split_thoughts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -60,7 +60,7 @@ def test_whatever_a_server_sends_is_read_or_is_no_answer(data):
         assert number is None or (isinstance(number, int) and number >= 0)
 
 
-def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(fake, make_model):
+def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(fake, make_model, meet):
     limit = {"message": "rate limit exceeded", "code": 429}
     errors = (
         ({"error": limit, "choices": None}, RateLimited, "rate limit exceeded"),
@@ -78,9 +78,10 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
         (chat("Hel", finish_reason="insufficient_system_resource"), ProviderDown, "insufficient"),
     )
     for body, kind, said in errors:
-        fake.faults.append(Fault(200, body))
-        with pytest.raises(kind, match=said):
-            make_model().chat("Hi")
+        meet(kind, Fault(200, body), said=said)
+    missing = Fault(404, [{"error": {"code": 404, "message": "models/x is not found"}}])
+    meet(ModelNotServed, missing, said=r"\(404\)\. models/x is not found")
+    meet(ProviderError, Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}), said="odd")
     fake.faults.append(Fault(200, {"error": limit, "data": None}))
     with pytest.raises(RateLimited, match="rate limit exceeded"):
         make_model().embed("Hi")
@@ -89,12 +90,6 @@ def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(
     assert (make_model(retries=1).chat("Hi").text, len(fake.requests)) == ("Hello there.", 2)
     fake.faults.append(Fault(200, chat("Hi") | {"error": {"message": "", "code": None}}))  # one-api sends it always
     assert make_model().chat("Hi").text == "Hi"
-    fake.faults.append(Fault(404, [{"error": {"code": 404, "message": "models/x is not found"}}]))
-    with pytest.raises(ModelNotServed, match=r"\(404\)\. models/x is not found"):
-        make_model().chat("Hi")
-    fake.faults.append(Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}))
-    with pytest.raises(ProviderError, match="odd"):
-        make_model().chat("Hi")
 
 
 def test_what_cannot_be_used_is_an_error_of_ours_in_all_calls(fake, make_model):
@@ -164,24 +159,9 @@ def test_a_choice_and_json_are_read_without_the_thoughts(fake, make_model):
     assert make_model().chat("Hi", choices=["yes", "no"]).parsed == "no"
 
 
-def test_json_is_read_from_a_fence_and_what_breaks_its_schema_is_none():
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    for text in ('```json\n{"n": 1}\n```', '\ufeff{"n": 1}', 'Here:\n```\n{"n": 1}\n```\nDone.', '```json\n{"n": 1}'):
-        assert parse_json(text, schema) == {"n": 1}, text
-    for text in ('{"n": "1"}', "{}", "[1]", '{"n": NaN}', '{"n": ' + "9" * 5000 + "}", '{"n": {"a":' * 200):
-        assert parse_json(text, schema) is None, text
-    assert parse_json('{"a": "\\ud83d"}', {}) == {"a": "\ufffd"}
-    with pytest.raises(DataError, match="schema"):
-        parse_json("1", {"type": "nonsense"})
-    assert parse_json("1", {"$ref": "http://127.0.0.1:9/none"}) is None
-
-
 def test_probabilities_that_are_missing_stay_unknown():
-    entries = [
-        {"token": "a", "logprob": None, "top_logprobs": [None, {"token": "b", "logprob": 1e9}]},
-        None,
-        {"token": 5},
-    ]
+    others = [None, {"token": "b", "logprob": 1e9}]
+    entries = [{"token": "a", "logprob": None, "top_logprobs": others}, None, {"token": 5}]
     [token] = read_chat(chat("a", logprobs={"content": entries})).tokens
     assert (token.text, math.isnan(token.probability)) == ("a", True)
     assert [(other.text, other.probability) for other in token.alternatives] == [("b", 1.0)]
@@ -244,11 +224,11 @@ def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_m
     assert fake.bodies[-1]["max_tokens"] >= 256
 
 
-def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model, monkeypatch):
-    address = fake.base_url.replace("http://", "https://ann:secret-word@")
-    with pytest.raises(Unreachable, match="https") as caught:
-        make_model(base_url=address).chat("Hi")
-    assert "secret-word" not in str(caught.value) + repr(make_model(base_url=address).connection)
+def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model, meet, monkeypatch):
+    model = make_model(base_url=fake.base_url.replace("http://", "https://ann:secret-word@"))
+    assert "secret-word" not in str(meet(Unreachable, said="https", model=model)) + repr(model.connection)
+    for host in ("a..b", "a" * 300):
+        meet(Unreachable, said="label", base_url=f"http://{host}/v1")
 
     def distrust(*_):
         raise httpx2.ConnectError("no") from ssl.SSLCertVerificationError(1, "self-signed certificate")
@@ -256,26 +236,21 @@ def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model,
     model = make_model()
     with monkeypatch.context() as patch:
         patch.setattr(model.connection.transport.live, "handle_request", distrust)
-        with pytest.raises(Unreachable, match="certificate") as caught:
-            model.chat("Hi")
-    assert "SSL_CERT_FILE" in caught.value.next_step
+        assert "SSL_CERT_FILE" in meet(Unreachable, said="certificate", model=model).next_step
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         for value in ("org-1\nX-Evil: 1", "örg-secret"):
             with monkeypatch.context() as patch:
                 patch.setenv(name, value)
-                with pytest.raises(SettingsError, match="OPENAI_ORG_ID") as caught:
-                    make_model().chat("Hi")
-            assert "Evil" not in str(caught.value)
+                assert "Evil" not in str(meet(SettingsError, said="OPENAI_ORG_ID"))
 
 
-def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", fake.base_url[:-3])
+def test_proxies_of_the_environment_are_obeyed(fake, make_model, meet, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, fake.base_url[:-3])
     make_model(base_url="http://far.example/v1").chat("Hi")
     assert fake.requests[0].headers["host"] == "far.example"
-    monkeypatch.setenv("HTTPS_PROXY", fake.base_url[:-3])
     num_connections = fake.num_connections
-    with pytest.raises(Unreachable):  # the fake hands no https on
-        make_model(base_url="https://far.example/v1").chat("Hi")
+    meet(Unreachable, base_url="https://far.example/v1")  # the fake hands no https on
     assert fake.num_connections > num_connections
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -283,23 +258,15 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, monkeypatch):
     monkeypatch.delenv("NO_PROXY")
     for proxy in ("ftp://ann:secret-word@h", "socks9://h"):
         monkeypatch.setenv("HTTP_PROXY", proxy)
-        with pytest.raises(SettingsError, match="proxy") as caught:
-            make_model().chat("Hi")
-        assert "secret-word" not in str(caught.value)
+        assert "secret-word" not in str(meet(SettingsError, said="proxy"))
 
 
 def test_what_a_provider_does_not_take_is_not_sent_and_said_with_the_reply(fake, make_model):
-    openai = make_model(provider="openai").chat("Hi", temperature=0.7)
-    anthropic = make_model(provider="anthropic").chat("Hi", seed=7)
-    assert ("temperature" in fake.bodies[0], "seed" in fake.bodies[1], anthropic.provenance.seed) == (
-        False,
-        False,
-        None,
-    )
-    assert openai.provenance.dropped == ("temperature",)
-    assert "seed" in anthropic.provenance.dropped
-    assert str(openai.provenance).endswith("without temperature")
-    assert "without temperature" in openai._repr_html_()
+    openai = make_model(provider="openai").chat("Hi", temperature=0.7).provenance
+    anthropic = make_model(provider="anthropic").chat("Hi", seed=7).provenance
+    assert ("temperature" in fake.bodies[0], "seed" in fake.bodies[1]) == (False, False)
+    assert (openai.dropped, "seed" in anthropic.dropped, anthropic.seed) == (("temperature",), True, None)
+    assert str(openai).endswith("without temperature")
     assert make_model().chat("Hi", seed=7).provenance.dropped == ()
 
 
@@ -308,21 +275,10 @@ def test_what_no_request_can_hold_is_cleaned_or_a_data_error(fake, make_model):
     model.chat("half \ud83d\0")
     model.embed("x\ud800")
     assert fake.bodies[0]["messages"][0]["content"] == "half \ufffd"
-    for options in (
-        {"max_tokens": math.nan},
-        {"max_tokens": 0},
-        {"max_tokens": "9"},
-        {"temperature": math.inf},
-        {"system": 5},
-    ):
-        with pytest.raises(DataError):
-            model.chat("Hi", **options)
     deep: dict = {}
     for _ in range(3000):
         deep = {"not": deep}
-    for schema in ({"const": math.nan}, {"const": {1}}, deep):
+    options = [{"max_tokens": most} for most in (math.nan, 0, "9")] + [{"temperature": math.inf}, {"system": 5}]
+    for one in (*options, *({"schema": schema} for schema in ({"const": math.nan}, {"const": {1}}, deep))):
         with pytest.raises(DataError):
-            model.chat("Hi", schema=schema)
-    for host in ("a..b", "a" * 300):
-        with pytest.raises(Unreachable, match="label"):
-            make_model(base_url=f"http://{host}/v1").chat("Hi")
+            model.chat("Hi", **one)

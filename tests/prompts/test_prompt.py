@@ -35,26 +35,20 @@ def test_elements_are_joined_in_order_by_blank_lines_into_one_user_message():
 
 
 def test_system_elements_go_into_a_system_message_in_the_order_of_the_elements():
-    prompt = Prompt("p", "Do it.", "Facts.", "Why?", "Answer:", system=("context", "instruction"))
-    assert prompt.system == ("instruction", "context")
-    assert prompt.render() == [
-        {"role": "system", "content": "Do it.\n\nFacts."},
-        {"role": "user", "content": "Why?\n\nAnswer:"},
-    ]
-    assert Prompt("p", "Do it.", system=["instruction"]).render() == [{"role": "system", "content": "Do it."}]
+    prompt = Prompt("p", "Do it.", "Facts.", "Why?", "Answer:", system=["context", "instruction"])
+    system, user = prompt.render()
+    assert system == {"role": "system", "content": "Do it.\n\nFacts."}
+    assert user == {"role": "user", "content": "Why?\n\nAnswer:"}
+    assert Prompt("p", "Do it.", system=("instruction",)).render() == [{"role": "system", "content": "Do it."}]
 
 
-def test_elements_that_render_to_whitespace_are_left_out():
+def test_elements_that_render_to_whitespace_are_left_out_and_spaces_within_one_stay():
     prompt = Prompt("p", "  \n", "{% if fact %}{{ fact }}{% endif %}", "{{ question }}", system=("instruction",))
     assert get_text(prompt, fact="", question="Why?") == "Why?"
     assert get_text(prompt, fact="So.", question="Why?") == "So.\n\nWhy?"
-    assert find_fault(Prompt("p", "{{ question }}").render, question=" ") == "The prompt p renders to nothing."
-
-
-def test_spaces_within_an_element_stay_and_lines_of_commands_leave_none():
     prompt = Prompt("p", context="{% for label in labels %}\n  - {{ label }}\n  {% endfor %}\nEnd ", output="Intent: ")
-    assert get_text(prompt, labels=["a", "b"]) == "  - a\n  - b\nEnd \n\nIntent: "
-    assert get_text(Prompt("p", "Do it.\n", "Facts.\n\n")) == "Do it.\n\nFacts.\n"
+    assert get_text(prompt, labels=["a", "b"]) == "  - a\n  - b\nEnd \n\nIntent: "  # lines of commands leave none
+    assert find_fault(Prompt("p", "{{ question }}").render, question=" ") == "The prompt p renders to nothing."
 
 
 def test_values_are_inserted_literally_and_never_read_as_templates_or_escaped():
@@ -74,22 +68,17 @@ def test_variables_may_have_names_that_python_or_jinja_use():
 def test_variables_are_those_of_all_elements_and_no_loop_variables():
     prompt = Prompt("p", "{{ a }}", "{% for x in b %}{{ x.c }}{{ loop.index }}{% endfor %}", "{% if d %}{% endif %}")
     assert prompt.variables == {"a", "b", "d"}
-    assert Prompt("p", "{% set e = 1 %}{{ e }}{{ range(3) | list }}").variables == set()
+    assert Prompt("p", "{% set e = 1 %}{{ e }}").variables == set()
 
 
-def test_a_missing_variable_is_named_with_the_prompt_and_the_elements_that_want_it():
+def test_a_missing_or_unknown_variable_is_named_with_what_is_wanted():
     prompt = GREETING.replace(context="{{ mood | default('good') }}")
     with pytest.raises(PromptError) as caught:
         prompt.render()
-    assert caught.value.problem == (
-        "The prompt greeting lacks a value for mood (in context), name (in instruction and input)."
-    )
-    assert caught.value.next_step == "Give it: render(mood=…, name=…)."
-
-
-def test_an_unknown_variable_is_named_with_the_nearest_and_all_known_ones():
+    said = "The prompt greeting lacks a value for mood (in context), name (in instruction and input)."
+    assert (caught.value.problem, caught.value.next_step) == (said, "Give it: render(mood=…, name=…).")
     with pytest.raises(PromptError) as caught:
-        GREETING.replace(context="{{ mood }}").render(nam="Ada", mood="good")
+        prompt.render(nam="Ada", mood="good")
     assert caught.value.problem == "The prompt greeting has no variable nam."
     assert caught.value.next_step == "Did you mean name? There is: mood, name."
 
@@ -104,31 +93,25 @@ def test_a_value_none_or_a_gap_in_the_data_raises_instead_of_printing_it():
     assert [get_text(prompt, x=value) for value in (0, False, "nan")] == ["0", "False", "nan"]
 
 
-def test_half_a_character_becomes_a_mark_where_the_text_enters():
-    assert Prompt("p", "Half \ud83d.") == Prompt("p", "Half \ufffd.")
-
-
 BOMBS = [
     *("{{ 'a'|center(1500000000) }}", "{{ '%1500000000d'|format(1) }}", "{{ 'a\\nb'|indent(1500000000) }}"),
-    *("{{ [1]|batch(1500000000, 0)|list }}", "{{ [1]|slice(1500000000)|list }}", "{{ 'a'.center(1500000000) }}"),
-    *("{{ 'aaaa'" + "|replace('a', 'aaaaaaaaaa')" * 9 + " }}", "{{ 'aaaa'" + ".replace('a', 'aaaaaaaaaa')" * 9 + " }}"),
-    *("{{ 'a' * 1500000000 }}", "{{ [1] * 150000000 }}", "{{ '%1500000000d' % 1 }}", "{{ 9 ** 9 ** 9 }}"),
-    *("{{ '{:1500000000}'.format(1) }}", "{{ 'a'.zfill(1500000000) }}", "{{ 'a\\tb'.expandtabs(1500000000) }}"),
-    "{% set n = namespace(s='aaaa') %}{% for i in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
-    "{% set n = namespace(s='aaaa') %}{% for i in range(40) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}",
-    "{% for i in range(9999) %}{% for j in range(9999) %}aaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
-    "{% for i in range(9999) %}{% for j in range(9999) %}{% set x = i %}{% endfor %}{% endfor %}",
-    *("{{ range(1000)|join('a' * 1000000) }}", "{{ ([range(1000)] * 99)|map('join', 'a' * 900)|list|length }}"),
+    *("{{ [1]|batch(1500000000, 0)|list }}", "{{ [1]|slice(1500000000)|list }}", "{{ [1]|tojson(indent=1500000000) }}"),
+    *(
+        "{{ 'aaaa'" + "|replace('a', 'aaaaaaaaaa')" * 9 + " }}",
+        "{{ 'a'.center(1500000000) }}",
+        "{{ 'a' * 1500000000 }}",
+    ),
+    *("{{ 9 ** 9 ** 9 }}", "{{ '%1500000000d' % 1 }}", "{{ '{:1500000000}'.format(1) }}", "{{ range(10**9)|join }}"),
+    "{% set n = namespace(s='aaaa') %}{% for i in '0123456789' %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
+    "{% set x = 'ab'|list %}{{ [" + ", ".join(["x"] * 999) + f"]|map('join', '{'a' * 9999}')|list|length }}}}",
     "{% set x = ['ab'] %}" + "{% set x = [x, x] %}" * 60 + "{{ x }}",
     "{% set x = ('ab',) %}" + "{% set x = (x, x) %}" * 60 + "{{ {x: 1}|length }}",
     "{% set x = {1: 1} %}" + "{% set x = {1: x, 2: x} %}" * 60 + "{{ x|tojson }}",
-    "{% set x = 9 ** 64 %}" + "{% set x = x * x %}" * 60 + "{{ x > 1 }}",
-    "{% set x = 'a' * 900000 %}{{ (" + " ~ ".join(["x"] * 3000) + ")|length }}",
-    "{% set x = 'a' * 900000 %}{{ [" + ", ".join(["x[::-1]"] * 999) + "]|length }}",
-    "{% for i in 'a' * 999999 %}{% for j in 'a' * 999999 %}{% endfor %}{% endfor %}",
-    "{% for i in range(999) %}{% for j in range(999) %}{% set x = 'b' * 99999 < 'b' * 99999 %}{% endfor %}{% endfor %}",
-    *("{{ {}.fromkeys(range(9), 1) }}", "{{ (1).to_bytes(1500000000) }}", "{{ [1]|tojson(indent=1500000000) }}"),
-    *("{{ x }}" * 9999, "{% set x %}{{ 'a' * 999999 }}{% endset %}"),
+    f"{{% set x = '{'a' * 900_000}' %}}" + "{{ [" + ", ".join(["x[::-1]"] * 999) + "]|length }}",
+    f"{{% set x = '{'a' * 999_999}' %}}" + "{% for i in x %}{% for j in x %}{% endfor %}{% endfor %}",
+    f"{{% set x = '{'a' * 99_999}' %}}" + "{% for i in x %}{% for j in x %}{% set y = x < x %}{% endfor %}{% endfor %}",
+    f"{{% set x = '{'a' * 9_999}' %}}" + "{% for i in x %}{% for j in x %}aaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
+    *("{{ x }}" * 9999, "{% set x %}{{ 'a' }}{% endset %}"),
 ]
 
 
@@ -138,10 +121,8 @@ def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time():
         with pytest.raises(PromptError):
             Prompt("p", input=text).render()
     assert time.perf_counter() - started < 30
-    useful = (
-        "{{ names | map('upper') | join(', ') }}{{ ' and ' ~ more | default('none') }}, {{ 2 * 3 }} {{ 'Ab'.lower() }}"
-    )
-    assert Prompt("p", input=useful).render(names=["a", "b"], more="c")[0]["content"] == "A, B and c, 6 ab"
+    useful = "{{ names | map('upper') | join(', ') }} and {{ more[:1] | default('none') }}{% if 2 > 1 and more %}.{% endif %}"
+    assert get_text(Prompt("p", input=useful), names=["a", "b"], more="cd") == "A, B and c."
 
 
 def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
@@ -154,6 +135,10 @@ def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
         ("{{ a is nosuch }}", 1, "No test named 'nosuch'"),
         ("{{ a | random }}", 1, "No filter named 'random'"),
         ("{% nonsense %}", 1, "Encountered unknown tag 'nonsense'"),
+        *(
+            (template, 1, "a prompt calls and computes nothing; filters do that")
+            for template in ("{{ a.upper() }}", "{{ '{0.__class__}'.format(a) }}", "{{ 1 / 0 }}", "{{ a ~ a }}")
+        ),
         *(
             (template, 1, "a prompt knows the commands if, for, set and with")
             for template in (
@@ -176,16 +161,10 @@ def test_the_sandbox_refuses_with_the_element_and_the_reason():
         ("{{ message['__class__'] }}", unsafe.format("__class__", "str")),
         ("{{ message | attr('__class__') }}", unsafe.format("__class__", "str")),
         ("{{ message[0].__init__.__globals__ }}", unsafe.format("__init__", "str")),
-        ("{{ '{0.__class__}'.format(message) }}", unsafe.format("format", "str")),
-        ("{{ '{m.__class__}'.format_map({'m': message}) }}", unsafe.format("format_map", "str")),
-        ("{{ [message].append(1) }}", unsafe.format("append", "list")),
         ("{{ message.txet }}", "'str object' has no attribute 'txet'"),
         ("{{ message.upper }}", "an expression gives a builtin_function_or_method, not text"),
         ("{{ message | map('upper') }}", "an expression gives a generator, not text"),
-        ("{{ range }}", "an expression gives a function, not text"),
         ("{% for a in 'b' %}" * 30 + "{% endfor %}" * 30, "too many statically nested blocks"),
-        ("{% for i in range(10**9) %}x{% endfor %}", "Range too big. The sandbox blocks ranges larger than"),
-        ("{{ 1 / 0 }}", "division by zero"),
     ]
     for template, fault in cases:
         prompt = Prompt("p", context=template)
@@ -210,6 +189,7 @@ def test_a_field_of_the_wrong_kind_raises():
 
 def test_the_version_of_a_known_prompt_never_changes():
     assert GREETING.version == "f49680c5"
+    assert Prompt("p", "Half \ud83d.") == Prompt("p", "Half \ufffd.")
     assert Prompt("p", "Grüße ☕", system=("instruction",)).version == "75a0482d"
 
 
@@ -222,19 +202,14 @@ def test_the_version_changes_with_the_elements_and_system_and_with_nothing_else(
     assert Prompt("p", instruction="x").version != Prompt("p", context="x").version
 
 
-def test_replace_gives_a_new_prompt_without_revision():
+def test_replace_and_without_give_a_new_prompt_without_revision():
     old = Prompt("p", "Do it.", revision=3)
     assert old.replace(context="Facts.") == Prompt("p", "Do it.", "Facts.")
     assert old.revision == 3
     with pytest.raises(PromptError, match=r"no field “contxt”(?s:.*)Did you mean context\?"):
         old.replace(contxt="x")
-
-
-def test_without_empties_the_named_elements():
     assert GREETING.without("instruction", "output") == Prompt("greeting", input="Name: {{ name }}")
-    assert GREETING.without() == GREETING
-    for wrong in ("outputs", "name", "system", "revision"):
-        assert find_fault(GREETING.without, wrong) == f"A prompt has no element “{wrong}”."
+    assert find_fault(GREETING.without, "name") == "A prompt has no element “name”."
 
 
 def test_the_table_shows_name_version_and_each_element_escaped():
@@ -249,12 +224,7 @@ def test_the_table_shows_name_version_and_each_element_escaped():
 
 def test_show_renders_the_elements_where_variables_are_given_and_reads_as_plain_text():
     table = GREETING.show(name="Ada <3")
-    assert table.rows == (
-        ("instruction", "user", "Greet Ada <3."),
-        ("context", "user", ""),
-        ("input", "user", "Name: Ada <3"),
-        ("output", "user", "Greeting:"),
-    )
+    assert [text for _, _, text in table.rows] == ["Greet Ada <3.", "", "Name: Ada <3", "Greeting:"]
     assert "Greet Ada &lt;3." in table._repr_html_()
     assert repr(Prompt("p", "Do it.", "Facts.", "Why?", system=("instruction",)).show()) == (
         "p f19d4d20\n[instruction → system]\nDo it.\n[context → user]\nFacts.\n[input → user]\nWhy?\n[output → user]\n"

@@ -1,13 +1,12 @@
 """Claims about the registry: revisions and versions are found, files round-trip, malformed ones are named."""
 
-import os
 import random
 import subprocess
 import sys
 
 import pytest
 
-from llmops_utils.core import DataError, PromptError, WorkbookError
+from llmops_utils.core import PromptError, WorkbookError
 from llmops_utils.prompts import Prompt, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
@@ -31,28 +30,20 @@ def registry(tmp_path):
 
 
 def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry):
-    prompt = load_prompt("greeting", folder=registry)
-    assert (prompt.revision, prompt.instruction) == (3, "Welcome {{ name }}.")
     assert load_prompt("greeting", 2, registry) == GREETING.replace(instruction="Greet {{ name }} warmly.", revision=2)
+    write(registry, "broken")  # hides no other
+    write(registry, 'instruction = "10"', 10)
+    for revision in (10, 2):
+        assert load_prompt("greeting", revision, registry).revision == revision
+    assert load_prompt("greeting", folder=registry).instruction == "10"
+    assert save_prompt(GREETING.replace(output="Hi:"), registry.with_name("new")).name == "1.toml"
 
 
-def test_a_revision_that_is_nested_too_deep_too_large_or_a_pipe_is_refused(tmp_path):
+def test_a_revision_that_is_nested_too_deep_or_too_large_is_refused(tmp_path):
     for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
         write(tmp_path, text)
         with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
             load_prompt("greeting", folder=tmp_path)
-    if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "greeting" / "2.toml")
-        with pytest.raises(DataError, match=r"2\.toml is no regular file"):
-            load_prompt("greeting", folder=tmp_path)
-
-
-def test_revisions_count_as_numbers_not_as_text(tmp_path):
-    for num in (2, 10, 9):
-        write(tmp_path, f'instruction = "{num}"', num)
-    assert load_prompt("greeting", folder=tmp_path).revision == 10
-    assert [prompt.revision for prompt in list_prompts(tmp_path)] == [2, 9, 10]
-    assert save_prompt(GREETING, tmp_path).name == "11.toml"
 
 
 def test_a_version_or_its_first_digits_load_the_latest_file_with_that_content(registry):
@@ -120,30 +111,13 @@ def test_a_malformed_file_raises_with_its_place(tmp_path):
         with pytest.raises(PromptError) as caught:
             load_prompt("greeting", folder=tmp_path)
         assert caught.value.problem == "greeting/1.toml" + said
-        with pytest.raises(PromptError):
-            list_prompts(tmp_path)
+    write(tmp_path, 'instruction = "a"', "v2")
+    with pytest.raises(PromptError, match=r"greeting/v2\.toml is no revision(?s:.*)Name the files 1\.toml"):
+        load_prompt("greeting", folder=tmp_path)
+    (tmp_path / "greeting" / "v2.toml").unlink()
     write(tmp_path, 'instructions = "a"')
     with pytest.raises(PromptError, match=r"Did you mean instruction\? There is: context, description, input, "):
         load_prompt("greeting", folder=tmp_path)
-
-
-def test_a_file_with_another_name_than_a_number_raises(registry):
-    write(registry, 'instruction = "a"', "v2")
-    with pytest.raises(PromptError, match=r"greeting/v2\.toml is no revision(?s:.*)Name the files 1\.toml"):
-        load_prompt("greeting", folder=registry)
-    assert load_prompt("farewell", folder=registry).revision == 1
-
-
-def test_a_broken_revision_does_not_hide_the_others(registry):
-    write(registry, "broken")
-    assert [load_prompt("greeting", version, registry).revision for version in (None, 2)] == [3, 2]
-
-
-def test_windows_line_ends_and_a_byte_order_mark_keep_the_version(tmp_path):
-    prompt = GREETING.replace(context="One\nTwo\n")
-    path = save_prompt(prompt, tmp_path)
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert load_prompt("greeting", folder=tmp_path).version == prompt.version
 
 
 def test_all_prompts_are_listed_by_name_and_revision(registry):
@@ -188,11 +162,13 @@ def test_a_name_that_cannot_be_a_folder_is_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_readable_toml(tmp_path):
+def test_a_file_is_readable_toml_and_windows_line_ends_keep_its_version(tmp_path):
     prompt = Prompt(
         "p", 'Say "hi".', "One\n\\d\n", "{{ message }}", "It's ''' here\nC:\\x\t\r", ("instruction",), "For people."
     )
-    assert save_prompt(prompt, tmp_path).read_bytes().decode("utf-8") == (
+    path = save_prompt(prompt, tmp_path)
+    content = path.read_bytes()
+    assert content.decode("utf-8") == (
         'description = "For people."\n'
         'system = ["instruction"]\n'
         'instruction = "Say \\"hi\\"."\n'
@@ -200,6 +176,8 @@ def test_a_file_is_readable_toml(tmp_path):
         'input = "{{ message }}"\n'
         "output = \"It's ''' here\\nC:\\\\x\\t\\r\"\n"
     )
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+    assert load_prompt("p", folder=tmp_path).version == prompt.version
 
 
 PIECES = ["'", "''", "'''", '"', '"""', "\\", "\\n", "\\u0022", "\n", "\n\n", "\r", "\r\n", "\t", " ", "#", "=", "[x]"]
@@ -218,11 +196,8 @@ def test_any_text_survives_the_file_exactly(tmp_path):
         assert (found, found.version) == (prompt.replace(revision=1), prompt.version)
 
 
-def test_all_prompts_of_the_course_load_and_have_a_description():
+def test_all_prompts_of_the_course_load_and_the_first_one_is_that_which_was_measured():
     assert [prompt.label for prompt in list_prompts() if not prompt.description] == []
-
-
-def test_the_first_intent_prompt_is_the_one_that_was_measured():
     prompt = load_prompt("classify_intent", 1)
     assert (prompt.version, prompt.variables) == ("414b71ae", {"message"})
     (message,) = prompt.render(message="Where is my kettle?")
