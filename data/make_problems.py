@@ -11,8 +11,7 @@ course, and no wording does: all are those of `training/templates.toml`.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
+import calendar
 import itertools
 import json
 import random
@@ -23,8 +22,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+
+import pandas
 
 from llmops_utils.core import DATA, write_whole
 from llmops_utils.datasets import Problem, load_date_questions, load_word_problems
@@ -46,11 +47,7 @@ DEVICES = (
     *("hand grinder", "burr grinder", "pocket scale", "digital scale"),
 )
 PARTS = ("filter", "lid", "cable", "knob", "gasket", "handle", "switch plate", "base plate")
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS, WEEKDAYS = tuple(calendar.month_name)[1:], tuple(calendar.day_name)
 SMALL, MEDIUM, LARGE = range(2, 10), range(11, 31), range(11, 61)
 CHOICES = {  # for the numbers of a word problem
     "small": SMALL,
@@ -96,25 +93,21 @@ def load_templates(kind: str) -> list[dict]:
 
 
 def draw_problems(
-    num: int, pools: dict[int, list[dict]], draw: Callable[[dict, int], dict | None], known: set[str]
-) -> Iterator[dict]:
+    num: int, pools: dict[int, list[dict]], draw: Callable[[dict, int], dict | None], known_ones: list[Problem]
+) -> Iterator[Problem]:
     """Yield new problems, the levels in turn, without those whose question is known or whose numbers do not suit.
 
-    Args:
-        num: how many.
-        pools: the templates of each level, in turn as well.
-        draw: returns a problem from a template and a level, or None.
-        known: questions that may not come again.
+    `pools` are the templates of each level, in turn as well; `draw` returns a problem from a template and a level, or None.
     """
     turns = {level: itertools.cycle(pool) for level, pool in pools.items()}
-    known = set(known)
+    known = {problem.question for problem in known_ones}
     for number, level in zip(range(num), itertools.cycle(LEVELS)):
         template = next(turns[level])
         problem = None
         while problem is None or problem["question"] in known:
             problem = draw(template, level)
         known.add(problem["question"])
-        yield problem | {"id": f"{number + 1:05}", "split": "train", "level": level}
+        yield Problem(id=f"{number + 1:05}", split="train", level=level, **problem)
 
 
 # --- word problems -----------------------------------------------------------------------------------------------
@@ -124,9 +117,7 @@ def make_word_problems(num: int, seed: int) -> list[Problem]:
     """Return new word problems; the same seed gives the same ones."""
     rng = random.Random(seed)
     pools = {level: [one for one in load_templates("word") if one["level"] == level] for level in LEVELS}
-    known = {problem.question for problem in load_word_problems()}
-    drawn = draw_problems(num, pools, lambda template, level: draw_word_problem(template, rng), known)
-    return [Problem(**fields) for fields in drawn]
+    return [*draw_problems(num, pools, lambda template, level: draw_word_problem(template, rng), load_word_problems())]
 
 
 def draw_word_problem(template: dict, rng: random.Random) -> dict | None:
@@ -191,14 +182,10 @@ def write_reasoning(template: str, texts: dict[str, str], has_cents: bool) -> st
 
 @dataclass(frozen=True)
 class Solution:
-    """How a date question is solved.
+    """How a date question is solved, in sentences and in lines of Python without imports.
 
-    Attributes:
-        start: the day on which the operation works.
-        operation: one that `apply_operation` knows, with its `value`: a number, or for days_between the other day.
-        sentences: the way in words.
-        lines: the way in Python, without imports.
-        shown: what the wording shows besides the amount; dates are not written out yet.
+    `operation` is one that `apply_operation` knows, with its `value`: a number, or for days_between the other day. `shown`
+    is what the wording shows besides start and amount; dates are not written out yet.
     """
 
     start: date
@@ -213,14 +200,15 @@ def make_date_questions(num: int, seed: int) -> list[Problem]:
     """Return new date questions; the same seed gives the same ones."""
     rng = random.Random(seed)
     pools = {level: [one for one in load_templates("date") if level in one["levels"]] for level in LEVELS}
-    known = {problem.question for problem in load_date_questions()}
-    drawn = draw_problems(num, pools, lambda template, level: draw_date_question(template, level, rng), known)
-    return [Problem(**fields) for fields in drawn]
+    return [*draw_problems(num, pools, partial(draw_date_question, rng=rng), load_date_questions())]
 
 
 def draw_date_question(template: dict, level: int, rng: random.Random) -> dict | None:
     """Return the question and its solutions, or None where the drawn dates do not suit."""
-    start, amount, wording = draw_date(rng), draw_amount(template["amounts"], rng), rng.choice(template["wordings"])
+    start, amounts = draw_date(rng), template["amounts"]
+    is_range = isinstance(amounts, dict)
+    amount = rng.randint(amounts["from"], amounts["to"]) if is_range else rng.choice(amounts)
+    wording = rng.choice(template["wordings"])
     solution = SOLVERS[template["kind"]](template["event"], start, amount)
     if solution is None:
         return None
@@ -250,11 +238,6 @@ def draw_date(rng: random.Random) -> date:
     else:
         first = date(rng.randint(2024, 2028), rng.randint(1, 12), 1)
     return first.replace(day=rng.randint(1, find_month_end(first).day))
-
-
-def draw_amount(amounts: list[int] | dict, rng: random.Random) -> int:
-    """Return one of the amounts, or one between two bounds."""
-    return rng.randint(amounts["from"], amounts["to"]) if isinstance(amounts, dict) else rng.choice(amounts)
 
 
 def draw_words(rng: random.Random) -> dict[str, str]:
@@ -325,29 +308,40 @@ def apply_operation(start: date, operation: str, value: str) -> str:
 # --- the way in words --------------------------------------------------------------------------------------------
 
 
+def explain_rest(start: date) -> tuple[int, str]:
+    """Return the days of a month that come after `start`, and the sentence about them."""
+    last = find_month_end(start).day
+    left = last - start.day
+    return left, f"{MONTHS[start.month - 1]} has {last} - {start.day} = {left} days left."
+
+
+def list_months_between(start: date, end: date) -> list[date]:
+    """Return the last days of the months between those of two days."""
+    months, last = [], find_month_end(find_month_end(start) + timedelta(days=1))
+    while last < end.replace(day=1):
+        months.append(last)
+        last = find_month_end(last + timedelta(days=1))
+    return months
+
+
 def explain_addition(start: date, num_days: int) -> list[str]:
     """Return sentences that add days month by month."""
     end = start + timedelta(days=num_days)
-    if (start.year, start.month) == (end.year, end.month):
-        return [f"{start.day} + {num_days} = {end.day}, so the date is {write_date(end)}."]
-    month_end = find_month_end(start)
-    left = (month_end - start).days
-    sentences = [f"{MONTHS[start.month - 1]} has {month_end.day} - {start.day} = {left} days left."]
-    terms = [num_days, left]
-    month_end = find_month_end(month_end + timedelta(days=1))
-    while month_end < end and (month_end.year, month_end.month) != (end.year, end.month):
-        sentences.append(f"{MONTHS[month_end.month - 1]} {month_end.year} has {month_end.day} days.")
-        terms.append(month_end.day)
-        month_end = find_month_end(month_end + timedelta(days=1))
-    sentences.append(f"{' - '.join(map(str, terms))} = {end.day}, so the date is {write_date(end)}.")
-    return sentences
+    closing = f"{end.day}, so the date is {write_date(end)}."
+    if start.replace(day=1) == end.replace(day=1):
+        return [f"{start.day} + {num_days} = {closing}"]
+    left, sentence = explain_rest(start)
+    months = list_months_between(start, end)
+    told = [f"{MONTHS[last.month - 1]} {last.year} has {last.day} days." for last in months]
+    terms = [num_days, left, *(last.day for last in months)]
+    return [sentence, *told, f"{' - '.join(map(str, terms))} = {closing}"]
 
 
 def explain_subtraction(start: date, num_days: int) -> list[str]:
     """Return sentences that take days away, at most into the month before."""
     end = start - timedelta(days=num_days)
     closing = f"so the date is {write_date(end)}."
-    if (start.year, start.month) == (end.year, end.month):
+    if start.replace(day=1) == end.replace(day=1):
         return [f"{start.day} - {num_days} = {end.day}, {closing}"]
     month_end = find_month_end(end)
     return [
@@ -358,21 +352,15 @@ def explain_subtraction(start: date, num_days: int) -> list[str]:
 
 def explain_difference(start: date, end: date) -> list[str]:
     """Return sentences that count the days from `start` to `end` month by month."""
-    month_end = find_month_end(start)
-    left = (month_end - start).days
-    terms, names = [left], []
-    sentences = [f"{MONTHS[start.month - 1]} has {month_end.day} - {start.day} = {left} days left."]
-    month_end = find_month_end(month_end + timedelta(days=1))
-    while month_end < end:
-        names.append(f"{month_end.day} days of {MONTHS[month_end.month - 1]}")
-        terms.append(month_end.day)
-        month_end = find_month_end(month_end + timedelta(days=1))
-    if (month_end.year, month_end.month) == (end.year, end.month):
-        names.append(f"{end.day} of {MONTHS[end.month - 1]}")
-        terms.append(end.day)
-    sentences.append(f"Then come {' and '.join(names)}.")
-    sentences.append(f"{' + '.join(map(str, terms))} = {(end - start).days} days.")
-    return sentences
+    left, sentence = explain_rest(start)
+    months = list_months_between(start, end)
+    names = [f"{last.day} days of {MONTHS[last.month - 1]}" for last in months]
+    terms = [left, *(last.day for last in months), end.day]
+    return [
+        sentence,
+        f"Then come {' and '.join([*names, f'{end.day} of {MONTHS[end.month - 1]}'])}.",
+        f"{' + '.join(map(str, terms))} = {(end - start).days} days.",
+    ]
 
 
 def explain_months(start: date, months: int, in_years: bool) -> list[str]:
@@ -393,13 +381,9 @@ def explain_months(start: date, months: int, in_years: bool) -> list[str]:
 
 def explain_working_days(start: date, num_days: int) -> list[str]:
     """Return sentences that add whole weeks of five working days and then the rest."""
-    sentences = []
-    day = start
-    if start.weekday() > 4:
-        day = start - timedelta(days=start.weekday() - 4)
-        sentences.append(f"The count is the same as from {write_date(day, 3)}.")
-    else:
-        sentences.append(f"The start is {write_date(day, 3)}.")
+    day = start - timedelta(days=max(0, start.weekday() - 4))
+    opening = "The start is" if day == start else "The count is the same as from"
+    sentences = [f"{opening} {write_date(day, 3)}."]
     weeks, rest = divmod(num_days, 5)
     if weeks:
         day += timedelta(weeks=weeks)
@@ -433,7 +417,7 @@ def solve_subtract_days(event: str, start: date, amount: int) -> Solution | None
 def solve_days_between(event: str, start: date, amount: int) -> Solution | None:
     """Solve: how many days lie between two days of different months?"""
     end = start + timedelta(days=amount)
-    if (start.year, start.month) == (end.year, end.month):
+    if start.replace(day=1) == end.replace(day=1):
         return None
     lines = [f"{event} = {write_code(start)}", f"end = {write_code(end)}", f"answer = (end - {event}).days"]
     return Solution(start, "days_between", str(end), explain_difference(start, end), lines, {"end": end})
@@ -441,27 +425,15 @@ def solve_days_between(event: str, start: date, amount: int) -> Solution | None:
 
 def solve_add_weeks(event: str, start: date, amount: int) -> Solution:
     """Solve: which day is so many weeks after the start?"""
-    lines = [
-        f"{event} = {write_code(start)}",
-        f"weeks = {amount}",
-        f"answer = str({event} + timedelta(days=7 * weeks))",
-    ]
+    answer = f"answer = str({event} + timedelta(days=7 * weeks))"
+    lines = [f"{event} = {write_code(start)}", f"weeks = {amount}", answer]
     sentences = [f"{amount} weeks are {amount} * 7 = {7 * amount} days.", *explain_addition(start, 7 * amount)]
     return Solution(start, "add_weeks", str(amount), sentences, lines)
 
 
-def solve_add_months(event: str, start: date, amount: int) -> Solution | None:
-    """Solve: which day is so many months after the start, on the same day of the month?"""
-    return build_months_solution(start, amount, str(amount), in_years=False)
-
-
-def solve_add_years(event: str, start: date, amount: int) -> Solution | None:
-    """Solve: which day is so many years after the start?"""
-    return build_months_solution(start, 12 * amount, f"12 * {amount}", in_years=True)
-
-
-def build_months_solution(start: date, months: int, formula: str, in_years: bool) -> Solution | None:
-    """Return how months are added, or None where there is no such day, on the way after whole years included."""
+def solve_add_months(event: str, start: date, amount: int, in_years: bool = False) -> Solution | None:
+    """Solve: which day is so many months after the start? None where there is no such day, also after whole years."""
+    months, formula = (12 * amount, f"12 * {amount}") if in_years else (amount, str(amount))
     try:
         add_months(start, months)
         add_months(start, months // 12 * 12)
@@ -545,21 +517,12 @@ SOLVERS: dict[str, Callable[[str, date, int], Solution | None]] = {
     "days_between": solve_days_between,
     "add_weeks": solve_add_weeks,
     "add_months": solve_add_months,
-    "add_years": solve_add_years,
+    "add_years": partial(solve_add_months, in_years=True),
     "add_working_days": solve_add_working_days,
     "before_month_end": solve_before_month_end,
     "after_month_end": solve_after_month_end,
     "next_weekday": solve_next_weekday,
 }
-
-
-def format_csv(problems: list[Problem]) -> str:
-    """Return the problems as CSV; programs keep their line breaks."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, vars(problems[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(vars(problem) for problem in problems)
-    return text.getvalue()
 
 
 def main() -> None:
@@ -569,8 +532,9 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
-    write_whole(wanted.folder / "train_word_problems.csv", format_csv(make_word_problems(wanted.num, wanted.seed)))
-    write_whole(wanted.folder / "train_date_questions.csv", format_csv(make_date_questions(wanted.num, wanted.seed)))
+    for kind, make in (("word_problems", make_word_problems), ("date_questions", make_date_questions)):
+        table = pandas.DataFrame(map(vars, make(wanted.num, wanted.seed)))
+        write_whole(wanted.folder / f"train_{kind}.csv", table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":

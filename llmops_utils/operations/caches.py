@@ -78,16 +78,11 @@ class ExactCache:
         return estimate_proportion(self.num_hits, self.num_hits + self.num_misses)
 
 
-def _scale(vectors: np.ndarray, num_axes: int) -> np.ndarray:
-    """Return vectors of length 1. Raises `DataError` where one has no direction, or they have not so many axes."""
-    try:
-        numbers = np.asarray(vectors)
-        lengths = np.linalg.norm(numbers, axis=-1, keepdims=True)
-    except (TypeError, ValueError):  # texts, None, rows of several lengths
-        lengths = np.zeros(1)
-    if not ((lengths > 0) & np.isfinite(lengths)).all() or numbers.ndim != num_axes:
-        raise DataError("A vector is zero, not finite or none, so it has no direction.", "Leave empty texts out.")
-    return numbers / lengths
+def _scale(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not ((lengths > 0) & np.isfinite(lengths)).all():
+        raise DataError("A vector is zero or not finite, so it has no direction.", "Leave empty texts out.")
+    return vectors / lengths
 
 
 @dataclass(frozen=True)
@@ -107,7 +102,7 @@ def measure_threshold(
     The vectors of the first questions and those of the second ones have the shape (n, d); `is_same` says of each pair
     whether both have the same answer. Raises `DataError` where one kind of pair is missing, or their numbers differ.
     """
-    same, first, second = check_right(is_same), _scale(vectors, 2), _scale(near_vectors, 2)
+    same, first, second = check_right(is_same), _scale(vectors), _scale(near_vectors)
     if first.shape != second.shape or len(first) != len(same):
         raise DataError("The vectors and the labels are not one for each pair.", "Embed both questions of each pair.")
     cosines = (first * second).sum(axis=1)

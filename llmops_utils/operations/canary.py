@@ -104,11 +104,7 @@ class Canary:
         return number < self.share * 2**64
 
     def add(self, is_candidate: bool, score: float) -> str:
-        """Count the score of an answer, 0 or 1, and return the state after it.
-
-        Raises:
-            DataError: the score is neither 0 nor 1.
-        """
+        """Count the score of an answer, and return the state after it. `DataError` where it is neither 0 nor 1."""
         if score not in (0, 1):
             raise DataError(f"A score of {score} is neither 0 nor 1.", "Grade an answer as right or wrong.")
         with self._lock:
@@ -128,7 +124,7 @@ class Canary:
             self._hours += hours
             if self.state == "running" and self._hours > self.plan.most_hours:
                 num = self._counts[self.step][3]
-                self._end("rolled back", f"{num} scores of it in {self._hours:.0f} hours are too few")
+                self.state, self.reason = "rolled back", f"{num} scores of it in {self._hours:.0f} hours are too few"
             return self.state
 
     def _look(self) -> None:
@@ -139,17 +135,12 @@ class Canary:
         steps = [tuple(counts) for counts in self._counts[: self.step + 1]]
         change = compare_steps(steps, 1 - 2 * FALSE_ALARMS / plan.num_looks)
         if change.high < 0:
-            self._end("rolled back", f"worse beyond chance: {format_points(change)}")
+            self.state, self.reason = "rolled back", f"worse beyond chance: {format_points(change)}"
         elif is_full and self.step + 1 < len(plan.shares):
             self.step, self._hours = self.step + 1, 0.0
             self.reason = f"nothing speaks against it after {self.num_requests} scores: {format_points(change)}"
         elif is_full:
             last = compare_steps(steps, CONFIDENCE)
+            is_shown = last.low > -plan.margin
             told = f"shown to lose less than {100 * plan.margin:.0f} points: {format_points(last)}"
-            if last.low > -plan.margin:
-                self._end("shipped", told)
-            else:
-                self._end("rolled back", f"not {told}")
-
-    def _end(self, state: str, reason: str) -> None:
-        self.state, self.reason = state, reason
+            self.state, self.reason = ("shipped", told) if is_shown else ("rolled back", f"not {told}")

@@ -163,9 +163,8 @@ def decide(
 ) -> Decision:
     """Return the gate's decision on two reports over the same examples.
 
-    Raises:
-        DataError: the reports cannot be compared, a score is neither 0 nor 1, an example stands there twice, or a price
-            is limited and tokens were not counted.
+    Raises `DataError` where the reports cannot be compared, a score is neither 0 nor 1, an example stands there twice, or
+    a price is limited and tokens were not counted.
     """
     if not 0 < margin < 1:
         raise DataError(f"{margin} is no margin.", "Give a share between 0 and 1, such as 0.1 for 10 points.")

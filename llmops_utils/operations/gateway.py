@@ -15,7 +15,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import httpx2
 from tornado import httpserver, iostream, netutil, web
@@ -42,8 +41,6 @@ class Gateway:
     Attributes:
         models: their names; a request that names none means the first.
         find_server: returns the server of one, started at the first call. Raises `WorkbookError` where there is none.
-        authenticate: who a caller is.
-        quota: of each.
         turns: how many calls the model works at together.
         embed: returns the body of an answer to a request for embeddings; None where there are none.
         is_teacher: whether a caller may see the page of usage.
@@ -61,8 +58,7 @@ class Gateway:
     def listen(self, host: str, port: int) -> Iterator[int]:
         """Serve in a thread as long as the context lasts, and give the port; 0 chooses a free one.
 
-        Raises:
-            ServerError: the port is taken, or the host is none of this machine.
+        Raises `ServerError` where the port is taken, or the host is none of this machine.
         """
         try:
             sockets = netutil.bind_sockets(port, host)
@@ -71,7 +67,7 @@ class Gateway:
         loop, ended = asyncio.new_event_loop(), threading.Event()
 
         async def serve() -> None:
-            server = self.make_server()
+            server = self._make_server()
             server.add_sockets(sockets)
             while not ended.is_set():
                 await asyncio.sleep(0.05)
@@ -86,15 +82,11 @@ class Gateway:
             ended.set()
             thread.join(timeout=5)
 
-    def make_server(self) -> httpserver.HTTPServer:
-        """Return a server, which the caller lets listen; it lives in a running event loop."""
-        client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(PASS_S, connect=5),
-            limits=httpx2.Limits(max_connections=None),
-        )
-        application = web.Application(
-            [("(/.*)", _Handler, {"gateway": self, "client": client})], log_function=_be_still
-        )
+    def _make_server(self) -> httpserver.HTTPServer:
+        timeout, limits = httpx2.Timeout(PASS_S, connect=5), httpx2.Limits(max_connections=None)
+        client = httpx2.AsyncClient(timeout=timeout, limits=limits)
+        routes = [("(/.*)", _Handler, {"gateway": self, "client": client})]
+        application = web.Application(routes, log_function=lambda handler: None)  # what callers ask is theirs
         return httpserver.HTTPServer(
             application,
             max_body_size=MOST_BYTES + 1000,
@@ -150,10 +142,6 @@ def open_gateway(
     )
 
 
-def _be_still(handler: web.RequestHandler) -> None:
-    """Log nothing: what callers ask is theirs."""
-
-
 @web.stream_request_body
 class _Handler(web.RequestHandler):
     """One request: its key first, then its body, its turn, and the model's answer as it comes."""
@@ -169,15 +157,13 @@ class _Handler(web.RequestHandler):
         key = self.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         try:
             caller = await self._gateway.authenticate(key, self.request.remote_ip or "")
+            if caller is None:
+                raise Refused(401, "There is no such key. Save the settings of your class as .env once more.")
+            if (self.request.method, self.request.path) not in _OFFERED:
+                raise Refused(404, f"{self.request.path} is not offered here.")
+            self._caller = caller
         except Refused as refused:
             self._refuse(refused)
-            return
-        if caller is None:
-            self._refuse(Refused(401, "There is no such key. Save the settings of your class as .env once more."))
-        elif (self.request.method, self.request.path) not in _OFFERED:
-            self._refuse(Refused(404, f"{self.request.path} is not offered here."))
-        else:
-            self._caller = caller
 
     def data_received(self, chunk: bytes) -> None:
         if self._caller:
@@ -195,10 +181,8 @@ class _Handler(web.RequestHandler):
             await self._tell_health()
         elif self._gateway.is_teacher(self._caller):
             used, waiting = self._gateway.quota.used, self._gateway.turns.num_waiting
-            told = {
-                one: {"requests": counts[0], "tokens": counts[1], "waiting": waiting.get(one, 0)}
-                for one, counts in sorted(used.items())
-            }
+            names = ("requests", "tokens", "waiting")
+            told = {one: dict(zip(names, (*used[one], waiting.get(one, 0)), strict=True)) for one in sorted(used)}
             self.finish({"callers": told})
         else:
             self._refuse(Refused(403, "This page is for the teacher."))
@@ -220,7 +204,7 @@ class _Handler(web.RequestHandler):
         self._work = asyncio.ensure_future(self._answer(path))
         try:
             await self._work
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, iostream.StreamClosedError):
             pass
         except Refused as refused:
             if refused.status == 429:
@@ -230,8 +214,6 @@ class _Handler(web.RequestHandler):
             self._refuse(Refused(503, f"The model does not start: {error.problem}", 30))
         except httpx2.HTTPError as error:
             self._refuse(Refused(502, f"The model does not answer ({type(error).__name__}); try again.", 5))
-        except iostream.StreamClosedError:
-            pass
 
     async def _answer(self, path: str) -> None:
         gateway, caller = self._gateway, self._caller
@@ -322,7 +304,6 @@ _OFFERED = {("POST", path) for path in FIELDS} | {("GET", path) for path in ("/v
 def _count_used(content: bytes) -> int:
     """Return the tokens that an answer says it took, 0 where it says nothing."""
     try:
-        usage: Any = json.loads(content)["usage"]
-        return int(usage["total_tokens"])
+        return int(json.loads(content)["usage"]["total_tokens"])
     except (ValueError, KeyError, TypeError):
         return 0

@@ -5,7 +5,6 @@ All of them are nets with holes. What each one catches and what it stops wrongly
 
 from __future__ import annotations
 
-import functools
 import html
 import re
 import unicodedata
@@ -83,13 +82,8 @@ def redact_personal_data(text: str) -> Redaction:
     package presidio.
     """
     for kind, pattern, is_one in KINDS:
-        text = pattern.sub(functools.partial(_mask, kind, is_one), text)
+        text = pattern.sub(lambda found, kind=kind, is_one=is_one: f"[{kind}]" if is_one(found[0]) else found[0], text)
     return Redaction(text)
-
-
-def _mask(kind: str, is_one: Callable[[str], bool], match: re.Match) -> str:
-    """Return the mark of a kind, or the text as it was where it is none of that kind."""
-    return f"[{kind}]" if is_one(match[0]) else match[0]
 
 
 # --- injections ----------------------------------------------------------------------------------------------

@@ -107,12 +107,6 @@ class Fallback:
             return reply
 
 
-class BudgetAlarm(str):
-    """A sentence that says which part of a budget is spent."""
-
-    __repr__ = str.__str__
-
-
 class BudgetWatch:
     """Tells once when each step of a budget, a share of its limit, is passed: before the budget itself stops a call."""
 
@@ -122,8 +116,8 @@ class BudgetWatch:
         self.budget, self.steps = budget, tuple(steps)
         self._told: set[tuple[str, float]] = set()
 
-    def check(self) -> list[BudgetAlarm]:
-        """Return the alarms of the steps that were passed since the last call."""
+    def check(self) -> list[str]:
+        """Return a sentence for each step that was passed since the last call."""
         budget, alarms = self.budget, []
         for spent, limit, form in (
             (budget.spent_usd, budget.max_usd, "${:.6f}"),
@@ -132,6 +126,5 @@ class BudgetWatch:
             for step in self.steps if limit is not None else ():
                 if spent >= step * limit and (form, step) not in self._told:
                     self._told.add((form, step))
-                    told = f"{form.format(spent)} of {form.format(limit)} are spent."
-                    alarms.append(BudgetAlarm(f"{step:.0%} of the budget: {told}"))
+                    alarms.append(f"{step:.0%} of the budget: {form.format(spent)} of {form.format(limit)} are spent.")
         return alarms

@@ -160,7 +160,7 @@ class Monitor:
             name: np.bincount(columns[name], minlength=len(codes) + 1) / len(reference)
             for name, codes in self.codes.items()
         }
-        self.quiet = self._resample(columns, np.random.default_rng(seed), in_order)
+        self.quiet = self._resample(columns, seed, in_order)
         self.limits = self._place_limits()
 
     def with_rule(self, rule: AlertRule) -> Monitor:
@@ -182,8 +182,7 @@ class Monitor:
     def watch(self, stream: Iterable[Request]) -> Iterator[Window]:
         """Return one window after the other as the stream goes on; a part of a window at its end is not judged.
 
-        Raises:
-            DataError: the stream ends before the first window is full.
+        Raises `DataError` where the stream ends before the first window is full.
         """
         stream, recent = iter(stream), deque(maxlen=max(measure.span for measure in self.measures))
         in_a_row: Counter[str] = Counter()
@@ -215,11 +214,9 @@ class Monitor:
         values = np.concatenate([columns[measure.column] for columns in list(recent)[-measure.span :]])
         return float(measure.compute(values, self.usual.get(measure.column)))
 
-    def _resample(
-        self, columns: dict[str, np.ndarray], random: np.random.Generator, in_order: bool
-    ) -> dict[str, np.ndarray]:
+    def _resample(self, columns: dict[str, np.ndarray], seed: int, in_order: bool) -> dict[str, np.ndarray]:
         """Return each measure's values on `NUM_RESAMPLES` random windows of the reference, in parts that fit memory."""
-        quiet: dict[str, list] = {measure.name: [] for measure in self.measures}
+        random, quiet = np.random.default_rng(seed), {measure.name: [] for measure in self.measures}
         for _ in range(NUM_RESAMPLES // 500):
             for measure in self.measures:
                 values, usual = columns[measure.column], self.usual.get(measure.column)

@@ -22,11 +22,7 @@ class Quota:
 
     A call reserves the most that it can take and gives back what it did not, so the limit is never passed.
 
-    Args:
-        file: where the counts are kept.
-        most_requests: of a caller in an hour.
-        most_tokens: read and written.
-        clock: gives seconds since 1970.
+    Both limits are of a caller in an hour, tokens read and written together. `clock` gives seconds since 1970.
     """
 
     def __init__(

@@ -67,7 +67,6 @@ class Release(BaseModel):
     margin: float = Field(0.1, gt=0, lt=1)
     max_usd_per_1000: float | None = Field(None, gt=0)
     history: list[Entry] = []
-    split: object = Field(None, exclude=True, repr=False)  # stands in older files; any other field is an error
 
     @field_validator("history")
     @classmethod
@@ -219,12 +218,12 @@ def promote(
     prompt = load_production(name, folder) if revision is None else load_prompt(name, revision, folder)
     with _change(name, folder) as release:
         present = release.production
-        if replaces and (present is None or present.version != replaces):
-            problem = (
-                f"{prompt.label} was measured against {replaces}, and {present.version if present else 'nothing'} is"
+        version = present.version if present else "nothing"
+        if replaces and version != replaces:
+            raise PromptError(
+                f"{prompt.label} was measured against {replaces}, and {version} is in production now.",
+                "Somebody released in between. Measure it against that one, then promote it.",
             )
-            next_step = "Somebody released in between. Measure it against that one, then promote it."
-            raise PromptError(f"{problem} in production now.", next_step)
         told = present.model_dump(include={"model", "source", "num_shots"}) if present else {}
         if model is not None:
             told |= {"model": _keep_model(model, folder / name), "source": model.connection.source}

@@ -109,8 +109,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "tools": SCHEMA,
         "tool_choice": SCHEMA,
         "grammar": Field(
-            lambda value: value is None or (_is_text(value) and bool(GRAMMAR.fullmatch(value))),
-            'of the form root ::= "one" | "other"',
+            lambda value: value is None or bool(GRAMMAR.fullmatch(value)), 'of the form root ::= "one" | "other"'
         ),
     },
     "/v1/completions": SAMPLING | {"prompt": TEXT, "logprobs": _is_whole(0, 100)},
@@ -119,15 +118,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "input": Field(_are_texts, f"a text, or 1 to {MOST_TEXTS} of them"),
         "encoding_format": Field(lambda value: value in (None, "float", "base64"), "float or base64"),
     },
-    "/tokenize": {
-        "model": TEXT,
-        "content": TEXT,
-        "prompt": TEXT,
-        "with_pieces": FLAG,
-        "return_token_strs": FLAG,
-        "add_special": FLAG,
-        "parse_special": FLAG,
-    },
+    "/tokenize": dict.fromkeys(("model", "content", "prompt"), TEXT)
+    | dict.fromkeys(("with_pieces", "return_token_strs", "add_special", "parse_special"), FLAG),
     "/apply-template": {"model": TEXT, "messages": Field(_are_messages, f"1 to {MOST_TEXTS} messages with a role")},
 }
 NEEDED = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}

@@ -1,3 +1,4 @@
+import importlib
 import sys
 
 import pytest
@@ -5,11 +6,19 @@ import pytest
 from llmops_utils.core import DATA
 
 
+def load_beside(name):
+    sys.path.insert(0, str(DATA))
+    yield importlib.import_module(name)
+    sys.path.remove(str(DATA))
+
+
 @pytest.fixture(scope="module")
 def generator():
     """The module that makes new problems, which stands beside the data."""
-    sys.path.insert(0, str(DATA))
-    import make_problems
+    yield from load_beside("make_problems")
 
-    yield make_problems
-    sys.path.remove(str(DATA))
+
+@pytest.fixture(scope="module")
+def tracer():
+    """The module that makes new traces."""
+    yield from load_beside("make_traces")

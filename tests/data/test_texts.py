@@ -1,7 +1,6 @@
 """Claims about the written texts: messages, questions, graded answers, pairs of people, and the files as a whole."""
 
 import csv
-import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -59,17 +58,9 @@ def test_every_label_occurs_in_every_split_and_shots_hold_one_request_each():
     assert [message.id for message in load_messages() if message.second_intent == message.intent] == []
 
 
-def list_trigrams(text):
-    words = re.findall(r"\w+", re.sub(r"\d", "", text).casefold())
-    return {tuple(words[start : start + 3]) for start in range(len(words) - 2)}
-
-
 def test_no_two_messages_are_nearly_the_same(monkeypatch):
     monkeypatch.setattr(quality, "NEAR", 0.4)
-    texts = [message.text for message in load_messages()]
-    assert find_near_duplicates(texts) == []
-    pairs = itertools.combinations([list_trigrams(text) for text in texts], 2)
-    assert [(one, other) for one, other in pairs if len(one & other) > 0.4 * len(one | other)] == []
+    assert find_near_duplicates([message.text for message in load_messages()]) == []
 
 
 def test_no_odd_message_and_no_injection_is_a_customer_message():
@@ -133,11 +124,6 @@ def test_no_fact_question_tells_its_answer_or_lists_one_twice():
     assert wrong == []
 
 
-def test_a_sentence_stands_in_four_languages():
-    sentences = datasets.load_shop_sentences()
-    assert [one.id for one in sentences if len({normalize(text) for text in vars(one).values()}) != 5] == []
-
-
 def test_no_two_short_texts_of_a_kind_are_nearly_the_same():
     kinds = (
         [one.question for one in datasets.load_fact_questions()],
@@ -146,6 +132,8 @@ def test_no_two_short_texts_of_a_kind_are_nearly_the_same():
         [one.text for one in [*datasets.load_page_attacks(), *datasets.load_injections()]],
     )
     assert [found for found in map(find_near_duplicates, kinds) if found] == []
+    sentences = datasets.load_shop_sentences()  # each in four languages
+    assert [one.id for one in sentences if len({normalize(text) for text in vars(one).values()}) != 5] == []
 
 
 def test_four_graded_answers_belong_to_each_question():

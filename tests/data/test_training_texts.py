@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 
 from llmops_utils import datasets
 from llmops_utils.core import DATA
@@ -43,25 +44,19 @@ def test_replies_are_short_signed_and_spread_evenly_over_the_intents():
 def test_replies_name_only_orders_of_their_message_and_no_word_that_the_house_avoids():
     messages = {row["id"]: row["text"] for row in read("messages")}
     rows = read("replies")
-    named = [
-        (row["id"], order, messages[row["message"]]) for row in rows for order in re.findall(r"PW-\d{5}", row["reply"])
-    ]
-    assert [(one, order) for one, order, message in named if order not in message] == []
+    for row in rows:
+        assert {*re.findall(r"PW-\d{5}", row["reply"])} <= {*re.findall(r"PW-\d{5}", messages[row["message"]])}, row[
+            "id"
+        ]
     avoided = re.compile(r"!|unfortunately|as already mentioned|policy|you should have|\b(?<!\.)\d+ EUR", re.I)
     assert [row["id"] for row in rows if avoided.search(row["reply"])] == []
 
 
-def test_judged_answers_come_in_fours_of_equal_number():
+def test_judged_answers_come_in_fours_and_no_right_one_shares_its_claim_with_a_wrong_one():
     rows = read("judged_answers")
     assert len(rows) >= 1000
-    kinds = [(row["label"], row["length"]) for row in rows]
-    topics = {row["topic"] for row in rows}
-    assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(kinds, len(topics))
-    assert len(set(kinds)) == 4
-
-
-def test_a_claim_has_one_to_eight_words_and_no_right_answer_shares_it_with_a_wrong_one():
-    rows = read("judged_answers")
+    kinds = Counter((row["label"], row["length"]) for row in rows)
+    assert sorted(kinds.values()) == [len({row["topic"] for row in rows})] * 4
     assert [row["id"] for row in rows if not 1 <= len(row["claim"].split()) <= 8] == []
     claims = {label: {(row["topic"], row["claim"]) for row in rows if row["label"] == label} for label in LABELS}
     assert claims["right"] & claims["wrong"] == set()

@@ -1,6 +1,6 @@
 """Claims about the canary: it stops what is worse, ships what is not, and neither night nor silence fools it."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,14 +21,13 @@ def release(right, seed, swing=0.0, plan=None):
 
 
 def count_shipped(right, **options):
-    return sum(release(right, seed, **options).state == "shipped" for seed in range(40))
+    return sum(release(right, seed, **options).state == "shipped" for seed in range(20))
 
 
 def test_a_bad_candidate_is_stopped_and_an_equal_one_goes_out_also_where_the_day_swings():
-    assert [count_shipped(right) <= 2 for right in (0.6, 0.7)] == [True, True]
-    assert [count_shipped(right) >= 37 for right in (0.8, 0.85)] == [True, True]
-    assert count_shipped(0.8, swing=0.1) >= 37
-    early = [release(0.5, seed).num_requests for seed in range(20)]
+    assert max(count_shipped(right) for right in (0.6, 0.7)) <= 1
+    assert min(count_shipped(0.8), count_shipped(0.85), count_shipped(0.8, swing=0.1)) >= 18
+    early = [release(0.5, seed).num_requests for seed in range(9)]
     assert np.median(early) < 1000  # of about 3,000 that a whole release takes
 
 
@@ -69,8 +68,7 @@ def test_users_keep_what_they_have_while_the_share_rises_and_all_or_none_get_it_
 def test_with_too_little_traffic_it_goes_back_and_says_so():
     canary = Canary(CanaryPlan(most_hours=10))
     canary.add(True, 1.0)
-    assert canary.wait(9) == "running"
-    assert canary.wait(2) == "rolled back"
+    assert [canary.wait(9), canary.wait(2)] == ["running", "rolled back"]
     assert canary.reason == "1 scores of it in 11 hours are too few"
     assert canary.add(True, 0.0) == "rolled back"  # an answer that was on its way
     assert canary.num_requests == 1
@@ -89,11 +87,8 @@ def test_nothing_is_decided_while_production_has_no_score():
 
 def test_scores_of_many_threads_are_all_counted():
     canary = Canary(CanaryPlan(num_scores=10**6, num_between=10**6))
-    threads = [threading.Thread(target=lambda: [canary.add(True, 1.0) for _ in range(500)]) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: canary.add(True, 1.0), range(4000)))
     assert canary.num_requests == 4000
 
 

@@ -1,16 +1,14 @@
 """Claims about the gate: what its interval promises, each of its outcomes, and that it decides nothing on broken runs."""
 
-import importlib.util
 import math
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import ROOT, DataError, PromptError
+from llmops_utils.core import DataError, PromptError
 from llmops_utils.datasets import INTENTS, Example
 from llmops_utils.evaluation import Answer, Estimate, ExactMatch, evaluate
 from llmops_utils.models import Provenance, Reply
@@ -33,10 +31,8 @@ Z = 1.6448536269514722  # of the two-sided interval of 90 %
 
 def test_without_a_flip_the_interval_keeps_the_width_of_its_closed_form():
     for num in (5, 50, 112):
-        found = bound_flips(0, 0, num)
-        assert found.value == 0
-        assert found.low == pytest.approx(-(Z**2) / (num + Z**2), abs=1e-6)
-        assert found.high == pytest.approx(Z**2 / (num + Z**2), abs=1e-6)
+        found, reach = bound_flips(0, 0, num), Z**2 / (num + Z**2)
+        assert (found.low, found.value, found.high) == pytest.approx((-reach, 0, reach), abs=1e-6)
 
 
 def compute_score_statistic(num_gained, num_lost, num, delta):
@@ -61,8 +57,7 @@ def test_the_bounds_are_where_the_score_statistic_reaches_its_limit():
         assert compute_score_statistic(*counts, found.high) == pytest.approx(-Z, abs=1e-3)
     gained, lost = bound_flips(50, 0, 50), bound_flips(0, 50, 50)  # all flip one way: the interval ends at the edge
     assert (gained.value, gained.high, lost.value, lost.low) == (1, 1, -1, -1)
-    assert gained.low == pytest.approx(-lost.high, abs=1e-7)
-    assert 0 < gained.low < 1
+    assert 0 < gained.low == pytest.approx(-lost.high, abs=1e-7)
 
 
 # --- outcomes ------------------------------------------------------------------------------------------------
@@ -85,24 +80,19 @@ def make_report(name, scores, tokens=50):
     return evaluate(answer, examples, ExactMatch(), name=name)
 
 
-def test_an_equal_candidate_passes_with_enough_examples_and_not_with_few():
-    enough = decide(make_report("a", [1] * 100), make_report("b", [1] * 100))
-    assert enough.outcome == "pass"
-    assert "<b>pass</b>: b is shown to lose less than the margin" in enough._repr_html_()
-    assert "$0" not in enough._repr_html_()  # two of them would be set as mathematics
-    few = decide(make_report("a", [1] * 10), make_report("b", [1] * 10))
-    assert (few.outcome, few.num_needed) == ("too few", 25)  # the least n with z² / (n + z²) below 0.1
-    assert "About 25 examples would tell" in few.reason
-    assert "<b>too few</b>: b: a loss of more than the margin" in few._repr_html_()
-
-
-def test_a_worse_candidate_is_a_regression_or_with_few_examples_told_that_more_would_not_help():
-    decision = decide(make_report("a", [1] * 40), make_report("b", [1] * 28 + [0] * 12))
-    assert decision.outcome == "regression"
-    assert str(decision).startswith("REGRESSION. b against a: worse than production beyond chance: -30 points")
-    worse = decide(make_report("a", [1, 1, 1, 0, 0]), make_report("b", [0, 1, 1, 0, 0]))
-    assert (worse.outcome, worse.num_needed) == ("too few", None)
-    assert "would not let it pass" in worse.reason
+def test_each_outcome_is_told_with_its_figures():
+    for before, after, outcome, said in (
+        ([1] * 100, [1] * 100, "pass", ": b is shown to lose less than the margin of 10 points: +0 points"),
+        ([1] * 10, [1] * 10, "too few", "About 25 examples would tell"),  # the least n with z² / (n + z²) below 0.1
+        ([1, 1, 1, 0, 0], [0, 1, 1, 0, 0], "too few", ": b: a loss of more than the margin"),
+        ([1, 1, 1, 0, 0], [0, 1, 1, 0, 0], "too few", "would not let it pass"),
+        ([1] * 40, [1] * 28 + [0] * 12, "regression", ": b is worse than production beyond chance: -30 points"),
+    ):
+        decision = decide(make_report("a", before), make_report("b", after))
+        shown = decision._repr_html_()
+        assert (decision.outcome, f"<b>{outcome}</b>" in shown, said in shown) == (outcome, True, True), shown
+        assert "$0" not in shown  # two of them would be set as mathematics
+        assert str(decision) == f"{outcome.upper()}. b against a: {decision.reason}"
 
 
 def test_a_better_candidate_beyond_the_budget_is_stopped_for_its_price():
@@ -143,6 +133,9 @@ def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_th
 # --- the gate over a registry --------------------------------------------------------------------------------
 
 
+RIGHT = {example.input: example.expected for example in TASKS["intent"].load_examples("test")}
+
+
 class FakeModel:
     """Answers with the right intent where the prompt says so, and else with the first label."""
 
@@ -150,12 +143,11 @@ class FakeModel:
 
     def __init__(self, is_always_right=False):
         self.asked, self.is_always_right = [], is_always_right
-        self.right = {example.input: example.expected for example in TASKS["intent"].load_examples("test")}
 
     def chat(self, messages, choices, max_tokens):
         self.asked.append(messages)
         is_good = self.is_always_right or messages[0]["content"] == "good"
-        text = self.right[messages[-1]["content"]] if is_good else choices[0]
+        text = RIGHT[messages[-1]["content"]] if is_good else choices[0]
         return Reply(text, 20, 2, 0.1, 0.0, Provenance("fake", "here", "live"))
 
 
@@ -226,7 +218,7 @@ def test_shots_belong_to_the_candidate_and_stay_with_what_is_in_production(folde
         run_gate("sort", model, 2, folder, new_shots=4)
 
 
-def test_examples_stand_before_the_message_as_turns_in_the_prompts_form():
+def test_examples_stand_before_the_message_as_turns_in_the_prompts_form_and_go_round_the_labels():
     model = FakeModel()
     prompt = Prompt("sort", instruction="bad", input="<{{ message }}>", system=("instruction",))
     make_system(model, prompt, TASKS["intent"], 8)("hello")
@@ -234,9 +226,6 @@ def test_examples_stand_before_the_message_as_turns_in_the_prompts_form():
     assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * 8, "user"]
     assert {message["content"] for message in messages if message["role"] == "assistant"} == set(INTENTS)
     assert all(message["content"].startswith("<") for message in messages if message["role"] == "user")
-
-
-def test_examples_go_round_the_labels_of_every_task():
     for task in TASKS.values():
         labels = [label for _, label in task.choose_shots(2 * len(task.labels))]
         assert [labels.count(wanted) for wanted in task.labels] == [2] * len(task.labels)
@@ -246,8 +235,7 @@ def test_examples_go_round_the_labels_of_every_task():
 def test_a_release_is_decided_on_all_its_examples_also_live(folder, monkeypatch):
     monkeypatch.setenv("LLMOPS_MODE", "live")
     num = len(TASKS["intent"].load_examples("test"))
-    assert num > 100
-    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == num
+    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == num > 100
     assert run_gate("sort", FakeModel(), 2, folder).comparison.num == 8  # as all lessons do
     monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
     assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == 16
@@ -266,59 +254,40 @@ def test_what_the_gate_cannot_decide_is_refused(folder):
 # --- the command line ----------------------------------------------------------------------------------------
 
 
-def run_command(monkeypatch, folder, *arguments):
-    """Return the exit code of a command; an error of the package becomes its text."""
-    monkeypatch.setattr(sys, "argv", ["llmops_utils", *arguments, "--folder", str(folder)])
-    with pytest.raises(SystemExit) as ended:
-        command_line.main()
-    return ended.value.code
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Return what runs a command on `sort` and gives its exit code, an error's text in its place, and its output."""
+
+    def call(command, *arguments):
+        monkeypatch.setattr(sys, "argv", ["llmops_utils", command, "sort", *arguments, "--folder", str(folder)])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        return ended.value.code, capsys.readouterr().out
+
+    return call
 
 
-def test_the_command_ends_with_the_code_of_the_outcome(folder, monkeypatch, capsys):
+def test_the_command_ends_with_the_code_of_the_outcome(folder, run, monkeypatch):
     monkeypatch.setattr(command_line, "load_production_model", lambda *place: FakeModel())
-    assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "2", "--num", "64") == 0
-    assert "PASS. sort" in capsys.readouterr().out
-    assert run_command(monkeypatch, folder, "gate", "sort", "--num", "8") == 5
+    code, told = run("gate", "--candidate", "2", "--num", "64")
+    assert (code, "PASS. sort" in told) == (0, True)
+    assert run("gate", "--num", "8")[0] == 5
     open_release("sort", "intent", folder, max_usd_per_1000=1e-9)
-    assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "2", "--num", "64") == 4
+    assert run("gate", "--candidate", "2", "--num", "64")[0] == 4
     for candidate, said in (("1", "in production already"), ("9", "no version 9")):
-        assert said in run_command(monkeypatch, folder, "gate", "sort", "--candidate", candidate)
+        assert said in run("gate", "--candidate", candidate)[0]
     promote("sort", 2, folder)
-    assert run_command(monkeypatch, folder, "gate", "sort", "--num", "64") == 3
-    fresh = ("--against", "1", "--skip", "64", "--shots", "2", "--num", "32")
+    assert run("gate", "--num", "64")[0] == 3
     open_release("sort", "intent", folder)
-    assert run_command(monkeypatch, folder, "gate", "sort", "--candidate", "3", *fresh) == 0
+    assert run("gate", "--candidate", "3", "--against", "1", "--skip", "64", "--shots", "2", "--num", "32")[0] == 0
 
 
-def test_promote_and_roll_back_are_one_command_each(folder, monkeypatch, capsys):
-    for arguments, revision in ((["promote", "sort", "2"], 2), (["roll-back", "sort"], 1)):
-        assert run_command(monkeypatch, folder, *arguments) == 0
-        assert capsys.readouterr().out == f"In production: sort, revision {revision}.\n"
-    assert "Neither a revision nor a model" in run_command(monkeypatch, folder, "promote", "sort")
+def test_promote_and_roll_back_are_one_command_each(folder, run):
+    for arguments, revision in ((["promote", "2"], 2), (["roll-back"], 1)):
+        assert run(*arguments) == (0, f"In production: sort, revision {revision}.\n")
+    assert "Neither a revision nor a model" in run("promote")[0]
     version = load_prompt("sort", 2, folder).version
-    told = run_command(monkeypatch, folder, "promote", "sort", "3", "--replaces", version)
-    assert f"was measured against {version}" in told
-    assert run_command(monkeypatch, folder, "promote", "sort", "--shots", "4") == 0
-    assert run_command(monkeypatch, folder, "roll-back", "sort") == 0
-    capsys.readouterr()
-    assert run_command(monkeypatch, folder, "promote", "sort", "--model", "smollm2-135m-instruct") == 0
-    assert capsys.readouterr().out == "In production: sort, revision 1, on smollm2-135m-instruct.\n"
-
-
-# --- what it catches: a small fixed version of benchmarks/gate.py --------------------------------------------
-
-
-def test_over_simulated_pairs_bad_prompts_hardly_pass_and_good_ones_do_with_enough_examples():
-    specification = importlib.util.spec_from_file_location("benchmark", ROOT / "benchmarks" / "gate.py")
-    benchmark = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(benchmark)
-    is_right = np.array([True] * 90 + [False] * 110)
-    bad, naive = zip(*[(pair[0], pair[2]) for pair in benchmark.simulate_pairs(is_right, -0.1, 50, 150)], strict=True)
-    assert bad.count("pass") <= 0.08 * 150
-    assert np.mean(naive) > 0.5  # "no significant loss" waves most of the bad ones through
-    good = {num: [pair[0] for pair in benchmark.simulate_pairs(is_right, 0.05, num, 150)] for num in (50, 200)}
-    assert good[200].count("pass") >= 0.9 * 150
-    assert good[50].count("pass") < good[200].count("pass")
-    assert good[200].count("regression") <= 3
-    with pytest.raises(ValueError, match="impossible"):
-        benchmark.simulate_pairs(np.array([True, False, False, False]), -0.5, 50, 1)
+    assert f"was measured against {version}" in run("promote", "3", "--replaces", version)[0]
+    assert (run("promote", "--shots", "4")[0], run("roll-back")[0]) == (0, 0)
+    told = "In production: sort, revision 1, on smollm2-135m-instruct.\n"
+    assert run("promote", "--model", "smollm2-135m-instruct") == (0, told)

@@ -16,20 +16,13 @@ from fake_provider import FakeProvider, slow
 
 from llmops_utils.core import DataError, ServerError
 from llmops_utils.models.server import EmbeddedServer
+from llmops_utils.operations import gateway
 from llmops_utils.operations.gateway import Gateway
 from llmops_utils.operations.quotas import MOST_WAITING, Quota, Turns
 from llmops_utils.operations.request_checks import MOST_BYTES, Refused, check_request
 
 CHAT = {"model": "small", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
 PATH = "/v1/chat/completions"
-
-
-class Clock:
-    def __init__(self):
-        self.now = 7200.0
-
-    def __call__(self):
-        return self.now
 
 
 async def know(key, address):
@@ -48,7 +41,8 @@ class Class:
     def __init__(self, tmp_path, fake, turns=2, **limits):
         self.fake = fake
         limits = {"most_requests": 1000, "most_tokens": 1_000_000} | limits
-        self.quota = Quota(tmp_path / "quota.json", clock=Clock(), **limits)
+        self.now = 7200.0
+        self.quota = Quota(tmp_path / "quota.json", clock=lambda: self.now, **limits)
         self.gateway = Gateway(
             ("small", "small-tuned"),
             lambda name: EmbeddedServer(fake.base_url, f"upstream-key-{name}", None),
@@ -69,7 +63,8 @@ class Class:
 
 
 @pytest.fixture
-def make_class(tmp_path):
+def make_class(tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway, "SLOWED_S", 0.01)
     with contextlib.ExitStack() as stack:
         fake = stack.enter_context(FakeProvider())
 
@@ -106,8 +101,7 @@ def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_c
     usage = json.dumps({"choices": [], "usage": {"total_tokens": 15}})
     room.fake.make_events = lambda: [*events, usage, "[DONE]"]
     shown = room.ask(body=CHAT | {"stream": True}).text
-    assert shown.count("data: {") == 2
-    assert shown.rstrip().endswith("data: [DONE]")
+    assert (shown.count("data: {"), shown.rstrip().endswith("data: [DONE]")) == (2, True)
     assert room.fake.bodies[-1]["stream_options"] == {"include_usage": True}
     assert room.quota.used == {"ana": [1, 15]}
     assert "usage" in room.ask(body=CHAT | {"stream": True, "stream_options": {"include_usage": True}}).text
@@ -162,46 +156,41 @@ def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class)
 TOO_DEEP = b'{"messages":[{"role":"user","content":"x"}],"response_format":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "problem"),
-    [
-        (CHAT | {"grammar": "root ::= " + "(" * 100_000}, 400, "grammar"),
-        (CHAT | {"grammar": 'root ::= "a" | root'}, 400, "grammar"),
-        (TOO_DEEP, 400, "no JSON"),
-        (CHAT | {"response_format": {"a": {"b": [[[[[[[[[[[1]]]]]]]]]]]}}}, 400, "response_format"),
-        (CHAT | {"response_format": {"schema": {"type": "string", "pattern": "(a|b)*c"}}}, 400, "response_format"),
-        (CHAT | {"response_format": {"schema": {"type": "array", "minItems": 10**9}}}, 400, "response_format"),
-        (CHAT | {"response_format": {"enum": ["x"] * 5000}}, 400, "response_format"),
-        (CHAT | {"repeat_last_n": 2**31 - 1}, 400, "repeat_last_n"),
-        (CHAT | {"n_predict": -1}, 400, "n_predict"),
-        (CHAT | {"max_tokens": 10**9}, 400, "max_tokens"),
-        (CHAT | {"max_tokens": -1}, 400, "max_tokens"),
-        (CHAT | {"n": 50}, 400, "n”"),
-        (CHAT | {"stop": ["a"] * 10_000}, 400, "stop"),
-        (b'{"messages": [], "temperature": NaN}', 400, "no JSON"),
-        (b"[" * 50_000, 400, "no JSON"),
-        (b"[]", 400, "no object"),
-        ({"model": "small"}, 400, "messages”"),
-        (CHAT | {"messages": [CHAT["messages"][0]] * 1000}, 400, "messages"),
-    ],
+REFUSED = (
+    (CHAT | {"grammar": "root ::= " + "(" * 100_000}, "grammar"),
+    (CHAT | {"grammar": 'root ::= "a" | root'}, "grammar"),
+    (TOO_DEEP, "no JSON"),
+    (CHAT | {"response_format": {"a": {"b": [[[[[[[[[[[1]]]]]]]]]]]}}}, "response_format"),
+    (CHAT | {"response_format": {"schema": {"type": "string", "pattern": "(a|b)*c"}}}, "response_format"),
+    (CHAT | {"response_format": {"schema": {"type": "array", "minItems": 10**9}}}, "response_format"),
+    (CHAT | {"response_format": {"enum": ["x"] * 5000}}, "response_format"),
+    (CHAT | {"repeat_last_n": 2**31 - 1}, "repeat_last_n"),
+    (CHAT | {"n_predict": -1}, "n_predict"),
+    (CHAT | {"max_tokens": 10**9}, "max_tokens"),
+    (CHAT | {"max_tokens": -1}, "max_tokens"),
+    (CHAT | {"n": 50}, "n”"),
+    (CHAT | {"stop": ["a"] * 10_000}, "stop"),
+    (b'{"messages": [], "temperature": NaN}', "no JSON"),
+    (b"[" * 50_000, "no JSON"),
+    (b"[]", "no object"),
+    ({"model": "small"}, "messages”"),
+    (CHAT | {"messages": [CHAT["messages"][0]] * 1000}, "messages"),
+    ({"prompt": ["x"] * 10_000}, "prompt"),
+    ({"input": ["x"] * 10_000}, "input"),
 )
-def test_a_request_that_would_end_or_block_the_model_is_refused_in_no_time(make_class, body, status, problem):
-    room = make_class()
-    started = time.perf_counter()
-    answer = room.ask(body=body)
-    assert (answer.status_code, problem in answer.json()["error"]["message"]) == (status, True), answer.text
-    assert time.perf_counter() - started < 5
-    assert room.fake.requests == []
-    assert room.quota.used == {}
+PATHS = {"prompt": "/v1/completions", "input": "/v1/embeddings"}
 
 
-def test_ten_thousand_prompts_in_one_request_and_a_body_beyond_the_limit_are_refused(make_class):
+def test_a_request_that_would_end_or_block_the_model_is_refused_in_no_time(make_class):
     room = make_class()
-    for path, name in (("/v1/completions", "prompt"), ("/v1/embeddings", "input")):
-        assert room.ask(path=path, body={name: ["x"] * 10_000}).status_code == 400
+    for body, problem in REFUSED:
+        started = time.perf_counter()
+        answer = room.ask(body=body, path=PATHS.get(problem, PATH))
+        assert (answer.status_code, problem in answer.json()["error"]["message"]) == (400, True), answer.text
+        assert time.perf_counter() - started < 5, problem
     with contextlib.suppress(httpx2.HTTPError):  # the server may close before all of it was sent
         assert room.ask(body=b" " * (MOST_BYTES + 100_000)).status_code in (400, 413)
-    assert room.fake.requests == []
+    assert (room.fake.requests, room.quota.used) == ([], {})
     assert room.ask().status_code == 200
 
 
@@ -229,13 +218,13 @@ def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restar
     done = statuses.count(200)
     assert set(statuses) == {200, 429}
     assert room.quota.used["ana"][1] == 60 * done <= 2000
-    again = Quota(tmp_path / "quota.json", 1000, 2000, clock=room.quota._clock)
+    again = Quota(tmp_path / "quota.json", 1000, 2000, clock=lambda: room.now)
     assert again.used == room.quota.used
     assert room.ask("ben").status_code == 200
     refused = room.ask(body=CHAT | {"max_tokens": 1024, "messages": [{"role": "user", "content": "x" * 2000}]})
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "3601")
     assert "of 2,000 are left in this hour" in refused.json()["error"]["message"]
-    room.quota._clock.now += 3600
+    room.now += 3600
     assert room.ask().status_code == 200
 
 
@@ -249,19 +238,11 @@ def test_calls_that_only_wait_for_what_others_set_aside_are_told_to_ask_again_so
     room.quota.reserve("ana", 600_000)
 
 
-def test_a_disk_that_is_full_loses_no_answer_and_no_count(make_class, tmp_path):
-    room = make_class()
-    room.quota._file = tmp_path / "file" / "quota.json"
-    (tmp_path / "file").touch()  # so that nothing can be written there
-    assert [room.ask().status_code for _ in range(2)] == [200, 200]
-    assert room.quota.used == {"ana": [2, 30]}
-
-
-def test_what_fails_costs_nothing_and_requests_are_counted(make_class):
+def test_requests_are_counted_also_on_a_disk_that_is_full(make_class, tmp_path):
     room = make_class(most_requests=3)
     room.fake.usage = {"total_tokens": 9}
-    room.ask(body=CHAT | {"n_predict": 1})
-    assert room.quota.used == {}
+    room.quota._file = tmp_path / "file" / "quota.json"
+    (tmp_path / "file").touch()  # so that nothing can be written there
     assert [room.ask().status_code for _ in range(4)] == [200, 200, 200, 429]
     assert room.quota.used == {"ana": [3, 27]}
     for wrong in ((0, 1), (1, 0)):
@@ -272,14 +253,13 @@ def test_what_fails_costs_nothing_and_requests_are_counted(make_class):
 def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
     room = make_class(turns=1)
     room.fake.choose_fault = lambda request: slow(0.03)
-    with ThreadPoolExecutor(30) as pool:
-        flood = [pool.submit(room.ask, "ana") for _ in range(25)]
+    with ThreadPoolExecutor(20) as pool:
+        flood = [pool.submit(room.ask, "ana") for _ in range(16)]
         while len(room.fake.requests) < 3:
             time.sleep(0.005)
-        started = time.perf_counter()
         assert room.ask("ben").status_code == 200
-        waited, num_after = time.perf_counter() - started, sum(not one.done() for one in flood)
-    assert num_after > 12, (waited, num_after)  # ben was served while most of the flood still waited
+        num_after = sum(not one.done() for one in flood)
+    assert num_after > 8  # ben was served while most of the flood still waited
     assert {one.result().status_code for one in flood} == {200}
 
 
@@ -398,7 +378,6 @@ def test_a_port_that_is_taken_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        gateway = Gateway(("small",), lambda name: None, know, None, Turns(1))
-        with pytest.raises(ServerError, match="cannot be opened"), gateway.listen("127.0.0.1", taken.getsockname()[1]):
+        closed = Gateway(("small",), lambda name: None, know, None, Turns(1))
+        with pytest.raises(ServerError, match="cannot be opened"), closed.listen("127.0.0.1", taken.getsockname()[1]):
             pass
-    assert threading.active_count() < 50

@@ -1,7 +1,7 @@
 """Claims about limits: no more passes than was agreed, the second model answers where the first fails, alarms come once."""
 
 import contextlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -26,9 +26,6 @@ class Clock:
 @pytest.fixture
 def clock():
     return Clock()
-
-
-# --- the rate ------------------------------------------------------------------------------------------------
 
 
 PLENTY = 1e9  # tokens a minute, so that only requests are limited
@@ -73,11 +70,8 @@ def test_many_threads_together_keep_the_rate(clock):
                 limit.wait(1)
                 taken.append(1)
 
-    threads = [threading.Thread(target=go) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: go(), range(8)))
     assert len(taken) == 50
 
 
@@ -144,7 +138,7 @@ def test_each_step_is_told_once_and_one_large_call_may_pass_several_in_both_unit
     spend(budget, 400)
     assert watch.check() == []
     spend(budget, 100)
-    assert repr(watch.check()) == "[50% of the budget: 500 tokens of 1,000 tokens are spent.]"
+    assert watch.check() == ["50% of the budget: 500 tokens of 1,000 tokens are spent."]
     assert watch.check() == []
     spend(budget, 400)
     assert watch.check() == ["80% of the budget: 900 tokens of 1,000 tokens are spent."]
