@@ -154,13 +154,17 @@ class Exercise(BaseModel):
             make_outcome_button("Reset", f"exercise {self.id}", self.reset, view),
         ]
         task = (
-            f'<div class="alert alert-info" role="note"><strong>Exercise {self.id}: {html.escape(self.title)}.</strong> '
+            f'<div class="alert alert-info" role="note"><strong>{html.escape(self._head())}</strong> '
             f"{mark_code(self.task)}</div>"
         )
         return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)
 
+    def _head(self) -> str:
+        end = "" if self.title.endswith("?") else "."
+        return f"Exercise {self.id}: {self.title}{end}"
+
     def __repr__(self) -> str:
-        return f"Exercise {self.id}: {self.title}. {self.task}"
+        return f"{self._head()} {self.task}"
 
     def _repr_mimebundle_(self, **options):
         return self._build_widget()._repr_mimebundle_(**options)
