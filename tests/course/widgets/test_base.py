@@ -65,6 +65,7 @@ def test_no_text_from_outside_is_markup_and_every_tag_is_closed(widgets):
 def test_the_live_view_has_the_style_of_notebook_text_and_the_stored_one_has_none(widgets):
     wrong = [type(widget).__name__ for widget in widgets if not widget.view.value.startswith(STYLED)]
     wrong += [type(widget).__name__ for widget in widgets if STYLED in widget.static_html]
+    wrong += [type(widget).__name__ for widget in widgets if "<table>" in read_views(widget)]  # JupyterLab centres it
     assert wrong == []
 
 
