@@ -25,21 +25,28 @@ FRESH_S, WAIT_S, MOST_BYTES, MOST_SHOWN = 5, 5, 1_000_000, 3
 PAGE = template.Template(
     """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>The class</title><meta http-equiv="refresh" content="20">
+<meta name="viewport" content="width=device-width">
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }
-table { border-collapse: collapse } td, th { padding: .3rem .9rem; text-align: left; border-bottom: 1px solid #8886 }
+.wide { overflow-x: auto } table { border-collapse: collapse }
+td, th { padding: .3rem .9rem; text-align: left; border-bottom: 1px solid #8886 }
+tr > :first-child { position: sticky; left: 0; background: Canvas } td { white-space: nowrap }
+td.where { white-space: normal; min-width: 14rem }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums } .bad { font-weight: bold; color: #c33 }
+@media (max-width: 600px) { body { margin: .8rem } td, th { padding: .3rem .5rem } }
 </style></head><body>
 <h1>The class</h1>
 <p>Model: {% if model["status"] == "ok" %}answers, health in {{ model["seconds"] }} s{% else %}
 <span class="bad">does not answer</span>{% end %}; {{ model["waiting"] }} calls wait. {{ len(students) }} students,
 {{ sum(one["is_on"] for one in students) }} servers on.</p>
-<table><tr><th>Student</th><th>Server used</th><th>Where</th><th class="number">Solved of {{ num_exercises }}</th>
+<div class="wide"><table>
+<tr><th>Student</th><th>Server used</th><th>Where</th><th class="number">Solved of {{ num_exercises }}</th>
 <th>Last solved</th><th class="number">Requests</th><th class="number">Tokens</th><th class="number">Waiting</th></tr>
-{% for one in students %}<tr><td>{{ one["name"] }}</td><td>{{ one["used"] }}</td><td>{{ one["where"] }}</td>
-<td class="number">{{ one["num_solved"] }}</td><td>{{ one["last_solved"] }}</td><td class="number">{{ one["requests"] }}</td>
-<td class="number">{{ one["tokens"] }}</td><td class="number">{{ one["waiting"] }}</td></tr>
-{% end %}</table>
+{% for one in students %}<tr><td>{{ one["name"] }}</td><td>{{ one["used"] }}</td><td class="where">{{ one["where"] }}</td>
+<td class="number">{{ one["num_solved"] }}</td><td>{{ one["last_solved"] }}</td>
+<td class="number">{{ f"{one['requests']:,}" }}</td><td class="number">{{ f"{one['tokens']:,}" }}</td>
+<td class="number">{{ one["waiting"] }}</td></tr>
+{% end %}</table></div>
 <p>Requests and tokens of this hour. As data: <a href="?format=json">JSON</a>.</p>
 </body></html>"""
 )

@@ -75,6 +75,7 @@ def test_each_student_stands_with_place_progress_and_use_and_two_teachers_ask_on
     page = PAGE.generate(model=told["model"], students=told["students"], num_exercises=9).decode()
     assert "06_2_few_shot.ipynb (busy)" in page
     assert "2 students" in " ".join(page.split())
+    assert 'name="viewport"' in page  # a phone shows it in letters that can be read
 
 
 def test_what_was_solved_stays_known_when_a_server_is_off_or_the_hub_is_silent(world):

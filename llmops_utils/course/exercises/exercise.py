@@ -149,13 +149,17 @@ class Exercise(BaseModel):
         calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
         buttons = [make_outcome_button(name, f"exercise {self.id}", call, view) for name, call in calls.items()]
         task = (
-            f'<div class="alert alert-info" role="note"><strong>Exercise {self.id}: {html.escape(self.title)}.</strong> '
+            f'<div class="alert alert-info" role="note"><strong>{html.escape(self._head())}</strong> '
             f"{mark_code(self.task)}</div>"
         )
         return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)
 
+    def _head(self) -> str:
+        end = "" if self.title.endswith("?") else "."
+        return f"Exercise {self.id}: {self.title}{end}"
+
     def __repr__(self) -> str:
-        return f"Exercise {self.id}: {self.title}. {self.task}"
+        return f"{self._head()} {self.task}"
 
     def _repr_mimebundle_(self, **options):
         return self._build_widget()._repr_mimebundle_(**options)

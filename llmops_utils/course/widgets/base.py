@@ -101,5 +101,6 @@ def shorten(text: str, num_letters: int) -> str:
 
 
 def style_html(content: str) -> str:
-    """Return HTML for a widget in the style of notebook text; widgets leave that style out."""
+    """Return HTML for a widget in the style of notebook outputs; widgets leave that style out, and would centre tables."""
+    content = content.replace("<table>", "<table style='margin-left:0'>")
     return f'<div class="jp-RenderedHTMLCommon">{content}</div>'

@@ -267,6 +267,7 @@ class Tagger(TeachingWidget):
         self.choice = ipywidgets.ToggleButtons(
             options=list(meanings), value=None, tooltips=list(meanings.values()), **label("tag", "4em")
         )
+        self.choice.style.button_width = "7em"  # so that a few stand in one line, with the button beside them
         self.next_button = make_button("Next", "The next trace that has no tag", self.go_on)
         self.told = ipywidgets.HTML()
         summary = f"Tagger: {len(texts)} traces to read, {len(meanings)} tags to choose from: {', '.join(meanings)}."
