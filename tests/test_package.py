@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,12 +87,27 @@ def test_the_watch_itself_notices_a_file_a_folder_and_a_socket(tmp_path):
 # --- imports run downwards only ----------------------------------------------------------------------------------
 
 
-def test_no_folder_imports_one_above_it():
-    """By the contracts in pyproject.toml."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+def lint_imports(folder):
+    """Return exit code and report of the contracts in pyproject.toml, held against the package in a folder."""
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    program = Path(sys.executable).with_name("lint-imports")
+    command = [str(program), "--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_no_folder_imports_one_above_it_and_an_import_upwards_or_a_folder_without_a_layer_is_found(tmp_path):
+    code, report = lint_imports(ROOT)
+    assert code == 0, report
+    shutil.copytree(PACKAGE, tmp_path / "llmops_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "llmops_utils" / "core" / "errors.py").open("a", encoding="utf-8") as lowest:
+        lowest.write("\n\ndef look():\n    from ..models import Model\n")
+    (tmp_path / "llmops_utils" / "attic").mkdir()
+    (tmp_path / "llmops_utils" / "attic" / "__init__.py").touch()
+    code, report = lint_imports(tmp_path)
+    assert code == 1
+    assert "llmops_utils.core is not allowed to import llmops_utils.models" in " ".join(report.split())
+    assert "llmops_utils.attic" in report
 
 
 def test_the_package_is_imported_from_this_tree():
