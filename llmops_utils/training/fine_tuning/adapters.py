@@ -29,12 +29,9 @@ class Adapter:
     """Matrices A, shape (rank, n), and B, shape (m, rank), beside each adapted matrix of a model, shape (m, n).
 
     Attributes:
-        name: what it is called.
         licence: that of its base.
-        base: the name of the model that it belongs to.
-        base_sha256: of that model's file; on another its answers would be nonsense.
+        base_sha256: of the file of its base; on another its answers would be nonsense.
         data_sha256: of what it was trained on.
-        rank: numbers between A and B.
         alpha: alpha / rank multiplies what they compute.
         seed: drew A.
         matrices: float32, by their names in GGUF.
@@ -64,8 +61,7 @@ class Adapter:
     def write(self, path: Path) -> None:
         """Write a file that llama.cpp serves, in float16; whole or not at all.
 
-        Raises:
-            DataError: a number is too large for float16, or the system does not let the file be written.
+        Raises `DataError` where a number is too large for float16, or the system does not let the file be written.
         """
         import gguf
 
@@ -115,11 +111,7 @@ def make_adapter(
 
 
 def read_adapter(path: Path, base_sha256: str) -> Adapter:
-    """Return the adapter of a file.
-
-    Raises:
-        DataError: the file is broken, is no adapter of this course, or belongs to another base.
-    """
+    """Return the adapter of a file. `DataError` where it is broken, none of this course, or of another base."""
     file = GgufFile(path)
     said = file.metadata
     try:
