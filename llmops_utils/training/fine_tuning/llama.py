@@ -85,7 +85,8 @@ class Llama:
     def run_below(self, trees: Sequence[TokenTree], end: int, adapter: Adapter | None = None) -> np.ndarray:
         """Return the vectors of all tokens of the trees behind the first `end` layers, shape (N, width)."""
         packing = self.pack(trees)
-        lora, scale = (adapter.make_tensors(), adapter.scale) if adapter else ({}, 0.0)
+        lora = {name: Tensor(matrix) for name, matrix in adapter.matrices.items()} if adapter else {}
+        scale = adapter.scale if adapter else 0.0
         x = self.arrays[TABLE][np.concatenate([tree.ids for tree in trees])]
         for layer in range(end):
             x = self.run_layer(Tensor(x), layer, packing, lora, scale).data  # nothing is kept for gradients
