@@ -82,24 +82,15 @@ def estimate_cost(
         raise DataError(f"{usd_per_gpu_hour} dollars an hour is no price.", "Give 0 or more.")
     flops = compute_flops(num_parameters, num_tokens)
     gpu_hours = flops / (PEAK_FLOPS[gpu] * utilisation * 3600)
-    return TrainingCost(
-        flops,
-        gpu_hours,
-        gpu_hours * usd_per_gpu_hour,
-        BYTES_PER_PARAMETER * num_parameters / 1e9,
-        num_tokens / num_parameters,
-    )
+    memory_gb = BYTES_PER_PARAMETER * num_parameters / 1e9
+    return TrainingCost(flops, gpu_hours, gpu_hours * usd_per_gpu_hour, memory_gb, num_tokens / num_parameters)
 
 
 @dataclass(frozen=True)
 class PublishedRun(Record):
-    """A training run as its makers reported it; None where they did not say.
+    """A training run as its makers reported it, operations or hours of a named card or both; None: they did not say.
 
-    Attributes:
-        flops: operations.
-        gpu: the card; `gpu_hours` how many hours of it.
-        source: where the figures stand, with `date` as year and month.
-        note: what to know before comparing.
+    `source` says where the figures stand, with `date` as year and month; `note` what to know before comparing.
     """
 
     name: str
@@ -112,12 +103,6 @@ class PublishedRun(Record):
     date: str
     note: str
 
-    def __post_init__(self) -> None:
-        if self.gpu not in (None, *PEAK_FLOPS):
-            raise ValueError(f"the card “{self.gpu}” is not in the table")
-        if (self.flops is None and self.gpu_hours is None) or (self.gpu is None) != (self.gpu_hours is None):
-            raise ValueError("a run reports operations, or hours of a named card, or both")
-
 
 load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 
@@ -126,12 +111,8 @@ load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 class TrainingStage(Record):
     """A stage of training with one published example of it.
 
-    Attributes:
-        data: what the example was trained on, in words.
-        gpu_hours: of the card `gpu`, as its makers reported them.
-        when: the situation in which one goes as far as this stage.
-        source: where the figures stand, with `date` as year and month.
-        note: how the hours come about, or what to know before comparing.
+    `data` says in words what the example was trained on, `when` in what situation one goes as far as this stage; the hours
+    of the card `gpu` are those that its makers reported in `source`, and `note` says how they come about.
     """
 
     stage: str

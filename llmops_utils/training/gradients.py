@@ -99,12 +99,12 @@ def embedding(table: Tensor, ids: np.ndarray) -> Tensor:
     return Tensor(table.data[ids], (table,), vjp)
 
 
-def normalise(x: Tensor, gain: Tensor) -> Tensor:
+def normalise(x: Tensor, gain: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Return x with each vector divided by its root mean square, times a gain for each place of the vector.
 
     Source: B. Zhang and R. Sennrich, Root mean square layer normalization, NeurIPS 2019.
     """
-    scale = 1 / np.sqrt((x.data**2).mean(-1, keepdims=True) + EPSILON)
+    scale = 1 / np.sqrt((x.data**2).mean(-1, keepdims=True) + epsilon)
     unit = x.data * scale
 
     def vjp(g):

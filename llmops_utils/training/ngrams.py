@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core import DataError
 from .tokenizer import Encoded
 
 STRENGTH = 20  # how many observations the shorter context counts as
@@ -23,8 +22,6 @@ class Ngrams:
     """
 
     def __init__(self, ids: np.ndarray, order: int, vocabulary: int) -> None:
-        if order < 1 or len(ids) < order:
-            raise DataError(f"{len(ids)} tokens make no model of order {order}.", "Give more text, or a lower order.")
         self.order, self.vocabulary = order, vocabulary
         listed = ids.tolist()
         self._counts: Counter = Counter()

@@ -36,8 +36,7 @@ def fit_power_law(sizes: Sequence[float], losses: Sequence[float]) -> PowerLaw:
     The interval of 95 % is that of the slope under Student's t with n - 2 degrees of freedom. It takes the points to scatter
     round one straight line; where the loss approaches a floor the line bends, and the interval does not know that.
 
-    Raises:
-        DataError: there are fewer than 3 different sizes, or a size or loss is not above 0.
+    Raises `DataError` for fewer than 3 different sizes, or a size or loss that is not above 0.
 
     Source: J. Kaplan et al., Scaling laws for neural language models, 2020, for the form of the law.
     """

@@ -17,8 +17,7 @@ END_ID = 0
 def train_tokenizer(texts: Sequence[str], vocabulary: int):
     """Return a `tokenizers.Tokenizer` that loses no byte: 256 bytes, the mark between texts, and learned merges.
 
-    Raises:
-        DataError: the vocabulary is below 257 and has no room for the bytes, or there is no text.
+    Raises `DataError` where the vocabulary is below 257 and has no room for the bytes.
 
     Source: P. Gage, A new algorithm for data compression, C Users Journal 12 (1994); R. Sennrich, B. Haddow and
     A. Birch, ACL 2016; on bytes: A. Radford et al., 2019.
@@ -27,8 +26,6 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int):
 
     if vocabulary < 257:
         raise DataError(f"{vocabulary} tokens have no room for 256 bytes and a mark.", "Ask for 257 or more.")
-    if not any(texts):
-        raise DataError("There is no text to learn merges from.", "Give at least one text that is not empty.")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -53,8 +50,7 @@ class Encoded:
 def encode_texts(tokenizer, texts: Sequence[str]) -> list[Encoded]:
     """Return each text as ids behind the mark of its start. A mark inside a text is read as text.
 
-    Raises:
-        DataError: a text is empty, so there would be nothing to predict.
+    Raises `DataError` where a text is empty, so that there would be nothing to predict.
     """
     if not all(texts):
         raise DataError("An empty text has no tokens.", "Leave it out.")
@@ -65,6 +61,4 @@ def encode_texts(tokenizer, texts: Sequence[str]) -> list[Encoded]:
 
 def join_ids(encoded: Sequence[Encoded]) -> np.ndarray:
     """Return the ids of all texts in a row, shape (n,): what a model is trained on."""
-    if not encoded:
-        raise DataError("There is no text to join.", "Give at least one.")
     return np.concatenate([one.ids for one in encoded])

@@ -28,10 +28,9 @@ class Recipe:
     """How a model is trained.
 
     Attributes:
-        num_steps: updates of the parameters.
-        batch: windows of text in each update; each is as long as the context.
+        batch: windows of text in each step; each is as long as the context.
         drop: share of values that are dropped at random, against overfitting.
-        rate: multiplies the rates of the optimiser; below 1 for fine-tuning.
+        rate: multiplies the rates of the optimiser.
         num_looks: how often the dev texts are measured on the way, evenly spread.
         keeps_best: whether the parameters of the best look are kept (early stopping), or those of the last step.
         seed: draws the first parameters, the windows and what is dropped.
@@ -148,10 +147,8 @@ def train_model(
 ) -> tuple[list[Look], int]:
     """Train a model in place, from what it is; return its looks and the step whose parameters it has now.
 
-    Windows are drawn at random from the texts, joined to one row of tokens; `dev` is measured on the way.
-
-    Raises:
-        DataError: the texts are shorter than the context.
+    Windows are drawn at random from the texts, joined to one row of tokens; `dev` is measured on the way. Raises
+    `DataError` where the texts are shorter than the context.
     """
     from tqdm.auto import tqdm
 
@@ -188,8 +185,6 @@ class Trainer:
 
     A run is recorded in the file of the chapter beside the replies: what it was trained on (by checksum), how, and what
     came out. In replay nothing is trained. So the same figures stand on every machine, and `live` trains anew.
-
-    `chapter` is the notebook's name.
     """
 
     def __init__(self, chapter: str) -> None:
@@ -212,16 +207,13 @@ class Trainer:
         """Return a run: recorded, or trained now.
 
         Args:
-            name: what tables and charts call it.
             dev: what is measured on the way, to stop in time.
             measured: sets of held-out texts by name, measured once at the end.
             keeps_model: whether the parameters are kept with the run, about 2 bytes each.
             is_sweep: one of many runs that are made to be compared. Live, too, its recording is taken where there is
                 one, so that nobody waits minutes for a row of points; `record` trains it anew.
 
-        Raises:
-            RecordingMissing: replay was asked for a run that was never recorded.
-            DataError: there is not enough text.
+        Raises `RecordingMissing` where replay was asked for a run that was never recorded, and what `train_model` raises.
         """
         body = {
             "model": NAME,

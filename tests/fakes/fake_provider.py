@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import socket
@@ -265,8 +266,8 @@ class _Handler(Handler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         ending = self.server.fake.stream_ending
-        texts = [f"data: {event}\n\n" for event in self.server.fake.make_events()]
-        for text in texts + ([ending] if ending not in ("done", "drop", "") else []):
+        texts = (f"data: {event}\n\n" for event in self.server.fake.make_events())  # each as it is made
+        for text in itertools.chain(texts, [ending] if ending not in ("done", "drop", "") else []):
             content = text.encode()
             self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
             self.wfile.flush()

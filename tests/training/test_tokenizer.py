@@ -1,10 +1,9 @@
 """Claims about the tokenizer: it loses nothing, learns what is frequent, and counts bytes."""
 
-import numpy as np
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.training.tokenizer import END, END_ID, Encoded, encode_texts, join_ids, train_tokenizer
+from llmops_utils.training.tokenizer import END, END_ID, encode_texts, train_tokenizer
 
 TEXTS = ["low lower lowest low low", "new newer newest new widest"]
 
@@ -31,22 +30,12 @@ def test_frequent_words_become_one_token_the_same_in_each_training(tokens):
     assert train_tokenizer(TEXTS, 300).get_vocab() == tokens.get_vocab()
 
 
-def test_too_small_a_vocabulary_and_no_text_are_refused(tokens):
+def test_too_small_a_vocabulary_and_an_empty_text_are_refused(tokens):
     with pytest.raises(DataError, match="no room for 256 bytes"):
         train_tokenizer(TEXTS, 256)
     assert train_tokenizer(TEXTS, 257).get_vocab_size() == 257
-    for texts in ([], [""], ["", ""]):
-        with pytest.raises(DataError, match="no text"):
-            train_tokenizer(texts, 300)
     with pytest.raises(DataError, match="empty text"):
         encode_texts(tokens, ["low", ""])
-
-
-def test_joined_ids_stand_in_order():
-    parts = [Encoded(np.array([0, 5]), 1), Encoded(np.array([0, 6, 7]), 2)]
-    assert join_ids(parts).tolist() == [0, 5, 0, 6, 7]
-    with pytest.raises(DataError, match="no text to join"):
-        join_ids([])
 
 
 def test_half_an_emoji_in_a_text_is_read_as_the_replacement_character():

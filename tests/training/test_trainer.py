@@ -1,12 +1,11 @@
 """Claims about training runs: they learn, they can be repeated, and a recorded run is given back as it was."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from llmops_utils.core import DATA, DataError, RecordingMissing
+from llmops_utils.core import DataError, RecordingMissing
 from llmops_utils.models import Recordings
 from llmops_utils.training import trainer as runs
 from llmops_utils.training.ngrams import average_bits
@@ -50,9 +49,7 @@ def test_a_recorded_run_is_given_back_without_training(make_trainer, monkeypatch
     recorded = train(make_trainer("record"), keeps_model=True)
     monkeypatch.setattr(runs, "train_model", None)
     replayed = train(make_trainer("replay"), keeps_model=True)
-    assert replayed.looks == recorded.looks
-    assert replayed.bits == recorded.bits
-    assert replayed.duration_s == recorded.duration_s
+    assert dataclasses.replace(replayed, provenance=recorded.provenance) == recorded
     assert "replay of 20" in str(replayed.provenance)
     assert measure_bits(replayed.model, [PATTERN]) == pytest.approx([recorded.bits["held"][0]], abs=0.01)
 
@@ -123,39 +120,10 @@ def test_a_text_shorter_than_the_context_and_an_impossible_recipe_are_refused():
             Recipe(**({"num_steps": 40} | wrong))
 
 
-def test_the_runs_that_are_shipped_can_be_read():
-    files = (DATA / "recordings").glob("04_[23]_*.jsonl")
-    shipped = [one for file in files for one in Recordings(file) if one.request["method"] == "TRAIN"]
-    assert len(shipped) >= 15
-    num_with_weights = 0
-    for one in shipped:
-        assert json.dumps(one.response["body"], allow_nan=False)
-        assert one.latency_s > 0
-        if packed := one.response["body"]["weights"]:
-            Transformer(Architecture(**one.request["body"]["architecture"])).unpack_weights(packed)
-            num_with_weights += 1
-    assert num_with_weights >= 1
-
-
-def test_training_calculates_with_one_thread():
-    from threadpoolctl import threadpool_info
-
-    @runs.use_one_thread
-    def list_threads():
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
-    assert set(list_threads()) == {1}
-    assert runs.train_model.__wrapped__ is not None
-    assert runs.measure_bits.__wrapped__ is not None
-
-
 def test_a_run_of_a_sweep_is_taken_from_its_recording_live_and_trained_anew_in_record(make_trainer):
     train(make_trainer("record"))
-    shown = train(make_trainer("live"), is_sweep=True)
-    assert shown.provenance.recorded != ""
-    assert "replay of 20" in str(shown.provenance)
-    assert train(make_trainer("record"), is_sweep=True).provenance.recorded == ""
-    other = dataclasses.replace(RECIPE, seed=5)
-    assert train(make_trainer("live"), other, is_sweep=True).provenance.recorded == ""  # none is recorded: trained
-    anew = train(make_trainer("live")).provenance
-    assert (anew.mode, anew.recorded) == ("live", "")
+    assert "replay of 20" in str(train(make_trainer("live"), is_sweep=True).provenance)
+    other = dataclasses.replace(RECIPE, seed=5)  # none is recorded: trained
+    for trained in (("record", RECIPE, True), ("live", other, True), ("live", RECIPE, False)):
+        mode, recipe, is_sweep = trained
+        assert train(make_trainer(mode), recipe, is_sweep=is_sweep).provenance.recorded == "", trained

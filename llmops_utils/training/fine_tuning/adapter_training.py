@@ -31,8 +31,7 @@ class AdapterRecipe:
 
     Attributes:
         num_layers: layers that are adapted, counted from the last; what lies below them is computed once.
-        rank: of the learned matrices.
-        alpha: alpha / rank multiplies what they compute.
+        alpha: alpha / rank multiplies what the learned matrices compute.
         epochs: how often each demonstration is seen, at most.
         batch: demonstrations, or groups of them, in each step.
         rate: of AdamW, reached in a few steps and then falling as a cosine.
@@ -85,12 +84,8 @@ class State:
 class AdapterTraining:
     """A training from state to state, on trees to learn from and trees of the dev set.
 
-    Attributes:
-        steps_per_epoch: batches, the last of which may be smaller.
-        peak_mb: most memory of the process that was seen.
-
-    Raises:
-        DataError: less memory is free than it will take.
+    `steps_per_epoch` are batches, the last of which may be smaller; `peak_mb` is the most memory of the process that was
+    seen. Raises `DataError` where less memory is free than it will take.
     """
 
     def __init__(
@@ -151,8 +146,7 @@ class AdapterTraining:
     def advance(self, state: State) -> State:
         """Return the state after one more step, or, where an epoch is over, with the loss on dev.
 
-        Raises:
-            DataError: the loss is no number any more.
+        Raises `DataError` where the loss is no number any more.
         """
         if not self._is_dev_due(state):
             return self._step(state)

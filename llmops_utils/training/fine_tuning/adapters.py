@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core import DataError, explain_os_errors
+from ...core import DataError, explain_os_errors, write_whole
 from ...core.gguf_file import GgufFile
 from ...models import ADAPTER_DETAILS, check_base
-from ..gradients import Tensor
 
 if TYPE_CHECKING:
     from .llama import Llama
@@ -29,12 +27,9 @@ class Adapter:
     """Matrices A, shape (rank, n), and B, shape (m, rank), beside each adapted matrix of a model, shape (m, n).
 
     Attributes:
-        name: what it is called.
         licence: that of its base.
-        base: the name of the model that it belongs to.
-        base_sha256: of that model's file; on another its answers would be nonsense.
+        base_sha256: of the file of its base; on another its answers would be nonsense.
         data_sha256: of what it was trained on.
-        rank: numbers between A and B.
         alpha: alpha / rank multiplies what they compute.
         seed: drew A.
         matrices: float32, by their names in GGUF.
@@ -57,15 +52,10 @@ class Adapter:
         """What multiplies the product of A and B."""
         return self.alpha / self.rank
 
-    def make_tensors(self) -> dict[str, Tensor]:
-        """Return the matrices as parameters of a forward pass."""
-        return {name: Tensor(matrix) for name, matrix in self.matrices.items()}
-
     def write(self, path: Path) -> None:
         """Write a file that llama.cpp serves, in float16; whole or not at all.
 
-        Raises:
-            DataError: a number is too large for float16, or the system does not let the file be written.
+        Raises `DataError` where a number is too large for float16, or the system does not let the file be written.
         """
         import gguf
 
@@ -73,27 +63,22 @@ class Adapter:
         if not all(np.isfinite(matrix).all() for matrix in small.values()):
             raise DataError(f"The adapter “{self.name}” holds numbers beyond 65,504.", "Train it at a lower rate.")
         details = {key: getattr(self, key) for key in ("base_sha256", "data_sha256", "rank", "seed", "notes")}
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        writer = gguf.GGUFWriter(part, "llama")
         said = {"general.type": "adapter", "general.name": self.name, "general.license": self.licence}
         said |= {BASE: self.base, "adapter.type": "lora", ADAPTER_DETAILS: json.dumps(details)}
-        for key, value in said.items():
-            writer.add_string(key, value)
-        writer.add_base_model_count(1)
-        writer.add_float32("adapter.lora.alpha", self.alpha)
-        for name, matrix in small.items():
-            writer.add_tensor(name, matrix)
-        with explain_os_errors(path):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                writer.write_header_to_file()
-                writer.write_kv_data_to_file()
-                writer.write_tensors_to_file()
-                writer.close()
-                os.replace(part, path)
-            finally:
-                writer.close()
-                part.unlink(missing_ok=True)
+        with explain_os_errors(path), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            whole = Path(folder) / "adapter.gguf"
+            writer = gguf.GGUFWriter(whole, "llama")
+            for key, value in said.items():
+                writer.add_string(key, value)
+            writer.add_base_model_count(1)
+            writer.add_float32("adapter.lora.alpha", self.alpha)
+            for name, matrix in small.items():
+                writer.add_tensor(name, matrix)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            write_whole(path, whole.read_bytes())
 
 
 def make_adapter(
@@ -115,11 +100,7 @@ def make_adapter(
 
 
 def read_adapter(path: Path, base_sha256: str) -> Adapter:
-    """Return the adapter of a file.
-
-    Raises:
-        DataError: the file is broken, is no adapter of this course, or belongs to another base.
-    """
+    """Return the adapter of a file. `DataError` where it is broken, none of this course, or of another base."""
     file = GgufFile(path)
     said = file.metadata
     try:

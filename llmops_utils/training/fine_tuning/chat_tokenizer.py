@@ -13,8 +13,7 @@ CONTROL = 3  # the type of tokens such as <|im_end|>, which belong in no text of
 class ChatTokenizer:
     """Text and messages to token ids; `control_tokens` frame a conversation, the one with `end_id` ends a reply.
 
-    Raises:
-        DataError: the file has another kind of tokenizer, none, or a broken one.
+    Raises `DataError` where the file has another kind of tokenizer, none, or a broken one.
     """
 
     def __init__(self, metadata: Mapping[str, Any]) -> None:

@@ -35,9 +35,8 @@ class Demonstration:
 def encode_demonstrations(rows: Iterable[Demonstration], tokenizer: ChatTokenizer, max_tokens: int) -> list[TokenTree]:
     """Return a tree of tokens for each row, or group of rows, in which the replies are to be predicted.
 
-    Raises:
-        DataError: a row, named by its number from 1 on, has an empty prompt or reply, holds a control token, weighs
-            nothing, or is longer than `max_tokens`.
+    Raises `DataError` where a row, named by its number from 1 on, has an empty prompt or reply, holds a control token,
+    weighs nothing, or is longer than `max_tokens`.
     """
     texts: dict[str, tuple[list[list[int]], list[int], list[float]]] = {}
     for number, row in enumerate(rows, 1):

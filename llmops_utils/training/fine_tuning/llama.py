@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 from ...core import DataError
 from ...core.gguf_file import GgufFile
 from ...models.weights import check_base, compute_sha256
-from ..gradients import Tensor, add
+from ..gradients import Tensor, add, normalise
 from .adapters import KINDS, Adapter
 from .chat_tokenizer import ChatTokenizer
-from .llama_operations import attend_grouped, normalise_frozen, project, project_adapted, rotate, swiglu
+from .llama_operations import attend_grouped, project, project_adapted, rotate, swiglu
 from .token_trees import Packing, TokenTree, make_tree, pack_trees
 
 TABLE, OUTPUT_NORM, OUTPUT = "token_embd.weight", "output_norm.weight", "output.weight"
@@ -31,17 +31,13 @@ class Llama:
     """A language model whose arrays stay as they are.
 
     Attributes:
-        name: what its maker calls it.
-        licence: as the file states it.
         sha256: of the file, by which an adapter knows its base.
-        num_layers: blocks of attention and feed-forward network.
         num_heads: heads of queries.
         num_groups: heads of keys and values.
         epsilon: keeps a root mean square away from 0.
         rope_base: of the angles that tell positions.
         context: most tokens that it was trained to read at once.
         arrays: float32, by their names in GGUF.
-        tokenizer: from the same file.
     """
 
     name: str
@@ -79,17 +75,18 @@ class Llama:
                 return project_adapted(x, self.arrays[name], lora[f"{name}.lora_a"], lora[f"{name}.lora_b"], scale)
             return project(x, self.arrays[name])
 
-        norm = normalise_frozen(x, self.arrays[f"blk.{layer}.attn_norm.weight"], self.epsilon)
+        norm = self._normalise(x, f"blk.{layer}.attn_norm.weight")
         query, key = (rotate(apply(norm, kind), packing.turns) for kind in ("attn_q", "attn_k"))
         mixed = attend_grouped(query, key, apply(norm, "attn_v"), packing, self.num_heads, self.num_groups)
         x = add(x, apply(mixed, "attn_output"))
-        norm = normalise_frozen(x, self.arrays[f"blk.{layer}.ffn_norm.weight"], self.epsilon)
+        norm = self._normalise(x, f"blk.{layer}.ffn_norm.weight")
         return add(x, apply(swiglu(apply(norm, "ffn_gate"), apply(norm, "ffn_up")), "ffn_down"))
 
     def run_below(self, trees: Sequence[TokenTree], end: int, adapter: Adapter | None = None) -> np.ndarray:
         """Return the vectors of all tokens of the trees behind the first `end` layers, shape (N, width)."""
         packing = self.pack(trees)
-        lora, scale = (adapter.make_tensors(), adapter.scale) if adapter else ({}, 0.0)
+        lora = {name: Tensor(matrix) for name, matrix in adapter.matrices.items()} if adapter else {}
+        scale = adapter.scale if adapter else 0.0
         x = self.arrays[TABLE][np.concatenate([tree.ids for tree in trees])]
         for layer in range(end):
             x = self.run_layer(Tensor(x), layer, packing, lora, scale).data  # nothing is kept for gradients
@@ -97,14 +94,16 @@ class Llama:
 
     def normalise_output(self, x: Tensor) -> Tensor:
         """Return the vectors behind the last layer as the output table scores them."""
-        return normalise_frozen(x, self.arrays[OUTPUT_NORM], self.epsilon)
+        return self._normalise(x, OUTPUT_NORM)
+
+    def _normalise(self, x: Tensor, gain: str) -> Tensor:
+        return normalise(x, Tensor(self.arrays[gain]), self.epsilon)
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # several wait for each other where another program computes
     def compute_logits(self, ids: Sequence[int], adapter: Adapter | None = None) -> np.ndarray:
         """Return the scores of the next token behind each of the ids, shape (n, vocabulary).
 
-        Raises:
-            DataError: there are no ids or too many, or the adapter belongs to another model.
+        Raises `DataError` for no ids or too many, and for the adapter of another model.
         """
         if not 1 <= len(ids) <= self.context:
             raise DataError(f"{len(ids)} tokens cannot be read at once.", f"Give 1 to {self.context}.")
@@ -117,8 +116,7 @@ class Llama:
 def read_llama(path: Path) -> Llama:
     """Return the model of a GGUF file, with 4 bytes for each parameter.
 
-    Raises:
-        DataError: the file is broken, is no Llama, lacks an array or has one too many, or the memory does not suffice.
+    Raises `DataError` where the file is broken, is no Llama, lacks an array or has one too many, or memory is short.
     """
     file = GgufFile(path)
     said = {key.removeprefix("llama."): value for key, value in file.metadata.items()}

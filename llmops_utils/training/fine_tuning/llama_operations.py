@@ -33,18 +33,6 @@ def project_adapted(x: Tensor, matrix: np.ndarray, a: Tensor, b: Tensor, scale: 
     return Tensor(x.data @ matrix.T + scale * (low @ b.data.T), (x, a, b), vjp)
 
 
-def normalise_frozen(x: Tensor, gain: np.ndarray, epsilon: float) -> Tensor:
-    """Return x with each vector divided by its root mean square, times a frozen gain; as `gradients.normalise`."""
-    scale = 1 / np.sqrt((x.data**2).mean(-1, keepdims=True) + epsilon)
-    unit = x.data * scale
-
-    def vjp(g):
-        inner = g * gain
-        return (scale * (inner - unit * (inner * unit).mean(-1, keepdims=True)),)
-
-    return Tensor(unit * gain, (x,), vjp)
-
-
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """Return gate · σ(gate) · up. Source: N. Shazeer, GLU variants improve transformer, 2020."""
     sigmoid = 0.5 + 0.5 * np.tanh(0.5 * gate.data)  # as 1 / (1 + exp(-x)), and never too large a number
@@ -81,8 +69,7 @@ def attend_grouped(
         query: shape (N, heads × size).
         key: shape (N, groups × size), as `value` is.
         packing: its slices and masks keep the trees apart.
-        num_heads: heads of queries.
-        num_groups: heads of keys and values; divides `num_heads`.
+        num_groups: heads of keys and values; divides `num_heads`, those of queries.
 
     Source: J. Ainslie et al., GQA: training generalized multi-query transformer models, EMNLP 2023.
     """

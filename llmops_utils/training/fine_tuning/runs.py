@@ -66,7 +66,6 @@ def fine_tune(
     """Return a trained adapter and how its training went; the same arguments give the same numbers on one machine.
 
     Args:
-        name: what the adapter is called.
         dev: demonstrations by whose loss training stops in time.
         test_texts: what the adapter will be tested on; none may stand in the demonstrations or in dev.
         checkpoint: a file for the state on the way. A run that was stopped goes on from there where model,
@@ -74,10 +73,8 @@ def fine_tune(
         is_silent: no progress bar, and no word of the checkpoint.
         start: an adapter of this model to go on from, with the layers, rank and alpha of the recipe.
 
-    Raises:
-        DataError: there is nothing to learn, a row cannot be used, the memory does not suffice, or the loss is no number
-            any more.
-        TrainingInterrupted: the learner interrupted it.
+    Raises `DataError` where there is nothing to learn, a row cannot be used, memory is short, or the loss is no number any
+    more; `TrainingInterrupted` where the learner interrupted it.
     """
     from tqdm.auto import tqdm
 

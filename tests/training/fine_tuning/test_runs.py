@@ -75,9 +75,9 @@ def test_it_learns_its_demonstrations_and_the_base_stays_as_it_was(tiny):
 
 
 def test_the_same_arguments_give_the_same_numbers_and_only_the_replies_count(tiny):
-    one, same, other = train(tiny), train(tiny), train(tiny, recipe=replace(RECIPE, seed=1))
-    assert have_same_numbers(one, same)
-    assert one.losses != other.losses
+    one = train(tiny)
+    assert have_same_numbers(one, train(tiny))
+    assert one.losses != train(tiny, recipe=replace(RECIPE, seed=1)).losses
     tree = encode_demonstrations([ROWS[0]], tiny.tokenizer, 99)[0]
     assert [tiny.tokenizer.decode([one]) for one in tree.targets] == ["no", "<|im_end|>"]
     assert tree.places.tolist() == [len(tree) - 2, len(tree) - 1]
@@ -126,8 +126,6 @@ def test_training_stops_when_dev_gets_no_better_and_the_best_numbers_are_kept(ti
     assert len(run.dev_losses) - 1 == run.best_epoch + recipe.patience < 30
     assert run.dev_losses[run.best_epoch] == min(run.dev_losses[1:])
     assert len(run.losses) == 3 * (run.best_epoch + recipe.patience)
-    until_best = train(tiny, recipe=replace(recipe), dev=[replace(one, replies=["12"]) for one in DEV])
-    assert have_same_numbers(run, until_best)
 
 
 def test_a_stop_in_any_micro_batch_loses_nothing_and_the_run_ends_as_if_there_had_been_none(

@@ -17,10 +17,8 @@ RECIPE = AdapterRecipe(num_layers=1, rank=2, epochs=1, rate=0.01)
 def make_tuner(tiny, tmp_path, monkeypatch):
     """Return what makes a tuner of the tiny model in a mode, and the list of its trainings."""
     weights = tiny_llama.write_model(tmp_path / "tiny.gguf")
-    base = SimpleNamespace(name="tiny", files=[SimpleNamespace(sha256=tiny.sha256)])
-    catalog = SimpleNamespace(
-        find_provider=lambda name: SimpleNamespace(default_model="tiny"), find_local=lambda _: base
-    )
+    base = SimpleNamespace(name="tiny", files=[SimpleNamespace(sha256=tiny.sha256)], default_model="tiny")
+    catalog = SimpleNamespace(find_provider=lambda name: base, find_local=lambda name: base)
     monkeypatch.setattr(tuner, "load_catalog", lambda: catalog)
     monkeypatch.setattr(tuner, "fetch_weights", lambda model, home: {"tiny.gguf": weights})
     trained, real = [], tuner.fine_tune
