@@ -48,13 +48,13 @@ def test_sequences_and_dicts_are_compared_part_by_part():
 def test_a_wrong_result_is_told_with_arguments_result_reason_and_remark():
     cases = [((1, 2), 3), ((2, 3), 5, "two and three are five")]
     told = tell(lambda a, b: 3, cases, explain=tell_expected)
-    assert told == "For (2, 3) it returned 3: two and three are five. Asked for was 5."
+    assert told == "For a = 2, b = 3 it returned 3: two and three are five. Asked for was 5."
     assert tell(lambda a, b: a + b, cases) is None
 
 
-def test_arguments_can_be_told_by_a_pattern_or_a_function():
+def test_arguments_are_told_by_a_function_or_as_they_stand_where_they_have_no_names():
     cases = [(("text", 0.5), 1)]
-    assert tell(lambda *_: 2, cases, given="{!r} at {:.0%}") == "For 'text' at 50% it returned 2."
+    assert tell(lambda *_: 2, cases) == "For 'text', 0.5 it returned 2."
     assert tell(lambda *_: 2, cases, given=lambda text, share: text.upper()) == "For TEXT it returned 2."
 
 

@@ -6,12 +6,12 @@ from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
 from llmops_utils.course.graders import (
     GRADERS,
+    advanced_techniques,
+    agents,
     basic_techniques,
     capstone,
-    chains,
-    programs,
     prompt_basics,
-    rag,
+    retrieval,
 )
 from llmops_utils.course.notebooks import get_address, list_notebooks
 
@@ -117,15 +117,15 @@ def test_tasks_name_the_limits_that_their_graders_hold():
         "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
         "07_2.2": (
-            f"up to {chains.MOST_WORKED} pairs",
-            f"At least {chains.LEAST_SOLVED} of 16",
+            f"up to {advanced_techniques.MOST_WORKED} pairs",
+            f"At least {advanced_techniques.LEAST_SOLVED} of 16",
         ),
-        "09_3.2": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
+        "09_3.2": (f"at least {retrieval.LEAST_CAUGHT} of 8", f"at most {retrieval.MOST_FALSE_ALARMS:.0%}"),
         "13_1.1": (f"at least {capstone.THRESHOLD} of the last {-capstone.HELD_BACK.start} messages",),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
     assert len(prompt_basics.COUNTER) == 8
-    given = "".join("".join(numbers) for _, numbers in programs.PROBLEMS)
+    given = "".join("".join(numbers) for _, numbers in agents.PROBLEMS)
     assert given == "46.504.5050159206"
-    assert [n for _, told in programs.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
+    assert [n for _, told in agents.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
