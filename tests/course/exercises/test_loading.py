@@ -43,22 +43,11 @@ def write(monkeypatch, tmp_path):
     return lambda text: (tmp_path / "06_2.toml").write_text(text, encoding="utf-8")
 
 
-def test_a_chapter_is_found_by_the_name_of_its_notebook():
+def test_a_lesson_is_found_by_both_of_its_numbers_and_one_without_exercises_is_an_error_that_names_it():
     exercises, quiz = load_exercises("01_1_what_an_llm_is")
-    assert [exercise.id for exercise in exercises] == ["01_1.1", "01_1.2"]
-    assert quiz.id == "01_1.quiz"
-    assert list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
-
-
-def test_a_lesson_is_found_by_both_of_its_numbers(write):
-    write(EXERCISE + QUESTION * 4)
-    assert list_exercises("06_2_few_shot") == ["06_2.1", "06_2.quiz"]
-    with pytest.raises(ExerciseError):
-        load_exercises("06_few_shot")
-
-
-def test_a_chapter_without_exercises_is_an_error_that_names_it():
-    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing"):
+    ids = [exercise.id for exercise in exercises]
+    assert [*ids, quiz.id] == list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
+    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing", "06_few_shot"):
         with pytest.raises(ExerciseError) as caught:
             load_exercises(name)
         assert f"“{name}”" in caught.value.problem
