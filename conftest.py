@@ -3,11 +3,12 @@
 `make live` sets WORKBOOK_LIVE=1: then notebooks and tests marked `live` talk to the embedded model.
 """
 
+import functools
 import hashlib
 import os
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parent
 LIVE = os.environ.get("WORKBOOK_LIVE") == "1"
 KEPT = ("HOME", "BASE_URL", "MODEL", "PROVIDER", "EXAMPLES", "THREADS")  # settings that a live run takes over
+LONGEST = ("test_grading", "test_graders", "test_experiment", "test_gateway", "test_notebooks", "test_index")
+LONGEST += ("test_otlp", "test_capstone", "test_sandbox")
 PASSED = "workbook/passed_notebooks"  # where pytest's cache keeps the fingerprints
 
 for name in list(os.environ):
@@ -51,31 +54,48 @@ def pytest_configure(config):
         config.option.markexpr = "live" if LIVE else "not live and not network"
 
 
+@functools.cache
 def make_fingerprint(notebook):
     """Return a checksum of all that decides what a notebook shows: itself, its recordings, package, data and lock."""
+    digest = hash_files([notebook, ROOT / "data" / "recordings" / f"{notebook.stem}.jsonl"], hash_common_files())
+    return digest.hexdigest()
+
+
+@functools.cache
+def hash_common_files():
+    """Return a digest of what all notebooks share."""
     data = ROOT / "data"
     files = [path for path in data.rglob("*") if path.is_file() and path.relative_to(data).parts[0] != "recordings"]
     files += [path for path in (ROOT / "llmops_utils").rglob("*") if path.suffix in (".py", ".toml")]
-    files += [notebook, data / "recordings" / f"{notebook.stem}.jsonl", ROOT / "requirements.txt", Path(__file__)]
-    files += (ROOT / "tests" / "guard").glob("*.py")
-    digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(path for path in files if path.exists()):  # a lesson may ask no model
+    files += [ROOT / "requirements.txt", Path(__file__), *(ROOT / "tests" / "guard").glob("*.py")]
+    return hash_files(files, hashlib.sha256(sys.version.encode()))
+
+
+def hash_files(files, digest):
+    """Return a digest to which the files are added that exist: a lesson may ask no model."""
+    digest = digest.copy()
+    for path in sorted(path for path in files if path.exists()):
         digest.update(f"{path}:{path.stat().st_size}:".encode() + path.read_bytes())
-    return digest.hexdigest()
+    return digest
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Let a course notebook's solutions be checked in its kernel after its last cell; leave out what passed before."""
+    """Let a course notebook's solutions be checked in its kernel after its last cell; leave out what passed before.
+
+    What takes long comes first, so that two workers end together.
+    """
     notebooks = {}
     for item in items:
         if item.path.suffix == ".ipynb" and item.path.parent == ROOT / "notebooks":
             notebooks.setdefault(item.path, item.parent)
     if LIVE or not notebooks:
         return
+    num = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.stem not in LONGEST, -num[item.path], item.path))
     cache = getattr(config, "cache", None)
     passed = cache.get(PASSED, {}) if cache and not os.environ.get("CI") else {}
-    unchanged = {path for path in notebooks if passed.get(path.stem) == make_fingerprint(path)}
+    unchanged = {path for path in notebooks if path.stem in passed and passed[path.stem] == make_fingerprint(path)}
     for path, collector in notebooks.items():
         end = 1 + max(number for number, item in enumerate(items) if item.path == path)
         items[end:end] = list_solutions(collector)

@@ -210,8 +210,7 @@ def run_tests(
     steps = [
         ["ruff", "check"],
         ["ruff", "format", "--check"],
-        ["mypy"],
-        ["pytest", "-n", "2", "--dist", "loadscope", "--nbval", "--nbval-cell-timeout=120"],
+        ["pytest", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", "--nbval", "--nbval-cell-timeout=120"],
     ]
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process rewrites all test files
@@ -226,10 +225,16 @@ def run_tests(
             ["pytest", "-m", "live", "tests"],
             ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
         ]
+    types = (
+        None if live else subprocess.Popen([sys.executable, "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    )
     for step in steps:
         code = subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=environment)
         if code:
             sys.exit(code)
+    if types:  # looked at beside the other steps, and told last
+        print(types.communicate()[0], end="")
+        sys.exit(types.returncode)
 
 
 @app.command()

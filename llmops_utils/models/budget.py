@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 from ..core import BudgetExceeded, DataError
@@ -32,6 +33,7 @@ def price_tokens(provider: str, model: str, prompt_tokens: float, completion_tok
     return prompt_tokens * read + completion_tokens * written
 
 
+@functools.lru_cache
 def _look_up_price(provider: str | None, model: str, prompt_tokens: int, completion_tokens: int) -> float:
     from genai_prices import Usage, calc_price
 

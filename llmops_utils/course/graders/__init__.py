@@ -9,33 +9,16 @@ from . import (
     agents,
     basic_techniques,
     capstone,
-    chains,
     comparing_models,
     deciding,
     evaluating,
     first_steps,
     lifecycle,
-    programs,
     prompt_basics,
-    protecting,
-    rag,
     releasing,
     retrieval,
     serving,
     tracking,
     training,
 )
-
-SUBJECTS = (
-    advanced_techniques,
-    agents,
-    basic_techniques,
-    capstone,
-    chains,
-    comparing_models,
-    deciding,
-    evaluating,
-    first_steps,
-)
-SUBJECTS += (lifecycle, programs, prompt_basics, protecting, rag, releasing, retrieval, serving, tracking, training)
-GRADERS = {id: grade for subject in SUBJECTS for id, grade in subject.GRADERS.items()}
+from .checks import GRADERS

@@ -1,16 +1,18 @@
-"""Graders of lesson 08_1: a trace by hand, in which each step uses what was observed, and a measure of the way."""
+"""Graders of chapter 08: a trace by hand, a measure of the way, rules, formulas, programs."""
 
 import re
+from datetime import date, timedelta
 
-from ...agents import Step
+from ...agents import Step, calculate, run_code
 from ...evaluation import Row, ValueMatch
-from .checks import Wrong, call_learner, check_cases, find_variable, show
+from .checks import Wrong, call_learner, check_cases, find_variable, grade_letters, grades, is_right, show
 
 ASKED = "All goods of PW-28421 come back with traces of use. What refund do we pay by our rules?"
 REFUND = "67.83"
 NUMBER = r"\d+(?:\.\d+)?"
 
 
+@grades("08_1.1")
 def _grade_steps(steps) -> None:
     tools = find_variable("tools") or {}
     is_list = isinstance(steps, list | tuple) and all(isinstance(one, list | tuple) for one in steps)
@@ -22,9 +24,7 @@ def _grade_steps(steps) -> None:
             raise Wrong(f"Step {number} calls {show(action)}. The tools are {', '.join(tools)}; `finish` is left out.")
         new = set(re.findall(rf"{NUMBER}|\w+", seen)) - set(re.findall(rf"{NUMBER}|\w+", ASKED + told))
         if number > 1 and not new & set(re.findall(rf"{NUMBER}|\w+", thought)):
-            raise Wrong(
-                f"The thought of step {number} holds nothing that the observation before it brought, which was: {seen}"
-            )
+            raise Wrong(f"The thought of step {number} holds nothing new of the observation before, which was: {seen}")
         told += f" {seen}"
         known = {float(one) for one in re.findall(NUMBER, ASKED + told)} | {100}
         invented = [one for one in re.findall(NUMBER, argument) if float(one) not in known]
@@ -38,6 +38,7 @@ def _grade_steps(steps) -> None:
         raise Wrong(f"The last observation is {show(seen)}, which is not the refund by the rules of the shop.")
 
 
+@grades("08_1.2")
 def _grade_trace_grader(function) -> None:
     def make_row(answer: str | None = "5.5", is_error: bool = False, tools: tuple[str, ...] = ()) -> Row:
         steps = [vars(Step("a thought", tool, "an argument", "an observation", is_error)) for tool in tools]
@@ -60,4 +61,104 @@ def _grade_trace_grader(function) -> None:
     check_cases(function, cases, bool, "True or False", given=tell)
 
 
-GRADERS = {"08_1.1": _grade_steps, "08_1.2": _grade_trace_grader}
+POSTAGE = {"Belgium": 4.5, "Netherlands": 4.5, "France": 6.9, "Germany": 6.9, "Italy": 9.8, "Spain": 9.8}
+POSTAGE |= {"Norway": None, "Switzerland": None}  # where the shop does not ship
+
+
+@grades("08_2.1")
+def _grade_rules(text) -> None:
+    if not isinstance(text, str):
+        raise Wrong(f"It is a {type(text).__name__}; give one text with a rule on each line.")
+    rules = []
+    for line in filter(str.strip, text.splitlines()):
+        conclusion, mark, conditions = line.partition(" if ")
+        if not mark:
+            raise Wrong(f"The line “{line.strip()}” has no “ if ”: first the conclusion, then what it needs.")
+        rules.append(({part.strip() for part in conditions.split(",")}, conclusion.strip()))
+    for country, rate in POSTAGE.items():
+        for goods in ("below 60", "from 60"):
+            known = {country, goods}
+            while new := {conclusion for conditions, conclusion in rules if conditions <= known} - known:
+                known |= new
+            _check_postage(country, goods, rate, sorted(one for one in known if one.startswith("answer")))
+
+
+def _check_postage(country: str, goods: str, rate: float | None, found: list[str]) -> None:
+    told = f"From “{country}” and “{goods}” follows {' and '.join(found) or 'no answer'}."
+    if rate is None:
+        if found:
+            raise Wrong(f"{told} That is a country to which we do not ship.")
+        return
+    try:
+        amounts = [float(one.removeprefix("answer")) for one in found]
+    except ValueError:
+        raise Wrong(f"{told} What stands after “answer” is no amount.") from None
+    if not is_right(amounts, [rate if goods == "below 60" else 0.0]):
+        more = "" if goods == "below 60" else " From 60 EUR on nothing is left to pay."
+        raise Wrong(f"{told} Exactly one amount has to follow, the right one.{more}")
+
+
+PROBLEMS = (  # the result of each question in the task, and the numbers that stand in it
+    (30.5, ("4", "6.50", "4.50")),
+    (42.5, ("50", "15")),
+    (30, ("9", "20", "6")),
+)
+
+
+@grades("08_2.2")
+def _grade_symbols(answer) -> None:
+    if isinstance(answer, str) or not isinstance(answer, list | tuple) or len(answer) != len(PROBLEMS):
+        raise Wrong("Give three texts in a list or a tuple, one per question.")
+    for number, (expression, (expected, given)) in enumerate(zip(answer, PROBLEMS, strict=True), 1):
+        if not isinstance(expression, str):
+            raise Wrong(f"Number {number} is a {type(expression).__name__}; put the expression in quotes.")
+        outcome = calculate(expression)
+        if not outcome.is_ok:
+            raise Wrong(f"Number {number} cannot be calculated. {outcome.error}.")
+        found = {float(part) for part in re.findall(r"\d+(?:\.\d+)?", expression)}
+        missing = [part for part in given if float(part) not in found]
+        if missing:
+            raise Wrong(f"Number {number} does not hold {missing[0]}. Translate only; leave the sum to the rules.")
+        if not is_right(outcome.value, expected):
+            raise Wrong(f"Number {number} comes to {outcome.value:g}, which does not answer the question.")
+
+
+# The repair of the task first; then others, over a weekend, a leap day, the turn of the year.
+REPAIRS = ((date(2026, 1, 27), 6), (date(2026, 1, 30), 1), (date(2026, 1, 31), 1), (date(2024, 2, 27), 5))
+REPAIRS += ((date(2026, 12, 24), 10),)
+
+
+def _add_working_days(day: date, num: int) -> date:
+    while num > 0:
+        day += timedelta(days=1)
+        num -= day.weekday() < 5
+    return day
+
+
+@grades("08_3.1")
+def _grade_program(text) -> None:
+    if not isinstance(text, str):
+        raise Wrong(f"It is a {type(text).__name__}; put the program into a text.")
+    for day, num in REPAIRS:
+        code = text
+        for name, value in (("start", f"date({day.year}, {day.month}, {day.day})"), ("working_days", num)):
+            code, times = re.subn(rf"^{name} *=.*$", f"{name} = {value}", code, count=1, flags=re.MULTILINE)
+            if not times:
+                raise Wrong(f"No line of it begins with `{name} =`. Give what the question tells its name first.")
+        outcome = run_code(code)
+        told = f"With {day} and {num} working days"
+        if not outcome.is_ok:
+            raise Wrong(f"{told} it fails: {outcome.error}.")
+        if str(outcome.value) != str(_add_working_days(day, num)):
+            raise Wrong(
+                f"{told} it gives {show(outcome.value)}. Saturday and Sunday are no working days, and the day after the "
+                "arrival is the first that can count."
+            )
+
+
+FAULTS = {"a": "none", "b": "sign", "c": "left out", "d": "question", "e": "none", "f": "number"}
+KINDS = ("none", "number", "sign", "left out", "question")
+
+
+ADVICE = "Read the question first and say what has to be computed; only then read the program, line by line."
+grade_letters("08_3.2", FAULTS, KINDS, ADVICE)

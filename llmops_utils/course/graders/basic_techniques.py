@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from ...core import DataError
 from ...datasets import INTENTS, URGENCIES, load_messages, load_training_messages
 from ...models import parse_json
-from .checks import Wrong, call_learner, check_cases, find_model, find_variable, show
-from .training import grade_labels
+from .checks import Wrong, call_for_text, call_learner, check_cases, find_model, find_variable, grades, show, tell_count
+from .training import check_intents
 
 BY_HAND = slice(104, 116)
 LEAST_AGREED = 9  # of 12 labels; guessing reaches it once in 700,000 times
@@ -18,14 +18,17 @@ THRESHOLD = 12  # of 40 messages; guessing reaches it once in 360 times
 BEGIN, END = "<message>", "</message>"
 
 
+@grades("06_1.1")
+def _grade_by_hand(labels) -> str:
+    return check_intents(labels, load_messages("dev")[BY_HAND], LEAST_AGREED)
+
+
+@grades("06_1.2")
 def _grade_bias(function) -> None:
     labels = ["tea", "coffee", "water"]
 
     def make(*pairs: tuple[str, object]) -> tuple[tuple, list[str]]:
         return tuple(SimpleNamespace(expected=expected, prediction=found) for expected, found in pairs), labels
-
-    def tell(rows, labels) -> str:
-        return f"the pairs (right label, answer) {[(row.expected, row.prediction) for row in rows]}"
 
     def read(found) -> dict:
         if list(found) != labels:
@@ -40,9 +43,10 @@ def _grade_bias(function) -> None:
         (make(("tea", "coffee"), ("coffee", "tea")), {"tea": 0, "coffee": 0, "water": 0}),
         (make(("water", "coffee"), ("water", None)), {"tea": 0, "coffee": 1, "water": -2}),
     ]
-    check_cases(function, cases, dict, "a dict from label to number", given=tell, read=read)
+    check_cases(function, cases, dict, "a dict from label to number", read=read)
 
 
+@grades("06_2.1")
 def _grade_mislabelled(ids) -> None:
     if not (suspects := find_variable("suspects")):
         raise Wrong("There are no `suspects`. Run the cell that makes them.")
@@ -57,6 +61,7 @@ def _grade_mislabelled(ids) -> None:
         )
 
 
+@grades("06_2.2")
 def _grade_shots(function) -> str:
     model = find_model("06_2_few_shot")
     messages = load_messages("dev")[HELD_BACK]
@@ -67,11 +72,7 @@ def _grade_shots(function) -> str:
         prompt = [{"role": "system", "content": instruction}, *turns, {"role": "user", "content": message.text}]
         reply = model.chat(prompt, choices=list(INTENTS), max_tokens=16)
         num_right += reply.text == message.intent
-    if num_right < THRESHOLD:
-        raise Wrong(
-            f"With your examples {num_right} of {len(messages)} messages were right; {THRESHOLD} are asked for."
-        )
-    return f"{num_right} of {len(messages)} held-back messages were right; {THRESHOLD} were asked for."
+    return tell_count(num_right, len(messages), "held-back messages", THRESHOLD)
 
 
 def _write_turns(shots: object, text: str) -> list[dict]:
@@ -87,11 +88,10 @@ def _write_turns(shots: object, text: str) -> list[dict]:
     return turns
 
 
+@grades("06_3.1")
 def _grade_wrap(function) -> None:
     def wrap(text: str) -> str:
-        found = call_learner(function, text)
-        if not isinstance(found, str):
-            raise Wrong(f"For {text!r} it returned a {type(found).__name__}; return a text.")
+        found = call_for_text(function, text)
         if not found.startswith(BEGIN) or not found.endswith(END) or len(found) < len(BEGIN) + len(END):
             raise Wrong(f"For {text!r} it returned {found!r}, which does not begin and end with the two marks.")
         return found
@@ -133,6 +133,7 @@ UNFIT = (
 )
 
 
+@grades("06_3.2")
 def _grade_form(form) -> None:
     if not isinstance(form, dict):
         raise Wrong(f"It is a {type(form).__name__}; make a JSON schema, a dict as SCHEMA is.")
@@ -147,8 +148,3 @@ def _grade_form(form) -> None:
         raise Wrong(f"It refuses {refused[0]}, which the desk can use.")
     if passed:
         raise Wrong(f"It lets through {passed[0][0]}: {passed[0][1]}.")
-
-
-GRADERS = {"06_1.1": lambda labels: grade_labels(labels, load_messages("dev")[BY_HAND], LEAST_AGREED)}
-GRADERS |= {"06_1.2": _grade_bias, "06_2.1": _grade_mislabelled, "06_2.2": _grade_shots}
-GRADERS |= {"06_3.1": _grade_wrap, "06_3.2": _grade_form}

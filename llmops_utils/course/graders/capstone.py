@@ -4,20 +4,19 @@ from types import SimpleNamespace
 
 from ...core import PromptError
 from ..capstone import Assistant, Choices, load_part, open_model, score_answer
-from .checks import Wrong, check_cases
+from .checks import Wrong, check_cases, grades
 
 HELD_BACK = slice(-24, None)  # of dev
 THRESHOLD = 13  # who always refuses gets 9
 
 
+@grades("13_1.1")
 def _grade_better(choices) -> str:
     if not isinstance(choices, Choices):
         raise Wrong(f"`better` is a {type(choices).__name__}; write Choices(…), as in the cell of the first attempt.")
     unknown = choices.prompt.variables ^ {"passages", "question"}
     if unknown:
-        raise Wrong(
-            f"A prompt for the assistant has the variables passages and question; look at {', '.join(unknown)}."
-        )
+        raise Wrong(f"The prompt needs the variables passages and question; look at {', '.join(unknown)}.")
     assistant = Assistant(open_model("13_1_capstone", choices), choices)
     examples = load_part("dev")[HELD_BACK]
     try:
@@ -30,23 +29,16 @@ def _grade_better(choices) -> str:
     return told
 
 
+@grades("13_1.2")
 def _grade_stale(function) -> None:
     def make_rows(*told: tuple[str, ...]) -> list:
         return [SimpleNamespace(trace=[{"read": list(read)}]) for read in told]
-
-    def tell(before, during) -> str:
-        lists = [[row.trace[0]["read"] for row in rows] for rows in (before, during)]
-        return f"what was read before, {lists[0]}, and during, {lists[1]},"
 
     old = make_rows(("shipping-a#1-ab", "policies-b#2-cd"), ("repairs-c-d#0-ef",))
     cases = [
         ((old, old), [], "nothing changed"),
         ((old, make_rows(("shipping-a#1-ab", "policies-b#2-99"))), ["policies-b"], "b#2 is read in another version"),
-        (
-            (old, make_rows(("policies-b#7-aa", "policies-x#0-bb"))),
-            [],
-            "these were not read before, so nothing is known",
-        ),
+        ((old, make_rows(("policies-b#7-aa", "policies-x#0-bb"))), [], "not read before, so nothing is known"),
         (
             (old, make_rows(("repairs-c-d#0-99",), ("repairs-c-d#0-99", "policies-b#2-11"))),
             ["policies-b", "repairs-c-d"],
@@ -55,16 +47,14 @@ def _grade_stale(function) -> None:
         ((old, make_rows((), ("repairs-c-d#0-ef",))), [], "one message found nothing"),
         (([], make_rows(("policies-b#7-aa",))), [], "nothing was read before"),
     ]
-    check_cases(function, cases, list, "a list of names of pages", given=tell)
+    check_cases(function, cases, list, "a list of names of pages")
 
 
+@grades("13_1.3")
 def _grade_rescore(function) -> None:
     def make_rows(*told: tuple[str, str | None, float]) -> tuple[list, dict]:
         rows = [SimpleNamespace(id=name, prediction=found, score=score) for name, found, score in told]
         return rows, {"m1": "30 days", "m2": "8 percent", "m3": "by card", "m4": "30 days"}
-
-    def tell(rows, labels) -> str:
-        return f"the rows (id, prediction, score) {[(row.id, row.prediction, row.score) for row in rows]}"
 
     honest = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 0.0))
     raised = make_rows(("m1", "30 days", 1.0), ("m2", "30 days", 1.0))
@@ -80,7 +70,4 @@ def _grade_rescore(function) -> None:
         (unknown_at_0, (0.5, ["x9"]), "an unknown message is told at any score"),
         (unclear, (0.0, []), "an answer counts as it stands"),
     ]
-    check_cases(function, cases, tuple, "two things: the score, and the list of ids", given=tell)
-
-
-GRADERS = {"13_1.1": _grade_better, "13_1.2": _grade_stale, "13_1.3": _grade_rescore}
+    check_cases(function, cases, tuple, "two things: the score, and the list of ids")

@@ -1,6 +1,7 @@
 """What graders use: call the learner's code, compare what it returns, and say in what it is not right."""
 
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, get_args
@@ -9,6 +10,12 @@ from ...core import clean_text
 from ...models import Model
 
 MOST_SHOWN = 300  # characters of a value in a message
+GRADERS: dict[str, Callable] = {}  # by the id of the exercise
+
+
+def grades(id: str) -> Callable[[Callable], Callable]:
+    """Return a decorator that makes a function the grader of the exercise with this id."""
+    return lambda grader: GRADERS.setdefault(id, grader)
 
 
 class Wrong(Exception):
@@ -49,7 +56,7 @@ def check_cases(
     kind: Any,
     form: str,
     *,
-    given: str | Callable[..., str] = "",
+    given: Callable[..., str] | None = None,
     read: Callable[[Any], Any] = lambda found: found,
     explain: str | Callable[..., str] = "",
     tolerance: float = 1e-9,
@@ -63,7 +70,7 @@ def check_cases(
             tuple stands for several results, of which the learner must return as many.
         kind: the types that are asked for, such as `Real | None`; True and False are no numbers.
         form: the same in words: “return …”.
-        given: how the arguments are told: a pattern such as "the text {!r}", or a function of them.
+        given: a function of the arguments that tells them; without it, they are told by their names.
         read: what of the result is compared and told.
         explain: a sentence on what may be wrong, or a function of the result, the expected one and the arguments.
         tolerance: of numbers, as a share of the expected one, and absolute below 1.
@@ -73,7 +80,7 @@ def check_cases(
         arguments = arguments if isinstance(arguments, tuple) else (arguments,)
         copies = copy.deepcopy(arguments)
         returned = call_learner(function, *copies)
-        told = f"For {tell_arguments(arguments, given)} it"
+        told = f"For {tell_arguments(function, arguments, given)} it"
         reason = f": {why[0]}." if why else "."
         is_short = isinstance(expected, tuple) and is_of(returned, kind) and len(returned) != len(expected)
         if is_short or not is_of(returned, kind):
@@ -91,13 +98,13 @@ def check_letters(
     answer: Any,
     right: Mapping[str, Any],
     options: Sequence,
-    advice: str | Callable[[list[str]], str] = "",
+    advice: str | Callable[[dict, list[str]], str] = "",
     kind: str = "",
 ) -> None:
     """Raise `Wrong` unless a dict gives each letter its option; how many are right is told, and not which.
 
     Args:
-        advice: what is said after the number; a function of it takes the letters that are not right.
+        advice: what is said after the number; a function of it takes the answer and the letters that are not right.
         kind: what an unknown answer is said to be none of; the options themselves where it is empty.
     """
     listed = ", ".join(map(str, options))
@@ -110,7 +117,7 @@ def check_letters(
         ):
             raise Wrong(f"{show(value)} is none of {kind or listed}. {form}")
     if missed := [letter for letter, option in right.items() if answer[letter] != option]:
-        said = advice(missed) if callable(advice) else advice
+        said = advice(answer, missed) if callable(advice) else advice
         raise Wrong(f"{len(right) - len(missed)} of {len(right)} are right. {said}".strip())
 
 
@@ -146,11 +153,53 @@ def show(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} …"
 
 
-def tell_arguments(arguments: tuple, given: str | Callable[..., str]) -> str:
-    """Return arguments in words; without a pattern, as they would stand in a call."""
+def tell_arguments(function: Callable, arguments: tuple, given: Callable[..., str] | None = None) -> str:
+    """Return arguments in words: several by the names that the learner's function gives them."""
     if given:
-        return given(*arguments) if callable(given) else given.format(*arguments)
-    return repr(arguments[0]) if len(arguments) == 1 else repr(arguments)
+        return given(*arguments)
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        names = []
+    if len(arguments) == 1 or len(names) != len(arguments):
+        return ", ".join(map(repr, arguments))
+    return ", ".join(f"{name} = {value!r}" for name, value in zip(names, arguments, strict=True))
+
+
+def grade_letters(id: str, right: Mapping[str, Any], options: Sequence, advice: Any = "", kind: str = "") -> None:
+    """Make `check_letters` with these arguments the grader of the exercise with this id."""
+    GRADERS[id] = lambda answer: check_letters(answer, right, options, advice, kind)
+
+
+def call_for_text(function: Callable, *arguments: Any) -> str:
+    """Return the text that the learner's function returns; anything else is `Wrong`."""
+    found = call_learner(function, *arguments)
+    if not isinstance(found, str):
+        raise Wrong(f"For {tell_arguments(function, arguments)[:MOST_SHOWN]} it returned {show(found)}. Return a text.")
+    return found
+
+
+def check_names(answer: Any, names: Iterable[str], form: str) -> None:
+    """Raise `Wrong` unless the answer is a dict with exactly these names."""
+    if not isinstance(answer, dict) or set(answer) != set(names):
+        raise Wrong(f"It is {show(answer)}. {form}")
+
+
+def check_version(call: Callable[..., str], base: tuple, turned: tuple, others: Mapping[str, tuple]) -> None:
+    """Raise `Wrong` unless a request, turned round or not, has one version, and each of the others another."""
+    first = call(*base)
+    if call(*base) != first or call(*turned) != first:
+        raise Wrong("The same request got two versions. In what order are the options written, and is anything drawn?")
+    if kept := [name for name, one in others.items() if call(*one) == first]:
+        raise Wrong(f"It does not see: {', '.join(kept)}.")
+
+
+def tell_count(num_right: int, num: int, what: str, least: int) -> str:
+    """Return how many of so many things are right, or raise `Wrong` with it where that is less than is asked for."""
+    told = f"{num_right} of {num} {what} were right; {least} {'are' if num_right < least else 'were'} asked for."
+    if num_right < least:
+        raise Wrong(told)
+    return told
 
 
 def tell_expected(found: object, expected: object, *arguments: Any) -> str:

@@ -5,21 +5,20 @@ from numbers import Integral, Real
 from ...choosing import predict_memory
 from ...datasets import INTENTS, load_messages
 from ...models import load_catalog
-from .checks import Wrong, check_cases, check_letters, is_right, show
+from .checks import Wrong, check_cases, check_names, grade_letters, grades, is_right, show
 
 LEAST_SORTED = 1 / 3  # of the test messages; guessing among eight gets so far in less than one of 10 ** 15 cases
 MOST_WORDS = 12
 
 
-def _grade_kinds(kinds) -> None:
-    right = {"a": "rule", "b": "encoder", "c": "tuned", "d": "general", "e": "field", "f": "compare"}
-    check_letters(kinds, right, ("rule", "encoder", "tuned", "field", "general", "compare"), kind="the choices")
+KINDS = {"a": "rule", "b": "encoder", "c": "tuned", "d": "general", "e": "field", "f": "compare"}
+grade_letters("03_1.1", KINDS, ("rule", "encoder", "tuned", "field", "general", "compare"), kind="the choices")
 
 
+@grades("03_1.2")
 def _grade_words(words) -> str:
     form = f"Make a dict with a list of 1 to {MOST_WORDS} texts for each of {', '.join(INTENTS)}."
-    if not isinstance(words, dict) or set(words) != set(INTENTS):
-        raise Wrong(f"It is {show(words)}. {form}")
+    check_names(words, INTENTS, form)
     for intent, listed in words.items():
         is_list = isinstance(listed, list | tuple) and 1 <= len(listed) <= MOST_WORDS
         if not is_list or not all(isinstance(word, str) and word.strip() and word == word.lower() for word in listed):
@@ -37,6 +36,7 @@ def _sort(text: str, words: dict) -> str:
     return max(found, key=found.__getitem__) if any(found.values()) else "feedback"
 
 
+@grades("03_2.1")
 def _grade_system(function) -> None:
     def explain(found, expected, systems, least, most_s, most_mb) -> str:
         chosen = next((one for one in systems if one["name"] == found), None)
@@ -66,6 +66,7 @@ def _grade_system(function) -> None:
     check_cases(function, cases, str | None, "a name, or None", given=tell, explain=explain, keeps=True)
 
 
+@grades("03_2.2")
 def _grade_wait(function) -> None:
     def explain(found, expected, prompt, kept, reply, reading, writing) -> str:
         if not is_right(found[0], expected[0]):
@@ -78,11 +79,11 @@ def _grade_wait(function) -> None:
         ((100, 0, 1, 50, 10), (2.0, 2.0), "a reply of one token is there when the prompt is read"),
         ((800, 800, 11, 400, 20), (0.0, 0.5)),
     ]
-    given = "(prompt, kept, reply, reading, writing) = ({}, {}, {}, {}, {})"
     form = "two numbers: seconds to the first token, and to the last"
-    check_cases(function, cases, tuple | list, form, given=given, explain=explain)
+    check_cases(function, cases, tuple | list, form, explain=explain)
 
 
+@grades("03_3.1")
 def _grade_slots(function) -> None:
     def explain(found, expected, free_mb, weights_mb, runtime_mb, cache_mb) -> str:
         if found < 0:
@@ -97,10 +98,10 @@ def _grade_slots(function) -> None:
         ((3000, 2500, 100, 1200), 0),
         ((2000.5, 145, 50.5, 100), 18),
     ]
-    given = "{} MB free, weights of {} MB, a runtime of {} MB and a cache of {} MB"
-    check_cases(function, cases, Integral | Real, "a whole number", given=given, explain=explain)
+    check_cases(function, cases, Integral | Real, "a whole number", explain=explain)
 
 
+@grades("03_3.2")
 def _grade_fitting(names) -> None:
     shaped = {one.name: one for one in load_catalog().local.values() if one.layers and not one.base}
     if not isinstance(names, list | tuple | set) or not all(isinstance(name, str) for name in names):
@@ -118,23 +119,7 @@ def _grade_fitting(names) -> None:
             raise Wrong("At least one that fits, and may be used for anything, is missing.")
 
 
-def _grade_degrees(degrees) -> None:
-    right = {"a": "closed", "b": "open weights", "c": "open source"}
-    right |= {"d": "restricted weights", "e": "hosted weights", "f": "restricted weights"}
-    check_letters(
-        degrees,
-        right,
-        ("closed", "restricted weights", "open weights", "open source", "hosted weights"),
-        kind="the choices",
-    )
-
-
-GRADERS = {
-    "03_1.1": _grade_kinds,
-    "03_1.2": _grade_words,
-    "03_2.1": _grade_system,
-    "03_2.2": _grade_wait,
-    "03_3.1": _grade_slots,
-    "03_3.2": _grade_fitting,
-    "03_3.3": _grade_degrees,
-}
+DEGREES = {"a": "closed", "b": "open weights", "c": "open source"}
+DEGREES |= {"d": "restricted weights", "e": "hosted weights", "f": "restricted weights"}
+OPENNESS = ("closed", "restricted weights", "open weights", "open source", "hosted weights")
+grade_letters("03_3.3", DEGREES, OPENNESS, kind="the choices")

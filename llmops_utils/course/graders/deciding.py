@@ -3,9 +3,10 @@
 from difflib import SequenceMatcher
 from numbers import Real
 
-from .checks import Wrong, call_learner, check_cases, check_letters, is_of, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_names, grade_letters, grades, is_of, is_right, show
 
 
+@grades("03_4.1")
 def _grade_prices(function) -> None:
     prices = {"read": 0.3, "cached": 0.03, "written": 2.5}
 
@@ -26,11 +27,11 @@ def _grade_prices(function) -> None:
 
     asked = [(400, 20, 3, prices, 1024), (1300, 20, 3, prices, 1024), (1024, 50, 40, prices, 1024)]
     asked += [(500, 30, 2, {"read": 4.0, "cached": 0.2, "written": 20.0}, 512), (2000, 30, 2, prices, 2048)]
-    given = "(repeated, own, written, prices, least) = ({}, {}, {}, {}, {})"
     cases = [(arguments, price(*arguments)) for arguments in asked]
-    check_cases(function, cases, Real, "dollars for 1,000 messages", given=given, explain=explain)
+    check_cases(function, cases, Real, "dollars for 1,000 messages", explain=explain)
 
 
+@grades("03_4.2")
 def _grade_bills(function) -> None:
     def explain(found, expected, requests, usd_per_request, usd_per_hour, requests_per_hour) -> str:
         if not is_right(found[0], expected[0]):
@@ -46,9 +47,8 @@ def _grade_bills(function) -> None:
         ((10, 0.001, 1.0, 5000), (0.01, 730.0)),
         ((0, 0.001, 1.0, 5000), (0.0, 730.0)),
     ]
-    given = "(requests, usd_per_request, usd_per_hour, requests_per_hour) = ({}, {}, {}, {})"
     form = "two numbers: the month's bill of the provider, and that of the servers"
-    check_cases(function, cases, tuple | list, form, given=given, explain=explain)
+    check_cases(function, cases, tuple | list, form, explain=explain)
 
 
 # Whether each use is allowed, and the question that decides it.
@@ -64,12 +64,13 @@ USES = {
 }
 
 
-def _grade_uses(allowed) -> None:
-    def advise(missed: list[str]) -> str:
-        return f"Of the others, ask again: {'; '.join(dict.fromkeys(USES[letter][1] for letter in missed))}."
+def _advise_uses(answer: dict, missed: list[str]) -> str:
+    return f"Of the others, ask again: {'; '.join(dict.fromkeys(USES[letter][1] for letter in missed))}."
 
-    right = {letter: value for letter, (value, _) in USES.items()}
-    check_letters(allowed, right, ("yes", "no"), advise, "the answers")
+
+grade_letters(
+    "03_4.3", {letter: option for letter, (option, _) in USES.items()}, ("yes", "no"), _advise_uses, "the answers"
+)
 
 
 REFUSALS = (
@@ -103,6 +104,7 @@ HELPFUL = (
 LEAST_RIGHT = 20  # of 24: a coin passes in 0.08 % of the cases, and who always says the same never
 
 
+@grades("03_5.1")
 def _grade_detector(function) -> None:
     missed, alarmed = [], []
     for replies, should, wrong in ((REFUSALS, True, missed), (HELPFUL, False, alarmed)):
@@ -126,10 +128,10 @@ def _count_places(first: str, second: str) -> tuple[int, int]:
     return len(changes), max((max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in changes), default=0)
 
 
+@grades("03_5.2")
 def _grade_pairs(pairs) -> None:
     form = "Make a dict of probe and control, each a list of at least 4 pairs of texts."
-    if not isinstance(pairs, dict) or set(pairs) != {"probe", "control"}:
-        raise Wrong(f"It is {show(pairs)}. {form}")
+    check_names(pairs, ("probe", "control"), form)
     for kind, listed in pairs.items():
         if not isinstance(listed, list) or len(listed) < 4:
             raise Wrong(f"{kind} is {show(listed)}. {form}")
@@ -146,18 +148,15 @@ def _grade_pairs(pairs) -> None:
             raise Wrong(f"In {kind}, a pair stands twice. Each should be another request.")
     firsts = [{pair[0] for pair in pairs[kind]} for kind in ("probe", "control")]
     if len(firsts[0] & firsts[1]) < 4:
-        raise Wrong(
-            "The control should begin with the same first texts as the probe, so that only the exchange differs."
-        )
+        raise Wrong("The control should have the first texts of the probe, so that only the exchange differs.")
     if {tuple(pair) for pair in pairs["probe"]} & {tuple(pair) for pair in pairs["control"]}:
-        raise Wrong(
-            "A pair of the probe stands in the control, too. The control exchanges something that should not count."
-        )
+        raise Wrong("A pair of the probe stands in the control, too. There, exchange what should not count.")
 
 
 OPEN = {"a", "d", "f", "h"}
 
 
+@grades("03_5.3")
 def _grade_card(letters) -> None:
     if not isinstance(letters, set) or not letters <= set("abcdefgh"):
         raise Wrong(f'It is {show(letters)}. Make a set of letters from a to h, such as {{"b", "c"}}.')
@@ -166,6 +165,7 @@ def _grade_card(letters) -> None:
         raise Wrong(f"Left open by the card and missing: {len(missed)}. Answered by the card: {len(said)}.")
 
 
+@grades("03_6.1")
 def _grade_choice(function) -> None:
     def explain(found, expected, scores, weights, musts) -> str:
         if found is not None and found not in scores:
@@ -185,8 +185,8 @@ def _grade_choice(function) -> None:
         ((scores, {"quality": 1, "price": 1, "privacy": 1}, {"quality": 0.96}), None),
         ((scores, {"quality": 1, "price": 5, "privacy": 1}, {"quality": 0.6, "privacy": 0.1}), "medium"),
     ]
-    given = "the weights {1} and the minimums {2}"
-    check_cases(function, cases, str | None, "the name of an option, or None", given=given, explain=explain)
+
+    check_cases(function, cases, str | None, "the name of an option, or None", explain=explain)
 
 
 OPTIONS = ("counter", "small", "tuned", "hosted", "none")
@@ -200,21 +200,10 @@ BRIEFS = {
 }
 
 
-def _grade_briefs(decisions) -> None:
-    def advise(missed: list[str]) -> str:
-        return f"Of the others, look again at {'; at '.join(BRIEFS[letter][1] for letter in missed)}."
-
-    right = {letter: option for letter, (option, _) in BRIEFS.items()}
-    check_letters(decisions, right, OPTIONS, advise, "the answers")
+def _advise_briefs(answer: dict, missed: list[str]) -> str:
+    return f"Of the others, look again at {'; at '.join(BRIEFS[letter][1] for letter in missed)}."
 
 
-GRADERS = {
-    "03_4.1": _grade_prices,
-    "03_4.2": _grade_bills,
-    "03_4.3": _grade_uses,
-    "03_5.1": _grade_detector,
-    "03_5.2": _grade_pairs,
-    "03_5.3": _grade_card,
-    "03_6.1": _grade_choice,
-    "03_6.2": _grade_briefs,
-}
+grade_letters(
+    "03_6.2", {letter: option for letter, (option, _) in BRIEFS.items()}, OPTIONS, _advise_briefs, "the answers"
+)

@@ -6,7 +6,7 @@ from typing import get_args
 from ...datasets import load_assistant_traces
 from ...datasets.records import Tag
 from ...evaluation import compute_power, find_num_examples
-from .checks import Wrong, call_learner, check_cases, check_letters, is_of, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_names, grade_letters, grades, is_of, is_right, show
 
 LEAST_TAGS = 22  # of 30
 MISLEADING = ("q002", "q028")  # in which a rule on words goes wrong; a reader gets one of them at least
@@ -30,6 +30,7 @@ NOT_THERE = {
 GAINED, LOST, PLANNED_POWER, LABEL_EUR = 0.12, 0.04, 0.9, 0.4
 
 
+@grades("11_3.1")
 def _grade_verdict(function) -> None:
     cases = [
         ("Verdict: correct", True),
@@ -47,6 +48,7 @@ def _grade_verdict(function) -> None:
     check_cases(function, cases, bool | None, "True, False or None")
 
 
+@grades("11_2.3")
 def _grade_chosen(function) -> None:
     right = {"short", "bb", "no", "oh"}
 
@@ -80,6 +82,7 @@ def _grade_chosen(function) -> None:
     check_cases(score, cases, Real, "a share between 0 and 1", given=tell, explain=remark)
 
 
+@grades("11_3.3")
 def _grade_swap(function) -> None:
     judges = {
         "the first": lambda first, second: True,
@@ -110,14 +113,17 @@ def _grade_swap(function) -> None:
         (("one with an a", "apple", "fig"), "one"),
         (("one with an a", "fig", "apple"), "other"),
     ]
-    given = "a judge that prefers {} and the answers {!r} and {!r}"
-    check_cases(judge_twice, cases, str, "one of the three words", given=given)
+
+    def tell(preferred, one, other) -> str:
+        return f"a judge that prefers {preferred} and the answers {one!r} and {other!r}"
+
+    check_cases(judge_twice, cases, str, "one of the three words", given=tell)
 
 
+@grades("11_1.1")
 def _grade_tags(tags) -> str:
     asked = {trace.id: trace for trace in load_assistant_traces()}
-    if not isinstance(tags, dict) or set(tags) != set(asked):
-        raise Wrong(f"It is {show(tags)}. Make a dict with one label for each of {', '.join(asked)}.")
+    check_names(tags, asked, f"Make a dict with one label for each of {', '.join(asked)}.")
     if unknown := [tag for tag in tags.values() if tag not in get_args(Tag)]:
         raise Wrong(f"{show(unknown[0])} is no label. There are: {', '.join(get_args(Tag))}.")
     for id, trace in asked.items():
@@ -137,9 +143,12 @@ def _grade_tags(tags) -> str:
     return told + "".join(f"; it has {label} for {id}" for id, label in other.items()) + "."
 
 
+@grades("11_3.2")
 def _grade_judge_plan(plan) -> None:
-    if not isinstance(plan, dict) or set(plan) != {"judge", "labels", "eur"} or plan["judge"] not in JUDGE_LABELS:
-        raise Wrong(f"It is {show(plan)}. Make a dict with `judge`, A or B, and the numbers `labels` and `eur`.")
+    form = "Make a dict with `judge`, A or B, and the numbers `labels` and `eur`."
+    check_names(plan, ("judge", "labels", "eur"), form)
+    if plan["judge"] not in JUDGE_LABELS:
+        raise Wrong(f"{show(plan['judge'])} is no judge. {form}")
     num, needed = plan["labels"], JUDGE_LABELS[plan["judge"]]
     if not is_of(num, Real) or not is_right(num, needed):
         told = (
@@ -155,6 +164,7 @@ def _grade_judge_plan(plan) -> None:
         raise Wrong("The interval is as narrow as it has to be, but another judge does it for less.")
 
 
+@grades("11_1.2")
 def _grade_ranking(function) -> None:
     costs = {"made up": 8, "misread": 8, "refused": 2, "slow": 0.5}
     cases = [
@@ -165,27 +175,25 @@ def _grade_ranking(function) -> None:
         ((["fine"] * 3, costs), []),
         ((["late", "late", "rude"], {"rude": 5, "late": 3}), ["late", "rude"]),
     ]
-    check_cases(function, cases, list, "a list of failures", given="the tags {} and the costs {}")
+    check_cases(function, cases, list, "a list of failures")
 
 
+@grades("11_2.1")
 def _grade_plan(plan) -> None:
-    if (
-        not isinstance(plan, dict)
-        or set(plan) != {"examples", "eur"}
-        or not all(is_of(one, Real) for one in plan.values())
-    ):
-        raise Wrong(f"It is {show(plan)}. Make a dict with two numbers, `examples` and `eur`.")
+    form = "Make a dict with two numbers, `examples` and `eur`."
+    check_names(plan, ("examples", "eur"), form)
+    if not all(is_of(one, Real) for one in plan.values()):
+        raise Wrong(f"It is {show(plan)}. {form}")
     num, needed = plan["examples"], find_num_examples(GAINED, LOST, PLANNED_POWER)
     if not is_right(num, needed):
         known = 1 <= num <= 10_000
         told = f"has a power of {compute_power(int(num), GAINED, LOST):.1%}" if known else "is no number to plan with"
-        raise Wrong(
-            f"{show(num)} {told}. The smallest number is asked for that has the power of the task, from there on."
-        )
+        raise Wrong(f"{show(num)} {told}. Find the smallest number from which on it has the power asked for.")
     if not is_right(plan["eur"], needed * LABEL_EUR):
         raise Wrong(f"The number is right; {show(plan['eur'])} EUR is not what so many labels cost.")
 
 
+@grades("11_2.2")
 def _grade_claims(function) -> None:
     cases = [
         ({"one": (12, 2)}, {"one": "helps"}),
@@ -197,29 +205,14 @@ def _grade_claims(function) -> None:
         ({"a": (0, 0), "b": (30, 4)}, {"a": "cannot tell", "b": "helps"}),
     ]
     remark = "Is each p corrected for all candidates?"
-    check_cases(function, cases, dict, "a dict from name to verdict", given="the flips {}", explain=remark)
+    check_cases(function, cases, dict, "a dict from name to verdict", explain=remark)
 
 
-def _grade_faults(faults) -> None:
-    def advise(missed: list[str]) -> str:
-        return f"In {missed[0]}, {NOT_THERE[faults[missed[0]]]}."
-
-    check_letters(faults, FAULTS, tuple(NOT_THERE), advise)
+def _advise_faults(faults: dict, missed: list[str]) -> str:
+    return f"In {missed[0]}, {NOT_THERE[faults[missed[0]]]}."
 
 
-def _grade_verdicts(verdicts) -> None:
-    check_letters(verdicts, VERDICTS, ("helps", "hurts", "cannot tell"), "Is the fault out, and are all left rows in?")
+grade_letters("11_4.1", FAULTS, tuple(NOT_THERE), _advise_faults)
 
 
-GRADERS = {
-    "11_1.1": _grade_tags,
-    "11_1.2": _grade_ranking,
-    "11_2.1": _grade_plan,
-    "11_2.2": _grade_claims,
-    "11_2.3": _grade_chosen,
-    "11_3.1": _grade_verdict,
-    "11_3.2": _grade_judge_plan,
-    "11_3.3": _grade_swap,
-    "11_4.1": _grade_faults,
-    "11_4.2": _grade_verdicts,
-}
+grade_letters("11_4.2", VERDICTS, ("helps", "hurts", "cannot tell"), "Is the fault out, and are all left rows in?")

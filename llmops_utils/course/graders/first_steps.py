@@ -4,16 +4,19 @@ import re
 from numbers import Integral, Real
 
 from ...models import Reply, load_catalog
-from .checks import Wrong, check_cases, check_letters, find_model, show
+from .checks import Wrong, check_cases, check_names, find_model, grade_letters, grades, show
 
 SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
 ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
 LABELS = ("supported", "contradicted", "invented")
-STATEMENTS = ["supported", "contradicted", "invented", "supported", "contradicted", "invented", "supported", "invented"]
-EVENTS = ["deployment", "hallucination", "tracking", "cutoff", "compute", "prompting", "data", "management"]
+STATEMENTS = {"a": "supported", "b": "contradicted", "c": "invented", "d": "supported"}
+STATEMENTS |= {"e": "contradicted", "f": "invented", "g": "supported", "h": "invented"}
+EVENTS = {"a": "deployment", "b": "hallucination", "c": "tracking", "d": "cutoff"}
+EVENTS |= {"e": "compute", "f": "prompting", "g": "data", "h": "management"}
 FREE_LICENCES = ("Apache-2.0", "MIT License")
 
 
+@grades("00.1")
 def _grade_first_reply(answer) -> str:
     if isinstance(answer, str):
         raise Wrong("This is a text. Keep the whole reply that model.chat returns, not only its text.")
@@ -24,6 +27,7 @@ def _grade_first_reply(answer) -> str:
     return f"A Reply, {answer.price}."
 
 
+@grades("00.2")
 def _grade_mode(answer) -> None:
     if not isinstance(answer, str):
         raise Wrong("The answer is a text.")
@@ -37,6 +41,7 @@ def _grade_mode(answer) -> None:
     raise Wrong("It is a line of the form NAME=value; the table of modes in this chapter has the name.")
 
 
+@grades("00.3")
 def _grade_worst(function) -> None:
     def explain(found, expected, prompt, max_tokens) -> str:
         if found == expected - 48:
@@ -53,9 +58,9 @@ def _grade_worst(function) -> None:
     check_cases(function, cases, Integral, "a whole number of tokens", explain=explain)
 
 
+@grades("01_1.1")
 def _grade_beginnings(answer) -> str:
-    if not isinstance(answer, dict) or set(answer) != {"sure", "open"}:
-        raise Wrong("The answer is a dict with “sure” and “open”.")
+    check_names(answer, ("sure", "open"), "The answer is a dict with “sure” and “open”.")
     model, told = find_model("01_1_what_an_llm_is"), {}
     for name, text in answer.items():
         if not isinstance(text, str) or len(text.split()) < 2:
@@ -71,6 +76,7 @@ def _grade_beginnings(answer) -> str:
     return f"{told['sure']}. {told['open']}."
 
 
+@grades("01_1.2")
 def _grade_newest(function) -> None:
     def make_turns(*tokens: int) -> list[dict]:
         roles = ["system", *["user", "assistant"] * len(tokens)]
@@ -82,28 +88,16 @@ def _grade_newest(function) -> None:
     chat, uneven = make_turns(10, 20, 30, 40), make_turns(10, 5, 50, 20)
     cases = [
         ((chat, 100), ["text 0", "text 1", "text 2", "text 3"], "all of it just fits"),
-        (
-            (chat, 99),
-            ["text 0", "text 2", "text 3"],
-            "the newest stay, and the instruction, “text 0”, which has tokens, too",
-        ),
+        ((chat, 99), ["text 0", "text 2", "text 3"], "the newest stay, and the instruction, which has tokens, too"),
         ((chat, 70), ["text 0", "text 3"], "“text 2” no longer fits, and what is older goes with it"),
         ((uneven, 40), ["text 0", "text 3"], "what is sent has no gap between its oldest message and the newest"),
         ((chat, 40), ["text 0"], "not even the newest fits beside the instruction"),
         ((make_turns(10), 5), ["text 0"], "the instruction always goes"),
     ]
-    told = "the tokens of {0} and `most` = {1}"
-    check_cases(
-        function,
-        cases,
-        list,
-        "a list of messages",
-        given=lambda messages, most: told.format([one["tokens"] for one in messages], most),
-        read=read,
-        keeps=True,
-    )
+    check_cases(function, cases, list, "a list of messages", read=read, keeps=True)
 
 
+@grades("01_2.1")
 def _grade_sendable(function) -> None:
     good = "Dear Ms Novak,\nyour grinder is repaired. You can collect it from Monday.\nKind regards, Pellworth"
     hello = "Hello Ms Novak,\nthe grinder works again, and it is here for you from Monday on. It was a worn cable."
@@ -123,40 +117,35 @@ def _grade_sendable(function) -> None:
         (f"{good} {'It was a pleasure. ' * 15}", False, "it has more than 60 words"),
         (good.replace("Novak", "[Name]"), False, gap),
     ]
-    check_cases(function, cases, bool, "True or False", given="the e-mail {!r}")
+    check_cases(function, cases, bool, "True or False")
 
 
 CHECKS = {"a": "run", "b": "compute", "c": "search", "d": "person", "e": "compute", "f": "person"}
 
 
+@grades("01_2.2")
 def _grade_checks(checks) -> None:
-    if not isinstance(checks, dict) or set(checks) != set(CHECKS):
-        raise Wrong("Make a dict with the letters a to f.")
+    check_names(checks, CHECKS, "Make a dict with the letters a to f.")
     if odd := [check for check in checks.values() if check not in CHECKS.values()]:
         raise Wrong(f"{show(odd[0])} is none of run, compute, search, person.")
     cheapest = ["search", "compute", "run", "person"]
     for letter, check in CHECKS.items():
         if checks[letter] != check:
             too_dear = cheapest.index(checks[letter]) > cheapest.index(check)
-            raise Wrong(
-                f"{letter}) {'A cheaper check can answer that.' if too_dear else 'This check cannot see that.'}"
-            )
+            told = "A cheaper check can answer that." if too_dear else "This check cannot see that."
+            raise Wrong(f"{letter}) {told}")
 
 
-def _grade_licence(allowed) -> None:
-    check_letters(allowed, ALLOWED, (True, False), "Read both columns again, for each of them.")
+grade_letters("01_3.1", ALLOWED, (True, False), "Read both columns again, for each of them.")
 
 
-def _grade_labels(labels) -> None:
-    advice = "The page alone counts, not what is likely."
-    check_letters(labels, dict(zip("abcdefgh", STATEMENTS, strict=True)), LABELS, advice)
+grade_letters("01_4.1", STATEMENTS, LABELS, "The page alone counts, not what is likely.")
 
 
-def _grade_challenges(named) -> None:
-    advice = "What would have to be done so that it does not happen again?"
-    check_letters(named, dict(zip("abcdefgh", EVENTS, strict=True)), EVENTS, advice)
+grade_letters("01_4.3", EVENTS, (*EVENTS.values(),), "What would have to be done so that it does not happen again?")
 
 
+@grades("01_4.2")
 def _grade_limit(function) -> None:
     cases = [
         (([0.95, 0.9, 0.7, 0.6], [True, True, False, False], 0.9), 0.9, "of three that go out two are right"),
@@ -166,8 +155,7 @@ def _grade_limit(function) -> None:
         (([0.6, 0.6, 0.8, 0.3], [True, False, True, False], 0.6), 0.6, "equal numbers go out together"),
         (([0.8, 0.5, 0.5], [True, True, False], 1.0), 0.8, "equal numbers go out together"),
     ]
-    given = "the numbers {}, the judgements {} and wanted = {}"
-    check_cases(function, cases, Real | None, "one of the numbers, or None", given=given)
+    check_cases(function, cases, Real | None, "one of the numbers, or None")
 
 
 def _find_obstacle(letter: str, model) -> str:
@@ -186,28 +174,12 @@ def _find_obstacle(letter: str, model) -> str:
     return next((told for told, is_met in obstacles.items() if is_met), "")
 
 
+@grades("01_3.2")
 def _grade_briefs(chosen) -> None:
-    if not isinstance(chosen, dict) or set(chosen) != set("abcd"):
-        raise Wrong(f"It is {show(chosen)}. Make a dict of the letters a, b, c, d, each with the name of a model.")
+    check_names(chosen, "abcd", "Make a dict of the letters a, b, c, d, each with the name of a model.")
     models = load_catalog().published
     for letter, name in sorted(chosen.items()):
         if name not in models:
             raise Wrong(f"{letter}) {show(name)} is no name in the catalog. Names stand in the index of `published`.")
         if told := _find_obstacle(letter, models[name]):
             raise Wrong(f"{letter}) {models[name].title} does not fit: {told}.")
-
-
-GRADERS = {
-    "00.1": _grade_first_reply,
-    "00.2": _grade_mode,
-    "00.3": _grade_worst,
-    "01_1.1": _grade_beginnings,
-    "01_1.2": _grade_newest,
-    "01_2.1": _grade_sendable,
-    "01_2.2": _grade_checks,
-    "01_3.1": _grade_licence,
-    "01_3.2": _grade_briefs,
-    "01_4.1": _grade_labels,
-    "01_4.2": _grade_limit,
-    "01_4.3": _grade_challenges,
-}

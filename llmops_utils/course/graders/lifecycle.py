@@ -1,19 +1,20 @@
 """Graders of chapter 02: what LLMOps is, how it differs from MLOps, the loop."""
 
+from functools import partial
 from numbers import Integral, Real
 
 from ..lifecycle import STAGES
-from .checks import Wrong, call_learner, check_cases, check_letters, show
+from .checks import call_for_text, check_cases, check_version, grade_letters, grades
 
 MISSING = {"a": "data", "b": "serve", "c": "track", "d": "release", "e": "guard", "f": "watch"}
 LABELS = dict(zip("abcdefgh", ["kettle", "none", "grinder", "scale", "none", "none", "grinder", "kettle"], strict=True))
 
 
-def _grade_stages(stages) -> None:
-    remark = "Of each ask: what would have had to be there before it happened?"
-    check_letters(stages, MISSING, [stage.id for stage in STAGES], remark, "the words")
+STAGE_ADVICE = "Of each ask: what would have had to be there before it happened?"
+grade_letters("02_1.1", MISSING, [stage.id for stage in STAGES], STAGE_ADVICE, "the words")
 
 
+@grades("02_1.2")
 def _grade_tools(function) -> None:
     rows = [
         ("Alder", "data", "MIT", False),
@@ -28,15 +29,22 @@ def _grade_tools(function) -> None:
         (
             (tools, "serving", ["MIT", "Apache-2.0"]),
             ["Elm", "Fir"],
-            "Beech needs an account, Cedar has another licence",
+            "Beech needs an account; Cedar's licence is another",
         ),
         ((tools, "serving", ["Apache-2.0"]), ["Elm"], "of four in the group one has this licence and needs no account"),
         ((tools, "data", ["MIT"]), ["Alder"], "other groups do not count"),
         ((tools, "clouds", ["MIT"]), [], "nobody stands in this group"),
     ]
-    check_cases(function, cases, list, "a list of names", given="the group {1!r} and the licences {2}")
+    check_cases(
+        function,
+        cases,
+        list,
+        "a list of names",
+        given=lambda tools, group, licences: f"the group {group!r} and the licences {licences}",
+    )
 
 
+@grades("02_2.1")
 def _grade_version(function) -> None:
     system = ("Which product?", "small", {"temperature": 0.0, "seed": 1})
     others = {
@@ -46,17 +54,11 @@ def _grade_version(function) -> None:
         "the names of the settings": (*system[:2], {"top_p": 0.0, "seed": 1}),
         "where the prompt ends and the name begins": ("Which product?s", "mall", system[2]),
     }
-    first = call_learner(function, *system)
-    if not isinstance(first, str) or not first:
-        raise Wrong(f"It returned {show(first)}. Return a text.")
     same = (*system[:2], {"seed": 1, "temperature": 0.0})
-    if call_learner(function, *same) != first or call_learner(function, *system) != first:
-        raise Wrong("The same system got two versions. In what order are the settings written, and is anything drawn?")
-    kept = [name for name, one in others.items() if call_learner(function, *one) == first]
-    if kept:
-        raise Wrong(f"Only {kept[0]} changed, and the version stayed the same.")
+    check_version(partial(call_for_text, function), system, same, others)
 
 
+@grades("02_2.2")
 def _grade_lazy(function) -> None:
     kettles, scales = ["kettle"], ["scale"]
     cases = [
@@ -66,9 +68,10 @@ def _grade_lazy(function) -> None:
         ((["grinder"], ["grinder", "kettle"]), 0.5),
         ((("kettle", "kettle", "grinder"), ("kettle", "grinder")), 0.5, "tuples are sequences too"),
     ]
-    check_cases(function, cases, Real, "a share between 0 and 1", given="{} and {}")
+    check_cases(function, cases, Real, "a share between 0 and 1")
 
 
+@grades("02_3.1")
 def _grade_alarm(function) -> None:
     cases = [
         (([5, 5, 9, 9, 9], 2, 8, 2), 4, "windows 3 and 4 are the first two in a row above 8"),
@@ -80,20 +83,8 @@ def _grade_alarm(function) -> None:
         (([9, 5, 9], 2, 8, 2), None, "never two in a row"),
         (([], 2, 8, 2), None, "there is no window"),
     ]
-    given = "the values {}, low = {}, high = {}, in_a_row = {}"
-    check_cases(function, cases, Integral | None, "the number of a window, or None", given=given)
+    check_cases(function, cases, Integral | None, "the number of a window, or None")
 
 
-def _grade_labels(labels) -> None:
-    remark = "Read the rule again: what is the message about, and is that one of the three?"
-    check_letters(labels, LABELS, ["kettle", "grinder", "scale", "none"], remark, "the words")
-
-
-GRADERS = {
-    "02_1.1": _grade_stages,
-    "02_1.2": _grade_tools,
-    "02_2.1": _grade_version,
-    "02_2.2": _grade_lazy,
-    "02_3.1": _grade_alarm,
-    "02_3.2": _grade_labels,
-}
+LABEL_ADVICE = "Read the rule again: what is the message about, and is that one of the three?"
+grade_letters("02_3.2", LABELS, ["kettle", "grinder", "scale", "none"], LABEL_ADVICE, "the words")

@@ -6,7 +6,7 @@ from ...core import PromptError
 from ...datasets import Message, load_messages
 from ...prompts import Prompt
 from ..lifecycle import load_techniques
-from .checks import Wrong, call_learner, check_cases, check_letters, find_model, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_version, find_model, grade_letters, grades, is_right, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
@@ -26,6 +26,7 @@ def _render(prompt, variables: set[str], **values: object) -> list[dict]:
         raise Wrong(f"It cannot be rendered. {error.problem}") from None
 
 
+@grades("05_1.1")
 def _grade_template(prompt) -> None:
     cases = [
         {"name": "Ada Novak", "order_id": "PW-10001", "days": 2},
@@ -59,6 +60,7 @@ def list_held_back() -> list[Message]:
     return [message for pair in zip(*lists, strict=True) for message in pair]
 
 
+@grades("05_1.2")
 def _grade_feeling(prompt) -> str:
     held_back = list_held_back()
     prompts = [_render(prompt, {"message"}, message=message.text) for message in held_back]
@@ -75,6 +77,7 @@ def _grade_feeling(prompt) -> str:
     return f"{told}, and {NUM_NEEDED} are needed. Always the same answer would get half of them."
 
 
+@grades("05_2.1")
 def _grade_change(function) -> None:
     def explain(found, expected, before, after, right) -> str:
         rises = [max(new.values()) - max(old.values()) for old, new in zip(before, after, strict=True)]
@@ -95,8 +98,7 @@ def _grade_change(function) -> None:
         (([even, even], [sure, later], ["grinder", "grinder"]), {"flips": 1, "points": -5.0}),
         (([sure, later, even], [even, later, sure], ["kettle", "kettle", "scale"]), {"flips": 0, "points": -20.0}),
     ]
-    given = "before {}, after {} and right {}"
-    check_cases(function, cases, dict, "a dict with flips and points", given=given, explain=explain)
+    check_cases(function, cases, dict, "a dict with flips and points", explain=explain)
 
 
 # What customers ask at the repair counter: words that stand in one sentence with the number that answers it.
@@ -113,6 +115,7 @@ COUNTER = {
 MOST_WORDS = 90
 
 
+@grades("05_2.2")
 def _grade_context(text) -> str:
     if not isinstance(text, str) or not text.strip():
         raise Wrong(f"This is {show(text)}; write the facts as a text.")
@@ -126,12 +129,11 @@ def _grade_context(text) -> str:
             missing.append(question)
     if missing:
         num_right = len(COUNTER) - len(missing)
-        raise Wrong(
-            f"It answers {num_right} of {len(COUNTER)} held-back questions; one that it does not: {missing[0]}."
-        )
+        raise Wrong(f"It answers {num_right} of {len(COUNTER)} held-back questions and not, say, {missing[0]}.")
     return f"It answers all {len(COUNTER)} held-back questions in {len(text.split())} words. Shorter is easier to read."
 
 
+@grades("05_3.1")
 def _grade_mix(function) -> None:
     def explain(found, expected, examples, counters) -> str:
         if len(found) < len(expected):
@@ -145,18 +147,17 @@ def _grade_mix(function) -> None:
         (([], ["x", "y"]), ["x", "y"]),
         ((["a"], []), ["a"]),
     ]
-    given = "the examples {} and the counters {}"
-    check_cases(function, cases, list, "a list", given=given, explain=explain, keeps=True)
+    check_cases(function, cases, list, "a list", explain=explain, keeps=True)
 
 
 READ_AGAIN = "Read each case again: what is it that is lacking?"
 FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
 
 
-def _grade_faults(faults) -> None:
-    check_letters(faults, FAULTS, sorted(FAULTS.values()), READ_AGAIN, "the names")
+grade_letters("05_3.2", FAULTS, sorted(FAULTS.values()), READ_AGAIN, "the names")
 
 
+@grades("05_4.1")
 def _grade_version(function) -> None:
     shots = [("Where is my parcel?", "delivery"), ("It leaks.", "repair")]
     options = {"temperature": 0.0, "max_tokens": 6, "choices": ["delivery", "repair"]}
@@ -168,10 +169,6 @@ def _grade_version(function) -> None:
             raise Wrong(f"For {show(arguments)} it returned {show(found)}; return 8 hexadecimal digits as a text.")
         return found
 
-    first = call(*base)
-    turned = {name: options[name] for name in reversed(options)}
-    if call(*base) != first or call(*base[:3], turned) != first:
-        raise Wrong("The same request got two versions: the order in which the options were written must not count.")
     changes = {
         "another prompt": ("414b71ae", *base[1:]),
         "another label of a shot": (base[0], [(shots[0][0], "return"), shots[1]], *base[2:]),
@@ -181,32 +178,11 @@ def _grade_version(function) -> None:
         "another temperature": (*base[:3], options | {"temperature": 0.7}),
         "another list of choices": (*base[:3], options | {"choices": ["delivery"]}),
     }
-    kept = [name for name, changed in changes.items() if call(*changed) == first]
-    if kept:
-        raise Wrong(f"It does not see: {', '.join(kept)}.")
+    check_version(call, base, (*base[:3], dict(reversed(options.items()))), changes)
 
 
-TECHNIQUES = {
-    "a": "few-shot",
-    "b": "PAL",
-    "c": "ReAct",
-    "d": "template",
-    "e": "symbolic reasoning",
-    "f": "combining and chaining",
-}
+TECHNIQUES = {"a": "few-shot", "b": "PAL", "c": "ReAct"}
+TECHNIQUES |= {"d": "template", "e": "symbolic reasoning", "f": "combining and chaining"}
 
 
-def _grade_techniques(names) -> None:
-    check_letters(names, TECHNIQUES, [one.technique for one in load_techniques()], READ_AGAIN, "the names")
-
-
-GRADERS = {
-    "05_1.1": _grade_template,
-    "05_1.2": _grade_feeling,
-    "05_2.1": _grade_change,
-    "05_2.2": _grade_context,
-    "05_3.1": _grade_mix,
-    "05_3.2": _grade_faults,
-    "05_4.1": _grade_version,
-    "05_4.2": _grade_techniques,
-}
+grade_letters("05_4.2", TECHNIQUES, [one.technique for one in load_techniques()], READ_AGAIN, "the names")

@@ -21,7 +21,7 @@ from ...operations import (
     simulate_traffic,
 )
 from ...prompts import Prompt, save_prompt
-from .checks import Wrong, call_learner, check_cases, check_letters, find_variable, show
+from .checks import Wrong, call_learner, check_cases, check_letters, find_variable, grades, show
 
 DAY, QUIET_DAYS, NUM_STREAMS, BEGIN = 1200, 14, 20, 600
 MOST_FALSE, MOST_DELAY, STRIKE_DELAY, LEAST_STRIKES = 9, 150, 300, 16
@@ -29,6 +29,7 @@ MOST_FALSE, MOST_DELAY, STRIKE_DELAY, LEAST_STRIKES = 9, 150, 300, 16
 # --- release -------------------------------------------------------------------------------------------------
 
 
+@grades("12_3.1")
 def _grade_gate(function) -> None:
     production, *others = ([int(one.score) for one in served] for served in load_traffic().values())
     pairs = [(production, other) for other in others] + [(others[0], production), (production[:12], production[:12])]
@@ -46,6 +47,7 @@ def _grade_gate(function) -> None:
     check_cases(function, cases, str, "one of the three outcomes", given=tell)
 
 
+@grades("12_3.2")
 def _grade_workflow(workflow) -> None:
     commands = _list_commands(workflow)
     for codes in ((3, 0), (0, 3), (5, 0), (0, 1), (0, 0)):
@@ -100,6 +102,7 @@ STREAMS: dict[str, tuple[list, str]] = {
 }
 
 
+@grades("12_3.3")
 def _grade_steps(function) -> None:
     for told, (stream, wanted) in STREAMS.items():
         with tempfile.TemporaryDirectory() as name:
@@ -135,16 +138,14 @@ def _draw_streams(incident: str) -> tuple[list, ...]:
     return tuple(simulate_traffic(traffic, 3 * BEGIN, incident, BEGIN, seed=seed, day=DAY) for seed in seeds)
 
 
+@grades("12_4.1")
 def _grade_alarm(alarm) -> str:
     if not isinstance(alarm, Monitor):
         raise Wrong(f"It is of type {type(alarm).__name__}. Make a Monitor that learns from `week`.")
     num_false = sum(bool(window.alarms) for quiet in _draw_streams("none") for window in alarm.watch(quiet))
     if num_false > MOST_FALSE:
         raise Wrong(f"In three quiet fortnights {num_false} windows raise an alarm; {MOST_FALSE} are the most.")
-    for incident, delay, least in (
-        ("prompt", MOST_DELAY, NUM_STREAMS),
-        ("questions", STRIKE_DELAY, LEAST_STRIKES),
-    ):
+    for incident, delay, least in (("prompt", MOST_DELAY, NUM_STREAMS), ("questions", STRIKE_DELAY, LEAST_STRIKES)):
         found = [find_first_alarm(alarm.watch(stream), after=BEGIN) for stream in _draw_streams(incident)]
         num = sum(window is not None and window.num_served <= BEGIN + delay for window in found)
         if num < least:
@@ -155,6 +156,7 @@ def _grade_alarm(alarm) -> str:
     return f"{num_false} false alarms in six weeks, and both incidents in time, on streams that you have not seen."
 
 
+@grades("12_4.2")
 def _grade_causes(causes) -> None:
     kinds = find_variable("kinds")
     check_letters(
@@ -165,6 +167,7 @@ def _grade_causes(causes) -> None:
     )
 
 
+@grades("12_4.3")
 def _grade_picked(function) -> None:
     def make(*rows: tuple[str, str, Any, str]) -> list[dict]:
         return [dict(zip(("text", "cluster", "score", "thumb"), row, strict=True)) for row in rows]
@@ -182,17 +185,4 @@ def _grade_picked(function) -> None:
         ((make(good, pleased), set(), 2), [], "nothing failed"),
     ]
 
-    def tell(traces, known, num) -> str:
-        return f"{[tuple(one.values()) for one in traces]}, known “{', '.join(known)}” and num = {num}"
-
-    check_cases(function, cases, list, "a list of texts", given=tell, keeps=True)
-
-
-GRADERS = {
-    "12_3.1": _grade_gate,
-    "12_3.2": _grade_workflow,
-    "12_3.3": _grade_steps,
-    "12_4.1": _grade_alarm,
-    "12_4.2": _grade_causes,
-    "12_4.3": _grade_picked,
-}
+    check_cases(function, cases, list, "a list of texts", keeps=True)

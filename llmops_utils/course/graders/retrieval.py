@@ -1,4 +1,4 @@
-"""Graders of lessons 09_1 and 09_2: a page in a new version, a query with rights, split codes, gold questions."""
+"""Graders of chapter 09: a new version of a page, rights, split codes, gold questions, a screen, unsupported numbers."""
 
 import itertools
 import re
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from functools import cache
 
 from ...core import DATA, DataError
-from ...datasets import load_handbook_questions
+from ...datasets import load_handbook_questions, load_page_attacks
 from ...rag import Chunking, LexicalIndex, load_pages, measures, split_pages, split_words
 from ...rag.chroma import import_chroma
-from .checks import Wrong, call_learner, show
+from .checks import Wrong, call_for_text, call_learner, check_cases, grade_letters, grades, show
 
 _number = itertools.count()
 
@@ -44,6 +44,7 @@ VERSIONS = (
 )
 
 
+@grades("09_1.1")
 def _grade_replace(function) -> None:
     for ids, vectors, texts in VERSIONS:
         with _make_collection(HELD) as collection:
@@ -78,6 +79,7 @@ SHELF = [
 ]
 
 
+@grades("09_1.2")
 def _grade_rights(function) -> None:
     cases = (
         (["everyone"], 2, ["open", "far"]),
@@ -92,13 +94,9 @@ def _grade_rights(function) -> None:
             if not isinstance(found, list | tuple) or not all(isinstance(id, str) for id in found):
                 raise Wrong(f"{told} Return a list of ids, the nearest first.")
             if leaked := [id for id in found if id not in right]:
-                raise Wrong(
-                    f"{told} {leaked[0]!r} is not current, or not for these groups, or not among the {k} nearest."
-                )
+                raise Wrong(f"{told} {leaked[0]!r} is not current, not for these groups, or not of the {k} nearest.")
             if len(found) < len(right):
-                raise Wrong(
-                    f"{told} {len(right)} allowed ones were asked for and are there. When does your filter work?"
-                )
+                raise Wrong(f"{told} {len(right)} allowed ones are there. When does your filter work?")
             if list(found) != right:
                 raise Wrong(f"{told} These are the right ones; put the nearest first.")
 
@@ -110,20 +108,8 @@ WORDS = range(4, 41)  # of a gold passage
 MOST_SHARED = 0.5  # of a question's words may stand in its passage
 CURRENT = {"status": "current"}
 # Codes as customers type them: none of the questions of the course has them in this form.
-SPLIT = (
-    "bx 5",
-    "c 3",
-    "Code DP 20?",
-    "err 4",
-    "Err 7?",
-    "F 2",
-    "my kettle says g 6",
-    "K 2",
-    "nl 5",
-    "NP 3",
-    "TX 3",
-    "w 6",
-)
+SPLIT = ("bx 5", "c 3", "Code DP 20?", "err 4", "Err 7?", "F 2")
+SPLIT += ("my kettle says g 6", "K 2", "nl 5", "NP 3", "TX 3", "w 6")
 LEAST_FOUND = 10  # of the split codes among the first three
 MOST_LOST = 1  # of the plain questions that were found before
 
@@ -140,6 +126,7 @@ def _find(query: str, k: int) -> list:
     return [chunk for chunk, _ in index.find_matching(query, k, CURRENT)]
 
 
+@grades("09_2.1")
 def _grade_gold(questions) -> str:
     form = f"Make a list of {NUM_QUESTIONS} dicts, each with the texts “page”, “question” and “passage”."
     if not isinstance(questions, list | tuple) or len(questions) != NUM_QUESTIONS:
@@ -166,9 +153,7 @@ def _check_gold(number: int, one: object, form: str) -> int:
     except DataError:
         raise Wrong(f"{told} the passage does not stand on that page word for word. Copy it from there.") from None
     if len(passage.split()) not in WORDS:
-        raise Wrong(
-            f"{told} the passage has {len(passage.split())} words; take {WORDS[0]} to {WORDS[-1]}: what answers, no more."
-        )
+        raise Wrong(f"{told} the passage has {len(passage.split())} words; take {WORDS[0]} to {WORDS[-1]}.")
     if not question.endswith("?") or len(question.split()) < 5:
         raise Wrong(f"{told} {question!r} is no whole question. Write what a customer or a colleague would ask.")
     if any(question.casefold() == known.question.casefold() for known in load_handbook_questions()):
@@ -184,18 +169,13 @@ def _check_gold(number: int, one: object, form: str) -> int:
     return next((rank for rank, chunk in enumerate(found, 1) if gold[0].overlaps(chunk)), 0)
 
 
+@grades("09_2.2")
 def _grade_codes(function) -> str:
-    def rewrite(query: str) -> str:
-        found = call_learner(function, query)
-        if not isinstance(found, str):
-            raise Wrong(f"For {query!r} it returned {show(found)}. Return the query as a text.")
-        return found
-
     missed = []
     for query in SPLIT:
         [(letters, digits)] = re.findall(r"([A-Za-z]+) (\d+)", query)
         code = re.compile(rf"\b{letters}{digits}\b", re.IGNORECASE)
-        if not any(code.search(chunk.searched) for chunk in _find(rewrite(query), 3)):
+        if not any(code.search(chunk.searched) for chunk in _find(call_for_text(function, query), 3)):
             missed.append(query)
     pages, _ = _index_handbook()
     plain, lost = 0, []
@@ -203,7 +183,7 @@ def _grade_codes(function) -> str:
         gold = measures.locate_passages(one.passages, one.pages, pages.values())
         before, after = (
             any(passage.overlaps(chunk) for passage in gold for chunk in _find(query, 3))
-            for query in (one.question, rewrite(one.question))
+            for query in (one.question, call_for_text(function, one.question))
         )
         plain += before
         lost += [one.question] if before and not after else []
@@ -211,10 +191,71 @@ def _grade_codes(function) -> str:
     if len(lost) > MOST_LOST:
         raise Wrong(f"It loses {len(lost)} of {plain} questions that were found before, such as {lost[0]!r}.")
     if num < LEAST_FOUND:
-        raise Wrong(
-            f"It finds {num} of {len(SPLIT)} split codes; {LEAST_FOUND} are asked for. Small letters? A word around it?"
-        )
+        raise Wrong(f"It finds {num} of {len(SPLIT)} split codes; {LEAST_FOUND} are asked for. Small letters? Words?")
     return f"It finds {num} of {len(SPLIT)} split codes and loses {len(lost)} of {plain} other questions."
 
 
-GRADERS = {"09_1.1": _grade_replace, "09_1.2": _grade_rights, "09_2.1": _grade_gold, "09_2.2": _grade_codes}
+LEAST_CAUGHT = 4  # of the 8 attacks held back, one of each kind
+MOST_FALSE_ALARMS = 0.02  # of the handbook's paragraphs
+HELD_BACK = slice(2, None, 3)
+MENDED = dict(zip("ABCDEF", ("search", "reading", "pages", "reading", "pages", "search"), strict=True))
+
+
+@grades("09_3.3")
+def _grade_support(function) -> None:
+    def read(found) -> list[str]:
+        return [word.casefold() for word in found]
+
+    passage = "Refunds: The loan lasts up to 14 days, at most 2 weights per customer; deposit 12.50 EUR, form WS-10."
+    other = "Hours: The shop opens at 9:30 and closes at 120 minutes past 16."
+    cases = [
+        (("14 days", [passage, other]), []),
+        (("up to 14 days.", [passage]), []),
+        (("12.50 EUR", [passage, other]), []),
+        (("12.5 EUR", [passage]), ["12.5"]),
+        (("12 days", [passage, other]), ["12"]),
+        (("form ws-10", [passage]), []),
+        (("form WS-11, 30 days", [passage, other]), ["ws-11", "30"]),
+        (("at 9:30.", [passage, other]), []),
+        (("no more than two", [passage]), []),
+        (("(2)", [passage]), []),
+        (("14", []), ["14"]),
+    ]
+    form = "a list of words; an empty one where everything is supported"
+    check_cases(function, cases, list | tuple, form, read=read)
+
+
+@grades("09_3.2")
+def _grade_screen(function) -> str:
+    attacks = load_page_attacks()[HELD_BACK]
+    paragraphs = list_paragraphs()
+    num_caught = sum(bool(call_learner(function, attack.text)) for attack in attacks)
+    num_false = sum(bool(call_learner(function, paragraph)) for paragraph in paragraphs)
+    most = int(MOST_FALSE_ALARMS * len(paragraphs))
+    if num_false > most:
+        raise Wrong(
+            f"It drops {num_false} of the handbook's {len(paragraphs)} own paragraphs; at most {most} are allowed. Which "
+            "words do instructions to people and to a model have in common?"
+        )
+    if num_caught < LEAST_CAUGHT:
+        raise Wrong(
+            f"It catches {num_caught} of {len(attacks)} attacks that were held back; {LEAST_CAUGHT} are asked for. What "
+            "do the attacks that you can see have in common, and the handbook does not?"
+        )
+    return (
+        f"It catches {num_caught} of {len(attacks)} attacks held back and drops {num_false} of {len(paragraphs)} honest "
+        "paragraphs. Whoever knows the rule writes around it."
+    )
+
+
+def list_paragraphs() -> list[str]:
+    """Return the paragraphs of the handbook without front matter and headings."""
+    found = []
+    for path in sorted((DATA / "handbook").glob("*.md")):
+        text = path.read_text(encoding="utf-8").split("\n---\n", 1)[-1]
+        found += [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
+    return found
+
+
+ADVICE = "Ask first whether the passage that answers was found, then whether the answer says what it says."
+grade_letters("09_3.1", MENDED, ("search", "reading", "pages"), ADVICE)

@@ -1,5 +1,6 @@
 """Graders of chapter 10: a run in its archive, names of keys, masking, fair pairs, rules, luck, own time, a sent trace."""
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,8 @@ from types import SimpleNamespace
 
 from ...core import DataError, is_secret_name
 from ...tracking import Run, Span, read_run
-from .checks import Wrong, check_cases, show, tell_expected
+from .advanced_techniques import compute_optimism
+from .checks import Wrong, check_cases, check_names, grades, show, tell_expected
 
 RATE = 0.01
 LOSSES = ((1, 2.31), (2, 1.74), (3, 1.52), (4, 1.49))
@@ -16,6 +18,7 @@ VARIABLES += ("AUTH_URL", "dbPass")
 PLANNED = ("version", "shots", "labels")
 
 
+@grades("10_1.1")
 def _grade_run(mine) -> None:
     if not isinstance(mine, Run):
         kind = type(mine).__name__
@@ -37,6 +40,7 @@ def _grade_run(mine) -> None:
         raise Wrong(f"Of its loss the steps are {', '.join(map(str, steps))}, and the values {show(values)}.")
 
 
+@grades("10_1.2")
 def _grade_names(names) -> None:
     if isinstance(names, str) or not isinstance(names, Sequence | set):
         raise Wrong(f"It is {show(names)}. Make a list of names.")
@@ -50,6 +54,7 @@ def _grade_names(names) -> None:
         raise Wrong(f"All {len(given)} that you name are taken out. Some are missing.")
 
 
+@grades("10_1.3")
 def _grade_mask(function) -> None:
     cases = [
         ("Where is PW-93111?", "Where is [order]?"),
@@ -63,9 +68,9 @@ def _grade_mask(function) -> None:
     check_cases(function, cases, str, "a text", explain=tell_expected)
 
 
+@grades("10_2.1")
 def _grade_pairs(pairs) -> None:
-    if not isinstance(pairs, dict) or set(pairs) != {"labels", "shots"}:
-        raise Wrong(f"It is {show(pairs)}. Make a dict with the keys “labels” and “shots”.")
+    check_names(pairs, ("labels", "shots"), "Make a dict with the keys “labels” and “shots”.")
     for wanted, pair in pairs.items():
         if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
             raise Wrong(f"For {wanted!r} it holds {show(pair)}; give the names of two runs.")
@@ -86,6 +91,7 @@ def _read_plan(name: object) -> dict:
     return {"version": parts[0], "shots": int(parts[1]), "labels": int(parts[2])}
 
 
+@grades("10_2.2")
 def _grade_affordable(function) -> None:
     def make_run(name: str, score: float, read: float, written: float = 2.0, num: int = 100) -> SimpleNamespace:
         metrics = {"score": score, "prompt_tokens": read, "completion_tokens": written}
@@ -121,22 +127,24 @@ def _grade_affordable(function) -> None:
     check_cases(function, cases, object, "a run, or None", given=tell, read=read, explain=tell_expected)
 
 
+@functools.cache
+def _count_examples(p: float, k: int, most_luck: float) -> int:
+    n = 1
+    while compute_optimism(p, n, k) > most_luck:
+        n += 1
+    return n
+
+
+@grades("10_2.3")
 def _grade_size(function) -> str:
-    from scipy.stats import binom
-
-    def count(p: float, k: int, most_luck: float) -> int:
-        n = 1
-        while sum(1 - binom.cdf(range(n), n, p) ** k) / n - p > most_luck:
-            n += 1
-        return n
-
     asked = [(0.3, 12, 0.1), (0.3, 12, 0.05), (0.5, 2, 0.05), (0.375, 40, 0.1), (0.8, 12, 0.06), (0.5, 12, 0.5)]
-    cases = [(one, count(*one)) for one in asked]
-    check_cases(function, cases, int, "a whole number", given="p = {}, k = {}, most_luck = {}")
-    few, many = (count(0.3, 12, luck) for luck in (0.1, 0.05))
+    cases = [(one, _count_examples(*one)) for one in asked]
+    check_cases(function, cases, int, "a whole number")
+    few, many = (_count_examples(0.3, 12, luck) for luck in (0.1, 0.05))
     return f"For half the luck one needs about four times as many examples: {few} for 10 points, {many} for 5."
 
 
+@grades("10_3.1")
 def _grade_slowest(function) -> None:
     def tell(root) -> str:
         told = "; ".join(f"{'.' * depth}{one.name} {one.duration_s} s" for depth, one in root.walk())
@@ -160,6 +168,7 @@ def _grade_slowest(function) -> None:
     check_cases(function, cases, str, "the name of a span", given=tell, explain=remark)
 
 
+@grades("10_3.2")
 def _grade_trace(path) -> str:
     if not isinstance(path, str | Path) or not Path(path).is_file():
         raise Wrong(f"It is {show(path)}, which is no file. send_trace returns the file of a trace that was sent.")
@@ -195,6 +204,3 @@ NEEDED = {
     "execute_tool": "The tool is missing: mark it, and call the marked one.",
     "chat": "The model's call is missing: it is `traced` that makes spans, not the plain model.",
 }
-GRADERS = {"10_1.1": _grade_run, "10_1.2": _grade_names, "10_1.3": _grade_mask}
-GRADERS |= {"10_2.1": _grade_pairs, "10_2.2": _grade_affordable, "10_2.3": _grade_size}
-GRADERS |= {"10_3.1": _grade_slowest, "10_3.2": _grade_trace}

@@ -1,13 +1,13 @@
 """Graders of chapter 04: training from nothing, data and scale, costs and ways."""
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 
 from ...datasets import INTENTS, load_training_messages
 from ...training import TOKENS_PER_PARAMETER
-from .checks import Wrong, check_cases, check_letters, is_right, show
+from .checks import Wrong, check_cases, check_names, grade_letters, grades, is_right, show
 
 
+@grades("04_2.1")
 def _grade_merges(function) -> None:
     def explain(found, expected, word, merges) -> str:
         return "" if "".join(map(str, found)) == word else "These pieces do not spell the word."
@@ -23,9 +23,10 @@ def _grade_merges(function) -> None:
         (("abc", [("b", "c"), ("a", "b")]), ["a", "bc"]),
         (("", merges), []),
     ]
-    check_cases(function, cases, list, "a list of pieces", given="{!r} and the merges {}", explain=explain)
+    check_cases(function, cases, list, "a list of pieces", explain=explain)
 
 
+@grades("04_3.3")
 def _grade_stop(function) -> None:
     losses = [3.0, 2.5, 2.2, 2.3, 2.4, 2.1]
     cases = [
@@ -37,10 +38,10 @@ def _grade_stop(function) -> None:
         (([3.0, 2.5, 2.5, 2.4], 2), 3),
         (([2.0, 2.4, 2.3, 2.2, 1.9], 3), 0),
     ]
-    given = "the dev losses {} and a patience of {}"
-    check_cases(function, cases, Integral, "the index of a look, counted from 0", given=given)
+    check_cases(function, cases, Integral, "the index of a look, counted from 0")
 
 
+@grades("04_1.1")
 def _grade_size(function) -> None:
     def explain(found, expected, usd, usd_per_hour, peak, utilisation) -> str:
         ratio = (found / expected) ** 2 if found > 0 else 0
@@ -65,10 +66,10 @@ def _grade_size(function) -> None:
         (budget, (budget[0] / budget[1] * 3600 * budget[2] * budget[3] / (6 * TOKENS_PER_PARAMETER)) ** 0.5)
         for budget in budgets
     ]
-    given = "{} dollars, {} dollars an hour, a peak of {:.3g} operations a second and a utilisation of {}"
-    check_cases(function, cases, Real, "a number of parameters", given=given, explain=explain, tolerance=1e-6)
+    check_cases(function, cases, Real, "a number of parameters", explain=explain, tolerance=1e-6)
 
 
+@grades("04_1.2")
 def _grade_break_even(function) -> None:
     def explain(found, expected, usd_once, long_tokens, short_tokens, usd_per_million) -> str:
         if found is None:
@@ -82,7 +83,6 @@ def _grade_break_even(function) -> None:
         }
         return "".join(text for factor, text in remarks.items() if is_right(found / expected / factor, 1.0, 1e-6))
 
-    given = "{} dollars once, {} tokens before and {} after, at {} dollars for a million"
     cases = [
         ((60, 326, 69, 0.1), 60 / (257 * 0.1 / 1e6)),
         ((60, 326, 69, 5.0), 60 / (257 * 5.0 / 1e6)),
@@ -91,24 +91,22 @@ def _grade_break_even(function) -> None:
         ((60, 69, 326, 0.1), None),
     ]
     form = "the number of requests, or None where it never pays"
-    check_cases(function, cases, Real | None, form, given=given, explain=explain, tolerance=1e-6)
+    check_cases(function, cases, Real | None, form, explain=explain, tolerance=1e-6)
 
 
 WAYS = ("prompt", "retrieve", "fine-tune", "train")
 CHOSEN = {"a": "retrieve", "b": "prompt", "c": "fine-tune", "d": "train", "e": "retrieve", "f": "prompt"}
 
 
-def _grade_ways(ways) -> None:
-    def advise(missed: list[str]) -> str:
-        dear = sum(WAYS.index(ways[letter]) > WAYS.index(CHOSEN[letter]) for letter in missed)
-        return f"Of the others, {dear} ways cost more than is needed, and {len(missed) - dear} cannot do it."
-
-    check_letters(ways, CHOSEN, WAYS, advise, "the ways")
+def _advise_ways(ways: dict, missed: list[str]) -> str:
+    dear = sum(WAYS.index(ways[letter]) > WAYS.index(CHOSEN[letter]) for letter in missed)
+    return f"Of the others, {dear} ways cost more than is needed, and {len(missed) - dear} cannot do it."
 
 
-GRADERS = {"04_1.1": _grade_size, "04_1.2": _grade_break_even, "04_1.3": _grade_ways}
+grade_letters("04_1.3", CHOSEN, WAYS, _advise_ways, "the ways")
 
 
+@grades("04_2.2")
 def _grade_gradient(function) -> None:
     def take_square(scores):
         """score 0 squared"""
@@ -135,6 +133,7 @@ def _grade_gradient(function) -> None:
     check_cases(function, cases, list, "a list of numbers", given=tell, tolerance=1e-5, keeps=True)
 
 
+@grades("04_3.1")
 def _grade_doubles(function) -> None:
     cases = [
         ((["Tea time", "tea  time", "Coffee"],), ["Tea time", "Coffee"]),
@@ -143,9 +142,10 @@ def _grade_doubles(function) -> None:
         ((["b", "a", "B", "c", " a "],), ["b", "a", "c"]),
         (([],), []),
     ]
-    check_cases(function, cases, list, "a list of texts", given="the texts {!r}", keeps=True)
+    check_cases(function, cases, list, "a list of texts", keeps=True)
 
 
+@grades("04_3.2")
 def _grade_exponent(function) -> None:
     cases = [
         (([10, 1000], [4.0, 0.04]), 1.0),
@@ -154,25 +154,15 @@ def _grade_exponent(function) -> None:
         (([50, 100], [2.0, 4.0]), -1.0),
         (([200, 100], [1.0, 4.0]), 2.0),
     ]
-    check_cases(function, cases, Real, "one number", given="the sizes {} and the losses {}")
+    check_cases(function, cases, Real, "one number")
 
 
-GRADERS |= {
-    "04_2.1": _grade_merges,
-    "04_2.2": _grade_gradient,
-    "04_3.1": _grade_doubles,
-    "04_3.2": _grade_exponent,
-    "04_3.3": _grade_stop,
-}
-
-
-def grade_labels(labels, records, least: int, field: str = "intent", options: Sequence[str] = INTENTS) -> str:
-    """Return how many labels, a dict by the records' ids, agree with theirs, or raise `Wrong` where that is too few."""
-    asked = {record.id: getattr(record, field) for record in records}
-    if not isinstance(labels, dict) or set(labels) != set(asked):
-        raise Wrong(f"It is {show(labels)}. Make a dict with one {field} for each of {', '.join(asked)}.")
-    if unknown := [label for label in labels.values() if label not in options]:
-        raise Wrong(f"{show(unknown[0])} is no {field}. There are: {', '.join(options)}.")
+def check_intents(labels, records, least: int) -> str:
+    """Return how many intents, a dict by the records' ids, agree with theirs, or raise `Wrong` where that is too few."""
+    asked = {record.id: record.intent for record in records}
+    check_names(labels, asked, f"Make a dict with one intent for each of {', '.join(asked)}.")
+    if unknown := [label for label in labels.values() if label not in INTENTS]:
+        raise Wrong(f"{show(unknown[0])} is no intent. There are: {', '.join(INTENTS)}.")
     other = {id: label for id, label in asked.items() if labels[id] != label}
     told = f"{len(asked) - len(other)} of {len(asked)} agree with the course"
     told += "".join(f"; it has {label} for {id}" for id, label in other.items()) + "."
@@ -181,9 +171,8 @@ def grade_labels(labels, records, least: int, field: str = "intent", options: Se
     return told
 
 
+@grades("04_4.2")
 def _grade_recipe(function) -> None:
-    def tell(trials) -> str:
-        return "; ".join(f"{one['name']}: {one['right']} of {one['num']}, {one['train_s']} s" for one in trials)
 
     trials = [
         {"name": name, "right": right, "num": num, "train_s": train_s}
@@ -196,9 +185,10 @@ def _grade_recipe(function) -> None:
         ((trials[:1] + trials[2:3],), "c", "2 points are less than one standard error"),
         (([trials[2] | {"num": 58}, *trials],), "c", "58 of 58 is right in all"),
     ]
-    check_cases(function, cases, str, "the name of a trial", given=tell, keeps=True)
+    check_cases(function, cases, str, "the name of a trial", keeps=True)
 
 
+@grades("04_4.3")
 def _grade_flips(function) -> None:
     before = {"a": True, "b": True, "c": False, "d": False, "e": True}
     cases = [
@@ -207,8 +197,9 @@ def _grade_flips(function) -> None:
         (({"a": True}, {"b": True}), {"forgotten": 0, "learned": 0}, "no question stands in both"),
         ((before, {"c": True, "d": True, "z": False}), {"forgotten": 0, "learned": 2}),
     ]
-    check_cases(function, cases, dict, "a dict of forgotten and learned", given="before {} and after {}")
+    check_cases(function, cases, dict, "a dict of forgotten and learned")
 
 
-GRADERS |= {"04_4.1": lambda labels: grade_labels(labels, load_training_messages()[796:816], 15)}
-GRADERS |= {"04_4.2": _grade_recipe, "04_4.3": _grade_flips}
+@grades("04_4.1")
+def _grade_tickets(labels) -> str:
+    return check_intents(labels, load_training_messages()[796:816], 15)

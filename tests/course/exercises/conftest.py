@@ -95,14 +95,6 @@ class FakePellworth:
         return SimpleNamespace(text=getattr(MESSAGES[text], field) if is_known else choices[0])
 
 
-def fill(skeleton, blanks, text):
-    """Fill a skeleton, as lesson 07_3 does."""
-    turns = [{"role": "system", "content": skeleton.format(**blanks)}]
-    for shown, answer in blanks["examples"]:
-        turns += [{"role": "user", "content": shown}, {"role": "assistant", "content": answer}]
-    return [*turns, {"role": "user", "content": text}]
-
-
 def name_topic(turns):
     """Return the right topic where the turns show all topics with right questions, else the first."""
     texts = [turn["content"] for turn in turns[1:]]
@@ -123,23 +115,11 @@ def embed_texts(texts):
     return np.array(rows)
 
 
-def toss_flips(gained, lost):
-    """Return the p of McNemar's exact test, as lesson 11_2 defines it."""
-    flips = gained + lost
-    tail = sum(math.comb(flips, num) for num in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**flips)
-
-
 POOL = load_messages("shots")
 SUSPECTS = load_training_messages()[600:612]
 for place in random.Random(19).sample(range(12), 3):  # as the cell of lesson 06_2
     intent = INTENTS[(INTENTS.index(SUSPECTS[place].intent) + 3) % len(INTENTS)]
     SUSPECTS[place] = replace(SUSPECTS[place], intent=intent)
-
-
-def make_digits(content):
-    """Return 8 hexadecimal digits that identify the content, as lesson 05_4 defines it."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def find_sentence(query):
@@ -159,33 +139,9 @@ def work_out(expression):
 ORDERS = {"PW-28421": "model Tarka 12, quantity 2, price 39.90, postage 0.00, delivered on 2026-02-25"}
 
 
-def expect_best(p, n, k):
-    """Return the highest share to expect of k runs on n examples, as lesson 10_2 defines it."""
-    return (1 - binom.cdf(range(n), n, p) ** k).sum() / n
-
-
-def read_function(lesson, cell):
-    """Return the function that a cell of a lesson defines, so that an answer meets the one that a learner has."""
-    names = {"np": np}
-    [source] = [one.source for one in read_notebook(find_notebooks(lesson)[0]).cells if one.id == cell]
-    exec(source, names)
-    return names[re.search(r"def (\w+)", source)[1]]
-
-
-@tracking.span("tool")
-def find_order(text):
-    """Return the number of the order that a text names, as lesson 10_3 defines it."""
-    found = re.search(r"PW-\d{5}", text)
-    return found[0] if found else "none"
-
-
-def choose_outcome(low, high, margin=0.1):
-    """Return what the interval of a change means for a release, as lesson 12_3 defines it."""
-    if high < 0:
-        return "regression"
-    return "pass" if low > -margin else "too few"
-
-
+# Cells that define a function which an answer may use, by their lesson.
+FUNCTIONS = {"05_4": "digits", "07_3": "fill", "10_2": "luck", "10_3": "tool", "11_2": "flips", "11_3": "correct"}
+FUNCTIONS["12_3"] = "gate-rule"
 LEAKY = """
 on: push
 jobs:
@@ -198,74 +154,11 @@ jobs:
       - run: .venv/bin/python -m llmops_utils gate route_message --candidate 3 || true
         continue-on-error: true
 """  # as lesson 12_3 shows it
-WEEK = simulate_traffic(load_traffic(), 7 * 1200, seed=11, day=1200)  # as a cell of lesson 12_4
-
-KINDS = random.Random(4).sample(list(INCIDENTS), 5)
-MONITOR = operations.Monitor(simulate_traffic(load_traffic(), 6000))
-SEEN = {
-    letter: pd.DataFrame(
-        [window.values for window in MONITOR.watch(simulate_traffic(load_traffic(), 1200, kind, seed=50))]
-    ).mean()
-    for letter, kind in zip("abcde", KINDS, strict=True)
-}
-
-
 FORM = course.load_plain().prompt.replace(
     instruction="", input="Question: {{ question }}\nAnswer with words of the text:"
 )
 SETS = ((0, 0), (4, 4), (8, 4), (8, 8), (16, 4), (16, 8))
 GRID = [f"{version}, {num} shots, {labels} labels" for version in ("plain", "described") for num, labels in SETS]
-NAMES = {
-    "Counter": Counter,
-    "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
-    "LABELS": list(INTENTS),
-    "LEAKY": LEAKY,
-    "LOSSES": [2.31, 1.74, 1.52, 1.49],
-    "PROJECT": "tests",
-    "Prompt": Prompt,
-    "SKELETON": "{task} {answers} {meaning}",
-    "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
-    "alarm_limits": MONITOR.limits,
-    "calculate": calculate,
-    "choose_outcome": choose_outcome,
-    "correct_share": read_function("11_3", "correct"),
-    "course": course,
-    "datasets": datasets,
-    "date": date,
-    "dev": load_messages("dev"),
-    "evaluation": evaluation,
-    "fill": fill,
-    "expect_best": expect_best,
-    "find_order": find_order,
-    "html": html,
-    "is_card_number": is_card_number,
-    "kinds": KINDS,
-    "known": load_fact_questions()[2::3],
-    "load_messages": load_messages,
-    "make_digits": make_digits,
-    "math": math,
-    "mend": str,  # what the fake model writes needs no mending
-    "mine": course.Choices(prompt=FORM, model="pellworth", is_current=True),  # the first attempt of lesson 13_1
-    "model": FakeModel(),
-    "names": GRID,
-    "operations": operations,
-    "np": np,
-    "pellworth": FakePellworth(),
-    "pool": POOL,
-    "pool_vectors": embed_texts([shot.text for shot in POOL]),
-    "re": re,
-    "replace": replace,
-    "reply": REPLY,
-    "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
-    "seen": pd.DataFrame(SEEN).T,
-    "suspects": SUSPECTS,
-    "test_flips": toss_flips,
-    "traces": datasets.load_assistant_traces(),
-    "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
-    "traced": tracking.trace_model(FakeModel()),
-    "tracking": tracking,
-    "week": WEEK,
-}
 
 
 class Shown:
@@ -309,9 +202,74 @@ def receiver():
         yield receiver
 
 
+@pytest.fixture(scope="session")
+def cells(receiver):
+    """What the cells of all notebooks have defined before the exercises."""
+    functions = {
+        "np": np,
+        "math": math,
+        "json": json,
+        "hashlib": hashlib,
+        "re": re,
+        "binom": binom,
+        "tracking": tracking,
+    }
+    for lesson, cell in FUNCTIONS.items():
+        [source] = [one.source for one in read_notebook(find_notebooks(lesson)[0]).cells if one.id == cell]
+        exec(source, functions)
+    traffic, kinds = load_traffic(), random.Random(4).sample(list(INCIDENTS), 5)
+    monitor = operations.Monitor(simulate_traffic(traffic, 6000))
+    seen = {}
+    for letter, kind in zip("abcde", kinds, strict=True):
+        windows = monitor.watch(simulate_traffic(traffic, 1200, kind, seed=50))
+        seen[letter] = pd.DataFrame([window.values for window in windows]).mean()
+    return {
+        **functions,
+        "RECEIVER": receiver.url,
+        "Counter": Counter,
+        "EQUATION": re.compile(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = (-?{NUMBER})"),
+        "LABELS": list(INTENTS),
+        "LEAKY": LEAKY,
+        "LOSSES": [2.31, 1.74, 1.52, 1.49],
+        "PROJECT": "tests",
+        "Prompt": Prompt,
+        "SKELETON": "{task} {answers} {meaning}",
+        "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
+        "alarm_limits": monitor.limits,
+        "calculate": calculate,
+        "course": course,
+        "datasets": datasets,
+        "date": date,
+        "dev": load_messages("dev"),
+        "evaluation": evaluation,
+        "html": html,
+        "is_card_number": is_card_number,
+        "kinds": kinds,
+        "known": load_fact_questions()[2::3],
+        "load_messages": load_messages,
+        "mend": str,  # what the fake model writes needs no mending
+        "mine": course.Choices(prompt=FORM, model="pellworth", is_current=True),  # the first attempt of lesson 13_1
+        "model": FakeModel(),
+        "names": GRID,
+        "operations": operations,
+        "pellworth": FakePellworth(),
+        "pool": POOL,
+        "pool_vectors": embed_texts([shot.text for shot in POOL]),
+        "replace": replace,
+        "reply": REPLY,
+        "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
+        "seen": pd.DataFrame(seen).T,
+        "suspects": SUSPECTS,
+        "traces": datasets.load_assistant_traces(),
+        "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},
+        "traced": tracking.trace_model(FakeModel()),
+        "week": simulate_traffic(load_traffic(), 7 * 1200, seed=11, day=1200),  # as a cell of lesson 12_4
+    }
+
+
 @pytest.fixture(autouse=True)
-def names(monkeypatch, receiver):
+def names(monkeypatch, cells):
     """The user namespace of a notebook in which all cells up to the exercises have run."""
-    names = NAMES | {"RECEIVER": receiver.url}
+    names = dict(cells)
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(user_ns=names))
     return names

@@ -116,15 +116,12 @@ def forgets_to_return(number):
     number * number
 
 
-def test_a_placeholder_is_not_attempted(make_exercise, progress_file):
+def test_a_placeholder_is_not_attempted_and_a_function_that_does_something_is(make_exercise, progress_file):
     functions = [blank, blank_with_docstring, only_docstring, blank_with_annotations, lambda number: ...]
     for answer in [..., None, *functions]:
         assert is_blank(answer)
         assert make_exercise().check(answer).state == "not attempted"
     assert not progress_file.exists()
-
-
-def test_a_function_that_does_something_is_attempted(make_exercise):
     for answer in (lambda number: 0, lambda number: False, lambda number: "", lambda number: number, forgets_to_return):
         assert not is_blank(answer)
         assert make_exercise().check(answer).state == "wrong"
@@ -132,14 +129,6 @@ def test_a_function_that_does_something_is_attempted(make_exercise):
 
 
 # Hints, solution, progress
-
-
-def test_hints_go_from_first_to_last_and_stay_there(make_exercise):
-    exercise = make_exercise()
-    messages = [exercise.hint().message for _ in range(5)]
-    assert messages[0] == "Hint 1 of 3: Something times itself. (There is another one.)"
-    assert messages[1] == "Hint 2 of 3: Use the star. (There is another one.)"
-    assert messages[2:] == ["Hint 3 of 3: number * number"] * 3
 
 
 def test_a_right_answer_marks_progress_and_nothing_else(make_exercise, progress_file):
@@ -154,10 +143,12 @@ def test_a_right_answer_marks_progress_and_nothing_else(make_exercise, progress_
     assert Progress().read() == {"07.2": datetime.date.today().isoformat()}
 
 
-def test_reset_opens_the_exercise_and_begins_with_the_first_hint(make_exercise):
+def test_hints_go_from_first_to_last_and_a_reset_opens_the_exercise_and_begins_anew(make_exercise):
     exercise = make_exercise()
-    exercise.hint()
-    exercise.hint()
+    messages = [exercise.hint().message for _ in range(5)]
+    assert messages[0] == "Hint 1 of 3: Something times itself. (There is another one.)"
+    assert messages[1] == "Hint 2 of 3: Use the star. (There is another one.)"
+    assert messages[2:] == ["Hint 3 of 3: number * number"] * 3
     exercise.check(square)
     Progress().mark_done("07.3")
     assert exercise.reset().message == "Exercise 07.2 is open again."

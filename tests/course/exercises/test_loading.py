@@ -6,12 +6,12 @@ from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
 from llmops_utils.course.graders import (
     GRADERS,
+    advanced_techniques,
+    agents,
     basic_techniques,
     capstone,
-    chains,
-    programs,
     prompt_basics,
-    rag,
+    retrieval,
 )
 from llmops_utils.course.notebooks import get_address, list_notebooks
 
@@ -43,22 +43,11 @@ def write(monkeypatch, tmp_path):
     return lambda text: (tmp_path / "06_2.toml").write_text(text, encoding="utf-8")
 
 
-def test_a_chapter_is_found_by_the_name_of_its_notebook():
+def test_a_lesson_is_found_by_both_of_its_numbers_and_one_without_exercises_is_an_error_that_names_it():
     exercises, quiz = load_exercises("01_1_what_an_llm_is")
-    assert [exercise.id for exercise in exercises] == ["01_1.1", "01_1.2"]
-    assert quiz.id == "01_1.quiz"
-    assert list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
-
-
-def test_a_lesson_is_found_by_both_of_its_numbers(write):
-    write(EXERCISE + QUESTION * 4)
-    assert list_exercises("06_2_few_shot") == ["06_2.1", "06_2.quiz"]
-    with pytest.raises(ExerciseError):
-        load_exercises("06_few_shot")
-
-
-def test_a_chapter_without_exercises_is_an_error_that_names_it():
-    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing"):
+    ids = [exercise.id for exercise in exercises]
+    assert [*ids, quiz.id] == list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
+    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing", "06_few_shot"):
         with pytest.raises(ExerciseError) as caught:
             load_exercises(name)
         assert f"“{name}”" in caught.value.problem
@@ -117,15 +106,15 @@ def test_tasks_name_the_limits_that_their_graders_hold():
         "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
         "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
         "07_2.2": (
-            f"up to {chains.MOST_WORKED} pairs",
-            f"At least {chains.LEAST_SOLVED} of 16",
+            f"up to {advanced_techniques.MOST_WORKED} pairs",
+            f"At least {advanced_techniques.LEAST_SOLVED} of 16",
         ),
-        "09_3.2": (f"at least {rag.LEAST_CAUGHT} of 8", f"at most {rag.MOST_FALSE_ALARMS:.0%}"),
+        "09_3.2": (f"at least {retrieval.LEAST_CAUGHT} of 8", f"at most {retrieval.MOST_FALSE_ALARMS:.0%}"),
         "13_1.1": (f"at least {capstone.THRESHOLD} of the last {-capstone.HELD_BACK.start} messages",),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
     assert len(prompt_basics.COUNTER) == 8
-    given = "".join("".join(numbers) for _, numbers in programs.PROBLEMS)
+    given = "".join("".join(numbers) for _, numbers in agents.PROBLEMS)
     assert given == "46.504.5050159206"
-    assert [n for _, told in programs.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
+    assert [n for _, told in agents.PROBLEMS for n in told if n not in EXERCISES["08_2.2"].task] == []
