@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import sys
@@ -97,17 +98,27 @@ def import_jsonschema():
     return jsonschema
 
 
-def _fits(value: object, schema: dict) -> bool:
+@functools.lru_cache
+def _make_validator(schema: str):
+    """Return the validator of a schema in JSON: that it is one is looked at once, which takes longer than a reply."""
     import_jsonschema()
     from jsonschema import Draft202012Validator, SchemaError
     from referencing import Registry
+
+    try:
+        Draft202012Validator.check_schema(json.loads(schema))
+    except SchemaError as error:
+        raise DataError(f"The schema is none ({error.message}).", "Give a JSON schema, or a pydantic model.") from None
+    return Draft202012Validator(json.loads(schema), registry=Registry())  # which fetches nothing
+
+
+def _fits(value: object, schema: dict) -> bool:
     from referencing.exceptions import Unresolvable
 
     try:
-        Draft202012Validator.check_schema(schema)
-        return Draft202012Validator(schema, registry=Registry()).is_valid(value)  # which fetches nothing
-    except SchemaError as error:
-        raise DataError(f"The schema is none ({error.message}).", "Give a JSON schema, or a pydantic model.") from None
+        return _make_validator(json.dumps(schema)).is_valid(value)
+    except TypeError as error:
+        raise DataError(f"The schema is none in JSON ({error}).", "Give texts, numbers, lists and dicts.") from None
     except (Unresolvable, RecursionError, re.error):
         return False
 
