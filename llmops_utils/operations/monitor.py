@@ -140,12 +140,7 @@ class Monitor:
     measures = MEASURES
 
     def __init__(
-        self,
-        reference: Sequence[Request],
-        size: int = 50,
-        rule: AlertRule | None = None,
-        seed: int = 0,
-        in_order: bool = False,
+        self, reference: Sequence[Request], size: int = 50, rule: AlertRule | None = None, in_order: bool = False
     ) -> None:
         if size < 10:
             raise DataError(f"A window of {size} requests is too small.", "Take at least 10; 50 is usual.")
@@ -160,7 +155,7 @@ class Monitor:
             name: np.bincount(columns[name], minlength=len(codes) + 1) / len(reference)
             for name, codes in self.codes.items()
         }
-        self.quiet = self._resample(columns, seed, in_order)
+        self.quiet = self._resample(columns, in_order)
         self.limits = self._place_limits()
 
     def with_rule(self, rule: AlertRule) -> Monitor:
@@ -214,9 +209,9 @@ class Monitor:
         values = np.concatenate([columns[measure.column] for columns in list(recent)[-measure.span :]])
         return float(measure.compute(values, self.usual.get(measure.column)))
 
-    def _resample(self, columns: dict[str, np.ndarray], seed: int, in_order: bool) -> dict[str, np.ndarray]:
+    def _resample(self, columns: dict[str, np.ndarray], in_order: bool) -> dict[str, np.ndarray]:
         """Return each measure's values on `NUM_RESAMPLES` random windows of the reference, in parts that fit memory."""
-        random, quiet = np.random.default_rng(seed), {measure.name: [] for measure in self.measures}
+        random, quiet = np.random.default_rng(0), {measure.name: [] for measure in self.measures}
         for _ in range(NUM_RESAMPLES // 500):
             for measure in self.measures:
                 values, usual = columns[measure.column], self.usual.get(measure.column)
