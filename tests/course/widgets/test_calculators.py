@@ -5,6 +5,7 @@ from widget_views import TONE, read_bundle, read_rows
 
 from llmops_utils.course import AdaptationChooser, PowerCalculator, TrainingCalculator
 from llmops_utils.course.adaptation import Situation, rank_ways
+from llmops_utils.course.widgets.base import style_html
 from llmops_utils.course.widgets.calculators import CASES, EFFECTS, NUMS
 from llmops_utils.evaluation import compute_power, find_num_examples
 from llmops_utils.training import estimate_cost
@@ -32,7 +33,7 @@ def test_the_static_view_is_a_table_with_a_row_for_each_effect_and_stands_below_
         "Power calculator: 5 effects. With 30% of the examples gained and 10% lost, 84 examples give a power of 80%."
     )
     set_power(power, 40, 10)
-    assert power.static_html in power.children[-1].value
+    assert power.children[-1].value == style_html(power.static_html)
 
 
 def test_moving_a_slider_shows_the_new_figures_and_numbers_at_the_bounds_are_answered_or_refused(power):
@@ -70,7 +71,7 @@ def test_the_static_table_has_a_row_for_each_case_with_its_cost_and_stands_below
     assert rows[-1][3:6] == [f"{cost.flops:.2e}", f"{cost.gpu_hours:,.0f}", f"{cost.usd:,.0f}"]
     assert "2 dollars an hour" in training.static_html
     training.price.value = 9.0
-    assert training.static_html in training.children[-1].value
+    assert training.children[-1].value == style_html(training.static_html)
 
 
 def test_another_utilisation_changes_the_table_and_the_slider_and_an_own_case_may_be_missing():
