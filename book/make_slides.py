@@ -36,7 +36,7 @@ myst_enable_extensions = ["dollarmath", "html_image"]
 revealjs_style_theme = "white"
 revealjs_static_path = ["_static"]
 revealjs_css_files = ["slides.css"]
-revealjs_script_conf = {{"width": 1280, "height": 760, "margin": 0.04, "slideNumber": True, "hash": True, "transition": "none"}}
+revealjs_script_conf = {{"width": 1280, "height": 760, "margin": 0.04, "slideNumber": "c", "hash": True, "transition": "none"}}
 revealjs_script_plugins = [{{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}}]
 suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure", "toc.not_included", "myst.xref_missing"]
 """
@@ -48,7 +48,7 @@ STYLE = """
 .reveal table { font-size: 0.64em; }
 .reveal img { max-height: 560px; }
 .reveal .cell_output img { width: 72%; object-fit: contain; object-position: left; }
-.reveal .cell_output ul { font-size: 0.62em; }
+.reveal .cell_output ul { font-size: 0.62em; margin-top: 0.8em; }
 .reveal .cell_output:has(svg) table { display: none; }
 .reveal blockquote { width: 94%; font-size: 0.8em; }
 """

@@ -27,7 +27,7 @@ PAGE = template.Template(
 <html lang="en"><head><meta charset="utf-8"><title>The class</title><meta http-equiv="refresh" content="20">
 <meta name="viewport" content="width=device-width">
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }
+:root { color-scheme: light dark } body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem }
 .wide { overflow-x: auto } table { border-collapse: collapse }
 td, th { padding: .3rem .9rem; text-align: left; border-bottom: 1px solid #8886 }
 tr > :first-child { position: sticky; left: 0; background: Canvas } td { white-space: nowrap }

@@ -99,7 +99,10 @@ def check_what_is_llmops(page, address):
     shoot(ring, "02_ring")
     shoot(notebook.locator("img[alt^='The landscape']").first, "02_landscape")
     notebook = open_and_run(page, address, "02_2_llmops_and_mlops", wait_ms=120_000)
-    shoot(find_cell(notebook, "Timeline(root)"), "02_timeline")
+    timeline = find_cell(notebook, "Timeline(root)")
+    expect(timeline.locator("img")).to_be_visible()
+    expect(timeline.locator("caption")).to_contain_text("Timeline of")
+    shoot(timeline, "02_timeline")
 
 
 def check_choosing_an_llm(page, address):
@@ -122,7 +125,9 @@ def check_choosing_an_llm(page, address):
     assert sizes == sorted(sizes, reverse=True), sizes
     shoot(explorer, "03_explorer")
     notebook = open_and_run(page, address, "03_4_cost_and_licence")
-    shoot(find_cell(notebook, "course.TableExplorer(licences"), "03_licences")
+    licences = find_cell(notebook, "course.TableExplorer(licences")
+    expect(licences.locator("tbody tr").first).to_be_visible()
+    shoot(licences, "03_licences")
 
     notebook = open_and_run(page, address, "03_6_the_decision")
     card = find_cell(notebook, "course.ModelScorecard(scores, WEIGHTS)")
@@ -182,8 +187,10 @@ def check_prompt_basics(page, address):
     expect(rows).not_to_have_text(before, use_inner_text=True)
     expect(status).to_contain_text("Reply:")
     shoot(workbench, "05_workbench")
+    before = rows.inner_text()
     workbench.locator("select").select_option(index=1)
-    expect(status).to_be_visible()
+    expect(rows).not_to_have_text(before, use_inner_text=True)
+    expect(status).to_contain_text(re.compile("Reply:|not among the recordings"))
 
     notebook = open_and_run(page, address, "05_4_versions_and_the_map")
     techniques = find_cell(notebook, "course.TechniqueMap(")

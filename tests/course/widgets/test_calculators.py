@@ -5,6 +5,7 @@ from widget_views import TONE, read_bundle, read_rows
 
 from llmops_utils.course import AdaptationChooser, PowerCalculator, TrainingCalculator
 from llmops_utils.course.adaptation import Situation, rank_ways
+from llmops_utils.course.widgets.base import style_html
 from llmops_utils.course.widgets.calculators import CASES, EFFECTS, NUMS
 from llmops_utils.evaluation import compute_power, find_num_examples
 from llmops_utils.training import estimate_cost
@@ -28,7 +29,7 @@ def test_moving_a_slider_shows_new_figures_beside_the_table_of_effects_and_bound
         "Power calculator: 5 effects. With 30% of the examples gained and 10% lost, 84 examples give a power of 80%."
     )
     set_power(power, 40, 10)
-    assert power.static_html in power.children[-1].value
+    assert power.children[-1].value == style_html(power.static_html)
     view = set_power(power, 30, 0, 12, 0.9)
     assert f"<strong>{compute_power(12, 0.3, 0.0):.0%}</strong>" in view
     assert f"For 90% it needs <strong>{find_num_examples(0.3, 0.0, 0.9)}</strong>" in view
@@ -62,7 +63,7 @@ def test_the_static_table_has_a_row_for_each_case_with_its_cost_and_stands_below
     assert rows[-1][3:6] == [f"{cost.flops:.2e}", f"{cost.gpu_hours:,.0f}", f"{cost.usd:,.0f}"]
     assert "H100 at 40% of its peak, 2 dollars an hour" in training.static_html
     training.price.value = 9.0
-    assert training.static_html in training.children[-1].value
+    assert training.children[-1].value == style_html(training.static_html)
     slow = TrainingCalculator(2.5, utilisation=0.09)
     assert (read_rows(slow.static_html)[0][4], read_figures(slow)["card hours"]) == ("5,054", "5,053.57")
 

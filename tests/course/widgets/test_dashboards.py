@@ -16,6 +16,7 @@ from widget_views import (
 )
 
 from llmops_utils.course import RunDashboard
+from llmops_utils.course.widgets.base import style_html
 from llmops_utils.course.widgets.dashboards import MAX_FLIPS
 from llmops_utils.evaluation import compare
 from llmops_utils.operations import AlertRule, Monitor
@@ -128,7 +129,7 @@ def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too_and_all_
     ]
     assert "quiet: no alarm; slow: alarm after 20 requests (latency p50 (s), latency p95 (s))" in data["text/plain"]
     watched.menu.value = "slow"
-    assert watched.static_html in watched.children[-1].value
+    assert watched.children[-1].value == style_html(watched.static_html)
 
 
 def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor):

@@ -100,6 +100,7 @@ def test_the_links_to_the_main_chapters_stand_outside_the_image_which_has_a_titl
     assert list(image.iter(f"{XHTML}a")) == list(picture.iter(f"{SVG}a")) == []
     links = [(link.get("href"), " ".join(link.itertext())) for link in picture.iter(f"{XHTML}a")]
     assert links[0] == ("11_1_error_analysis.ipynb", "Data lesson 11.1")
+    assert [text.rpartition(" ")[2] for _, text in links[7:11]] == ["12.3", "12.1", "12.2", "12.4"]
     assert [link for link, _ in links[:-1]] == [find_notebooks(stage.chapters[0])[0].name for stage in STAGES]
     assert links[-1] == ("13_1_capstone.ipynb", "The whole loop lesson 13.1")
 
