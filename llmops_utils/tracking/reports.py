@@ -10,10 +10,10 @@ from dataclasses import fields, is_dataclass
 from pydantic import TypeAdapter
 
 from ..core import DataError, clean_values, parse_json_values, redact_values
-from ..evaluation import Comparison, Proportion, Report
+from ..evaluation import Proportion, Report
 from ..prompts import Prompt
 
-REPORT, PROMPT, COMPARISON = "report.json", "prompt.json", "comparison.json"
+REPORT, PROMPT = "report.json", "prompt.json"
 MAX_TEXTS = 20  # examples of a report that are logged as texts, too
 ADAPTER = TypeAdapter(Report)
 
@@ -61,20 +61,16 @@ def log_report(
     data: str = "",
     split: str = "",
     parameters: Mapping[str, object] | None = None,
-    comparison: Comparison | None = None,
 ) -> None:
     """Log all that an evaluation was and gave, in one call; keys are taken out of everything (see `core.secrets`).
 
     Parameters: model, provenance, prompt with its version, data with a checksum of the examples, split, and your own.
-    Metrics: score with its interval, failures, tokens, seconds and dollars per example; with a comparison also the
-    difference with its interval, and p. Texts: the prompt, and the first inputs with what was answered. Files: the
-    whole report, the table of examples, the prompt, the comparison. Raises `DataError` where the run is ended, the
-    comparison is about another candidate, or a prediction is no plain value.
+    Metrics: score with its interval, failures, tokens, seconds and dollars per example. Texts: the prompt, and the
+    first inputs with what was answered. Files: the whole report, the table of examples, the prompt. Raises `DataError`
+    where the run is ended, or a prediction is no plain value.
     """
     if not run.alive:
         raise DataError("The run is ended; nothing can be logged any more.", "Begin a new one with start_run.")
-    if comparison is not None and comparison.candidate != report:
-        raise DataError("The candidate of the comparison is not this report.", "Log compare(baseline, report).")
     content = write_json(report)
     report = restore_report(content)
     named = {name: value for name, value in (("data", data), ("split", split)) if value}
@@ -92,15 +88,6 @@ def log_report(
     # As text: of a table logged with `log_table` an online run's archive may get an empty file (seen with 3.58).
     run.log_asset_data(report.table.to_csv(index=False, lineterminator="\n"), name="examples.csv")
     run.log_asset_data(content, name=REPORT)
-    if comparison is not None:
-        change, baseline = comparison.difference, comparison.baseline.name
-        measured = {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-        measured["p"] = comparison.p
-        run.log_metrics(measured)
-        run.log_parameter("baseline", clean(baseline))
-        told = {"baseline": baseline, "verdict": comparison.verdict, "told": str(comparison)} | measured
-        told |= {"gained": comparison.gained, "lost": comparison.lost}
-        run.log_asset_data(write_json(told), name=COMPARISON)
 
 
 def _describe(report: Report, prompt: Prompt | None) -> dict:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from ..core import DataError, load_settings, parse_json_values
 from ..evaluation import Report
 from ..prompts import Prompt
-from .reports import COMPARISON, PROMPT, REPORT, restore_report
+from .reports import PROMPT, REPORT, restore_report
 
 # What comet_ml adds by itself, besides what was logged.
 AUTOMATIC = ("process duration", "curr_step", "curr_epoch")
@@ -80,11 +80,6 @@ class Run:
     def prompt(self) -> Prompt | None:
         """The prompt that was logged, or None."""
         return self._restore(PROMPT, lambda content: Prompt(**parse_json_values(content)))
-
-    @property
-    def comparison(self) -> dict | None:
-        """What was logged of a comparison with a baseline, or None."""
-        return self._restore(COMPARISON, TypeAdapter(dict).validate_json)
 
     def _restore(self, name: str, build: Callable):
         if name not in self.files:

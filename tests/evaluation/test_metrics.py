@@ -136,14 +136,6 @@ def test_intervals_that_are_known_and_repeat_from_many_blocks_of_resamples():
     assert [found.low, found.high] == pytest.approx([found.value - half_width, found.value + half_width], abs=2e-3)
 
 
-def test_pairing_narrows_the_interval_where_examples_are_hard_for_both():
-    baseline, candidate = draw_pairs(200)
-    paired = estimate_difference(baseline, candidate)
-    shuffled = estimate_difference(baseline, np.random.default_rng(1).permutation(candidate))
-    assert shuffled.value == pytest.approx(paired.value)
-    assert shuffled.high - shuffled.low > 2.5 * (paired.high - paired.low)
-
-
 def test_values_without_a_mean_or_a_spread_and_scores_that_do_not_pair_raise():
     for values, said in [([], "nothing to measure"), ([0.5], "no spread")]:
         with pytest.raises(DataError, match=said):
@@ -191,16 +183,15 @@ def test_sign_flip_p_of_a_case_worked_by_hand():
     assert compute_sign_flip_p([0.5] * 40, [0.5] * 40) == 1.0
 
 
-@pytest.mark.parametrize("num", [1, 4, 9])
-def test_sign_flip_p_matches_a_full_enumeration_and_scipy(num):
-    random = np.random.default_rng(num)
-    baseline = random.integers(0, 11, num) / 10  # tenths, whose sums tie but for rounding
-    candidate = np.round(baseline + random.choice([-0.2, 0.1, 0.3], num), 1)
-    steps = np.rint(10 * (candidate - baseline)).astype(int)
-    sums = [abs(int(np.dot(signs, steps))) for signs in product([-1, 1], repeat=num)]
-    expected = np.mean([total >= abs(steps.sum()) for total in sums])
-    assert compute_sign_flip_p(baseline, candidate) == expected
-    if num > 1:
+def test_sign_flip_p_matches_a_full_enumeration_and_scipy():
+    for num in (2, 5, 9):
+        random = np.random.default_rng(num)
+        baseline = random.integers(0, 11, num) / 10  # tenths, whose sums tie but for rounding
+        candidate = np.round(baseline + random.choice([-0.2, 0.1, 0.3], num), 1)
+        steps = np.rint(10 * (candidate - baseline)).astype(int)
+        sums = [abs(int(np.dot(signs, steps))) for signs in product([-1, 1], repeat=num)]
+        expected = np.mean([total >= abs(steps.sum()) for total in sums])
+        assert compute_sign_flip_p(baseline, candidate) == expected
         options = {"permutation_type": "samples", "n_resamples": np.inf, "alternative": "two-sided"}
         assert permutation_test((steps,), np.sum, **options).pvalue == pytest.approx(expected)
 

@@ -13,13 +13,10 @@ from llmops_utils.rag.pages import load_pages, parse_page
 from llmops_utils.rag.search import LexicalIndex, Retriever, fuse_ranks, split_words
 
 
-def make_pages(**texts):
-    return [parse_page(name, text) for name, text in texts.items()]
-
-
 def make_chunks(**texts):
     """A chunk per page, searched without its title."""
-    return [replace(chunk, searched=chunk.text) for chunk in split_pages(make_pages(**texts))]
+    pages = [parse_page(name, text) for name, text in texts.items()]
+    return [replace(chunk, searched=chunk.text) for chunk in split_pages(pages)]
 
 
 def test_words_are_split_for_codes_plurals_and_case():
@@ -38,7 +35,8 @@ def test_words_are_split_for_codes_plurals_and_case():
 
 
 def test_what_reads_alike_is_found_and_shown_as_it_was_written():
-    pages = make_pages(a="Our cafe\u0301 has sca\u00adles.", b="किताब यहाँ है", c="Other")
+    texts = {"a": "Our cafe\u0301 has sca\u00adles.", "b": "किताब यहाँ है", "c": "Other"}
+    pages = [parse_page(name, text) for name, text in texts.items()]
     chunks = split_pages(pages)
     lexical = LexicalIndex(chunks)
     for question, name in [("café", "a"), ("ＳＣＡＬＥＳ", "a"), ("cafe\u0301", "a"), ("किताब", "b")]:

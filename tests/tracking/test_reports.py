@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.evaluation import Report, Row, compare
+from llmops_utils.evaluation import Report, Row
 from llmops_utils.prompts import load_prompt
 from llmops_utils.tracking import list_runs, log_report, log_trace, record_trace, span, start_run
 from llmops_utils.tracking.reports import MAX_TEXTS, restore_report, write_json
@@ -43,10 +43,7 @@ OWN = {"shots": 8, "described": True, "threshold": 0.5, "labels": ["a", "b"]}
 
 def log_all():
     run = start_run("eight shots", tags=["intent"])
-    comparison = compare(ZERO, FEW)
-    log_report(run, FEW, prompt=PROMPT, data="customer_messages", split="dev", parameters=OWN, comparison=comparison)
-    with pytest.raises(DataError, match="not this report"):
-        log_report(run, ZERO, comparison=comparison)
+    log_report(run, FEW, prompt=PROMPT, data="customer_messages", split="dev", parameters=OWN)
     run.end()
     with pytest.raises(DataError, match="ended"):
         log_report(run, FEW)
@@ -72,9 +69,7 @@ def log_all():
     run = start_run(f"full of keys {ALL_SAID}", tags=[ALL_SAID])
     log_report(run, Report("failed", (Row("a", "", "", None, 0.0, error=ALL_SAID),), "", 1.0))
     prompt = PROMPT.replace(context=ALL_SAID)
-    log_report(
-        run, report, prompt=prompt, data=ALL_SAID, parameters={ALL_SAID: ALL_SAID}, comparison=compare(report, report)
-    )
+    log_report(run, report, prompt=prompt, data=ALL_SAID, parameters={ALL_SAID: ALL_SAID})
     with record_trace(ALL_SAID) as root:
         span("tool")(lambda text: text)(ALL_SAID)
         span("tool")(lambda text: {text: (text,)})(ALL_SAID)
@@ -97,22 +92,15 @@ def runs(tmp_path_factory):
 
 def test_everything_that_was_logged_of_a_report_is_read_back(runs):
     read = runs.find("eight shots")
-    comparison = compare(ZERO, FEW)
     assert (read.project, read.tags, read.is_sent) == ("llmops-workbook", ("intent",), False)
     about_report = {"report": "few-shot", "model": "Tiny-1B", "provenance": FEW.provenance, "num_examples": 8}
     about_prompt = {"prompt": PROMPT.name, "prompt_version": PROMPT.version, "prompt_revision": PROMPT.revision}
-    told = {"data": "customer_messages", "split": "dev", "baseline": "zero-shot"} | OWN | {"labels": "['a', 'b']"}
+    told = {"data": "customer_messages", "split": "dev"} | OWN | {"labels": "['a', 'b']"}
     checksum = {"examples_checksum": read.parameters["examples_checksum"]}
     assert read.parameters == about_report | about_prompt | told | checksum
-    score, change = FEW.score, comparison.difference
     means = {"num_failed": 0, "prompt_tokens": 30.0, "completion_tokens": 2.0, "latency_s": 0.25, "cost_usd": 0.0}
-    measured = {"score": 0.5, "score_low": score.low, "score_high": score.high, "difference": change.value}
-    measured |= {"difference_low": change.low, "difference_high": change.high, "p": comparison.p}
-    assert read.metrics == means | measured
+    assert read.metrics == means | {"score": 0.5, "score_low": FEW.score.low, "score_high": FEW.score.high}
     assert (read.report, read.report.duration_s, read.prompt) == (FEW, 2.5, PROMPT)
-    assert compare(ZERO, read.report) == comparison
-    assert read.comparison["verdict"] == comparison.verdict
-    assert (read.comparison["gained"], read.comparison["lost"]) == (["m1", "m3", "m5", "m7"], ["m0"])
     table = list(csv.DictReader(read.files["examples.csv"].decode().splitlines(keepends=True)))
     assert [row["input"] for row in table] == ODD_TEXTS
     assert read.texts[0].text == str(PROMPT.show())
@@ -130,7 +118,7 @@ def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
     assert read.history["accuracy"] == ((0, 0.25), (1, 0.5), (2, 0.375))
     assert read.metrics["accuracy"] == 0.375
     assert read.metrics["odd"] != read.metrics["odd"]
-    assert (read.report, read.prompt, read.comparison) == (None, None, None)
+    assert (read.report, read.prompt) == (None, None)
 
 
 def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_nothing_is_lost(runs):
@@ -142,7 +130,7 @@ def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_noth
     hidden = " | ".join(["[key]"] * 7 + ["half \ufffd"])
     assert (read.report.rows[0].input, read.texts[0].text) == (hidden, f"\n→ {hidden}\nexpected: ")
     assert (read.tags, read.parameters[hidden], read.prompt.context) == ((hidden,), hidden, hidden)
-    assert sorted(read.files) == ["comparison.json", "examples.csv", "prompt.json", "report.json", "spans.json"]
+    assert sorted(read.files) == ["examples.csv", "prompt.json", "report.json", "spans.json"]
 
 
 def test_many_runs_are_told_apart(runs):

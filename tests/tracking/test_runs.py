@@ -190,7 +190,7 @@ def test_what_others_wrote_stays_on_its_line_and_can_be_written(folder):
     assert (run.name, run.tags, run.parameters) == ("good   another run [2J", ("a b",), {"shots": "\ufffd"})
 
 
-def test_a_broken_report_prompt_or_comparison_in_a_good_archive_is_a_clear_error(folder):
+def test_a_broken_report_or_prompt_in_a_good_archive_is_a_clear_error(folder):
     row = '{"id": "a", "input": "b", "expected": "c", "prediction": 1, "score": 1}'
     report = f'{{"name": "x", "rows": [{row}], "provenance": "m", "duration_s": 1}}'
     bad = ["{", "[" * 100_000, "[]", "5", "null", '"x"', "9" * 5000, b"\xff"]
@@ -203,7 +203,7 @@ def test_a_broken_report_prompt_or_comparison_in_a_good_archive_is_a_clear_error
         return getattr(run, name)
 
     assert read("report", report).rows[0].id == "a"
-    for name, contents in {"report": bad_reports, "prompt": bad, "comparison": bad}.items():
+    for name, contents in {"report": bad_reports, "prompt": bad}.items():
         for content in contents:
             with pytest.raises(DataError) as caught:
                 read(name, content)

@@ -76,11 +76,7 @@ def test_calls_become_a_tree_in_their_order_and_in_replay_only_recorded_seconds_
 
 def test_live_the_clock_runs(monkeypatch):
     monkeypatch.setenv("LLMOPS_MODE", "live")
-
-    @span("tool")
-    def wait():
-        time.sleep(0.02)
-
+    wait = span("tool")(lambda: time.sleep(0.02))
     with record_trace("live") as root:
         wait()
         wait()
