@@ -191,11 +191,15 @@ def _mark(kind: str, known: dict[str, str], function: Callable) -> Callable:
 def _name_arguments(function: Callable, arguments: tuple, options: dict) -> dict[str, Any]:
     """Return the arguments of a call by their names, with the defaults; of one that does not fit, the options."""
     try:
-        bound = inspect.signature(function).bind(*arguments, **options)
+        signature = inspect.signature(function)
+        bound = signature.bind(*arguments, **options)
     except (TypeError, ValueError):
         return options
     bound.apply_defaults()
-    return bound.arguments | options
+    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
+    return {
+        name: value for name, value in bound.arguments.items() if kinds[name] != inspect.Parameter.VAR_KEYWORD
+    } | options
 
 
 def _name_request(one: Span, given: Mapping[str, Any]) -> dict[str, Any]:
