@@ -21,7 +21,7 @@ def shoot_lab(page, address):
     notebook = open_and_run(page, address, "06_2_few_shot")
     page.keyboard.press("Control+b")  # the file browser away
     find_cell(notebook, "ShotPicker(").locator("select").first.select_option("one per intent")
-    question = notebook.locator(".jp-MarkdownCell", has_text="which costs more, to lose half of the labels").first
+    question = notebook.locator(".jp-MarkdownCell", has_text="which is worse, examples of only four").first
     question.evaluate("cell => cell.scrollIntoView()")
     page.wait_for_timeout(1000)
     page.screenshot(path=PICTURES / "lesson.png")
