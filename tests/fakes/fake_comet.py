@@ -13,9 +13,8 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
-
-from loopback import Handler, Loopback
 
 GOOD_KEY = "goodcometkey0123456789"
 ALREADY_THERE, KEY_UNKNOWN = 90999, 90212  # sdk_error_code of comet_ml.exceptions
@@ -34,8 +33,8 @@ class StoredRun:
     tags: list = field(default_factory=list)
 
 
-class FakeComet(Loopback):
-    """The server.
+class FakeComet:
+    """The server; a context manager.
 
     Attributes:
         runs: by their key.
@@ -55,10 +54,21 @@ class FakeComet(Loopback):
         self.broken_at = ""
         self.lock = threading.Lock()
 
+    def __enter__(self) -> FakeComet:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.fake = self
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
     @property
     def url(self) -> str:
         """What COMET_URL_OVERRIDE is to be."""
-        return f"{self.root}/clientlib/"
+        return f"http://127.0.0.1:{self._server.server_address[1]}/clientlib/"
 
     def answer(self, path: str, query: dict, body) -> tuple[int, dict]:
         if path.endswith("logger/add/run"):
@@ -97,11 +107,16 @@ class FakeComet(Loopback):
         return self._open_run(key)
 
     def _open_run(self, key: str) -> tuple[int, dict]:
-        link = f"{self.root}/workspace/project/"
+        link = f"http://127.0.0.1:{self._server.server_address[1]}/workspace/project/"
         return 200, {"runId": f"run-{key}", "project_id": "project-1", "focusUrl": link, "lastOffset": 0}
 
 
-class _Handler(Handler):
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_) -> None:
+        pass
+
     def _respond(self) -> None:
         fake: FakeComet = self.server.fake
         parts = urlsplit(self.path)
@@ -122,7 +137,12 @@ class _Handler(Handler):
                 status, answer = 500, {"msg": "something is wrong here"}
             else:
                 status, answer = fake.answer(parts.path, query, self._parse(content))
-        self.respond(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _parse(self, content: bytes):
         kind = self.headers.get("content-type") or ""
@@ -136,6 +156,3 @@ class _Handler(Handler):
         return named
 
     do_GET = do_POST = do_PUT = _respond
-
-
-FakeComet.handler = _Handler

@@ -1,6 +1,8 @@
 """The embedded server and encoder: what holds without a model, and, under `make live`, with one."""
 
 import os
+import re
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from llmops_utils.core import ContextExceeded, ServerError, load_settings
+from llmops_utils.core import ROOT, ContextExceeded, ServerError, load_settings
 from llmops_utils.models import server
 from llmops_utils.models.budget import bound_tokens
 from llmops_utils.models.model import Model
@@ -183,8 +185,9 @@ def test_embeddings_have_length_1_do_not_depend_on_their_batch_and_are_near_for_
 
 
 @pytest.mark.live
-def test_damaged_weights_say_so(tmp_path):
+def test_a_child_with_damaged_weights_says_so(tmp_path):
     weights = tmp_path / "no.gguf"
     weights.write_bytes(b"GGUF" + os.urandom(64))
-    with pytest.raises(ServerError, match=r"did not start from no\.gguf(?s:.*)doctor"):
-        start_server(weights, "m")
+    code = f"import pathlib, llmops_utils.models as m; m.start_server(pathlib.Path({str(weights)!r}), 'm')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert re.search(r"ServerError: .*did not start from no\.gguf(?s:.*)doctor", done.stderr)
