@@ -191,19 +191,19 @@ def test_a_grammar_of_words_and_a_usual_schema_pass_and_half_a_character_is_mend
 
 
 def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restart_forgets_none(make_class, tmp_path):
-    room = make_class(most_tokens=2000, turns=8)
+    room = make_class(most_tokens=1200, turns=8)
     room.fake.usage = {"total_tokens": 60}
     with ThreadPoolExecutor(16) as pool:
-        statuses = list(pool.map(lambda _: room.ask().status_code, range(60)))
+        statuses = list(pool.map(lambda _: room.ask().status_code, range(40)))
     done = statuses.count(200)
     assert set(statuses) == {200, 429}
-    assert room.quota.used["ana"][1] == 60 * done <= 2000
-    again = Quota(tmp_path / "quota.json", 1000, 2000, clock=lambda: room.now)
+    assert room.quota.used["ana"][1] == 60 * done <= 1200
+    again = Quota(tmp_path / "quota.json", 1000, 1200, clock=lambda: room.now)
     assert again.used == room.quota.used
     assert room.ask("ben").status_code == 200
     refused = room.ask(body=CHAT | {"max_tokens": 1024, "messages": [{"role": "user", "content": "x" * 2000}]})
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "3601")
-    assert "of 2,000 are left in this hour" in refused.json()["error"]["message"]
+    assert "of 1,200 are left in this hour" in refused.json()["error"]["message"]
     room.now += 3600
     assert room.ask().status_code == 200
 
