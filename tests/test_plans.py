@@ -36,7 +36,10 @@ def test_a_page_says_what_the_lesson_says_of_itself(plans):
     assert page.startswith("# Plan of 6.2 Few-shot prompting\n")
     assert "| **minutes** | 30 for board and lesson, 15 for the exercises, 5 for the quiz |" in page
     assert "[6.1 Zero-shot prompting](06_1_zero_shot.ipynb)" in page
-    assert "- Which is worse, examples of only four of the eight intents, or eight examples that all have a wrong label?" in page
+    assert (
+        "- Which is worse, examples of only four of the eight intents, or eight examples that all have a wrong label?"
+        in page
+    )
     assert "- Examples that mislead\n- Examples that earn their place\n- Quiz" in page
     for lesson in plans.read_lessons().values():
         facts = (lesson.title, lesson.question, lesson.goals, lesson.takes, lesson.exercises)

@@ -112,6 +112,7 @@ def _list_cells(one: Result) -> list[str]:
     change = format_points(Estimate(one.difference, one.difference_low, one.difference_high)).replace(" points", "")
     score = f"{one.baseline_score:.0%} → {one.score:.0%} [{one.low:.0%}, {one.high:.0%}]"
     rivals = ["–" if share is None else f"{share:.0%}" for share in (one.chance, one.constant)]
+    score, change = (text.replace(", ", ",\N{NO-BREAK SPACE}") for text in (score, change))  # an interval in one line
     return [one.technique, one.task, one.model, str(one.num), score, change, one.verdict, *rivals]
 
 

@@ -45,7 +45,7 @@ class PromptTable:
     def _repr_html_(self) -> str:
         rows = []
         for element, role, text in self.rows:
-            inside = f'<pre style="white-space:pre-wrap;margin:0">{html.escape(text) or "<em>(empty)</em>"}</pre>'
+            inside = f'<pre style="white-space:pre-wrap;margin:0;background:none">{html.escape(text) or "<em>(empty)</em>"}</pre>'
             rows.append((Html(f'<b>{element}</b><br><span style="opacity:.7">{role}</span>'), Html(inside)))
         return draw_prompt(self.title, rows)
 

@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..widgets.base import TeachingWidget, make_button, style_html
 
 _UNSET = object()
+READABLE = "color:#212121"  # the boxes stay light in a dark theme, which would lighten their text
 STYLES = {  # of an outcome by its state: the colour of its box and its title
     "right": ("success", "Right."),
     "wrong": ("warning", "Not yet."),
@@ -45,7 +46,7 @@ class Outcome:
     def _repr_html_(self) -> str:
         kind, title = STYLES[self.state]
         return (
-            f'<div class="alert alert-{kind}" role="status"><strong>{title}</strong> '
+            f'<div class="alert alert-{kind}" role="status" style="{READABLE}"><strong>{title}</strong> '
             f'<span style="white-space:pre-wrap">{mark_code(self.message)}</span></div>'
         )
 
@@ -149,7 +150,7 @@ class Exercise(BaseModel):
         calls = {"Check": self.check, "Hint": self.hint, "Solution": self.solution, "Reset": self.reset}
         buttons = [make_outcome_button(name, f"exercise {self.id}", call, view) for name, call in calls.items()]
         task = (
-            f'<div class="alert alert-info" role="note"><strong>{html.escape(self._head())}</strong> '
+            f'<div class="alert alert-info" role="note" style="{READABLE}"><strong>{html.escape(self._head())}</strong> '
             f"{mark_code(self.task)}</div>"
         )
         return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)

@@ -1,6 +1,5 @@
 """A quiz: questions with one right option each."""
 
-import html
 from typing import Self
 
 import ipywidgets
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from ...core import ExerciseError
 from ..progress import Progress
 from ..widgets.base import TeachingWidget
-from .exercise import Outcome, make_outcome_button
+from .exercise import Outcome, make_outcome_button, mark_code
 
 LETTERS = "abcdef"
 
@@ -79,8 +78,8 @@ class Quiz(BaseModel):
         view = ipywidgets.HTML()
         rows, parts = [], []
         for place, question in enumerate(self.questions):
-            title = f"<strong>{place + 1}. {html.escape(question.text)}</strong>"
-            options = "<br>".join(f"{letter}) {html.escape(option)}" for letter, option in question.menu.items())
+            title = f"<strong>{place + 1}. {mark_code(question.text)}</strong>"
+            options = "<br>".join(f"{letter}) {mark_code(option)}" for letter, option in question.menu.items())
             parts.append(f"<p>{title}<br>{options}</p>")
             menu = ipywidgets.RadioButtons(
                 options=[(f"{letter}) {option}", letter) for letter, option in question.menu.items()],
