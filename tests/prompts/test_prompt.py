@@ -218,7 +218,7 @@ def test_the_table_shows_name_version_and_each_element_escaped():
     assert f"p {prompt.version} (revision 2)" in page
     assert '<b>instruction</b><br><span style="opacity:.7">system</span>' in page
     assert '<b>output</b><br><span style="opacity:.7">user</span>' in page
-    assert '<pre style="white-space:pre-wrap;margin:0">Use &lt;b&gt; &amp; {{ x }}</pre>' in page
+    assert '<pre style="white-space:pre-wrap;margin:0;background:none">Use &lt;b&gt; &amp; {{ x }}</pre>' in page
     assert (page.count("<tr>"), page.count("<em>(empty)</em>")) == (4, 3)
 
 
