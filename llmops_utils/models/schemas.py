@@ -105,20 +105,23 @@ def _make_validator(schema: str):
     from jsonschema import Draft202012Validator, SchemaError
     from referencing import Registry
 
+    stated = json.loads(schema)
     try:
-        Draft202012Validator.check_schema(json.loads(schema))
+        Draft202012Validator.check_schema(stated)
     except SchemaError as error:
         raise DataError(f"The schema is none ({error.message}).", "Give a JSON schema, or a pydantic model.") from None
-    return Draft202012Validator(json.loads(schema), registry=Registry())  # which fetches nothing
+    return Draft202012Validator(stated, registry=Registry())  # which fetches nothing
 
 
 def _fits(value: object, schema: dict) -> bool:
     from referencing.exceptions import Unresolvable
 
     try:
-        return _make_validator(json.dumps(schema)).is_valid(value)
+        text = json.dumps(schema)
     except TypeError as error:
         raise DataError(f"The schema is none in JSON ({error}).", "Give texts, numbers, lists and dicts.") from None
+    try:
+        return _make_validator(text).is_valid(value)
     except (Unresolvable, RecursionError, re.error):
         return False
 
