@@ -6,6 +6,7 @@
 import functools
 import hashlib
 import os
+import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -18,7 +19,8 @@ LIVE = os.environ.get("WORKBOOK_LIVE") == "1"
 KEPT = ("HOME", "BASE_URL", "MODEL", "PROVIDER", "EXAMPLES", "THREADS")  # settings that a live run takes over
 LONGEST = ("test_grading", "test_graders", "test_experiment", "test_gateway", "test_notebooks", "test_index")
 LONGEST += ("test_otlp", "test_capstone", "test_sandbox")
-PASSED = "workbook/passed_notebooks"  # where pytest's cache keeps the fingerprints
+NEEDS_NOTHING = "not live and not network"
+PASSED = "workbook/passed"  # where pytest's cache keeps the fingerprints of files that passed
 
 for name in list(os.environ):
     keeps = LIVE and name.removeprefix("LLMOPS_") in KEPT
@@ -51,14 +53,33 @@ def pytest_configure(config):
             SERVERS.extend(warm_kernels.start_server())
         warm_kernels.pytest_configure()
     if not config.option.markexpr and not (LIVE and runs_notebooks):
-        config.option.markexpr = "live" if LIVE else "not live and not network"
+        config.option.markexpr = "live" if LIVE else NEEDS_NOTHING
+    if config.option.markexpr == NEEDS_NOTHING:
+        # No certificates: to load those of all authorities takes each client long, and none is reached.
+        os.environ.pop("SSL_CERT_FILE", None)
+        os.environ["SSL_CERT_DIR"] = os.environ["LLMOPS_HOME"]
 
 
 @functools.cache
-def make_fingerprint(notebook):
-    """Return a checksum of all that decides what a notebook shows: itself, its recordings, package, data and lock."""
-    digest = hash_files([notebook, ROOT / "data" / "recordings" / f"{notebook.stem}.jsonl"], hash_common_files())
-    return digest.hexdigest()
+def make_fingerprint(path):
+    """Return a checksum of all that decides what a file's tests say; an empty one where that cannot be told.
+
+    Of a notebook: itself, its recordings, package, data and lock. Of any other test: the whole project.
+    """
+    if path.suffix == ".ipynb":
+        return hash_files([path, ROOT / "data" / "recordings" / f"{path.stem}.jsonl"], hash_common_files()).hexdigest()
+    return hash_project()
+
+
+@functools.cache
+def hash_project():
+    """Return a checksum of all files of the project, but for those that git leaves out; an empty text without git."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return hash_files([ROOT / name for name in set(listed) if name], hashlib.sha256(sys.version.encode())).hexdigest()
 
 
 @functools.cache
@@ -74,7 +95,7 @@ def hash_common_files():
 def hash_files(files, digest):
     """Return a digest to which the files are added that exist: a lesson may ask no model."""
     digest = digest.copy()
-    for path in sorted(path for path in files if path.exists()):
+    for path in sorted(path for path in files if path.is_file()):
         digest.update(f"{path}:{path.stat().st_size}:".encode() + path.read_bytes())
     return digest
 
@@ -93,16 +114,37 @@ def pytest_collection_modifyitems(config, items):
         return
     num = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.stem not in LONGEST, -num[item.path], item.path))
-    cache = getattr(config, "cache", None)
-    passed = cache.get(PASSED, {}) if cache and not os.environ.get("CI") else {}
-    unchanged = {path for path in notebooks if path.stem in passed and passed[path.stem] == make_fingerprint(path)}
     for path, collector in notebooks.items():
         end = 1 + max(number for number, item in enumerate(items) if item.path == path)
         items[end:end] = list_solutions(collector)
+    unchanged = find_unchanged(config)
     left_out = [item for item in items if item.path in unchanged]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.path not in unchanged]
+
+
+def find_unchanged(config):
+    """Return the files whose tests have all passed and since when nothing changed that they see; in CI none."""
+    cache = getattr(config, "cache", None)
+    if LIVE or os.environ.get("CI") or not cache or not config.getoption("nbval", False):
+        return set()
+    passed = cache.get(PASSED, {})
+    return {ROOT / name for name, found in passed.items() if found and found == make_fingerprint(ROOT / name)}
+
+
+def pytest_sessionstart(session):
+    """Take the checksums before anybody changes a file while the tests run."""
+    if not LIVE and not hasattr(session.config, "workerinput"):
+        for path in [ROOT / "conftest.py", *(ROOT / "notebooks").glob("*.ipynb")]:
+            make_fingerprint(path)
+
+
+def pytest_report_header(config):
+    """Say how much is left out."""
+    num = len(find_unchanged(config))
+    left_out = f"{num} files passed before, and nothing that they test has changed: left out. All: CI=1 make test"
+    return left_out if num else None
 
 
 def list_solutions(collector):
@@ -123,29 +165,30 @@ def list_solutions(collector):
 
 
 def pytest_runtest_logreport(report):
-    """Note which notebooks passed."""
-    path = ROOT / report.nodeid.partition("::")[0]
-    if path.suffix == ".ipynb":
-        RESULTS[path].add(report.outcome)
+    """Note which files passed."""
+    RESULTS[report.nodeid.partition("::")[0]].add(report.outcome)
 
 
 RESULTS = defaultdict(set)
 SERVERS = []  # which fork kernels
 
 
-def pytest_sessionfinish(session):
-    """Keep the fingerprints of the notebooks that passed as a whole, and remove the home folder of this run."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Keep the fingerprints of the files that passed as a whole, and remove the home folder of this run."""
     import shutil
 
     config = session.config
-    whole_run = not LIVE and not hasattr(config, "workerinput") and not config.option.keyword
-    if whole_run and config.getoption("nbval", False) and getattr(config, "cache", None):
-        passed = config.cache.get(PASSED, {})
-        for path, outcomes in RESULTS.items():
-            passed.pop(path.stem, None)
-            if outcomes == {"passed"}:
-                passed[path.stem] = make_fingerprint(path)
-        config.cache.set(PASSED, passed)
+    option, cache = config.option, getattr(config, "cache", None)
+    runs_all = config.args_source is config.ArgsSource.TESTPATHS and option.markexpr == NEEDS_NOTHING
+    runs_all = runs_all and not (option.keyword or option.deselect or option.ignore or getattr(option, "lf", False))
+    is_over = exitstatus in (0, 1, 5) and not session.shouldfail and not session.shouldstop
+    if cache and not hasattr(config, "workerinput") and runs_all and is_over:
+        if exitstatus == 5 and find_unchanged(config):  # no test was run, since none had to
+            session.exitstatus = 0
+        passed = {name: found for name, found in cache.get(PASSED, {}).items() if name not in RESULTS}
+        passed |= {name: make_fingerprint(ROOT / name) for name, found in RESULTS.items() if found == {"passed"}}
+        cache.set(PASSED, passed)
     for server in SERVERS:
         server.terminate()
         server.wait()
