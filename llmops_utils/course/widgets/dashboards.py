@@ -180,7 +180,9 @@ def _draw_windows(windows: Sequence[Window], limits: Mapping[str, float]) -> Pic
         axes.plot([window.number for window in windows], [window.values[name] for window in windows], color=BAR_COLOUR)
         axes.axhline(limit, color=MUTED_COLOUR, linestyle=":")
         alarms = [window for window in windows if name in window.alarms]
-        axes.plot([one.number for one in alarms], [one.values[name] for one in alarms], "o", color=ALARM_COLOUR)
+        axes.plot(
+            [one.number for one in alarms], [one.values[name] for one in alarms], "o", color=ALARM_COLOUR, clip_on=False
+        )
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         axes.set_yticks([])
         told.append(f"{name} {len(alarms)}")
