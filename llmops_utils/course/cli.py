@@ -27,8 +27,7 @@ from ..operations import (
 )
 from .assignments import make_assignment
 from .doctor import diagnose
-from .grades import Grade, mark_copies, write_table
-from .grading import grade_submission
+from .grading import Grade, grade_submission, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 
@@ -302,19 +301,15 @@ def grade_files(
     Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
     """
     grades: list[Grade] = []
-    num_unread = 0
     for file in files:
         try:
             grades.append(grade_submission(file))
+            print(grades[-1] if len(files) == 1 else grades[-1].line)
         except WorkbookError as error:
-            num_unread += 1
             print(f"{make_plain(file)}: {error}", file=sys.stderr)
-    grades = mark_copies(grades)
-    for grade in grades:
-        print(grade if len(files) == 1 else grade.line)
     if csv is not None:
         write_table(grades, csv)
-    sys.exit(2 if num_unread else 0)
+    sys.exit(2 if len(grades) < len(files) else 0)
 
 
 def write_plainly(error: UnicodeEncodeError) -> tuple[str, int]:
