@@ -1,7 +1,6 @@
 """The command line: `python -m llmops_utils COMMAND`."""
 
 import codecs
-import contextlib
 import json
 import os
 import secrets
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import threading
 import unicodedata
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +27,7 @@ from ..operations import (
 )
 from .assignments import make_assignment
 from .doctor import diagnose
-from .grades import Grade, mark_copies, write_table
-from .grading import grade_submission
+from .grading import Grade, grade_submission, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 
@@ -40,7 +37,7 @@ app = typer.Typer(
 models = typer.Typer(no_args_is_help=True, help="List and fetch models that run on this machine.")
 app.add_typer(models, name="models")
 
-CLASS_KEYS, TEACHER = "class_keys.json", "teacher"
+CLASS_KEYS = "class_keys.json"
 Note = Annotated[str, typer.Option(help="Why.")]
 CANDIDATE_MODEL = "The name of a model (see models list), or the file of an adapter (.gguf)."
 Shots = Annotated[int | None, typer.Option(help="Examples shown with the candidate; default: as many as now.")]
@@ -64,7 +61,8 @@ def lab(
     command.append("--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb")  # also in the printed address
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    if not browser or not _has_browser():
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
+    if not browser or (sys.platform == "linux" and not any(map(os.environ.get, screens))):
         print("\nThere is no browser to open here: open the address that JupyterLab prints below.\n", flush=True)
         command.append("--no-browser")
     # The course's own configuration turns off JupyterLab's question about news.
@@ -74,15 +72,6 @@ def lab(
         sys.exit(subprocess.call(command, cwd=ROOT, env=environment))
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _has_browser() -> bool:
-    try:
-        webbrowser.get()
-    except webbrowser.Error:
-        return False
-    screens = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
-    return sys.platform != "linux" or any(map(os.environ.get, screens))
 
 
 @app.command()
@@ -134,12 +123,12 @@ def serve(
     keys = _find_class_keys(settings.home)
 
     async def authenticate(key: str, address: str) -> str | None:
-        for who, caller in (("teacher", TEACHER), ("class", address)):
+        for who, caller in (("teacher", "teacher"), ("class", address)):
             if secrets.compare_digest(key.encode(errors="replace"), keys[who].encode()):
                 return caller
         return None
 
-    gateway = open_gateway(settings, authenticate, TEACHER.__eq__, requests, tokens)
+    gateway = open_gateway(settings, authenticate, "teacher".__eq__, requests, tokens)
     model = gateway.models[0]
     gateway.find_server(model)
     with gateway.listen(host, port) as port:
@@ -156,25 +145,20 @@ def serve(
             flush=True,
         )
         try:
-            _wait_for_ctrl_c()
+            threading.Event().wait()
+        except KeyboardInterrupt:
             print("Stopped.")
         finally:
             card.unlink(missing_ok=True)
 
 
-def _wait_for_ctrl_c() -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-
-
 def _find_class_keys(home: Path) -> dict[str, str]:
     """Return the keys of the class and of its teacher: after a restart the same, so that nobody saves settings again."""
     path = home / CLASS_KEYS
-    found = read_json(path) if path.exists() else {}
-    if not (isinstance(found, dict) and all(isinstance(found.get(name), str) for name in ("class", "teacher"))):
-        found = {name: secrets.token_urlsafe(24) for name in ("class", "teacher")}
-        write_whole(path, json.dumps(found), is_private=True)
-    return found
+    if not path.exists():
+        made = {name: secrets.token_urlsafe(24) for name in ("class", "teacher")}
+        write_whole(path, json.dumps(made), is_private=True)
+    return read_json(path)
 
 
 @app.command("assignment")
@@ -191,12 +175,16 @@ def write_assignment(
         print(f"{target}: now `nbgrader generate_assignment {path.stem}`, there")
 
 
+def _list_named(names: list[str] | None) -> list[Path]:
+    return [path for name in names for path in find_notebooks(name)] if names else list_notebooks()
+
+
 @app.command("notebooks")
 def make_notebooks(
     names: Annotated[list[str] | None, typer.Argument(help="Numbers or names: 06, 06_2; default: all.")] = None,
 ) -> None:
     """Execute notebooks and store their outputs; the model is asked only for what is not recorded."""
-    for path in [path for name in names for path in find_notebooks(name)] if names else list_notebooks():
+    for path in _list_named(names):
         print(f"{path.name} …", flush=True)
         store_outputs(path)
 
@@ -220,7 +208,7 @@ def run_tests(
     if live:
         fetch()
         environment["WORKBOOK_LIVE"] = "1"
-        chosen = [str(path) for name in names or [] for path in find_notebooks(name)] or ["notebooks"]
+        chosen = map(str, _list_named(names))
         steps = [
             ["pytest", "-m", "live", "tests"],
             ["pytest", "--nbval-lax", "--nbval-cell-timeout=400", "--durations=20", *chosen],
@@ -267,8 +255,8 @@ def run_gate_command(
     chosen = int(candidate) if candidate.isdecimal() and len(candidate) < 4 else candidate or None
     folder = folder or choose_folder(name)
     present = load_production_model(name, recordings, folder)
-    new_model = open_model(model, recordings) if model else None
-    about = {"new_model": new_model, "against": against, "skip": skip, "new_shots": shots}
+    about = {"against": against, "skip": skip, "new_shots": shots}
+    about["new_model"] = open_model(model, recordings) if model else None
     decision = run_gate(name, present, chosen, folder, num, asks_all=True, **about)
     print(decision.comparison.baseline, decision.comparison.candidate, decision, sep="\n")
     sys.exit(EXIT_CODES[decision.outcome])
@@ -313,19 +301,15 @@ def grade_files(
     Exit code 0: all could be read, however few their points. 2: one could not; the others are graded all the same.
     """
     grades: list[Grade] = []
-    num_unread = 0
     for file in files:
         try:
             grades.append(grade_submission(file))
+            print(grades[-1] if len(files) == 1 else grades[-1].line)
         except WorkbookError as error:
-            num_unread += 1
             print(f"{make_plain(file)}: {error}", file=sys.stderr)
-    grades = mark_copies(grades)
-    for grade in grades:
-        print(grade if len(files) == 1 else grade.line)
     if csv is not None:
         write_table(grades, csv)
-    sys.exit(2 if num_unread else 0)
+    sys.exit(2 if len(grades) < len(files) else 0)
 
 
 def write_plainly(error: UnicodeEncodeError) -> tuple[str, int]:

@@ -21,7 +21,8 @@ from ..tracking import Runs
 from .capstone import PARTS, Choices, Watch
 
 EDITION = 3
-LEARNER = r"^[\w-]{1,60}\Z"  # also the name of the file, and part of a line that a teacher reads
+LEARNER = r"^[\w-]{1,60}$"  # also the name of the file, and part of a line that a teacher reads
+AGAIN = "Ask for the file again: the last step of the capstone writes it."
 
 
 def make_plain(text: object, most: int = 1000) -> str:
@@ -66,7 +67,7 @@ class Submission(BaseModel):
     could not be read among the archives; `release` and `watch` are None where nothing was released or watched.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["llmops capstone"] = "llmops capstone"
     edition: Literal[3] = EDITION
@@ -82,15 +83,13 @@ class Submission(BaseModel):
 def make_submission(
     learner: str, choices: Choices, runs: Runs, release: Release | None = None, watch: Watch | None = None
 ) -> Submission:
-    """Return the evidence as far as it is there: a part that is missing is missing, and a grade says which.
+    """Return the evidence as far as it is there; of the runs, those without a report, a part or choices are left out.
 
-    The learner's name becomes that of the file: letters, digits, hyphens and underscores. Of the runs, from
-    `list_runs(project=…)`, those without a report, a part or choices are left out. Raises `DataError` for other names.
+    Raises `DataError` for a learner's name that cannot be that of the file.
     """
-    if not isinstance(learner, str) or not re.match(LEARNER, learner):
-        raise DataError(
-            f"“{learner}” cannot name a submission.", "Use letters, digits, - and _, such as ada_lovelace; no blanks."
-        )
+    if not re.fullmatch(LEARNER, str(learner)):
+        step = "Use letters, digits, - and _, such as ada_lovelace; no blanks."
+        raise DataError(f"“{learner}” cannot name a submission.", step)
     kept: dict[tuple, TrackedRun] = {}
     for run in runs:
         part, told = run.parameters.get("part"), run.parameters.get("choices")
@@ -122,24 +121,16 @@ def load_submission(path: Path | str) -> Submission:
     """Return the submission in a file. Raises `DataError` that names it: missing, cut, damaged, of another course."""
     path = Path(path)
     content = read_json(path)
-    again = "Ask for the file again: the last step of the capstone writes it."
     if not isinstance(content, dict) or content.get("format") != "llmops capstone":
-        raise DataError(f"{path.name} is no submission of the capstone.", again)
-    if content.get("edition") != EDITION:
-        raise DataError(
-            f"{path.name} is of edition {content.get('edition')!r:.20}, and this course reads edition {EDITION}.",
-            "Grade it with the course that made it.",
-        )
-    if content.get("data") != compute_checksum():
-        raise DataError(
-            f"{path.name} was made with other messages or another handbook than those of this course.",
-            "Grade it with the version of the course that made it, or let it be made again with this one.",
-        )
+        raise DataError(f"{path.name} is no submission of the capstone.", AGAIN)
+    if (content.get("edition"), content.get("data")) != (EDITION, compute_checksum()):
+        problem = f"{path.name} was made with another version of the course, or with other messages or handbook pages."
+        raise DataError(problem, "Grade it with the version that made it, or let it be made again with this one.")
     try:
         return Submission.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = " → ".join(map(str, first["loc"]))
-        raise DataError(f"{path.name} is damaged at {where}: {first['msg']}.", again) from None
+        raise DataError(f"{path.name} is damaged at {where}: {first['msg']}.", AGAIN) from None
     except PromptError as error:
-        raise DataError(f"{path.name} is damaged: {error.problem}", again) from None
+        raise DataError(f"{path.name} is damaged: {error.problem}", AGAIN) from None

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import webbrowser
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ import pytest
 from fake_provider import FakeProvider
 
 import llmops_utils.course.cli as command_line
-from llmops_utils.core import DATA, NOTEBOOKS, ROOT, DataError, load_settings
+from llmops_utils.core import ROOT, DataError, load_settings
 from llmops_utils.course import doctor
 from llmops_utils.models import Model, load_catalog
 from llmops_utils.operations import gateway
@@ -88,10 +87,11 @@ def test_the_package_runs_as_a_program_and_packages_that_cannot_be_loaded_are_on
         assert ("What to do: " in told, "Traceback" in told) == (True, False)
 
 
-# Help and lists
+def list_files(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_models_list_shows_every_model_that_runs_here_and_which_are_fetched(run, monkeypatch):
+def test_models_are_listed_with_what_is_fetched_and_a_notebook_that_does_not_exist_is_named(run, monkeypatch, tmp_path):
     monkeypatch.setattr(command_line, "has_weights", lambda model, home: model.name == "all-minilm-l6-v2")
     code, said, told = run("models", "list")
     assert (code, told) == (0, "")
@@ -99,23 +99,9 @@ def test_models_list_shows_every_model_that_runs_here_and_which_are_fetched(run,
     assert [line.split()[0] for line in lines] == list(load_catalog().local)
     assert lines[0].split() == ["smollm2-135m-instruct", "145", "MB", "Apache-2.0", "not", "fetched"]
     assert [line.split()[0] for line in lines if line.endswith(" here")] == ["all-minilm-l6-v2"]
-
-
-# Errors
-
-
-def list_files(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_notebook_that_does_not_exist_is_named_and_nothing_is_written(run, tmp_path):
-    before = list_files(NOTEBOOKS), list_files(DATA / "recordings")
     for command in ("record", "notebooks"):
         code, said, told = run(command, "nonsense", LLMOPS_RECORDINGS=str(tmp_path))
-        assert code == 1
-        assert "nonsense" in said + told
-        assert "What to do: " in told
-    assert (list_files(NOTEBOOKS), list_files(DATA / "recordings")) == before
+        assert (code, "nonsense" in told, "What to do: " in told) == (1, True, True)
     assert list_files(tmp_path) == []
 
 
@@ -124,33 +110,27 @@ def test_a_notebook_that_does_not_exist_is_named_and_nothing_is_written(run, tmp
 
 @pytest.fixture
 def lab(monkeypatch):
-    """Calls `lab` without starting anything; `commands` holds what it would have started."""
+    """Calls `lab` without starting anything: returns the command, the environment and the code that it ends with."""
     fault = doctor.Finding("Disk", "fault", "full", "Free some room.")
-    lab = SimpleNamespace(commands=[], folder=None, environment=os.environ, code=0, num_fetches=0)
+    monkeypatch.setattr(command_line, "diagnose", lambda: doctor.Diagnosis((fault,)))
+    monkeypatch.setattr(command_line, "fetch", lambda: print("fetched"))
+    monkeypatch.setenv("DISPLAY", ":0")
 
-    def call(command, cwd=None, env=os.environ):
-        lab.commands.append([str(part) for part in command])
-        lab.folder, lab.environment = cwd, env
-        if isinstance(lab.code, BaseException):
-            raise lab.code
-        return lab.code
+    def start(result=0, **options):
+        started = []
 
-    def fetch():
-        lab.num_fetches += 1
+        def call(command, cwd, env):
+            started.extend([list(map(str, command)), cwd, env])
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
-    def start(**options):
+        monkeypatch.setattr(command_line.subprocess, "call", call)
         with pytest.raises(SystemExit) as ended:
             command_line.lab(**options)
-        return lab.commands[-1], ended.value.code
+        return *started, ended.value.code
 
-    monkeypatch.setattr(command_line.subprocess, "call", call)
-    monkeypatch.setattr(command_line, "fetch", fetch)
-    monkeypatch.setattr(command_line, "diagnose", lambda: doctor.Diagnosis((fault,)))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
-    monkeypatch.setattr(webbrowser, "get", lambda: object())
-    monkeypatch.setenv("DISPLAY", ":0")
-    lab.start = start
-    return lab
+    return start
 
 
 def test_the_lab_opens_the_first_notebook_where_something_is_at_fault_too_and_ends_with_jupyterlabs_code(
@@ -158,58 +138,41 @@ def test_the_lab_opens_the_first_notebook_where_something_is_at_fault_too_and_en
 ):
     """With the readers' own environment and configuration, and no question about news."""
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path))
-    monkeypatch.setenv("LLMOPS_MODEL", "qwen3-0.6b")
-    lab.code = 3
-    command, code = lab.start()
+    command, folder, environment, code = lab(3)
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
     assert f"--ServerApp.root_dir={ROOT}" in command
-    assert (lab.folder, code) == (ROOT, 3)
+    assert (folder, code) == (ROOT, 3)
     assert capsys.readouterr().out == "✗ Disk: full\n    what to do: Free some room.\n"
-    own, readers = lab.environment["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    own, readers = environment["JUPYTER_CONFIG_PATH"].split(os.pathsep)
     config = json.loads((Path(own) / "labconfig" / "page_config.json").read_text(encoding="utf-8"))
     assert config["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
-    assert readers == os.environ["JUPYTER_CONFIG_PATH"] == str(tmp_path)
-    assert lab.environment["LLMOPS_MODEL"] == "qwen3-0.6b"
-    lab.code = KeyboardInterrupt()
-    assert lab.start()[1] == 130
+    assert (readers, environment["PATH"]) == (str(tmp_path), os.environ["PATH"])
+    assert lab(KeyboardInterrupt())[-1] == 130
 
 
-def test_a_browser_opens_where_there_is_one_and_it_is_wanted_else_a_sentence_says_what_to_do(lab, monkeypatch, capsys):
-    def fail():
-        raise webbrowser.Error("could not locate runnable browser")
-
+def test_the_lab_opens_a_browser_on_a_screen_allows_root_as_root_and_fetches_a_model_that_answers(
+    lab, monkeypatch, capsys
+):
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
-    linux = SimpleNamespace(platform="linux", executable=sys.executable, exit=sys.exit)
-    monkeypatch.setattr(command_line, "sys", linux)
-    cases = [(screen, {}, object, True) for screen in screens]
-    cases += [("", {}, object, False), ("DISPLAY", {}, fail, False), ("DISPLAY", {"browser": False}, object, False)]
-    for screen, options, get, is_opened in cases:
-        monkeypatch.setattr(webbrowser, "get", get)
+    monkeypatch.setattr(command_line, "sys", SimpleNamespace(platform="linux", executable="python", exit=sys.exit))
+    for screen, options in [*((one, {}) for one in screens), ("", {}), ("DISPLAY", {"browser": False})]:
         for name in screens:
             monkeypatch.setenv(name, ":0" if name == screen else "")
-        command, _ = lab.start(**options)
-        assert command.count("--no-browser") == (not is_opened)
+        is_opened = "--no-browser" not in lab(**options)[0]
+        assert is_opened == (screen != "" and not options)
         assert ("open the address that JupyterLab prints below." in capsys.readouterr().out) is not is_opened
-
-
-def test_the_lab_fetches_the_model_only_where_it_answers_and_root_is_allowed_only_as_root(lab, monkeypatch):
     for user, is_allowed in ((0, True), (1000, False), (None, False)):  # on Windows users have no number
         monkeypatch.setattr(os, "geteuid", lambda user=user: user, raising=False)
         if user is None:
             monkeypatch.delattr(os, "geteuid")
-        assert ("--allow-root" in lab.start()[0]) is is_allowed, user
-    for variables, is_fetched in (
-        ({"LLMOPS_MODE": "live"}, True),
-        ({"LLMOPS_MODE": "replay"}, False),
-        ({"LLMOPS_MODE": "live", "LLMOPS_PROVIDER": "openai"}, False),
-    ):
-        lab.num_fetches = 0
-        with monkeypatch.context() as patch:
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            lab.start()
-        assert lab.num_fetches == is_fetched, variables
+        assert ("--allow-root" in lab()[0]) is is_allowed, user
+    capsys.readouterr()
+    for mode, provider, is_fetched in (("live", "embedded", 1), ("replay", "embedded", 0), ("live", "openai", 0)):
+        monkeypatch.setenv("LLMOPS_MODE", mode)
+        monkeypatch.setenv("LLMOPS_PROVIDER", provider)
+        lab()
+        assert capsys.readouterr().out.count("fetched") == is_fetched
 
 
 # Serving
@@ -227,7 +190,8 @@ def serve(monkeypatch, tmp_path):
         asked = []
 
         def run(meanwhile=lambda card: None, **options):
-            monkeypatch.setattr(command_line, "_wait_for_ctrl_c", lambda: meanwhile(home / "class.env"))
+            event = SimpleNamespace(wait=lambda: meanwhile(home / "class.env"))
+            monkeypatch.setattr(command_line, "threading", SimpleNamespace(Event=lambda: event))
             command_line.serve(**{"host": "127.0.0.1", "port": 0, "requests": 50, "tokens": 5000} | options)
             return home, asked
 
@@ -251,49 +215,43 @@ def read_card(card):
     return dict(line.split("=", 1) for line in card.read_text(encoding="utf-8").splitlines())
 
 
-def test_a_student_asks_with_the_settings_of_the_card_after_a_restart_too_and_the_teacher_sees_the_use(
-    serve, monkeypatch, capsys
-):
-    cards, usage = [], []
+def open_as_student(card, **changes):
+    """Return a model with the settings of the card."""
+    named = read_card(card) | {"LLMOPS_MODE": "live"}
+    settings = {name.removeprefix("LLMOPS_").lower(): value for name, value in named.items()}
+    return Model("99_test", settings=load_settings(**settings), **changes)
+
+
+def test_a_student_asks_with_the_settings_of_the_card_after_a_restart_too_and_the_teacher_sees_the_use(serve, capsys):
+    api_keys, usage = [], []
 
     def be_a_student(card):
-        cards.append(read_card(card))
-        for name, value in (cards[0] | {"LLMOPS_BASE_URL": cards[-1]["LLMOPS_BASE_URL"]}).items():
-            monkeypatch.setenv(name, value)
-        assert Model("99_test", settings=load_settings(mode="live")).chat("Hello").text == "Hello there."
-        keys = json.loads((card.parent / "class_keys.json").read_text(encoding="utf-8"))
-        page = cards[-1]["LLMOPS_BASE_URL"].replace("/v1", "/usage")
-        usage.append(httpx2.get(page, headers={"Authorization": f"Bearer {keys['teacher']}"}).json())
-        assert keys["teacher"] not in "".join(cards[-1].values())
+        assert open_as_student(card).chat("Hello").text == "Hello there."
+        api_keys.append(read_card(card)["LLMOPS_API_KEY"])
+        teacher = json.loads((card.parent / "class_keys.json").read_text(encoding="utf-8"))["teacher"]
+        page = read_card(card)["LLMOPS_BASE_URL"].replace("/v1", "/usage")
+        usage.append(httpx2.get(page, headers={"Authorization": f"Bearer {teacher}"}).json())
+        assert teacher not in card.read_text(encoding="utf-8")
 
-    for _ in range(2):
-        serve(be_a_student)
-        for name in cards[0]:
-            monkeypatch.delenv(name)
-    assert cards[0]["LLMOPS_API_KEY"] == cards[1]["LLMOPS_API_KEY"]
+    serve(be_a_student)
+    serve(be_a_student)
+    assert api_keys[0] == api_keys[1]
     assert [one["callers"]["127.0.0.1"]["requests"] for one in usage] == [1, 2]
-    told = capsys.readouterr().out
-    assert cards[0]["LLMOPS_API_KEY"] not in told
+    assert api_keys[0] not in capsys.readouterr().out
 
 
 def test_the_course_adapter_is_served_with_its_matrices_beside_the_base(serve, monkeypatch):
+    names = ["pellworth", "smollm2-135m-instruct"]
+
     def ask_both(card):
-        for name, value in read_card(card).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("LLMOPS_MODE", "live")
-        for name in ("pellworth", "smollm2-135m-instruct"):
-            assert Model("99_test", adapter=name).chat("Hi").provenance.model == name
+        for name in names:
+            assert open_as_student(card, adapter=name).chat("Hi").provenance.model == name
 
     _, asked = serve(ask_both)
-    assert [(one[1], one[-1] and one[-1].path.name) for one in asked] == [
-        ("smollm2-135m-instruct", None),
-        ("pellworth", "pellworth.gguf"),
-        ("smollm2-135m-instruct", None),
-    ]
-    monkeypatch.setenv("LLMOPS_MODEL", "pellworth")
-    for name in ("PROVIDER", "BASE_URL"):
-        monkeypatch.delenv(f"LLMOPS_{name}")
-    assert serve()[1][3][1] == "pellworth"
+    told = [(one[1], one[-1] and one[-1].path.name) for one in asked]
+    assert told == [(names[1], None), (names[0], "pellworth.gguf"), (names[1], None)]
+    monkeypatch.setenv("LLMOPS_MODEL", names[0])
+    assert serve()[1][3][1] == names[0]
 
 
 def test_a_server_of_another_kind_stands_behind_the_same_keys(serve, monkeypatch):
@@ -301,13 +259,7 @@ def test_a_server_of_another_kind_stands_behind_the_same_keys(serve, monkeypatch
         settings = {"PROVIDER": "vllm", "BASE_URL": behind.base_url, "MODEL": "large", "API_KEY": "of-the-server"}
         for name, value in settings.items():
             monkeypatch.setenv(f"LLMOPS_{name}", value)
-
-        def be_a_student(card):
-            asked = read_card(card) | {"LLMOPS_MODE": "live"}
-            settings = load_settings(**{name.removeprefix("LLMOPS_").lower(): value for name, value in asked.items()})
-            assert Model("99_test", settings=settings).chat("Hi").text == "Hello there."
-
-        serve(be_a_student)
+        serve(lambda card: open_as_student(card).chat("Hi"))
         assert behind.requests[-1].headers["authorization"] == "Bearer of-the-server"
         assert behind.bodies[-1]["model"] == "large"
 

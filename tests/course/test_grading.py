@@ -30,8 +30,7 @@ import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
 from llmops_utils.course import grading
 from llmops_utils.course.capstone import Watch, list_messages, load_brief
-from llmops_utils.course.grades import Grade, mark_copies, write_table
-from llmops_utils.course.grading import compute_grade, grade_submission
+from llmops_utils.course.grading import Grade, compute_grade, grade_submission, write_table
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
@@ -41,7 +40,7 @@ HELD = ["gain", "score", "trust", "refusals", "privacy", "price", "release"]  # 
 
 def list_missing(grade):
     """Return the lines that are not met, but for the watch, which takes long to compute and has tests of its own."""
-    return [row.name for row in grade.rows if not row.is_met and row.name != "watch"]
+    return [row.name for row in grade.rows if row.points < row.of and row.name != "watch"]
 
 
 def get_row(grade, name):
@@ -88,8 +87,7 @@ def grade(release):
 def test_a_complete_attempt_gets_all_100_points_and_no_evidence_none(grade):
     found = grade(watch=Watch())
     assert {row.name: row.points for row in found.rows if row.of} == ALL
-    assert (found.total, found.total_of, found.warnings) == (100, 100, ())
-    assert found.line == "ada: 100 of 100; complete"
+    assert (found.line, found.warnings) == ("ada: 100 of 100; complete", ())
     found = grade(runs=[], release=None)
     assert found.total == 0
     assert all(row.next_step for row in found.rows if row.of)
@@ -212,20 +210,11 @@ def test_held_before_dev_or_a_second_candidate_costs_the_order(grade, runs):
     assert "several candidates" in get_row(found, "order").found
 
 
-def test_the_history_of_the_release_is_read(grade, tmp_path):
-    for number, (steps, is_met) in enumerate(
-        (
-            (("plain",), False),
-            (("plain", "candidate"), False),
-            (("plain", "candidate", "changed"), False),
-            (("plain", "changed", "back"), False),
-            (("plain", "candidate", "changed", "back"), True),
-        )
-    ):
-        assert get_row(grade(release=make_release(tmp_path / str(number), steps=steps)), "release").is_met == is_met
-
-
-def test_a_regression_that_was_promoted_all_the_same_is_seen(grade, runs):
+def test_a_release_needs_a_gate_that_passes_and_the_candidate_in_production_again_at_the_end(grade, runs, tmp_path):
+    steps = ("plain", "candidate", "changed", "back")
+    for number, some in enumerate((*(steps[:end] for end in range(1, 4)), ("plain", "changed", "back"), steps)):
+        row = get_row(grade(release=make_release(tmp_path / str(number), steps=some)), "release")
+        assert (row.points == row.of) == (some == steps)
     runs[2] = make_run("plain, held", "held", PLAIN, know, 3)
     runs[3] = make_run("mine, held", "held", CANDIDATE, guess, 4)
     found = grade(runs)
@@ -240,7 +229,7 @@ def test_an_alarm_that_does_not_come_or_cries_wolf_costs_the_watch(grade, runs):
     row = get_row(grade(runs, watch=Watch()), "watch")
     assert (row.points, row.found.partition(";")[0]) == (0, "no alarm")
     row = get_row(grade(runs[:4], watch=Watch()), "watch")
-    assert (row.points, row.found) == (0, "no watch, or no run after the provider's change")
+    assert (row.points, row.found) == (0, "the candidate was not measured on changed")
 
 
 def test_only_the_stale_page_is_taken_out(grade, runs):
@@ -250,23 +239,18 @@ def test_only_the_stale_page_is_taken_out(grade, runs):
         assert list_missing(grade(runs)) == ["stale page"]
 
 
-def test_what_a_teacher_should_look_at_is_a_warning_and_costs_nothing(grade, runs):
+def test_what_a_teacher_should_look_at_costs_nothing_and_the_html_holds_every_line_and_no_markup_of_others(grade, runs):
+    runs[0].name = "<script>alert(1)</script>"
     problem = SimpleNamespace(where="mine, held", problem="The run “mine, held” was never ended.")
     found = grade(runs, problems=(problem,))
-    assert list_missing(found) == []
     assert found.warnings == ("not in the evidence: mine, held: The run “mine, held” was never ended.",)
-    assert found.line == "ada: 95 of 100; missing: watch; 1 warning"
-
-
-def test_the_html_holds_every_line_those_without_points_too_and_no_markup_of_others(grade, runs):
-    runs[0].name = "<script>alert(1)</script>"
-    found = grade(runs)
+    assert found.line == "ada: 95 of 100; missing: watch; warnings: 1"
     assert [(row.name, row.found) for row in found.rows if not row.of] == [
         ("runs", "2 on dev, 2 on held, 1 on changed, 1 on stale, 1 on mended"),
         ("models", "tiny (weights a), replay of 2026-12-02"),
     ]
     html = found._repr_html_()
-    assert (html.count("<tr>"), html.count("<li>")) == (1 + 12, 2)
+    assert (html.count("<tr>"), html.count("<li>")) == (1 + 12, 3)
     assert "<script" not in html
     assert "95 of 100 points" in html
 
@@ -291,9 +275,7 @@ def files(tmp_path, monkeypatch, release):
     return good, poor
 
 
-def test_one_file_is_a_text_and_a_class_a_table_that_is_written_whole_or_not_at_all(
-    files, monkeypatch, tmp_path, capsys
-):
+def test_one_file_is_a_text_and_a_class_a_table_that_is_written_or_told(files, monkeypatch, tmp_path, capsys):
     assert run_command(monkeypatch, files[1]) == 0
     out = capsys.readouterr().out
     assert out.startswith("bob: 5 of 100 points\n")
@@ -306,14 +288,6 @@ def test_one_file_is_a_text_and_a_class_a_table_that_is_written_whole_or_not_at_
     assert told == [("ada", "100", "20"), ("bob", "5", "0")]
     assert list(rows[0]) == ["learner", "total", *ALL, "warnings"]
     assert "x.csv cannot be written" in run_command(monkeypatch, files[0], "--csv", files[0] / "x.csv")
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    before = table.read_bytes()
-    monkeypatch.setattr("os.replace", interrupt)
-    assert run_command(monkeypatch, files[1], "--csv", table) in (1, 130)
-    assert (table.read_bytes(), [path.name for path in tmp_path.glob("*.csv*")]) == (before, ["class.csv"])
 
 
 def test_no_cell_of_a_table_is_a_formula_and_no_text_steers_a_terminal(files, monkeypatch, tmp_path, capsys):
@@ -357,7 +331,7 @@ def sound(release):
     return content, list_places(content)[1:]
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_stands_in_a_submission_is_one_grade_or_one_error_in_plain_text(sound, tmp_path, data):
     content, places = copy.deepcopy(sound[0]), sound[1]
@@ -422,19 +396,3 @@ def test_a_grade_can_be_repeated_and_choices_that_were_altered_fit_no_run(files)
     files[0].write_text(json.dumps(content), encoding="utf-8")
     found = grade_submission(files[0])
     assert {"order", "score", "gain", "release", "stale page"} <= set(list_missing(found))
-
-
-def test_who_hands_in_the_runs_of_another_is_told_in_a_class(files, monkeypatch, capsys, release):
-    copy = files[0].with_name("carl.json")
-    copy.write_text(
-        files[0].read_text(encoding="utf-8").replace('"learner": "ada"', '"learner": "carl"'), encoding="utf-8"
-    )
-    assert run_command(monkeypatch, files[0], copy) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.endswith("; 1 warning") for line in lines] == [True, True]
-    marked = mark_copies([grade_submission(files[0]), grade_submission(copy)])
-    assert "stands in that of carl" in marked[0].warnings[0]
-    other = make_evidence(None, runs=make_runs(), release=release)
-    others = tuple(run.model_copy(update={"started_ms": run.started_ms + 100}) for run in other.runs)
-    alone = compute_grade(other.model_copy(update={"runs": others, "learner": "dora"}))
-    assert mark_copies([marked[0], alone])[1].warnings == ()

@@ -43,19 +43,12 @@ def test_of_equal_runs_the_first_counts_and_what_cannot_be_read_is_told(home):
 
 
 def test_a_name_that_cannot_be_that_of_a_file_is_refused(home):
-    for learner in ("", "  ", "../ada", "ada lovelace", "a/b", "x" * 61, None, 7):
+    for learner in ("", "  ", "../ada", "ada lovelace", "x" * 61):
         with pytest.raises(DataError, match="cannot name a submission"):
             make_evidence(home, learner=learner, runs=[], release=None)
 
 
 # --- the file ------------------------------------------------------------------------------------------------
-
-
-def test_a_submission_lies_in_the_learners_own_folder_and_comes_back_as_it_was(home):
-    made = make_evidence(home / "registry")
-    path = save_submission(made)
-    assert path == home / "capstone" / "ada.json"
-    assert load_submission(path) == made
 
 
 def test_the_file_holds_no_key_and_no_path(home, monkeypatch):
@@ -76,8 +69,8 @@ def set_row(content, **changes):
 
 
 DAMAGE = (
-    (lambda c: c.update(edition=2), "of edition 2, and this course reads edition 3"),
-    (lambda c: c.update(data="0123456789ab"), "made with other messages or another handbook than those of this course"),
+    (lambda c: c.update(edition=2), "was made with another version of the course"),
+    (lambda c: c.update(data="0123456789ab"), "or with other messages or handbook pages"),
     (lambda c: c.update(format="something"), "no submission of the capstone"),
     (lambda c: c.update(extra=1), "damaged at extra"),
     (lambda c: c["runs"][0].update(part="train"), "damaged at runs → 0 → part"),
@@ -95,8 +88,11 @@ DAMAGE = (
 )
 
 
-def test_a_damaged_file_is_named_with_the_place_and_another_or_missing_one_by_name(home):
-    path = save_submission(make_evidence(home / "registry"))
+def test_a_submission_comes_back_as_it_was_and_a_damaged_file_is_named_with_the_place(home):
+    made = make_evidence(home / "registry")
+    path = save_submission(made)
+    assert path == home / "capstone" / "ada.json"
+    assert load_submission(path) == made
     sound = path.read_text(encoding="utf-8")
     for change, said in DAMAGE:
         content = json.loads(sound)

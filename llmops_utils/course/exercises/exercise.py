@@ -153,7 +153,9 @@ class Exercise(BaseModel):
             f'<div class="alert alert-info" role="note" style="{READABLE}"><strong>{html.escape(self._head())}</strong> '
             f"{mark_code(self.task)}</div>"
         )
-        return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)
+        return TeachingWidget(
+            repr(self), task, children=[ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view]
+        )
 
     def _head(self) -> str:
         end = "" if self.title.endswith("?") else "."
