@@ -20,7 +20,6 @@ from .errors import (
     RequestRefused,
     ServerError,
     SettingsError,
-    TrainingInterrupted,
     UnknownModel,
     Unreachable,
     WeightsError,
