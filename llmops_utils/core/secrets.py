@@ -7,10 +7,10 @@ written out, since a key with a quote in it looks different afterwards.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -77,16 +77,19 @@ def list_secrets() -> list[str]:
         environment = read_variables()
     except UnicodeDecodeError:  # a `.env` that is no text is told where settings are read
         environment = dict(os.environ)
-    found = set()
-    for name, value in environment.items():
-        if is_secret_name(name):
-            found |= {value, value.strip(), value.strip().strip("'\"`"), *value.splitlines(), *PART.findall(value)}
-        found |= {part for part_name, part in PAIR.findall(value) if is_secret_name(part_name)}
-        for login in re.findall(r"(?:://|^)([^\s@]+)@", value):
-            _, _, password = login.rpartition("://")[2].partition(":")
-            found |= {password, unquote(password)}
-        found |= {match[0][len(match[1]) :] for match in KEY_IN_ADDRESS.finditer(value)}
+    found = set().union(*(_find_secrets(name, value) for name, value in environment.items()))
     return sorted((value for value in found if len(value) >= LEAST_LENGTH), key=len, reverse=True)
+
+
+@functools.lru_cache(maxsize=1000)  # each text that is redacted asks for those of the same environment
+def _find_secrets(name: str, value: str) -> set[str]:
+    found = {part for part_name, part in PAIR.findall(value) if is_secret_name(part_name)}
+    if is_secret_name(name):
+        found |= {value, value.strip(), value.strip().strip("'\"`"), *value.splitlines(), *PART.findall(value)}
+    for login in re.findall(r"(?:://|^)([^\s@]+)@", value):
+        _, _, password = login.rpartition("://")[2].partition(":")
+        found |= {password, unquote(password)}
+    return found | {match[0][len(match[1]) :] for match in KEY_IN_ADDRESS.finditer(value)}
 
 
 def is_key_shaped(name: str) -> bool:
@@ -107,7 +110,7 @@ def redact_values(value: Any, *secrets: str) -> Any:
 
 def make_redactor() -> Callable[[Any], Any]:
     """Return `redact_values` with the secrets of this moment, for thousands of values: to list them takes longest."""
-    return partial(_hide, secrets=_order(()))
+    return functools.partial(_hide, secrets=_order(()))
 
 
 def _order(secrets: tuple[str, ...]) -> list[str]:

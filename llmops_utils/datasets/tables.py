@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import dataclasses
+import functools
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
     column. A quote that is never closed is an error, since it would swallow the rows after it. Of the split `test` there
     are at most `Settings.most_examples`. What is wrong raises `DataError` with file and line.
     """
-    records = _read_rows(kind, DATA / file)
+    path = DATA / file
+    state = path.stat() if path.exists() else None
+    records = list(_read_rows(kind, path, (state.st_mtime_ns, state.st_size) if state else None))
     if split is None:
         return records
     splits = [getattr(record, "split", "none") for record in records]
@@ -46,7 +49,9 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
     return chosen[: load_settings().most_examples] if split == "test" else chosen
 
 
-def _read_rows(kind: type[Kind], path: Path) -> list[Kind]:
+@functools.lru_cache(maxsize=64)
+def _read_rows(kind: type[Kind], path: Path, state: tuple[int, int] | None) -> list[Kind]:
+    """Return the records of a file, which is read anew when its state, time of change and size, is another."""
     build = TypeAdapter(kind).validate_python
     optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
     records: dict[str, Kind] = {}

@@ -72,7 +72,8 @@ class Recording:
         """Return the recording of one line. Raises KeyError, TypeError or ValueError where it is none."""
         values = parse_json_values(line)
         if REFERENCE in values:
-            values = restore_form(shared[values.pop(REFERENCE)], values)
+            form = shared[values.pop(REFERENCE)]
+            values = restore_form(form, values) if values else form
         recording = cls(**values | {"request": restore_values(values["request"], shared)})
         names = set(recording.response)
         if names not in ({"status", "body"}, {"status", "stream"}) or type(recording.response["status"]) is not int:
@@ -151,9 +152,13 @@ def share_forms(records: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dic
     return forms, shortened
 
 
-def restore_form(form: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def restore_form(form: Any, own: Any) -> Any:
     """Return a record from its form and what is its own, with the fields in the order of the form."""
-    return _build_value(dict(_list_leaves(form)) | (dict(_list_leaves(own)) if own else {}))
+    if isinstance(form, dict) and isinstance(own, dict) and form and own:
+        return {name: restore_form(part, own[name]) if name in own else part for name, part in form.items()}
+    if isinstance(form, list) and isinstance(own, list) and len(form) == len(own) == 1:
+        return [restore_form(form[0], own[0])]
+    return own
 
 
 def _list_leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
