@@ -7,7 +7,7 @@ import pandas
 import pytest
 
 from llmops_utils.core import PromptError
-from llmops_utils.prompts import ELEMENTS, Prompt
+from llmops_utils.prompts import ELEMENTS, Prompt, templates
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
 
@@ -115,12 +115,13 @@ BOMBS = [
 ]
 
 
-def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time():
+def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time(monkeypatch):
+    monkeypatch.setattr(templates, "MOST_S", 0.2)
     started = time.perf_counter()
     for text in BOMBS:
         with pytest.raises(PromptError):
             Prompt("p", input=text).render()
-    assert time.perf_counter() - started < 30
+    assert time.perf_counter() - started < 15
     useful = "{{ names | map('upper') | join(', ') }} and {{ more[:1] | default('none') }}{% if 2 > 1 and more %}.{% endif %}"
     assert get_text(Prompt("p", input=useful), names=["a", "b"], more="cd") == "A, B and c."
 
