@@ -25,7 +25,7 @@ from llmops_utils.training import AdapterRecipe, Demonstration, fine_tune, read_
 from llmops_utils.training.fine_tuning.adapter_training import DECAY, FIRST, LEAST, LONGEST, SECOND, WARM_UP
 from llmops_utils.training.fine_tuning.adapters import KINDS, make_adapter
 from llmops_utils.training.fine_tuning.demonstrations import encode_demonstrations
-from llmops_utils.training.fine_tuning.llama import OUTPUT_NORM, TABLE
+from llmops_utils.training.fine_tuning.llama import OUTPUT, OUTPUT_NORM, TABLE
 
 MODULES = dict(
     zip(
@@ -69,7 +69,7 @@ def build_model(llama, recipe: AdapterRecipe):
         rms_norm_eps=llama.epsilon,
         rope_parameters={"rope_type": "default", "rope_theta": llama.rope_base},
         max_position_embeddings=llama.context,
-        tie_word_embeddings=True,
+        tie_word_embeddings=OUTPUT not in arrays,
     )
     named = {"embed_tokens": arrays[TABLE], "norm": arrays[OUTPUT_NORM]}
     for layer in range(llama.num_layers):

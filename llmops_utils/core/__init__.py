@@ -20,6 +20,7 @@ from .errors import (
     RequestRefused,
     ServerError,
     SettingsError,
+    TrainingInterrupted,
     UnknownModel,
     Unreachable,
     WeightsError,

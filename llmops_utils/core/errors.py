@@ -120,5 +120,9 @@ class EvaluationInterrupted(WorkbookError):
     """The learner interrupted an evaluation; what was done is kept."""
 
 
+class TrainingInterrupted(WorkbookError):
+    """The learner interrupted a training; its last whole step is kept where a checkpoint was named."""
+
+
 class ExerciseError(WorkbookError):
     """An exercise or quiz was called in a way that it cannot check."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core import DATA
+from ..core import DATA, DataError, clean_text
 from ..rag import load_pages
 
 BANNER_SHARE = 0.5  # of the paragraphs of a dirty text, those that a banner follows
@@ -33,16 +33,20 @@ def split_texts(texts: Sequence[str]) -> dict[str, list[str]]:
 
 def choose_share(texts: Sequence[str], share: float) -> list[str]:
     """Return an evenly spread share of the texts, at least one. A smaller share is a part of each that is twice it."""
+    if not 0 < share <= 1:
+        raise DataError(f"{share} is no share.", "Give a number above 0, at most 1.")
     return list(texts[:: round(1 / share)])
 
 
 def cut_texts(texts: Sequence[str], num_bytes: int) -> list[str]:
-    """Return the texts from the first on, the last one cut, so that they have `num_bytes` bytes or a character less."""
+    """Return the texts from the first on, the last one cut, so that they have `num_bytes` bytes or up to 3 less."""
     kept, left = [], num_bytes
     for text in texts:
-        content = text.encode("utf-8")[:left]
+        content = clean_text(text).encode("utf-8")[:left]
         kept.append(content.decode("utf-8", "ignore"))
         left -= len(content)
+    if left > 0:
+        raise DataError(f"The texts are {left} bytes too short.", "Give more text, or ask for less.")
     return [text for text in kept if text]
 
 

@@ -1,17 +1,13 @@
-"""What training costs, what published runs took, and how a loss falls with data, parameters or steps."""
+"""What training costs: tokens, operations, hours of graphics cards, memory and money, and what published runs took."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-import numpy as np
-
 from ..core import DataError
 from ..datasets import OR_NONE, Record, load_records
-from ..evaluation import Estimate
 
 # Operations per second at 16 bits, without sparsity, from NVIDIA's data sheets: V100 (2017, tensor cores), A100 (2020),
 # H100 SXM (2022), B200 as in the HGX B200 (2024).
@@ -21,12 +17,34 @@ TOKENS_PER_PARAMETER = 20  # where data and size are balanced: J. Hoffmann et al
 BYTES_PER_PARAMETER = 16  # weights, gradients and Adam's state in mixed precision: S. Rajbhandari et al., ZeRO, 2020
 
 
+def compute_flops(num_parameters: float, num_tokens: float) -> float:
+    """Return the operations of a training run: 6 per parameter and token.
+
+    Two in the forward pass, a multiplication and an addition, and twice as many in the backward pass. Attention over
+    long contexts and what is computed twice to save memory come on top. The first source counts parameters without
+    the table of token vectors, which makes a difference for small models; here all are counted.
+
+    Source: J. Kaplan et al., Scaling laws for neural language models, arXiv 2001.08361 (2020), section 2.1;
+    J. Hoffmann et al., Training compute-optimal large language models, arXiv 2203.15556 (2022), appendix F.
+    """
+    _check_positive(num_parameters=num_parameters, num_tokens=num_tokens)
+    return 6 * num_parameters * num_tokens
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0 or value == float("inf"):
+            raise DataError(f"{name} is {value}.", "Give a finite number above 0.")
+
+
 @dataclass(frozen=True)
 class TrainingCost:
-    """An estimate: operations, hours of one card, dollars, and gigabytes for weights, gradients and the optimiser.
+    """An estimate.
 
-    More cards make it quicker, not less. What is computed on the way takes memory on top. About 20 tokens per parameter
-    are balanced; models that will be asked often are trained on far more.
+    Attributes:
+        gpu_hours: hours of one card; more cards make it quicker, not less.
+        memory_gb: gigabytes for weights, gradients and the optimiser; what is computed on the way comes on top.
+        tokens_per_parameter: about 20 is balanced; models that will be asked often are trained on far more.
     """
 
     flops: float
@@ -48,32 +66,24 @@ def estimate_cost(
     utilisation: float = UTILISATION,
     usd_per_gpu_hour: float = 2.5,
 ) -> TrainingCost:
-    """Return what a training run would take, at 6 operations per parameter and token.
-
-    Two in the forward pass, a multiplication and an addition, and twice as many in the backward pass. Attention over
-    long contexts and what is computed twice to save memory come on top. The first source counts parameters without
-    the table of token vectors, which makes a difference for small models; here all are counted.
+    """Return what a training run would take.
 
     Args:
         num_parameters: of the model; for a mixture of experts those that work on a token.
         num_tokens: read in training, each as often as it is read.
-        utilisation: share of the card's peak that is reached.
+        utilisation: share of the card's peak that is reached, above 0, at most 1.
         usd_per_gpu_hour: the default is an assumption, no quotation.
-
-    Source: J. Kaplan et al., Scaling laws for neural language models, arXiv 2001.08361 (2020), section 2.1;
-    J. Hoffmann et al., Training compute-optimal large language models, arXiv 2203.15556 (2022), appendix F.
     """
-    _check_positive(parameters=num_parameters, tokens=num_tokens, utilisation=utilisation, price=usd_per_gpu_hour)
-    flops = 6 * num_parameters * num_tokens
+    if gpu not in PEAK_FLOPS:
+        raise DataError(f"“{gpu}” is no card of the table.", f"Choose one of {', '.join(PEAK_FLOPS)}.")
+    if not 0 < utilisation <= 1:
+        raise DataError(f"A utilisation of {utilisation} is impossible.", "Give a share above 0, at most 1.")
+    if not 0 <= usd_per_gpu_hour < float("inf"):
+        raise DataError(f"{usd_per_gpu_hour} dollars an hour is no price.", "Give 0 or more.")
+    flops = compute_flops(num_parameters, num_tokens)
     gpu_hours = flops / (PEAK_FLOPS[gpu] * utilisation * 3600)
     memory_gb = BYTES_PER_PARAMETER * num_parameters / 1e9
     return TrainingCost(flops, gpu_hours, gpu_hours * usd_per_gpu_hour, memory_gb, num_tokens / num_parameters)
-
-
-def _check_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise DataError(f"{name} is {value}.", "Give a finite number above 0.")
 
 
 @dataclass(frozen=True)
@@ -99,9 +109,10 @@ load_published_runs = partial(load_records, PublishedRun, "training_runs.csv")
 
 @dataclass(frozen=True)
 class TrainingStage(Record):
-    """A stage of training with one published example: what it was trained on, and when one goes as far as this stage.
+    """A stage of training with one published example of it.
 
-    The hours of the card are those that its makers reported in `source`; `note` says how they come about.
+    `data` says in words what the example was trained on, `when` in what situation one goes as far as this stage; the hours
+    of the card `gpu` are those that its makers reported in `source`, and `note` says how they come about.
     """
 
     stage: str
@@ -120,19 +131,24 @@ load_stages = partial(load_records, TrainingStage, "training_stages.csv")
 
 
 def tabulate_check(runs: list[PublishedRun]):
-    """Return a `pandas.DataFrame`: predicted over reported operations and card hours for each run."""
+    """Return a `pandas.DataFrame`: predicted over reported operations and card hours for each run.
+
+    The column "utilisation" is the share of the card's peak at which the reported hours would have been met.
+    """
     import pandas
 
     rows = []
     for run in runs:
-        cost = estimate_cost(run.parameters, run.tokens, run.gpu or "H100")
-        row = {"run": run.name, "parameters": _shorten(run.parameters), "tokens": _shorten(run.tokens), "card": run.gpu}
-        row["predicted FLOPs"] = f"{cost.flops:.2e}"
-        if run.flops:
-            row["predicted/reported FLOPs"] = f"{cost.flops / run.flops:.2f}"
+        flops = compute_flops(run.parameters, run.tokens)
+        row = {"run": run.name, "parameters": _shorten(run.parameters), "tokens": _shorten(run.tokens)}
+        row["predicted FLOPs"] = f"{flops:.2e}"
+        row["predicted/reported FLOPs"] = f"{flops / run.flops:.2f}" if run.flops else "not reported"
         if run.gpu_hours:
+            hours = estimate_cost(run.parameters, run.tokens, run.gpu).gpu_hours
+            row["card"] = run.gpu
             row["reported hours"] = f"{run.gpu_hours:,.0f}"
-            row["predicted/reported hours"] = f"{cost.gpu_hours / run.gpu_hours:.2f}"
+            row["predicted/reported hours"] = f"{hours / run.gpu_hours:.2f}"
+            row["utilisation"] = f"{flops / (PEAK_FLOPS[run.gpu] * run.gpu_hours * 3600):.0%}"
         rows.append(row)
     return pandas.DataFrame(rows).fillna("not reported").set_index("run")
 
@@ -142,39 +158,3 @@ def _shorten(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g}{sign}"
     return f"{number:,.0f}"
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """loss = factor · size ** -exponent; the interval of the exponent is that of the line through the logarithms."""
-
-    exponent: Estimate
-    factor: float
-    num: int
-
-    def predict(self, size: float) -> float:
-        """Return the loss at a size. Far from the sizes that were measured it is a guess."""
-        return self.factor * size**-self.exponent.value
-
-    def __str__(self) -> str:
-        low, high = self.exponent.low, self.exponent.high
-        return f"exponent {self.exponent.value:.3f} [{low:.3f}, {high:.3f}] (n = {self.num})"
-
-    __repr__ = __str__
-
-
-def fit_power_law(sizes: Sequence[float], losses: Sequence[float]) -> PowerLaw:
-    """Return the power law through at least 3 points, by least squares on the logarithms.
-
-    The interval of 95 % is that of the slope under Student's t with n - 2 degrees of freedom. It takes the points to scatter
-    round one straight line; where the loss approaches a floor the line bends, and the interval does not know that.
-
-    Source: J. Kaplan et al., Scaling laws for neural language models, 2020, for the form of the law.
-    """
-    from scipy import stats
-
-    line = stats.linregress(np.log(sizes), np.log(losses))
-    reach = float(stats.t.ppf(0.975, len(sizes) - 2)) * float(line.stderr)
-    exponent = -float(line.slope)
-    interval = Estimate(exponent, exponent - reach, exponent + reach, 0.95)
-    return PowerLaw(interval, float(np.exp(line.intercept)), len(sizes))

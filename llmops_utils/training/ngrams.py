@@ -35,8 +35,8 @@ class Ngrams:
         """Return the probability of a token after the tokens `before`; over all tokens it sums to 1."""
         chance = 1 / self.vocabulary
         for size in range(min(self.order, len(before) + 1)):
-            context = tuple(before[len(before) - size :])
-            seen = self._counts[(*context, token)] + STRENGTH * chance
+            context = tuple(int(one) for one in before[len(before) - size :])
+            seen = self._counts[(*context, int(token))] + STRENGTH * chance
             chance = seen / (self._contexts[context] + STRENGTH)
         return chance
 
@@ -44,9 +44,10 @@ class Ngrams:
         """Return the bits per byte of each text, its mark of the start given."""
         measured = []
         for one in encoded:
-            ids = one.ids.tolist()
-            starts = (max(0, place - self.order + 1) for place in range(1, len(ids)))
-            chances = [self.compute_chance(ids[start:place], ids[place]) for place, start in enumerate(starts, 1)]
+            chances = [
+                self.compute_chance(one.ids[max(0, place - self.order + 1) : place], one.ids[place])
+                for place in range(1, len(one.ids))
+            ]
             measured.append(float(-np.log2(chances).sum()) / one.num_bytes)
         return measured
 

@@ -1,11 +1,11 @@
-"""Training: the optimiser, the loop, what a run leaves behind, and runs that are recorded and given back like replies."""
+"""Training runs: the loop, what a run leaves behind, and runs that are recorded and given back like replies."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
@@ -13,32 +13,43 @@ from threadpoolctl import threadpool_limits
 
 from ..core import DataError, RecordingMissing, load_settings
 from ..models import Provenance, Recorder, Recordings
-from ..models.recording import Recording
 from .gradients import Tensor, compute_loss
 from .ngrams import average_bits
+from .optimiser import Optimiser
 from .tokenizer import END_ID, Encoded, join_ids
 from .transformer import Architecture, Transformer
 
 NAME = "small transformer"  # what the recordings call its maker
 SAMPLE_TOKENS = 60
-MOMENTUM = 0.95
-FIRST, SECOND = 0.9, 0.98  # decay of Adam's two averages
-LONGEST = 1.0  # gradients that are longer than this, all taken together, are shortened to it
-MUON_RATE, ADAM_RATE = 0.02, 0.01
-DECAY = 0.1  # share of a matrix that is taken off it per unit of rate, against growing weights
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained."""
+    """How a model is trained.
+
+    Attributes:
+        batch: windows of text in each step; each is as long as the context.
+        drop: share of values that are dropped at random, against overfitting.
+        rate: multiplies the rates of the optimiser.
+        num_looks: how often the dev texts are measured on the way, evenly spread.
+        keeps_best: whether the parameters of the best look are kept (early stopping), or those of the last step.
+        seed: draws the first parameters, the windows and what is dropped.
+    """
 
     num_steps: int
-    batch: int = 4  # windows of text in each step; each is as long as the context
-    drop: float = 0.0  # share of values that are dropped at random, against overfitting
-    rate: float = 1.0  # multiplies the rates of the optimiser
-    num_looks: int = 5  # how often the dev texts are measured on the way, evenly spread
-    keeps_best: bool = True  # whether the parameters of the best look are kept (early stopping), or the last ones
-    seed: int = 0  # draws the first parameters, the windows and what is dropped
+    batch: int = 4
+    drop: float = 0.0
+    rate: float = 1.0
+    num_looks: int = 5
+    keeps_best: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.num_looks <= self.num_steps and self.batch >= 1 and 0 <= self.drop < 1 and self.rate > 0):
+            raise DataError(
+                f"{self} cannot be followed.",
+                "Give at least one step and one look, no more looks than steps, and a drop below 1.",
+            )
 
 
 @dataclass(frozen=True)
@@ -53,18 +64,26 @@ class Look:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a training leaves behind."""
+    """What a training leaves behind.
+
+    Attributes:
+        best_step: the look whose parameters were kept.
+        bits: for each set of texts that was measured at the end, the bits per byte of each text.
+        average: the same over the bytes of each set.
+        duration_s: seconds of training, measuring on the way included.
+        packed: the parameters, or None where they were not to be kept.
+    """
 
     name: str
     architecture: Architecture
     recipe: Recipe
     looks: list[Look]
-    best_step: int  # the look whose parameters were kept
-    bits: dict[str, list[float]]  # per byte of each text, for each set of texts that was measured at the end
-    average: dict[str, float]  # the same over the bytes of each set
-    duration_s: float  # of training, measuring on the way included
+    best_step: int
+    bits: dict[str, list[float]]
+    average: dict[str, float]
+    duration_s: float
     provenance: Provenance
-    packed: str | None  # the parameters, where they were to be kept
+    packed: str | None
 
     @property
     def num_tokens(self) -> int:
@@ -73,7 +92,9 @@ class TrainingRun:
 
     @property
     def model(self) -> Transformer:
-        """The trained model of a run with `keeps_model`, a new copy each time."""
+        """The trained model, a new copy each time. Raises `DataError` where the run did not keep it."""
+        if self.packed is None:
+            raise DataError(f"The run “{self.name}” did not keep its parameters.", "Train with keeps_model=True.")
         model = Transformer(self.architecture)
         model.unpack_weights(self.packed)
         return model
@@ -86,68 +107,6 @@ class TrainingRun:
         )
 
     __repr__ = __str__
-
-
-def make_orthogonal(matrix: np.ndarray) -> np.ndarray:
-    """Return the matrix with all its singular values moved near 1, between about 0.7 and 1.2.
-
-    Source: K. Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024, with its coefficients of
-    the Newton-Schulz iteration.
-    """
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if is_tall else matrix
-    x = x / (np.linalg.norm(x) + 1e-7)
-    for _ in range(5):
-        square = x @ x.T
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.T if is_tall else x
-
-
-class Optimiser:
-    """Moves parameters against their gradients; the gradients are used up.
-
-    Muon is for the matrices inside the blocks, Adam for everything else. Adam divides each number's step by how large its
-    gradients were of late. Muon looks at a matrix as a whole: the step is its averaged gradient, made orthogonal, so that
-    directions that are rarely used move as far as the others. Measured on the handbook with 2 blocks of width 96: Muon
-    after 300 steps 2.29 bits per byte on held-out pages, Adam alone after 600 steps 2.48.
-
-    Source: D. P. Kingma and J. Ba, Adam, ICLR 2015; I. Loshchilov and F. Hutter, Decoupled weight decay, ICLR 2019.
-    """
-
-    def __init__(self, parameters: Mapping[str, Tensor]) -> None:
-        self.parameters = parameters
-        self.num_steps = 0
-        self._first = {name: np.zeros_like(one.data) for name, one in parameters.items()}
-        self._second = {name: np.zeros_like(one.data) for name, one in parameters.items()}
-
-    def step(self, scale: float) -> None:
-        """Move all parameters once; `scale` multiplies the rates and follows a schedule between 0 and 1."""
-        self.num_steps += 1
-        length = float(np.sqrt(sum(float((one.gradient**2).sum()) for one in self.parameters.values())))
-        shorten = np.float32(min(1.0, LONGEST / (length + 1e-12)))
-        for name, one in self.parameters.items():
-            gradient = one.gradient * shorten
-            if one.data.ndim == 2 and name.startswith("block"):
-                move, rate = self._ask_muon(name, gradient), MUON_RATE * scale
-            else:
-                move, rate = self._ask_adam(name, gradient), ADAM_RATE * scale
-            if one.data.ndim == 2:
-                one.data *= np.float32(1 - rate * DECAY)
-            one.data -= np.float32(rate) * move
-            one.gradient = None
-
-    def _ask_muon(self, name: str, gradient: np.ndarray) -> np.ndarray:
-        self._first[name] = MOMENTUM * self._first[name] + gradient
-        rows, columns = gradient.shape
-        ahead = MOMENTUM * self._first[name] + gradient
-        return make_orthogonal(ahead) * np.float32(max(1.0, rows / columns) ** 0.5)
-
-    def _ask_adam(self, name: str, gradient: np.ndarray) -> np.ndarray:
-        first, second = self._first[name], self._second[name]
-        first += (1 - FIRST) * (gradient - first)
-        second += (1 - SECOND) * (gradient * gradient - second)
-        mean, size = first / (1 - FIRST**self.num_steps), second / (1 - SECOND**self.num_steps)
-        return mean / (np.sqrt(size) + 1e-8)
 
 
 # The matrices are small. Two threads gain little, and where another program holds one of two cores, each of the many
@@ -221,47 +180,18 @@ def train_model(
     return looks, best
 
 
-class RunRecorder:
-    """Gives the recorded runs of a chapter back or makes them anew, as the settings say; the modes are those of replies.
+class Trainer:
+    """Trains models, or gives recorded runs back, as the settings say; the modes are those of replies.
 
-    A run is recorded beside the replies: what it was trained on (by checksum), how, and what came out. In replay nothing
-    is trained. So the same figures stand on every machine, and `live` trains anew.
+    A run is recorded in the file of the chapter beside the replies: what it was trained on (by checksum), how, and what
+    came out. In replay nothing is trained. So the same figures stand on every machine, and `live` trains anew.
     """
 
     def __init__(self, chapter: str) -> None:
-        self.chapter, self.settings = chapter, load_settings()
+        self.chapter = chapter
+        self.settings = load_settings()
         recordings = Recordings(self.settings.recordings / f"{chapter}.jsonl")
-        self._recorder = Recorder(recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
-
-    def find_or_make(
-        self,
-        name: str,
-        path: str,
-        body: dict,
-        make: Callable[[], dict],
-        in_live_too: bool = False,
-        is_usable: Callable[[dict], bool] = bool,
-    ) -> tuple[Recording, str]:
-        """Return a run and its mode: the recording of this path and body, if what it holds is usable, or a new one.
-
-        Raises `RecordingMissing` where replay was asked for a run that was never recorded, and what `make` raises.
-        """
-        request = {"method": "TRAIN", "path": path, "body": body}
-        found = self._recorder.find(request, in_live_too)
-        if found is not None and is_usable(found.response["body"]):
-            return found, "replay"
-        if not self.settings.asks:
-            raise RecordingMissing(
-                f"There is no recording in {self.chapter} for the training run “{name}”.",
-                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
-            )
-        started = time.perf_counter()
-        response = {"status": 200, "body": make()}
-        return self._recorder.keep(request, response, time.perf_counter() - started), self.settings.mode
-
-
-class Trainer(RunRecorder):
-    """Trains transformers for a chapter, or gives its recorded runs back."""
+        self.recorder = Recorder(recordings, self.settings, f"numpy {np.__version__} on {os.cpu_count()} cores")
 
     def train(
         self,
@@ -274,7 +204,7 @@ class Trainer(RunRecorder):
         keeps_model: bool = False,
         is_sweep: bool = False,
     ) -> TrainingRun:
-        """Return a run: recorded, or trained now. Raises what `find_or_make` and `train_model` raise.
+        """Return a run: recorded, or trained now.
 
         Args:
             dev: what is measured on the way, to stop in time.
@@ -282,6 +212,8 @@ class Trainer(RunRecorder):
             keeps_model: whether the parameters are kept with the run, about 2 bytes each.
             is_sweep: one of many runs that are made to be compared. Live, too, its recording is taken where there is
                 one, so that nobody waits minutes for a row of points; `record` trains it anew.
+
+        Raises `RecordingMissing` where replay was asked for a run that was never recorded, and what `train_model` raises.
         """
         body = {
             "model": NAME,
@@ -292,18 +224,28 @@ class Trainer(RunRecorder):
             "measured": {label: _hash_texts(one) for label, one in measured.items()},
             "keeps_model": keeps_model,
         }
-
-        def make() -> dict:
+        request = {"method": "TRAIN", "path": "/transformer", "body": body}
+        found = self.recorder.find(request, in_live_too=is_sweep)
+        mode, recorded = self.settings.mode, ""
+        if found is not None:
+            mode, recorded = "replay", found.recorded
+        elif self.settings.asks:
+            started = time.perf_counter()
             model = Transformer(architecture, recipe.seed)
             looks, best = train_model(model, recipe, texts, dev, self.settings.stores)
-            return {
+            duration_s = round(time.perf_counter() - started, 1)
+            trained = {
                 "looks": [list(astuple(one)) for one in looks],
                 "best_step": best,
                 "bits": {label: measure_bits(model, one) for label, one in measured.items()},
                 "weights": model.pack_weights() if keeps_model else None,
             }
-
-        found, mode = self.find_or_make(name, "/transformer", body, make, is_sweep)
+            found = self.recorder.keep(request, {"status": 200, "body": trained}, duration_s)
+        else:
+            raise RecordingMissing(
+                f"There is no recording in {self.chapter} for the training run “{name}”.",
+                "Set LLMOPS_MODE=live and restart the kernel: then it is trained on this machine.",
+            )
         answer = found.response["body"]
         return TrainingRun(
             name,
@@ -314,7 +256,7 @@ class Trainer(RunRecorder):
             answer["bits"],
             {label: average_bits(values, measured[label]) for label, values in answer["bits"].items()},
             found.latency_s,
-            Provenance(NAME, found.source, mode, recipe.seed, found.recorded if mode == "replay" else ""),
+            Provenance(NAME, found.source, mode, recipe.seed, recorded),
             answer["weights"],
         )
 

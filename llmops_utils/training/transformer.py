@@ -97,17 +97,20 @@ class Transformer:
     ) -> list[int]:
         """Return up to `num_tokens` tokens that the model writes after `ids`, at least one, drawn one by one.
 
-        A temperature of 1 draws by the model's own probabilities; a lower one, above 0, prefers likely tokens. The
-        token `stop` ends the text and is left out.
+        A temperature of 0 takes the likeliest token each time; 1 draws by the model's own probabilities. The token
+        `stop` ends the text and is left out.
         """
         random = np.random.default_rng(seed)
         written = list(ids)
         for _ in range(num_tokens):
             window = np.array([written[-self.architecture.context :]])
             logits = self.compute_logits(window).data[0, -1].astype(np.float64)
-            chances = np.exp((logits - logits.max()) / temperature)
-            drawn = np.searchsorted(np.cumsum(chances), random.random() * chances.sum(), side="right")
-            chosen = min(int(drawn), len(chances) - 1)
+            if temperature == 0:
+                chosen = int(logits.argmax())
+            else:
+                chances = np.exp((logits - logits.max()) / temperature)
+                drawn = np.searchsorted(np.cumsum(chances), random.random() * chances.sum(), side="right")
+                chosen = min(int(drawn), len(chances) - 1)
             if chosen == stop:
                 break
             written.append(chosen)
@@ -120,9 +123,13 @@ class Transformer:
         return base64.b64encode(file.getvalue()).decode("ascii")
 
     def unpack_weights(self, packed: str) -> None:
-        """Set the parameters from `pack_weights` of a model of the same architecture."""
+        """Set the parameters from `pack_weights`. Raises `DataError` where they are those of another architecture."""
         with np.load(io.BytesIO(base64.b64decode(packed)), allow_pickle=False) as stored:
-            self.parameters = {name: Tensor(stored[name].astype(np.float32)) for name in stored.files}
+            found = {name: stored[name].astype(np.float32) for name in stored.files}
+        shapes = {name: one.data.shape for name, one in self.parameters.items()}
+        if {name: values.shape for name, values in found.items()} != shapes:
+            raise DataError("The weights are those of another architecture.", "Build the model as it was trained.")
+        self.parameters = {name: Tensor(values) for name, values in found.items()}
 
     def copy_parameters(self) -> dict[str, Tensor]:
         """Return all parameters as they are now."""

@@ -1,5 +1,8 @@
 """Claims about the training text: whole pages are split, amounts are exact, and dirt is repeatable."""
 
+import pytest
+
+from llmops_utils.core import DataError
 from llmops_utils.training import corpus
 from llmops_utils.training.corpus import BANNERS, choose_share, cut_texts, load_texts, make_dirty, split_texts
 
@@ -20,6 +23,9 @@ def test_a_smaller_share_is_part_of_the_larger():
     assert set(quarter) < set(half)
     assert choose_share(texts, 1) == texts
     assert choose_share(texts, 1 / 1000) == ["0"]
+    for share in (0, -0.5, 1.1):
+        with pytest.raises(DataError, match="is no share"):
+            choose_share(["a"], share)
 
 
 def test_texts_are_cut_to_the_byte():
@@ -27,6 +33,8 @@ def test_texts_are_cut_to_the_byte():
     assert cut_texts(["abc", "defg"], 3) == ["abc"]
     assert cut_texts(["abc", "defg"], 7) == ["abc", "defg"]
     assert cut_texts(["aé", "b"], 2) == ["a"]  # a cut character is left out
+    with pytest.raises(DataError, match="2 bytes too short"):
+        cut_texts(["abc"], 5)
 
 
 def test_dirt_is_repeatable_and_of_each_kind(monkeypatch):

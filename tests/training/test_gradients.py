@@ -5,6 +5,7 @@ import pytest
 
 from llmops_utils.training import gradients
 from llmops_utils.training.gradients import Tensor, compare_gradients, compute_loss
+from llmops_utils.training.transformer import Architecture, Transformer
 
 CLOSE = 1e-5
 RANDOM = np.random.default_rng(7)
@@ -31,9 +32,23 @@ def test_every_operation_and_the_loss_agree_with_finite_differences(measure_gap)
         assert measure_gap(operation, inputs) < CLOSE, name
     logits, targets = draw(2, 3, 5), np.array([[0, 1, 4], [2, 2, 3]])
     assert compare_gradients(lambda: compute_loss(logits, targets), [logits]) < CLOSE
+
+
+def test_every_parameter_of_a_transformer_agrees_with_finite_differences():
+    model = Transformer(Architecture(vocabulary=30, width=8, depth=2, heads=2, context=6), seed=1)
+    for one in model.parameters.values():
+        one.data = one.data.astype(np.float64)
+    ids = np.random.default_rng(0).integers(0, 30, (2, 7))
+    gap = compare_gradients(
+        lambda: compute_loss(model.compute_logits(ids[:, :-1]), ids[:, 1:]), list(model.parameters.values())
+    )
+    assert gap < 1e-4
+
+
+def test_a_wrong_gradient_is_noticed_and_the_parameters_stay_as_they_were(measure_gap):
     x = draw(3, 4)
     before = x.data.copy()
-    for factor in (0.5, -1.0, 1.01):  # a wrong one is noticed
+    for factor in (0.5, -1.0, 1.01):
         assert measure_gap(lambda x, by=factor: Tensor(x.data * 3, (x,), lambda g: (g * 3 * by,)), [x]) > 0.005
     assert (x.data == before).all()
 

@@ -14,9 +14,12 @@ def model():
     return Transformer(SMALL, seed=3)
 
 
-def test_the_number_of_parameters_is_what_is_there_and_impossible_sizes_are_refused():
+def test_the_number_of_parameters_is_what_is_there():
     for size in (SMALL, Architecture(1024, 96, 2, 4, 128), Architecture(257, 4, 1, 1, 1)):
         assert size.num_parameters == sum(one.data.size for one in Transformer(size).parameters.values())
+
+
+def test_impossible_sizes_are_refused():
     for sizes in ({"width": 10, "heads": 4}, {"depth": 0}, {"vocabulary": 0}, {"context": -1}, {"heads": 0}):
         with pytest.raises(DataError, match="cannot be built"):
             Architecture(**({"vocabulary": 20, "width": 8, "depth": 1, "heads": 2, "context": 6} | sizes))
@@ -39,19 +42,21 @@ def test_a_later_token_changes_nothing_before_it_and_the_order_of_tokens_matters
     assert not np.allclose(one, other)
 
 
-def test_writing_is_repeatable_goes_on_past_the_context_and_ends_before_the_stop(model):
+def test_writing_is_repeatable_and_ends_before_the_stop_and_without_temperature_takes_the_likeliest(model):
     first = model.continue_ids([0], 12, temperature=1.0, seed=1)
     assert first == model.continue_ids([0], 12, temperature=1.0, seed=1)
     assert first != model.continue_ids([0], 12, temperature=1.0, seed=2)
-    assert len(first) == 12
+    assert len(first) == 12  # longer than the context
     likely = int(model.compute_logits(np.array([[4]])).data[0, -1].argmax())
-    assert model.continue_ids([4], 1, temperature=1e-6) == [likely]
-    assert model.continue_ids([4], 5, temperature=1e-6, stop=likely) == []
+    assert model.continue_ids([4], 1, temperature=0) == [likely]
+    assert model.continue_ids([4], 5, temperature=0, stop=likely) == []
 
 
-def test_packed_weights_come_back_to_half_precision(model):
+def test_packed_weights_come_back_to_half_precision_for_the_same_architecture_alone(model):
     other = Transformer(SMALL, seed=8)
     other.unpack_weights(model.pack_weights())
     for name, one in model.parameters.items():
         assert np.allclose(one.data, other.parameters[name].data, rtol=1e-3, atol=1e-4)
         assert other.parameters[name].data.dtype == np.float32
+    with pytest.raises(DataError, match="another architecture"):
+        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())

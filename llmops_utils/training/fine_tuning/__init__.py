@@ -3,5 +3,6 @@
 from .adapter_training import AdapterRecipe
 from .adapters import Adapter, read_adapter
 from .demonstrations import Demonstration
-from .llama import read_llama
-from .runs import FineTuner, fine_tune
+from .llama import Llama, read_llama
+from .runs import FineTuningRun, fine_tune
+from .tuner import FineTuner, TunedModel

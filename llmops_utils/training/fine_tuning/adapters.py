@@ -13,7 +13,7 @@ import numpy as np
 
 from ...core import DataError, explain_os_errors, write_whole
 from ...core.gguf_file import GgufFile
-from ...models import ADAPTER_DETAILS, find_adapter
+from ...models import ADAPTER_DETAILS, check_base
 
 if TYPE_CHECKING:
     from .llama import Llama
@@ -26,19 +26,26 @@ BASE = "general.base_model.0.name"
 class Adapter:
     """Matrices A, shape (rank, n), and B, shape (m, rank), beside each adapted matrix of a model, shape (m, n).
 
-    They are float32, by their names in GGUF; `alpha` / `rank` multiplies what they compute, and `seed` drew A.
+    Attributes:
+        licence: that of its base.
+        base_sha256: of the file of its base; on another its answers would be nonsense.
+        data_sha256: of what it was trained on.
+        alpha: alpha / rank multiplies what they compute.
+        seed: drew A.
+        matrices: float32, by their names in GGUF.
+        notes: what else is to be known, as JSON can hold it: the recipe, the losses on dev.
     """
 
     name: str
-    licence: str  # that of its base
+    licence: str
     base: str
-    base_sha256: str  # of the file of its base; on another its answers would be nonsense
-    data_sha256: str  # of what it was trained on
+    base_sha256: str
+    data_sha256: str
     rank: int
     alpha: float
     seed: int
     matrices: Mapping[str, np.ndarray] = field(repr=False)
-    notes: Mapping[str, Any] = field(default_factory=dict)  # as JSON can hold it: the recipe, the losses on dev
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scale(self) -> float:
@@ -48,10 +55,13 @@ class Adapter:
     def write(self, path: Path) -> None:
         """Write a file that llama.cpp serves, in float16; whole or not at all.
 
-        Raises `DataError` where the system does not let the file be written.
+        Raises `DataError` where a number is too large for float16, or the system does not let the file be written.
         """
         import gguf
 
+        small = {name: matrix.astype(np.float16) for name, matrix in self.matrices.items()}
+        if not all(np.isfinite(matrix).all() for matrix in small.values()):
+            raise DataError(f"The adapter “{self.name}” holds numbers beyond 65,504.", "Train it at a lower rate.")
         details = {key: getattr(self, key) for key in ("base_sha256", "data_sha256", "rank", "seed", "notes")}
         said = {"general.type": "adapter", "general.name": self.name, "general.license": self.licence}
         said |= {BASE: self.base, "adapter.type": "lora", ADAPTER_DETAILS: json.dumps(details)}
@@ -62,8 +72,8 @@ class Adapter:
                 writer.add_string(key, value)
             writer.add_base_model_count(1)
             writer.add_float32("adapter.lora.alpha", self.alpha)
-            for name, matrix in self.matrices.items():
-                writer.add_tensor(name, matrix.astype(np.float16))
+            for name, matrix in small.items():
+                writer.add_tensor(name, matrix)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
@@ -90,15 +100,28 @@ def make_adapter(
 
 
 def read_adapter(path: Path, base_sha256: str) -> Adapter:
-    """Return the adapter of a file. Raises as `find_adapter` where it is none, or of another base."""
-    find_adapter(path, base_sha256)
+    """Return the adapter of a file. `DataError` where it is broken, none of this course, or of another base."""
     file = GgufFile(path)
     said = file.metadata
-    return Adapter(
-        name=said["general.name"],
-        licence=said["general.license"],
-        base=said[BASE],
-        alpha=said["adapter.lora.alpha"],
-        matrices={name: file.read_tensor(name) for name in file.shapes},
-        **json.loads(said[ADAPTER_DETAILS]),
-    )
+    try:
+        if (said["general.type"], said["adapter.type"]) != ("adapter", "lora"):
+            raise ValueError("it is of another type")
+        matrices = {name: file.read_tensor(name) for name in file.shapes}
+        adapter = Adapter(
+            name=said["general.name"],
+            licence=said["general.license"],
+            base=said[BASE],
+            alpha=float(said["adapter.lora.alpha"]),
+            matrices=matrices,
+            **json.loads(said[ADAPTER_DETAILS]),
+        )
+        ranks = [one.shape[0 if name.endswith("a") else 1] for name, one in matrices.items()]
+        if {*ranks} != {adapter.rank} or not isinstance(adapter.base_sha256, str):
+            raise ValueError("its matrices are not of the rank that it states")
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise DataError(
+            f"{file.name} is no adapter of this course ({error}).",
+            "Name a file that `Adapter.write` made, or train one.",
+        ) from error
+    check_base(adapter.name, adapter.base_sha256, base_sha256)
+    return adapter

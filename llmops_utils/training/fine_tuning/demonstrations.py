@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from ...core import DataError, unify_text
 from ...models.calls import Messages, check_messages
-from .llama import ChatTokenizer
-from .llama_operations import TokenTree, make_tree
+from .chat_tokenizer import ChatTokenizer
+from .token_trees import TokenTree, make_tree
 
 LONG_ENOUGH = 20  # characters from which on a text of the test is also sought inside longer ones
 
@@ -19,8 +20,10 @@ LONG_ENOUGH = 20  # characters from which on a text of the test is also sought i
 class Demonstration:
     """A prompt, a text or messages as for `Model.chat`, and one or more good replies to it.
 
-    Prompts that begin alike, a passage with several questions say, may name a common `group`: what they share is then
-    computed once, and a batch counts them as one. `weight` is how much each reply counts, however long it is.
+    Attributes:
+        group: prompts that begin alike, a passage with several questions say, may name a common one: what they share is
+            then computed once, and a batch counts them as one.
+        weight: how much each reply counts, however long it is: a label as much as a program, unless this says otherwise.
     """
 
     prompt: Messages
@@ -32,48 +35,51 @@ class Demonstration:
 def encode_demonstrations(rows: Iterable[Demonstration], tokenizer: ChatTokenizer, max_tokens: int) -> list[TokenTree]:
     """Return a tree of tokens for each row, or group of rows, in which the replies are to be predicted.
 
-    Raises `DataError`, which names the row by its number from 1 on, for an empty prompt or reply, a control token, and
-    more than `max_tokens`.
+    Raises `DataError` where a row, named by its number from 1 on, has an empty prompt or reply, holds a control token,
+    weighs nothing, or is longer than `max_tokens`.
     """
-    groups: dict[str, tuple[list[list[int]], list[int], list[float]]] = {}
+    texts: dict[str, tuple[list[list[int]], list[int], list[float]]] = {}
     for number, row in enumerate(rows, 1):
         try:
-            prompt, replies = _encode_row(row, tokenizer, max_tokens)
+            messages = check_messages(row.prompt, None)
+            prompt = tokenizer.encode(tokenizer.render(messages))
         except DataError as error:
             raise DataError(f"Row {number}: {error.problem}", error.next_step) from error
-        texts, starts, weights = groups.setdefault(row.group or f"row {number}", ([], [], []))
-        for reply in replies:
-            texts.append([*prompt, *reply])
+        if isinstance(row.replies, str) or not row.replies or not all(reply.strip() for reply in row.replies):
+            raise DataError(f"Row {number} has an empty reply, or no list of them.", "Write replies=['…'].")
+        for text in [*(message["content"] for message in messages), *row.replies]:
+            if found := [token for token in tokenizer.control_tokens if token in text]:
+                raise DataError(
+                    f"Row {number} holds {found[0]}, by which the model knows where a message ends.",
+                    "Take it out of the text, or leave the row out.",
+                )
+        if not 0 < row.weight < math.inf:
+            raise DataError(f"Row {number} has the weight {row.weight}.", "A weight is a number above 0; 1 is usual.")
+        in_group, starts, weights = texts.setdefault(row.group or f"row {number}", ([], [], []))
+        for reply in row.replies:
+            in_group.append([*prompt, *tokenizer.encode(reply), tokenizer.end_id])
             starts.append(len(prompt))
             weights.append(row.weight)
-    return [make_tree(*parts) for parts in groups.values()]
-
-
-def _encode_row(row: Demonstration, tokenizer: ChatTokenizer, max_tokens: int) -> tuple[list[int], list[list[int]]]:
-    """Return the ids of the prompt and of each reply."""
-    messages = check_messages(row.prompt)
-    if isinstance(row.replies, str) or not row.replies or not all(reply.strip() for reply in row.replies):
-        raise DataError("It has an empty reply, or no list of them.", "Write replies=['…'].")
-    said = "\n".join([*(message["content"] for message in messages), *row.replies])
-    if found := [token for token in tokenizer.control_tokens if token in said]:
-        raise DataError(
-            f"It holds {found[0]}, by which the model knows where a message ends.", "Leave the row out, or that token."
-        )
-    prompt = tokenizer.encode(tokenizer.render(messages))
-    replies = [[*tokenizer.encode(reply), tokenizer.end_id] for reply in row.replies]
-    num_tokens = len(prompt) + max(map(len, replies))
-    if num_tokens > max_tokens:
-        raise DataError(f"It has {num_tokens} tokens, more than {max_tokens}.", "Shorten it or leave it out.")
-    return prompt, replies
+            if len(in_group[-1]) > max_tokens:
+                raise DataError(
+                    f"Row {number} has {len(in_group[-1])} tokens, more than {max_tokens}.",
+                    "Shorten it or leave it out; a higher max_tokens takes more memory and time.",
+                )
+    return [make_tree(*parts) for parts in texts.values()]
 
 
 def check_demonstrations(rows: Sequence[Demonstration], test_texts: Iterable[str]) -> None:
     """Raise `DataError` where nothing can be learned from the rows, or where a text of the test stands in one."""
-    if len({reply for row in rows for reply in row.replies}) < 2:
-        raise DataError("There is one reply at most, which the model would always give.", "Give at least two labels.")
+    if len(rows) < 2:
+        raise DataError(f"{len(rows)} demonstrations are too few to learn from.", "Give at least two.")
+    if len({reply for row in rows for reply in row.replies}) == 1:
+        raise DataError(
+            f"All replies are the same, “{rows[0].replies[0][:60]}”: the model would learn to say only that.",
+            "Give demonstrations of at least two labels.",
+        )
     tests = {_fold(text): text for text in test_texts}
     for number, row in enumerate(rows, 1):
-        contents = [_fold(message["content"]) for message in check_messages(row.prompt)]
+        contents = [_fold(message["content"]) for message in check_messages(row.prompt, None)]
         for folded, text in tests.items():
             if folded in contents or (len(folded) >= LONG_ENOUGH and any(folded in one for one in contents)):
                 raise DataError(

@@ -1,102 +1,16 @@
-"""What a Llama reads, and its operations beside those of `gradients`: its own matrices are frozen, and get no gradient.
+"""The operations of a Llama beside those of `gradients`: its own matrices are frozen, and get no gradient.
 
-Rows of tokens are trees, a beginning with its branches. A packing holds many of them end to end in one array of shape
-(N, width), so there is no axis for a batch.
+A packing holds many texts in one array of shape (N, width), so there is no axis for a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..gradients import Tensor
+from .token_trees import Packing
 
-HIDDEN = -1e9  # added to the score of what a token may not see
 PLACES_AT_ONCE = 64  # whose scores over a large vocabulary are held in memory
-
-
-@dataclass(frozen=True)
-class TokenTree:
-    """A beginning and the branches that go on from it, in one row of n tokens: what they share is computed once.
-
-    The last three have the shape (m,); a token may be predicted for two branches.
-    """
-
-    ids: np.ndarray  # the beginning, then each branch without its last one, from which nothing follows
-    positions: np.ndarray  # where each token stands in its own text
-    branches: np.ndarray  # the number of each token's branch; -1 in the beginning
-    places: np.ndarray  # tokens in the row whose next one is to be predicted
-    targets: np.ndarray  # what came next at these places
-    weights: np.ndarray  # w / n for each token of a reply of n that counts w
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def make_mask(self) -> np.ndarray:
-        """Return 0 where a token (row) sees another (column): the beginning, its own branch, nothing that comes later.
-
-        Elsewhere it is `HIDDEN`; shape (n, n).
-        """
-        is_seen = (self.branches == -1) | (self.branches == self.branches[:, None])
-        return np.where(np.tri(len(self), dtype=bool) & is_seen, np.float32(0), np.float32(HIDDEN))
-
-
-def make_tree(texts: Sequence[list[int]], starts: Sequence[int], counts: Sequence[float] = ()) -> TokenTree:
-    """Return a tree of texts in ids, each predicted from its `start` on, which is at least 1.
-
-    Their beginning is what they have in common, up to the first start. A text that goes on from another one, as the later
-    turns of a conversation do, stands for both. `counts` says how much each one counts; without it, all count 1.
-    """
-    branches: list[tuple[list[int], dict[int, float]]] = []  # ids, and which of them are predicted with what weight
-    rows = zip(texts, starts, counts or [1.0] * len(texts), strict=True)
-    for text, start, count in sorted(rows, key=lambda one: -len(one[0])):
-        predicted = dict.fromkeys(range(start, len(text)), count / (len(text) - start))
-        same = (known for ids, known in branches if ids[: len(text)] == text and not known.keys() & predicted)
-        longer = next(same, None)
-        if longer is None:
-            branches.append((text, predicted))
-        else:
-            longer |= predicted
-    common, first = min(starts), branches[0][0]
-    while any(ids[:common] != first[:common] for ids, _ in branches):
-        common -= 1
-    row, positions, owners = first[:common], list(range(common)), [-1] * common
-    places, targets, weights = [], [], []
-    for number, (ids, predicted) in enumerate(branches):
-        moved = len(row) - common  # how much further on this branch stands in the row than in its text
-        for place in sorted(predicted):
-            places.append(place - 1 if place - 1 < common else place - 1 + moved)
-            targets.append(ids[place])
-            weights.append(predicted[place])
-        row = row + ids[common:-1]
-        positions += range(common, len(ids) - 1)
-        owners += [number] * (len(ids) - 1 - common)
-    numbers = (np.array(values, dtype=np.int64) for values in (row, positions, owners, places, targets))
-    return TokenTree(*numbers, np.array(weights, dtype=np.float32))
-
-
-@dataclass(frozen=True)
-class Packing:
-    """Trees end to end in one array of N tokens: a few large products, and no padding.
-
-    Each tree has a slice and a mask; `turns`, shape (N, head size / 2), are the angles of positions as complex numbers.
-    """
-
-    slices: list[slice]
-    masks: list[np.ndarray]
-    turns: np.ndarray
-
-
-def pack_trees(trees: Sequence[TokenTree], head_size: int, base: float) -> Packing:
-    """Return the packing of trees for heads of a size, whose angles fall from 1 per position towards 1 / `base`."""
-    ends = np.cumsum([len(tree) for tree in trees]).tolist()
-    slices = [slice(end - len(tree), end) for tree, end in zip(trees, ends, strict=True)]
-    angles = np.concatenate([tree.positions for tree in trees])[:, None] * base ** (
-        -np.arange(0, head_size, 2) / head_size
-    )
-    return Packing(slices, [tree.make_mask() for tree in trees], np.exp(1j * angles))
 
 
 def project(x: Tensor, matrix: np.ndarray) -> Tensor:
@@ -151,7 +65,11 @@ def attend_grouped(
 ) -> Tensor:
     """Return what each token takes from those that its mask lets it see; several heads of queries share one of keys.
 
-    The query has the shape (N, heads × size), key and value (N, groups × size). The packing keeps the trees apart.
+    Args:
+        query: shape (N, heads × size).
+        key: shape (N, groups × size), as `value` is.
+        packing: its slices and masks keep the trees apart.
+        num_groups: heads of keys and values; divides `num_heads`, those of queries.
 
     Source: J. Ainslie et al., GQA: training generalized multi-query transformer models, EMNLP 2023.
     """
@@ -195,8 +113,14 @@ def compute_reply_loss(
     """Return the cross-entropy in nats at some places only, summed with a weight for each.
 
     The gradient is made along with the loss, a few places at a time: the scores of all of them, 49,152 for each, would
-    take more memory than everything else. x are the vectors that the model puts out, shape (N, width); the table, shape
-    (vocabulary, width), is frozen; places, targets and weights are those of trees, shape (m,).
+    take more memory than everything else.
+
+    Args:
+        x: vectors that the model puts out, shape (N, width).
+        table: a frozen vector for each token of the vocabulary, shape (vocabulary, width).
+        places: rows of x, shape (m,); one may stand there several times.
+        targets: ids that came next, shape (m,).
+        weights: shape (m,); 1 / m each gives the mean.
     """
     total, by_x = 0.0, np.zeros_like(x.data)
     for start in range(0, len(places), PLACES_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Fine-tuning: an adapter learned beside a frozen Llama, in a run that can be stopped and goes on, or is recorded."""
+"""Fine-tuning: an adapter learned beside a frozen Llama from demonstrations, in a run that can be stopped and goes on."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ...core import write_whole
-from ...models import AdapterFile, fetch_weights, find_adapter, load_catalog
-from ..trainer import RunRecorder
+from ...core import DataError, TrainingInterrupted, write_whole
 from .adapter_training import WORKERS, AdapterRecipe, AdapterTraining, State
 from .adapters import Adapter, make_adapter
 from .demonstrations import Demonstration, check_demonstrations, encode_demonstrations, hash_demonstrations
-from .llama import Llama, read_llama
+from .llama import Llama
 
 SECONDS_BETWEEN = 30  # checkpoints on the way
 
 
 @dataclass(frozen=True)
 class RunFigures:
-    """How a fine-tuning went."""
+    """How a fine-tuning went.
 
-    losses: list[float]  # nats for each token, averaged over each reply and then over all of them, at each step
-    dev_losses: list[float]  # the same on dev, before the first epoch and after each; empty without dev
-    best_epoch: int  # whose numbers the adapter has, from 1 on
-    seconds: float  # what lies below the adapted layers included
-    examples_per_second: float  # demonstrations or groups, each as often as it was seen
-    peak_mb: float  # most memory of this process that was seen
+    Attributes:
+        losses: nats for each token, averaged over each reply and then over all of them, at each step.
+        dev_losses: the same on dev, before the first epoch and after each; empty without dev.
+        best_epoch: whose numbers the adapter has, from 1 on.
+        seconds: what lies below the adapted layers included.
+        examples_per_second: demonstrations or groups, each as often as it was seen.
+        peak_mb: most memory of this process that was seen.
+    """
+
+    losses: list[float]
+    dev_losses: list[float]
+    best_epoch: int
+    seconds: float
+    examples_per_second: float
+    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -63,40 +70,52 @@ def fine_tune(
         test_texts: what the adapter will be tested on; none may stand in the demonstrations or in dev.
         checkpoint: a file for the state on the way. A run that was stopped goes on from there where model,
             demonstrations, dev and recipe are the same, and ends as if it had not been stopped.
+        is_silent: no progress bar, and no word of the checkpoint.
         start: an adapter of this model to go on from, with the layers, rank and alpha of the recipe.
 
-    Raises `DataError` where there is nothing to learn, a row cannot be used, or the loss is no number any more.
+    Raises `DataError` where there is nothing to learn, a row cannot be used, memory is short, or the loss is no number any
+    more; `TrainingInterrupted` where the learner interrupted it.
     """
     from tqdm.auto import tqdm
 
+    demonstrations, dev = list(demonstrations), list(dev)
     longest = min(recipe.max_tokens, llama.context)
     trees, dev_trees = (encode_demonstrations(rows, llama.tokenizer, longest) for rows in (demonstrations, dev))
     check_demonstrations([*demonstrations, *dev], test_texts)
     data = hash_demonstrations(demonstrations)
     adapter = make_adapter(llama, name, recipe.num_layers, recipe.rank, recipe.alpha, recipe.seed, data)
-    if start:
-        data = hashlib.sha256((start.data_sha256 + data).encode()).hexdigest()
-        adapter = replace(adapter, matrices=start.matrices, data_sha256=data)
     key = json.dumps([llama.sha256, data, hash_demonstrations(dev), asdict(recipe)])
-    # Two threads of Python that each ask one thread of the BLAS gain more than one that asks two.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-        training = AdapterTraining(llama, adapter, recipe, trees, dev_trees, pool)
-        state = _find_state(checkpoint, key) or training.make_state()
-        started = written = time.perf_counter() - state.seconds
-        if not training.is_done(state):
-            training.read()
-        num_steps, done = recipe.epochs * training.steps_per_epoch, len(state.losses)
-        try:
-            with tqdm(desc="steps", total=num_steps, initial=done, disable=is_silent) as bar:
-                while not training.is_done(state):
-                    state = replace(training.advance(state), seconds=time.perf_counter() - started)
-                    bar.update()
-                    if checkpoint and time.perf_counter() - written > SECONDS_BETWEEN:
-                        _write_state(checkpoint, key, state)
-                        written = time.perf_counter()
-        finally:  # also after an interrupt, this is the state after the last whole step
-            if checkpoint:
-                _write_state(checkpoint, key, state)
+    if start:
+        adapter = _go_on(adapter, start)
+        key = json.dumps([key, adapter.data_sha256])
+    try:
+        # Two threads of Python that each ask one thread of the BLAS gain more than one that asks two.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
+            training = AdapterTraining(llama, adapter, recipe, trees, dev_trees, pool)
+            state = _find_state(checkpoint, key, is_silent) or training.make_state()
+            started = written = time.perf_counter() - state.seconds
+            try:
+                with tqdm(desc="layers below", total=len(trees) + len(dev_trees), disable=is_silent) as bar:
+                    for num_read in () if training.is_done(state) else training.read():
+                        bar.update(num_read)
+                num_steps, done = recipe.epochs * training.steps_per_epoch, len(state.losses)
+                with tqdm(desc="steps", total=num_steps, initial=done, disable=is_silent) as bar:
+                    while not training.is_done(state):
+                        new = training.advance(state)
+                        state = replace(new, seconds=time.perf_counter() - started)
+                        bar.update(len(state.losses) - bar.n)
+                        if checkpoint and time.perf_counter() - written > SECONDS_BETWEEN:
+                            _write_state(checkpoint, key, state)
+                            written = time.perf_counter()
+            finally:  # whatever happened, this is the state after the last whole step
+                if checkpoint:
+                    _write_state(checkpoint, key, state)
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # An interrupt inside the standard library's locks comes out as "RuntimeError: release unlocked lock".
+        if isinstance(error, RuntimeError) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        way = f"it goes on from {checkpoint}." if checkpoint else "with checkpoint=Path('…') it could go on."
+        raise TrainingInterrupted(f"The training of “{name}” was interrupted.", f"Run the cell again; {way}") from None
     num_epochs = len(state.losses) / training.steps_per_epoch
     notes = {"recipe": asdict(recipe), "num_demonstrations": len(demonstrations), "dev_losses": state.dev_losses}
     return FineTuningRun(
@@ -110,84 +129,37 @@ def fine_tune(
     )
 
 
+def _go_on(fresh: Adapter, start: Adapter) -> Adapter:
+    """Return a fresh adapter with the numbers of another one; its data are what both were trained on."""
+    shapes = [{key: matrix.shape for key, matrix in one.matrices.items()} for one in (fresh, start)]
+    if (fresh.base_sha256, fresh.alpha, shapes[0]) != (start.base_sha256, start.alpha, shapes[1]):
+        raise DataError(
+            f"The training cannot go on from “{start.name}”: it has another base, rank, alpha or other layers.",
+            f"Its recipe has rank {start.rank} and alpha {start.alpha:g}; begin without `start`, or take the same.",
+        )
+    data = hashlib.sha256((start.data_sha256 + fresh.data_sha256).encode()).hexdigest()
+    return replace(fresh, matrices=start.matrices, data_sha256=data)
+
+
 def _write_state(path: Path, key: str, state: State) -> None:
     file = io.BytesIO()
     np.savez(file, key=key, **asdict(state))
     write_whole(path, file.getvalue())
 
 
-def _find_state(path: Path | None, key: str) -> State | None:
-    """Return the state in a checkpoint of the same key; None where there is none, or it cannot be read."""
+def _find_state(path: Path | None, key: str, is_silent: bool) -> State | None:
+    """Return the state in a checkpoint of the same key; None where there is none."""
     if path is None or not path.exists():
         return None
+    state, why = None, "other data, another model or another recipe"
     try:
         with np.load(path) as file:
-            stored = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-    if str(stored.pop("key")) != key:
-        return None
-    told = {name: stored[name].tolist() for name in ("losses", "dev_losses", "seconds")}
-    return State(**stored | told | {name: tuple(told[name]) for name in ("losses", "dev_losses")})
-
-
-@dataclass(frozen=True)
-class TunedModel(RunFigures):
-    """What a fine-tuning left behind; `Model(chapter, adapter=tuned.file)` asks the model.
-
-    `source` says what it was trained by, and where.
-    """
-
-    file: AdapterFile
-    source: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.file.name}: {self.seconds:.0f} s, {self.examples_per_second:.1f} examples per second, "
-            f"{self.peak_mb:,.0f} MB, loss {self.losses[0]:.2f} → {self.losses[-1]:.2f} ({self.source})"
-        )
-
-    __repr__ = __str__
-
-
-class FineTuner(RunRecorder):
-    """Tunes the embedded model for a chapter, or gives its recorded runs back."""
-
-    def tune(
-        self,
-        name: str,
-        demonstrations: Sequence[Demonstration],
-        recipe: AdapterRecipe,
-        test_texts: Sequence[str] = (),
-    ) -> TunedModel:
-        """Return a model tuned as `fine_tune` does it; its adapter lies in LLMOPS_HOME. An interrupted run goes on.
-
-        Raises what `find_or_make` and `fine_tune` raise.
-        """
-        check_demonstrations(demonstrations, test_texts)
-        catalog = load_catalog()
-        base = catalog.find_local(catalog.find_provider("embedded").default_model)
-        body = {"model": base.name, "name": name, "recipe": asdict(recipe), "base": base.files[0].sha256}
-        body |= {"data": hash_demonstrations(demonstrations), "dev": hash_demonstrations(())}
-        path = self.settings.home / "adapters" / f"{self.chapter}-{name}.gguf"
-
-        def make() -> dict:
-            [weights, *_] = fetch_weights(base, self.settings.home).values()
-            checkpoint = path.with_suffix(".npz")
-            options = {"checkpoint": checkpoint, "is_silent": self.settings.stores}
-            run = fine_tune(read_llama(weights), name, demonstrations, recipe, test_texts=test_texts, **options)
-            run.adapter.write(path)
-            checkpoint.unlink()
-            told = {**vars(run), "seconds": round(run.seconds, 1), "peak_mb": round(run.peak_mb)}
-            told["examples_per_second"] = round(run.examples_per_second, 2)
-            del told["adapter"]
-            return told | {"sha256": find_adapter(path, body["base"]).sha256}
-
-        def is_usable(told: dict) -> bool:  # to be asked, the model needs its file as well
-            return not self.settings.asks or (
-                path.exists() and find_adapter(path, body["base"]).sha256 == told["sha256"]
-            )
-
-        found, _ = self.find_or_make(name, "/adapter", body, make, is_usable=is_usable)
-        told = dict(found.response["body"])
-        return TunedModel(file=AdapterFile(path, name, told.pop("sha256")), **told, source=found.source)
+            if str(file["key"]) == key:
+                losses = {name: tuple(file[name].tolist()) for name in ("losses", "dev_losses")}
+                arrays = {name: file[name] for name in ("numbers", "best", "first", "second")}
+                state = State(**arrays, **losses, seconds=float(file["seconds"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        why = f"it cannot be read ({error})"
+    if not is_silent:
+        print(f"{path.name}: on from step {len(state.losses)}" if state else f"{path.name}: begun anew; {why}")
+    return state

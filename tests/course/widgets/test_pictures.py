@@ -24,7 +24,8 @@ from llmops_utils.course.widgets.pictures import BAR_COLOUR, INK, MUTED_COLOUR, 
 from llmops_utils.evaluation import Estimate, compare
 from llmops_utils.models import Provenance
 from llmops_utils.tracking import Span
-from llmops_utils.training import Architecture, PowerLaw
+from llmops_utils.training import Architecture
+from llmops_utils.training.scaling import PowerLaw
 from llmops_utils.training.trainer import Look, Recipe, TrainingRun
 
 # --- bars ----------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ def test_a_fresh_adapter_has_two_matrices_for_each_of_a_layer_and_its_seed_draws
     assert first[name].shape == (2, tiny_llama.HIDDEN)
     assert (first[name] == same[name]).all()
     assert (first[name] != other[name]).any()
+    for wrong in (0, 3):
+        with pytest.raises(DataError, match=f"no {wrong} layers"):
+            make_adapter(tiny, "x", wrong, 2, 5.0, 0, "")
 
 
 def test_a_file_holds_the_adapter_in_float16_and_what_is_to_be_known_of_it(tmp_path, tiny, adapter):
@@ -42,13 +45,16 @@ def test_a_file_holds_the_adapter_in_float16_and_what_is_to_be_known_of_it(tmp_p
     wanted |= {"adapter.lora.alpha": 5.0, "general.name": "shop", "general.license": "apache-2.0"}
     assert wanted.items() <= fields.items()
     assert json.loads(fields[DETAILS])["base_sha256"] == tiny.sha256
-    with pytest.raises(DataError, match="belongs to another base: its file"):
-        read_adapter(path, "0" * 64)
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, adapter, monkeypatch):
+def test_a_full_disk_or_numbers_that_float16_cannot_hold_leave_the_old_file_and_no_other(
+    tmp_path, adapter, monkeypatch
+):
     path = tmp_path / "shop.gguf"
     path.write_bytes(b"old")
+    huge = replace(adapter, matrices={name: matrix * 1e6 for name, matrix in adapter.matrices.items()})
+    with pytest.raises(DataError, match=r"beyond 65,504"), np.errstate(over="ignore"):
+        huge.write(path)
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -59,3 +65,21 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, adapter, monkeyp
             with pytest.raises(DataError, match="No space left"):
                 adapter.write(path)
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("shop.gguf", b"old")]
+
+
+def test_what_is_no_adapter_or_belongs_to_another_base_is_refused(tmp_path, tiny, adapter):
+    adapter.write(tmp_path / "whole.gguf")
+    whole = (tmp_path / "whole.gguf").read_bytes()
+    with pytest.raises(DataError, match="belongs to another base: its file"):
+        read_adapter(tmp_path / "whole.gguf", "0" * 64)
+    for name, content in {
+        "cut": whole[:-9],
+        "rank": whole.replace(b'"rank": 2', b'"rank": 3'),
+        "type": whole.replace(b"lora", b"what", 2),
+        "details": whole.replace(b'"seed"', b'"sead"'),
+        "text": b"no adapter",
+        "model": tiny_llama.write_model(tmp_path / "model.gguf").read_bytes(),
+    }.items():
+        (tmp_path / f"{name}.gguf").write_bytes(content)
+        with pytest.raises(DataError, match=f"{name}.gguf is no "):
+            read_adapter(tmp_path / f"{name}.gguf", tiny.sha256)

@@ -2,21 +2,23 @@
 
 import contextlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import gguf
 import httpx2
 import numpy as np
+import psutil
 import pytest
 import tiny_llama
 
-from llmops_utils.core import DataError, load_settings
+from llmops_utils.core import DataError, WorkbookError, load_settings
 from llmops_utils.core.gguf_file import GgufFile
 from llmops_utils.datasets import load_fact_questions, load_messages
 from llmops_utils.models import Model, fetch_weights, load_catalog
 from llmops_utils.models.server import start_server
 from llmops_utils.training.fine_tuning.adapters import make_adapter
 from llmops_utils.training.fine_tuning.llama import read_llama
-from llmops_utils.training.fine_tuning.llama_operations import make_tree
+from llmops_utils.training.fine_tuning.token_trees import make_tree
 
 
 def draw_adapter(llama, num_layers, size=0.3):
@@ -82,6 +84,7 @@ def test_a_model_has_the_sizes_and_the_tokenizer_of_its_file(tiny):
     prompt = tiny.tokenizer.render([{"role": "user", "content": "the 12 tea"}])
     assert prompt == "<|im_start|>user\nthe 12 tea<|im_end|>\n<|im_start|>assistant\n"
     ids = tiny.tokenizer.encode(prompt)
+    assert tiny.tokenizer.decode(ids) == prompt
     tokens = [tiny_llama.TOKENS[one] for one in ids]
     assert tokens[5:11] == ["the", "Ġ", "1", "2", "Ġ", "t"]  # digits stand alone, whatever the merges say
     assert (tokens[0], tiny.tokenizer.end_id) == ("<|im_start|>", 2)
@@ -113,20 +116,49 @@ def test_an_adapter_computes_what_its_product_added_to_the_matrices_would(tiny):
         assert not np.allclose(adapted, tiny.compute_logits(ids), atol=0.1)
 
 
-def test_what_is_no_whole_file_or_another_model_is_refused_with_a_way_out(tmp_path):
-    path = tiny_llama.write_model(tmp_path / "whole.gguf")
-    whole, kept = path.read_bytes(), []
-    broken = [whole[:at] for at in (0, 3, 8, 20, 60, 700, 2000, len(whole) - 40)]
-    broken += [b"GGUFx" * 90, whole[:4] + b"\x09" + whole[5:], whole[:8] + b"\xff" * 16]
-    for number, content in enumerate(broken):
-        path.write_bytes(content)
+def test_what_is_no_whole_llama_is_refused_with_a_way_out(tmp_path, tiny, monkeypatch):
+    whole = tiny_llama.write_model(tmp_path / "whole.gguf").read_bytes()
+    arrays = tiny_llama.make_arrays()
+    extra = arrays | {"blk.0.attn_q.bias": np.zeros(16, np.float32)}
+    missing = {name: array for name, array in arrays.items() if name != "blk.1.ffn_up.weight"}
+    turned = arrays | {"blk.1.ffn_up.weight": arrays["blk.1.ffn_up.weight"].T.copy()}
+    cases = {f"cut at {at}": whole[:at] for at in (0, 3, 8, 20, 60, 700, 2000, len(whole) - 40)}
+    cases |= {"text": b"GGUFx" * 90, "version": whole[:4] + b"\x09" + whole[5:], "huge": whole[:8] + b"\xff" * 16}
+    cases |= {f"overwritten at {at}": whole[:at] + b"\xff" * 8 + whole[at + 8 :] for at in range(24, 400, 11)}
+    paths = {}
+    for name, content in cases.items():
+        paths[name] = tmp_path / f"{name}.gguf"
+        paths[name].write_bytes(content)
+    for name, changed in {
+        "extra": {"arrays": extra},
+        "missing": {"arrays": missing},
+        "turned": {"arrays": turned},
+        "gpt2": {"architecture": "gpt2"},
+        "other tokenizer": {"pre": "llama-bpe"},
+        "heads": {"attention.head_count": 3},
+        "layers": {"block_count": 3},
+    }.items():
+        paths[name] = tiny_llama.write_model(tmp_path / f"{name}.gguf", **changed)
+    paths |= {"absent": tmp_path / "absent.gguf", "folder": tmp_path}
+    kept = []
+    for name, path in paths.items():
         with contextlib.suppress(DataError):
             read_llama(path)
-            kept.append(number)
-    assert kept == []
-    for changed in ({"architecture": "gpt2"}, {"pre": "llama-bpe"}):
-        with pytest.raises(DataError, match="is no model of the SmolLM2 family"):
-            read_llama(tiny_llama.write_model(path, **changed))
+            kept.append(name)
+    assert [name for name in kept if not name.startswith("overwritten")] == []  # a changed name of the model is none
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000))
+    with pytest.raises(DataError, match="takes about 0 MB of memory, and 0 MB are free"):
+        read_llama(tmp_path / "whole.gguf")
+
+
+def test_too_many_tokens_none_or_the_adapter_of_another_base_are_refused(tiny):
+    for ids, adapter, problem in (
+        ([], None, "0 tokens"),
+        ([5] * 97, None, "97 tokens"),
+        ([5], replace(draw_adapter(tiny, 1), base_sha256="0" * 64), "belongs to another base"),
+    ):
+        with pytest.raises(WorkbookError, match=problem):
+            tiny.compute_logits(ids, adapter)
 
 
 # --- against llama.cpp -----------------------------------------------------------------------------------------
@@ -154,7 +186,8 @@ class Served:
 
 @pytest.fixture(scope="module")
 def weights():
-    [path] = fetch_weights(load_catalog().local["smollm2-135m-instruct"], load_settings().home).values()
+    model = load_catalog().local["smollm2-135m-instruct"]
+    [path] = fetch_weights(model, load_settings().home).values()
     return path
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from llmops_utils.training.fine_tuning import llama_operations as operations
 from llmops_utils.training.fine_tuning.adapters import make_adapter
-from llmops_utils.training.fine_tuning.llama import OUTPUT_NORM
-from llmops_utils.training.fine_tuning.llama_operations import HIDDEN, make_tree, pack_trees
+from llmops_utils.training.fine_tuning.token_trees import HIDDEN, make_tree, pack_trees
 from llmops_utils.training.gradients import Tensor, compare_gradients
 
 CLOSE = 1e-5
@@ -62,9 +61,7 @@ def test_every_matrix_of_an_adapter_agrees_with_finite_differences(tiny):
         places = np.concatenate([BRANCHED.places, PLAIN.places + len(BRANCHED)])
         targets = np.concatenate([BRANCHED.targets, PLAIN.targets])
         weights = np.concatenate([BRANCHED.weights, PLAIN.weights])
-        return operations.compute_reply_loss(
-            exact.normalise(x, OUTPUT_NORM), exact.output_table, places, targets, weights
-        )
+        return operations.compute_reply_loss(exact.normalise_output(x), exact.output_table, places, targets, weights)
 
     assert len(lora) == 28
     assert compare_gradients(compute, list(lora.values())) < 1e-4

@@ -1,19 +1,20 @@
-"""Claims about fine-tuning: it learns, repeats to the bit, also after a stop, and a recorded run needs no model."""
+"""Claims about fine-tuning: it learns, repeats to the last bit also after a stop at any step, and refuses bad input."""
 
 import _thread
+import re
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
-import tiny_llama
 
-from llmops_utils.core import DataError, RecordingMissing
-from llmops_utils.models import Model, Recordings
-from llmops_utils.training.fine_tuning import AdapterRecipe, Demonstration, FineTuner, adapter_training, fine_tune, runs
-from llmops_utils.training.fine_tuning.adapter_training import AdapterTraining
-from llmops_utils.training.fine_tuning.demonstrations import encode_demonstrations
+from llmops_utils.core import DataError, TrainingInterrupted
+from llmops_utils.training.fine_tuning import adapter_training, runs
+from llmops_utils.training.fine_tuning.adapter_training import AdapterRecipe, AdapterTraining
+from llmops_utils.training.fine_tuning.demonstrations import Demonstration, encode_demonstrations
+from llmops_utils.training.fine_tuning.runs import fine_tune
 
 ROWS = [
     Demonstration(f"{word} {number}?", ["yes" if number % 2 else "no"]) for number in range(5) for word in ("a", "the")
@@ -50,14 +51,24 @@ def stop(monkeypatch):
     return stop_at
 
 
+def interrupt(tiny, **options):
+    """Train until it is stopped and return the error; a bare KeyboardInterrupt would end pytest."""
+    try:
+        with pytest.raises(TrainingInterrupted) as caught:
+            train(tiny, **options)
+    except KeyboardInterrupt:
+        pytest.fail("a bare KeyboardInterrupt came out")
+    return caught.value
+
+
 def test_it_learns_its_demonstrations_and_the_base_stays_as_it_was(tiny):
     before = {name: array.copy() for name, array in tiny.arrays.items()}
     run = train(tiny, recipe=replace(RECIPE, epochs=30, num_layers=2, rate=0.02))
     assert np.mean(run.losses[-3:]) < 0.6 < 2 < run.losses[0]
     assert all((before[name] == array).all() for name, array in tiny.arrays.items())
     prompt = tiny.tokenizer.render([{"role": "user", "content": ROWS[0].prompt}])
-    likeliest = tiny.compute_logits(tiny.tokenizer.encode(prompt), run.adapter)[-1].argmax()
-    assert tiny_llama.TOKENS[likeliest] == "no"
+    ids = tiny.tokenizer.encode(prompt)
+    assert tiny.tokenizer.decode([tiny.compute_logits(ids, run.adapter)[-1].argmax()]) == "no"
     assert (len(run.losses), run.best_epoch, run.dev_losses) == (90, 30, [])
     assert run.examples_per_second == pytest.approx(300 / run.seconds)
     assert run.peak_mb > 10
@@ -68,29 +79,45 @@ def test_the_same_arguments_give_the_same_numbers_and_only_the_replies_count(tin
     assert have_same_numbers(one, train(tiny))
     assert one.losses != train(tiny, recipe=replace(RECIPE, seed=1)).losses
     tree = encode_demonstrations([ROWS[0]], tiny.tokenizer, 99)[0]
-    assert [tiny_llama.TOKENS[one] for one in tree.targets] == ["no", "<|im_end|>"]
+    assert [tiny.tokenizer.decode([one]) for one in tree.targets] == ["no", "<|im_end|>"]
     assert tree.places.tolist() == [len(tree) - 2, len(tree) - 1]
 
 
-def test_rows_of_one_prompt_or_group_teach_the_same_as_apart_and_a_weight_of_two_as_standing_there_twice(tiny):
-    rows = [Demonstration("the 1?", ["yes"]), Demonstration("the 1?", ["no"]), Demonstration("the 2?", ["a"])]
-    recipe = replace(RECIPE, batch=4, epochs=1)
-    weighted = [replace(rows[0], weight=2.0), *rows[1:]]
-    for one, same in (
-        (rows, [Demonstration("the 1?", ["yes", "no"]), rows[2]]),
-        (rows, [*(replace(row, group="the") for row in rows[:2]), rows[2]]),
-        (rows, [replace(row, weight=3.0, group="all") for row in rows]),
-        (weighted, [rows[0], *rows]),
+def test_replies_that_share_a_prompt_or_a_group_teach_the_same_as_rows_of_their_own(tiny):
+    separate = [Demonstration("the 1?", ["yes"]), Demonstration("the 1?", ["no"]), Demonstration("the 2?", ["a"])]
+    recipe = replace(RECIPE, batch=3, epochs=1)
+    alone = train(tiny, separate, recipe)
+    for shared in (
+        [Demonstration("the 1?", ["yes", "no"]), separate[2]],
+        [replace(row, group="the") for row in separate[:2]] + separate[2:],
+        [replace(row, group="all") for row in separate],
     ):
-        losses = train(tiny, one, recipe).losses
-        assert train(tiny, same, recipe).losses == pytest.approx(losses, rel=1e-3)  # float16 rounds what lies below
+        run = train(tiny, shared, recipe)
+        assert run.losses == pytest.approx(alone.losses, rel=1e-3)  # float16 rounds what lies below
 
 
-def test_training_goes_on_from_an_adapter_and_the_result_says_what_both_were_trained_on(tiny):
+def test_what_weighs_more_is_learned_more_and_a_weight_of_all_rows_alike_changes_nothing(tiny):
+    rows = [Demonstration("the 1?", ["yes"]), Demonstration("the 1?", ["no"])]
+    doubled = [rows[0], *rows]
+    recipe = replace(RECIPE, batch=3, epochs=1)
+    weighted = train(tiny, [replace(rows[0], weight=2.0), rows[1]], recipe)
+    assert weighted.losses == pytest.approx(train(tiny, doubled, recipe).losses, rel=1e-3)
+    alike = train(tiny, [replace(row, weight=3.0) for row in rows], recipe)
+    assert alike.losses == pytest.approx(train(tiny, rows, recipe).losses, rel=1e-6)
+
+
+def test_training_goes_on_from_an_adapter_and_the_result_says_what_both_were_trained_on(tiny, tmp_path):
     first = train(tiny, recipe=replace(RECIPE, epochs=9)).adapter
-    second, fresh = train(tiny, ROWS[:6], start=first), train(tiny, ROWS[:6])
-    assert second.losses[0] < 0.7 * fresh.losses[0]
-    assert len({one.data_sha256 for one in (first, second.adapter, fresh.adapter)}) == 3
+    second = train(tiny, ROWS[:6], start=first)
+    assert second.losses[0] < 0.7 * train(tiny, ROWS[:6]).losses[0]
+    names = {one.data_sha256 for one in (first, second.adapter, train(tiny, ROWS[:6]).adapter)}
+    assert len(names) == 3
+    for start in (replace(first, alpha=3.0), replace(first, base_sha256="0" * 64)):
+        with pytest.raises(DataError, match="cannot go on from “tiny”: it has another base, rank, alpha") as caught:
+            train(tiny, start=start, checkpoint=tmp_path / "state.npz")
+        assert "rank 4" in caught.value.next_step
+    with pytest.raises(DataError, match="or other layers"):
+        train(tiny, recipe=replace(RECIPE, num_layers=2), start=first)
 
 
 def test_training_stops_when_dev_gets_no_better_and_the_best_numbers_are_kept(tiny):
@@ -105,12 +132,13 @@ def test_a_stop_in_any_micro_batch_loses_nothing_and_the_run_ends_as_if_there_ha
     tiny, tmp_path, stop, monkeypatch
 ):
     whole = train(tiny, dev=DEV)
-    compute, kept = AdapterTraining._compute_part, []
-    for number in range(1, 19, 4):
+    compute = AdapterTraining._compute_part
+    kept = []
+    for number in range(1, 19, 3):
         path = tmp_path / f"{number}.npz"
         stop(number)
-        with pytest.raises((KeyboardInterrupt, RuntimeError)):  # the second comes from locks of the standard library
-            train(tiny, dev=DEV, checkpoint=path)
+        error = interrupt(tiny, dev=DEV, checkpoint=path)
+        assert re.search(rf"goes on from .*{path.name}", error.next_step)
         monkeypatch.setattr(AdapterTraining, "_compute_part", compute)
         with np.load(path) as file:
             kept.append(len(file["losses"]))
@@ -118,30 +146,27 @@ def test_a_stop_in_any_micro_batch_loses_nothing_and_the_run_ends_as_if_there_ha
         assert have_same_numbers(whole, resumed), number
         assert resumed.dev_losses == whole.dev_losses
     assert kept == sorted(kept)
-    assert len({*kept}) > 3
+    assert {*kept} >= {0, 2, 3, 5}
+    stop(3)
+    assert "checkpoint=Path" in interrupt(tiny).next_step
 
 
-def test_a_checkpoint_of_something_else_or_a_broken_one_is_begun_anew_and_no_half_file_stays(
-    tiny, tmp_path, monkeypatch
-):
+def test_a_checkpoint_of_something_else_or_a_broken_one_is_begun_anew_and_it_says_so(tiny, tmp_path, capsys):
     path = tmp_path / "state.npz"
-    sizes, write, real = [], runs.write_whole, AdapterTraining.advance
-    monkeypatch.setattr(runs, "SECONDS_BETWEEN", 0)
-    monkeypatch.setattr(runs, "write_whole", lambda path, content: (sizes.append(1), write(path, content)))
     whole = train(tiny, checkpoint=path)
-    assert len(sizes) == 7
-    steps = []
-    monkeypatch.setattr(AdapterTraining, "advance", lambda *args: steps.append(1) or real(*args))
-    train(tiny, checkpoint=path)
-    assert steps == []
-    for change in ({"recipe": replace(RECIPE, seed=9)}, {"rows": ROWS[1:]}, {}):
-        run = train(tiny, checkpoint=path, **change)
+    for options, said in (
+        ({}, "state.npz: on from step 6"),
+        ({"recipe": replace(RECIPE, seed=9)}, "begun anew; other data, another model or another recipe"),
+        ({"rows": ROWS[1:]}, "begun anew; other data"),
+        ({}, "begun anew; other data"),
+    ):
+        run = train(tiny, checkpoint=path, is_silent=False, **options)
+        assert said in capsys.readouterr().out
     assert have_same_numbers(run, whole)
-    assert len(steps) == 18
     for broken in (b"", b"PK\x03\x04 no archive", path.read_bytes()[:-200]):
         path.write_bytes(broken)
-        assert have_same_numbers(train(tiny, checkpoint=path), whole)
-    assert [one.name for one in tmp_path.iterdir()] == ["state.npz"]
+        assert have_same_numbers(train(tiny, checkpoint=path, is_silent=False), whole)
+        assert "begun anew; it cannot be read" in capsys.readouterr().out
 
 
 def test_a_loss_that_is_no_number_stops_it_and_the_last_good_state_is_kept(tiny, tmp_path, monkeypatch):
@@ -154,80 +179,58 @@ def test_a_loss_that_is_no_number_stops_it_and_the_last_good_state_is_kept(tiny,
         return loss
 
     monkeypatch.setattr(adapter_training, "compute_reply_loss", fail_late)
-    with pytest.raises(DataError, match=r"The loss became nan after 2 steps at the rate 0\.01"):
+    with pytest.raises(DataError, match="The loss became nan after 2 steps") as caught:
         train(tiny, checkpoint=tmp_path / "state.npz")
+    assert "rate: it is 0.01" in caught.value.next_step
     with np.load(tmp_path / "state.npz") as file:
         assert len(file["losses"]) == 2
         assert np.isfinite(file["numbers"]).all()
 
 
-def test_bad_rows_are_refused_by_number_before_anything_is_computed(tiny, tmp_path, monkeypatch):
+def test_bad_rows_settings_and_too_little_memory_are_refused_by_name_before_anything_is_computed(
+    tiny, tmp_path, monkeypatch
+):
     monkeypatch.setattr(AdapterTraining, "read", lambda _: pytest.fail("it began"))
     long_text = "where is the tea that i asked for"
     for rows, options, problem in (
-        ([], {}, "There is one reply at most"),
-        (ROWS[::4] + ROWS[1::4], {}, "There is one reply at most"),
+        ([], {}, "0 demonstrations are too few"),
+        (ROWS[:1], {}, "1 demonstrations are too few"),
+        (ROWS[::4] + ROWS[1::4], {}, r"All replies are the same, “no”"),
         ([*ROWS, Demonstration(" ", ["no"])], {}, "Row 11: The prompt is empty"),
         ([*ROWS, Demonstration([{"role": "user"}], ["no"])], {}, "Row 11: The messages are not"),
-        ([Demonstration("a", []), *ROWS], {}, "Row 1: It has an empty reply"),
-        ([ROWS[0], Demonstration("a", ["no", " "])], {}, "Row 2: It has an empty reply"),
+        ([Demonstration("a", []), *ROWS], {}, "Row 1 has an empty reply"),
+        ([ROWS[0], Demonstration("a", ["no", " "])], {}, "Row 2 has an empty reply"),
         ([ROWS[0], Demonstration("a", "no")], {}, "or no list of them"),
-        ([ROWS[0], Demonstration("a", ["no<|im_end|>"])], {}, r"Row 2: It holds <\|im_end\|>"),
-        ([*ROWS, Demonstration("a " * 40, ["no"])], {}, r"Row 11: It has \d+ tokens, more than 60"),
+        ([ROWS[0], Demonstration("a", ["no<|im_end|>"])], {}, r"Row 2 holds <\|im_end\|>"),
+        ([ROWS[0], Demonstration("a", ["yes"], weight=0.0)], {}, "Row 2 has the weight 0.0"),
+        ([*ROWS, Demonstration("a " * 40, ["no"])], {}, r"Row 11 has \d+ tokens, more than 60"),
         ([*ROWS, Demonstration("a " * 90, ["no"])], {"recipe": RECIPE}, "tokens, more than 96"),
         (ROWS, {"test_texts": ["x", "ＴＨＥ  3?"]}, r"Row 8 holds a text of the test, “ＴＨＥ  3\?”"),
-        ([*ROWS, Demonstration(f"say: {long_text}!", ["no"])], {"test_texts": [long_text]}, "Row 11 holds a text"),
+        (
+            [*ROWS, Demonstration(f"say: {long_text}!", ["no"])],
+            {"test_texts": [long_text]},
+            "Row 11 holds a text of the",
+        ),
         (ROWS, {"dev": DEV, "test_texts": ["tea 0?"]}, "Row 11 holds a text of the test"),
         (ROWS, {"recipe": replace(RECIPE, num_layers=3)}, "has no 3 layers"),
     ):
-        options = {"recipe": replace(RECIPE, max_tokens=60)} | options
         with pytest.raises(DataError, match=problem) as caught:
-            train(tiny, rows, **options, checkpoint=tmp_path / "state.npz")
+            train(tiny, rows, **{"recipe": replace(RECIPE, max_tokens=60)} | options, checkpoint=tmp_path / "state.npz")
         assert len(caught.value.next_step) > 10
+    for wrong in ({"epochs": 0}, {"rate": 2.0}, {"alpha": -1.0}):
+        with pytest.raises(DataError, match="cannot be followed"):
+            replace(RECIPE, **wrong)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
+    with pytest.raises(DataError, match=r"train this adapter takes about \d+ MB of memory, and 1 MB are free"):
+        train(tiny, checkpoint=tmp_path / "state.npz")
     assert list(tmp_path.iterdir()) == []
 
 
-# --- runs of a lesson ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def make_tuner(tiny, tmp_path, monkeypatch):
-    """Return what makes a tuner of the tiny model in a mode, and the list of its trainings."""
-    weights = tiny_llama.write_model(tmp_path / "tiny.gguf")
-    base = SimpleNamespace(name="tiny", files=[SimpleNamespace(sha256=tiny.sha256)], default_model="tiny")
-    catalog = SimpleNamespace(find_provider=lambda name: base, find_local=lambda name: base)
-    monkeypatch.setattr(runs, "load_catalog", lambda: catalog)
-    monkeypatch.setattr(runs, "fetch_weights", lambda model, home: {"tiny.gguf": weights})
-    trained, real = [], runs.fine_tune
-    monkeypatch.setattr(runs, "fine_tune", lambda *args, **options: trained.append(1) or real(*args, **options))
-    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LLMOPS_RECORDINGS", str(tmp_path / "recordings"))
-
-    def make(mode):
-        monkeypatch.setenv("LLMOPS_MODE", mode)
-        return FineTuner("04_test")
-
-    return make, trained
-
-
-def test_a_recorded_run_comes_back_without_a_model_and_another_one_is_not_mistaken_for_it(make_tuner, tmp_path):
-    make, trained = make_tuner
-    run = make("fill").tune("mine", ROWS, RECIPE)
-    assert (len(run.losses), run.best_epoch, run.file.name) == (6, 2, "mine")
-    assert [path.name for path in run.file.path.parent.iterdir()] == ["04_test-mine.gguf"]  # no checkpoint is left
-    assert make("fill").tune("mine", ROWS, RECIPE) == run
-    run.file.path.unlink()
-    back = make("replay").tune("mine", ROWS, RECIPE)
-    assert (back, len(trained)) == (run, 1)
-    model = Model("04_test", adapter=back.file)
-    assert model.name == "smollm2-135m-instruct+mine"
-    assert model.connection.source.endswith(f"adapter sha256:{run.file.sha256[:12]}")
-    for other in (("yours", ROWS, RECIPE), ("mine", ROWS[:4], RECIPE), ("mine", ROWS, replace(RECIPE, rank=3))):
-        with pytest.raises(RecordingMissing, match="no recording in 04_test for the training run"):
-            make("replay").tune(*other)
-    with pytest.raises(DataError, match="holds a text of the test"):
-        make("replay").tune("mine", ROWS, RECIPE, test_texts=["the 1?"])
-    assert make("fill").tune("mine", ROWS, RECIPE).file == run.file  # trained anew, since it is to be asked
-    assert (len(trained), len(Recordings(tmp_path / "recordings" / "04_test.jsonl"))) == (2, 1)
-    assert make("live").tune("mine", ROWS, RECIPE).file == run.file
-    assert len(trained) == 3
+def test_states_are_written_on_the_way_and_no_half_file_stays(tiny, tmp_path, monkeypatch):
+    sizes = []
+    write = runs.write_whole
+    monkeypatch.setattr(runs, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(runs, "write_whole", lambda path, content: (sizes.append(1), write(path, content)))
+    train(tiny, checkpoint=tmp_path / "state.npz")
+    assert len(sizes) == 7
+    assert [one.name for one in tmp_path.iterdir()] == ["state.npz"]
