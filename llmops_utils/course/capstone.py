@@ -17,7 +17,7 @@ from ..evaluation import Answer, Contains, Proportion, Report, Row, Score, estim
 from ..models import Model, Reply
 from ..operations import AlertRule, Monitor, Served, find_first_alarm, redact_personal_data, simulate_traffic
 from ..prompts import Prompt, load_prompt
-from ..rag import Chunk, Chunking, LexicalIndex, load_pages, split_pages, split_words
+from ..rag import Chunk, Chunking, LexicalIndex, Page, load_pages, split_pages, split_words
 from ..rag.measures import normalise_answer
 from ..tracking import span
 
@@ -79,10 +79,15 @@ def load_plain() -> Choices:
     return Choices()
 
 
+@functools.cache
+def _load_handbook() -> tuple[Page, ...]:
+    return tuple(load_pages(DATA / "handbook"))
+
+
 @functools.lru_cache(64)
 def _make_index(size: int, without: tuple[str, ...], is_stale: bool) -> LexicalIndex:
     """Return an index of the handbook by words, with one page in an old version where `is_stale`."""
-    pages = {page.name: page for page in load_pages(DATA / "handbook") if page.name not in without}
+    pages = {page.name: page for page in _load_handbook() if page.name not in without}
     stale = load_brief().stale
     if is_stale and stale["page"] in pages:
         text = pages[stale["page"]].text

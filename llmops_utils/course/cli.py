@@ -27,7 +27,7 @@ from ..operations import (
 )
 from .assignments import make_assignment
 from .doctor import diagnose
-from .grading import Grade, grade_submission, write_table
+from .grading import Grade, grade_submission, mark_copies, write_table
 from .notebooks import find_notebooks, list_notebooks, record_notebook, store_outputs
 from .submissions import make_plain
 
@@ -304,9 +304,11 @@ def grade_files(
     for file in files:
         try:
             grades.append(grade_submission(file))
-            print(grades[-1] if len(files) == 1 else grades[-1].line)
         except WorkbookError as error:
             print(f"{make_plain(file)}: {error}", file=sys.stderr)
+    grades = mark_copies(grades)
+    for grade in grades:
+        print(grade if len(files) == 1 else grade.line)
     if csv is not None:
         write_table(grades, csv)
     sys.exit(2 if len(grades) < len(files) else 0)

@@ -50,11 +50,15 @@ class Criterion:
 
 @dataclass(frozen=True, repr=False)
 class Grade:
-    """The grade of one submission: a line for each criterion, the sum, and what a teacher should look at."""
+    """The grade of one submission: a line for each criterion, the sum, and what a teacher should look at.
+
+    `runs` are the learner's own by their times, which no two learners share.
+    """
 
     learner: str
     rows: tuple[Criterion, ...]
     warnings: tuple[str, ...] = ()
+    runs: frozenset[tuple] = frozenset()
 
     @property
     def total(self) -> int:
@@ -93,6 +97,16 @@ class Grade:
         return draw_table(heads, rows, title) + f"<ul>{listed}</ul>"
 
 
+def mark_copies(grades: Sequence[Grade]) -> list[Grade]:
+    """Return the grades of a class, with a warning in those that share a run with another one."""
+    marked = []
+    for grade in grades:
+        twins = ", ".join(one.learner for one in grades if one is not grade and one.runs & grade.runs)
+        told = (f"a run of this file stands in that of {twins}, with the same times",) if twins else ()
+        marked.append(replace(grade, warnings=grade.warnings + told))
+    return marked
+
+
 def write_table(grades: Sequence[Grade], path: Path) -> None:
     """Write a class as CSV, whole or not at all: a row for each learner, a column for each criterion, and the sum.
 
@@ -118,7 +132,9 @@ def compute_grade(submission: Submission) -> Grade:
     """Return the grade of a submission. What is missing in it costs points and is no error."""
     examination = _Examination(submission)
     rows = [replace(row, found=make_plain(row.found)) for row in examination.examine()]
-    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())))
+    own = [run for run in submission.runs if run.choices != load_plain()]
+    runs = frozenset((run.started_ms, *(row.latency_s for row in run.report.rows)) for run in own)
+    return Grade(submission.learner, tuple(rows), tuple(map(make_plain, examination.list_warnings())), runs)
 
 
 def grade_submission(path: Path | str) -> Grade:

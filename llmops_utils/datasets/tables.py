@@ -38,7 +38,8 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
     """
     path = DATA / file
     state = path.stat() if path.exists() else None
-    records = list(_read_rows(kind, path, (state.st_mtime_ns, state.st_size) if state else None))
+    stamp = (state.st_mtime_ns, state.st_size) if state else None
+    records = list(_read_rows(kind, path, stamp))  # type: ignore[arg-type]  # a class can be a key
     if split is None:
         return records
     splits = [getattr(record, "split", "none") for record in records]
@@ -50,8 +51,8 @@ def load_records(kind: type[Kind], file: str | Path, split: str | None = None) -
 
 
 @functools.lru_cache(maxsize=64)
-def _read_rows(kind: type[Kind], path: Path, state: tuple[int, int] | None) -> list[Kind]:
-    """Return the records of a file, which is read anew when its state, time of change and size, is another."""
+def _read_rows(kind: type[Kind], path: Path, stamp: tuple[int, int] | None) -> list[Kind]:
+    """Return the records of a file, which is read anew when its stamp, time of change and size, is another."""
     build = TypeAdapter(kind).validate_python
     optional = {field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING}
     records: dict[str, Kind] = {}

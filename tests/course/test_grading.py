@@ -30,7 +30,7 @@ import llmops_utils.course.cli as command_line
 from llmops_utils.core import WorkbookError
 from llmops_utils.course import grading
 from llmops_utils.course.capstone import Watch, list_messages, load_brief
-from llmops_utils.course.grading import Grade, compute_grade, grade_submission, write_table
+from llmops_utils.course.grading import Grade, compute_grade, grade_submission, mark_copies, write_table
 from llmops_utils.course.submissions import save_submission
 from llmops_utils.operations import monitor
 
@@ -396,3 +396,16 @@ def test_a_grade_can_be_repeated_and_choices_that_were_altered_fit_no_run(files)
     files[0].write_text(json.dumps(content), encoding="utf-8")
     found = grade_submission(files[0])
     assert {"order", "score", "gain", "release", "stale page"} <= set(list_missing(found))
+
+
+def test_who_hands_in_the_runs_of_another_is_told_in_a_class(files, monkeypatch, capsys, release):
+    copied = files[0].with_name("carl.json")
+    copied.write_text(files[0].read_text(encoding="utf-8").replace('"learner": "ada"', '"learner": "carl"'), "utf-8")
+    assert run_command(monkeypatch, files[0], copied) == 0
+    assert [line.endswith("; warnings: 1") for line in capsys.readouterr().out.splitlines()] == [True, True]
+    marked = mark_copies([grade_submission(files[0]), grade_submission(copied)])
+    assert "stands in that of carl" in marked[0].warnings[0]
+    other = make_evidence(None, runs=make_runs(), release=release)
+    others = tuple(run.model_copy(update={"started_ms": run.started_ms + 100}) for run in other.runs)
+    alone = compute_grade(other.model_copy(update={"runs": others, "learner": "dora"}))
+    assert mark_copies([marked[0], alone])[1].warnings == ()
