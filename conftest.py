@@ -4,6 +4,7 @@
 """
 
 import functools
+import gc
 import hashlib
 import os
 import subprocess
@@ -21,6 +22,8 @@ LONGEST = ("test_grading", "test_graders", "test_experiment", "test_gateway", "t
 LONGEST += ("test_otlp", "test_capstone", "test_sandbox")
 NEEDS_NOTHING = "not live and not network"
 PASSED = "workbook/passed"  # where pytest's cache keeps the fingerprints of files that passed
+
+gc.set_threshold(50_000)  # a tenth of the time went into looking for garbage, of which there is little
 
 for name in list(os.environ):
     keeps = LIVE and name.removeprefix("LLMOPS_") in KEPT

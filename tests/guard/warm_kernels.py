@@ -167,6 +167,7 @@ def import_packages():
         importlib.import_module(name)
     importlib.import_module("llmops_utils.rag.chroma").import_chroma()
     gc.freeze()  # so that pages stay shared
+    gc.set_threshold(50_000)  # as in the tests: see conftest.py
 
 
 def become(request, streams):
