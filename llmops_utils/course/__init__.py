@@ -1,5 +1,6 @@
 """What the learner touches: exercises, widgets, capstone, notebooks, progress, doctor, command line."""
 
+from .adaptation import Situation
 from .capstone import (
     REFUSAL,
     Assistant,
@@ -21,7 +22,7 @@ from .grading import compute_grade, grade_submission
 from .lifecycle import STAGES, load_techniques, load_tools
 from .progress import Progress
 from .submissions import make_submission, save_submission
-from .widgets.calculators import AdaptationChooser, PowerCalculator, Situation, TrainingCalculator
+from .widgets.calculators import AdaptationChooser, PowerCalculator, TrainingCalculator
 from .widgets.dashboards import MonitorDashboard, RunDashboard
 from .widgets.inspectors import ChainExplorer, RetrievalInspector, Tagger, TraceInspector
 from .widgets.maps import CourseMap, LifecycleMap, TechniqueMap

@@ -21,16 +21,7 @@ from typing import Any
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from ..core import (
-    DataError,
-    Settings,
-    append_line,
-    clean_values,
-    hold_lock,
-    parse_json_values,
-    read_bytes,
-    write_whole,
-)
+from ..core import DataError, Settings, append_line, clean_values, hold_lock, parse_json_values, read_bytes, write_whole
 
 MOST_BYTES = 60_000_000  # of a file; the largest of the course has 5.5 MB
 SHORTEST = 40  # letters of a text that is worth a reference

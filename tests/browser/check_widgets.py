@@ -226,13 +226,13 @@ def check_prompting_advanced(page, address):
     explorer.get_by_role("button", name="five chains").click()
     shown = explorer.locator("table").first
     expect(shown).to_contain_text("1 of 5")
-    explorer.get_by_label("call", exact=True).fill("2")
-    explorer.get_by_label("call", exact=True).press("Tab")
+    explorer.get_by_role("button", name="Next step").click()
     expect(shown).to_contain_text("2 of 5")
     expect(shown).to_contain_text("shown with the last step")
-    explorer.get_by_label("call", exact=True).fill("5")
-    explorer.get_by_label("call", exact=True).press("Tab")
+    for _ in range(3):
+        explorer.get_by_role("button", name="Next step").click()
     expect(shown).to_contain_text("5 of 5")
+    expect(explorer.get_by_role("button", name="Next step")).to_be_disabled()
     expect(shown.locator("tr", has_text="result")).to_contain_text(re.compile("right|wrong"))
     shoot(explorer, "07_explorer")
 
@@ -243,11 +243,10 @@ def check_react(page, address):
     inspector = find_cell(notebook, "TraceInspector(")
     rows = inspector.locator("tbody tr")
     expect(rows).to_have_count(0)
-    inspector.get_by_label("step", exact=True).press("ArrowUp")
+    inspector.get_by_role("button", name="Forward").click()
     expect(rows).to_have_count(1)
     shoot(inspector, "08_1_inspector")
-    for _ in range(5):
-        inspector.get_by_label("step", exact=True).press("ArrowUp")
+    inspector.get_by_role("button", name="To the end").click()
     expect(inspector.locator("[role=status]")).to_contain_text("Answer:")
 
 
@@ -268,7 +267,7 @@ def check_rag(page, address):
     expect(prompt).to_contain_text(re.compile(re.escape(question) + r"\s*$"))  # after the passages
     shoot(inspector, "09_inspector")
     inspector.get_by_label("own", exact=True).fill("Who invented the kettle?")
-    inspector.get_by_label("own", exact=True).press("Enter")
+    inspector.get_by_role("button", name="Search").click()
     expect(inspector.locator("[role=status]")).to_contain_text("not among the recordings")
     shoot(inspector, "09_inspector_own")
 

@@ -31,7 +31,7 @@ from llmops_utils.course import (
     TraceInspector,
     TrainingCalculator,
 )
-from llmops_utils.course.widgets.calculators import Situation
+from llmops_utils.course.adaptation import Situation
 from llmops_utils.datasets import Example, Message, Task
 from llmops_utils.evaluation import Answer, ExactMatch, NumberMatch, Report, Row
 from llmops_utils.models import Provenance, Reply, TokenChance

@@ -153,9 +153,7 @@ class Exercise(BaseModel):
             f'<div class="alert alert-info" role="note" style="{READABLE}"><strong>{html.escape(self._head())}</strong> '
             f"{mark_code(self.task)}</div>"
         )
-        return TeachingWidget(
-            repr(self), task, children=[ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view]
-        )
+        return TeachingWidget([ipywidgets.HTML(style_html(task)), ipywidgets.HBox(buttons), view], repr(self), task)
 
     def _head(self) -> str:
         end = "" if self.title.endswith("?") else "."

@@ -89,7 +89,7 @@ class Quiz(BaseModel):
             menu.observe(lambda change, place=place: self._chosen.update({place: change["new"]}), "value")
             rows += [ipywidgets.HTML(f"<p>{title}</p>"), menu]
         button = make_outcome_button("Check", "the quiz", self.check, view)
-        return TeachingWidget(repr(self), "".join(parts), children=[*rows, button, view])
+        return TeachingWidget([*rows, button, view], repr(self), "".join(parts))
 
     def __repr__(self) -> str:
         return f"Quiz {self.id}: {len(self.questions)} questions."

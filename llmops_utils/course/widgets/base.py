@@ -17,25 +17,29 @@ UNRECORDED = (
 class TeachingWidget(ipywidgets.VBox):
     """A widget with a static view: where no kernel is alive, readers see `static_html` instead of nothing.
 
-    A subclass builds its controls and has a `_draw`, whose HTML stands in `view` and is drawn anew at each change of one
-    of `controls`. `summary` is one sentence, for screen readers, print-outs and plain text. Without `children` the
-    controls stand above the view.
+    A subclass holds its data, builds its controls, and has a `_draw`, whose HTML `show` puts into `view`.
+
+    Args:
+        children: the controls and views, from top to bottom.
+        summary: one sentence, for screen readers, print-outs and plain text.
+        static_html: the same content without controls.
+        controls: each change of one of these has the view drawn anew.
     """
 
     repeats_static = False  # whether the static view stands below the live one too, since the notebook speaks of it
 
     def __init__(
         self,
+        children: Sequence[ipywidgets.Widget],
         summary: str,
         static_html: str,
         controls: Sequence[ipywidgets.Widget] = (),
-        children: Sequence[ipywidgets.Widget] = (),
     ) -> None:
         below = [ipywidgets.HTML(style_html(static_html))] if self.repeats_static else []
-        super().__init__([*(children or [*controls, self.view]), *below])
+        super().__init__([*children, *below])
         self.summary, self.static_html = summary, static_html
-        follow(self.show, *controls)
         if controls:
+            follow(self.show, *controls)
             self.show()
 
     @functools.cached_property
@@ -44,15 +48,19 @@ class TeachingWidget(ipywidgets.VBox):
         return ipywidgets.HTML()
 
     def show(self) -> None:
-        """Draw the view anew."""
-        self.attempt(lambda: setattr(self.view, "value", style_html(self._draw())))
-
-    def attempt(self, step: Callable[[], None]) -> None:
-        """Do something, or say in the view why that cannot be."""
+        """Draw the view anew, or say in it why that cannot be."""
         try:
-            step()
+            self.view.value = style_html(self._draw())
         except WorkbookError as error:
-            self.view.value = style_html(say(explain(error)))
+            self.tell(self.explain(error))
+
+    def tell(self, text: str) -> None:
+        """Put a sentence in place of the view."""
+        self.view.value = style_html(say(text))
+
+    def explain(self, error: WorkbookError) -> str:
+        """Return what to tell the reader about an error."""
+        return UNRECORDED if isinstance(error, RecordingMissing) else str(error)
 
     def _draw(self) -> str:
         raise NotImplementedError
@@ -62,11 +70,6 @@ class TeachingWidget(ipywidgets.VBox):
         data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
         data = {**data, "text/plain": self.summary, "text/html": self.static_html}
         return (data, *rest) if rest else data
-
-
-def explain(error: WorkbookError) -> str:
-    """Return what to tell the reader about an error."""
-    return UNRECORDED if isinstance(error, RecordingMissing) else str(error)
 
 
 def follow(update: Callable[[], None], *controls: ipywidgets.Widget) -> None:

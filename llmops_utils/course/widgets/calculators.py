@@ -1,16 +1,14 @@
 """Calculators and a decision aid: how many examples a claim needs, what training costs, and how to adapt a model."""
 
 import html
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import ipywidgets
 
-from ...core import DataError, Html, WorkbookError, draw_table
+from ...core import Html, WorkbookError, draw_table
 from ...evaluation import compute_power, find_num_examples
-from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, estimate_cost
+from ...training import PEAK_FLOPS, TOKENS_PER_PARAMETER, TrainingCost, estimate_cost
+from ..adaptation import CHOICES, Advice, Situation, rank_ways
 from .base import TeachingWidget, follow, label
 
 NUMS = (12, 25, 50, 100, 200, 400)
@@ -25,7 +23,14 @@ CASES = {
     "8 B, 15 T tokens": (8e9, 15e12),
     "70 B, 15 T tokens": (70e9, 15e12),
 }
-RULES = Path(__file__).parents[1] / "adaptation.toml"
+
+LABELS = {
+    "lacks": "answers lack",
+    "changes": "facts change",
+    "num_examples": "fitting text",
+    "sources": "sources are",
+    "requests": "requests",
+}
 
 
 class PowerCalculator(TeachingWidget):
@@ -45,7 +50,7 @@ class PowerCalculator(TeachingWidget):
             f"lost, {find_num_examples(gained, lost)} examples give a power of 80%."
         )
         controls = [self.gained, self.lost, self.num, self.power]
-        super().__init__(summary, _tabulate_effects(), controls)
+        super().__init__([*controls, self.view], summary, _tabulate_effects(), controls)
 
     def _draw(self) -> str:
         gained, lost, num = self.gained.value / 100, self.lost.value / 100, self.num.value
@@ -96,21 +101,18 @@ class TrainingCalculator(TeachingWidget):
         self.utilisation = ipywidgets.FloatSlider(utilisation, min=0.05, max=0.7, step=0.01, **label("utilisation"))
         self.price = ipywidgets.FloatText(usd_per_gpu_hour, **label("$ per hour"))
         self.num_gpus = ipywidgets.IntText(64, **label("cards"))
-        rows, dollars = [], []
-        for name, sizes in CASES.items():
-            cost = estimate_cost(*sizes, utilisation=utilisation, usd_per_gpu_hour=usd_per_gpu_hour)
-            large = (f"{number:.2e}" for number in (*sizes, cost.flops))
-            rows.append((name, *large, *map(_spell, (cost.gpu_hours, cost.usd, cost.memory_gb))))
-            dollars.append(cost.usd)
+        price = {"utilisation": utilisation, "usd_per_gpu_hour": usd_per_gpu_hour}
+        costs = {name: estimate_cost(*sizes, **price) for name, sizes in CASES.items()}
+        prices = [cost.usd for cost in costs.values()]
         summary = (
-            f"Training calculator: {len(rows)} ready cases on H100 cards at {utilisation:.0%} of their peak and "
-            f"{usd_per_gpu_hour:g} dollars an hour, from {_spell(min(dollars))} to {_spell(max(dollars))}."
+            f"Training calculator: {len(costs)} ready cases on H100 cards at {utilisation:.0%} of their peak and "
+            f"{usd_per_gpu_hour:g} dollars an hour, from {_spell(min(prices))} to {_spell(max(prices))}."
         )
-        heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
-        caption = f"Training calculator: H100 at {utilisation:.0%} of its peak, {usd_per_gpu_hour:g} dollars an hour"
+        of_peak = f"H100 at {utilisation:.0%} of its peak, {usd_per_gpu_hour:g} dollars an hour"
+        static = self._tabulate(costs, of_peak)
         controls = [self.parameters, self.tokens, self.gpu, self.utilisation, self.price, self.num_gpus]
+        super().__init__([self.case, *controls, self.view], summary, static, controls)
         follow(self._fill_case, self.case)
-        super().__init__(summary, draw_table(heads, rows, caption, align="lr"), [self.case, *controls])
 
     def _fill_case(self) -> None:
         self.parameters.value, self.tokens.value = CASES[self.case.value]
@@ -128,74 +130,17 @@ class TrainingCalculator(TeachingWidget):
         }
         return draw_table((), rows.items(), align="lr")
 
+    def _tabulate(self, costs: Mapping[str, TrainingCost], of_peak: str) -> str:
+        rows = []
+        for name, cost in costs.items():
+            large = (f"{number:.2e}" for number in (*CASES[name], cost.flops))
+            rows.append((name, *large, *map(_spell, (cost.gpu_hours, cost.usd, cost.memory_gb))))
+        heads = ["case", "parameters", "tokens", "operations", "H100 hours", "dollars", "GB to train"]
+        return draw_table(heads, rows, f"Training calculator: {of_peak}", align="lr")
+
 
 def _spell(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
-
-
-# What decides between the ways: how it is told, and what there is to choose.
-FACTS = {
-    "lacks": ("answers lack", ("knowledge", "form", "language")),
-    "changes": ("facts change", ("daily", "yearly")),
-    "num_examples": ("fitting text", ("none", "dozens", "thousands", "billions of tokens")),
-    "sources": ("sources are", ("needed", "not needed")),
-    "requests": ("requests", ("few", "millions a month")),
-}
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What decides.
-
-    Attributes:
-        lacks: what the model's answers lack: knowledge of your facts, the form or manner you want, or a language or
-            field of which it knows hardly a word.
-        changes: how often the facts change.
-        num_examples: how much fitting text or how many solved examples you have.
-        sources: whether an answer has to say where it comes from.
-        requests: how many there are; many make a short prompt and a small model worth their making.
-    """
-
-    lacks: str = "knowledge"
-    changes: str = "daily"
-    num_examples: str = "dozens"
-    sources: str = "needed"
-    requests: str = "few"
-
-    def __post_init__(self) -> None:
-        for name, (_, allowed) in FACTS.items():
-            if getattr(self, name) not in allowed:
-                raise DataError(f"{name} is “{getattr(self, name)}”.", f"Choose one of {', '.join(allowed)}.")
-
-
-@dataclass
-class Advice:
-    """A way, whether its data is there, and the reasons for it and against it, each of which counts one point."""
-
-    way: str
-    needs: str
-    is_possible: bool = True
-    pros: list[str] = field(default_factory=list)
-    cons: list[str] = field(default_factory=list)
-
-    @property
-    def points(self) -> int:
-        """Reasons for less reasons against."""
-        return len(self.pros) - len(self.cons)
-
-
-def rank_ways(situation: Situation) -> list[Advice]:
-    """Return all four ways by the rules in adaptation.toml, the best first, at equal points the cheaper one.
-
-    A way for which the data is missing comes last, whatever else speaks for it.
-    """
-    table = tomllib.loads(RULES.read_text(encoding="utf-8"))
-    ways = {way: Advice(way, needs) for way, needs in table["needs"].items()}
-    for fact, values, way, mark, reason in table["rules"]["reasons"]:
-        if not fact or getattr(situation, fact) in values:
-            (ways[way].pros if mark == "+" else ways[way].cons).append(reason)
-            ways[way].is_possible &= mark != "!"
-    return sorted(ways.values(), key=lambda one: (not one.is_possible, -one.points))
 
 
 class AdaptationChooser(TeachingWidget):
@@ -207,26 +152,33 @@ class AdaptationChooser(TeachingWidget):
     def __init__(self, ready: Mapping[str, Situation]) -> None:
         first = next(iter(ready.values()))
         self.menus = {
-            name: ipywidgets.Dropdown(options=list(options), value=getattr(first, name), **label(told, "8em"))
-            for name, (told, options) in FACTS.items()
+            name: ipywidgets.Dropdown(options=list(options), value=getattr(first, name), **label(LABELS[name], "8em"))
+            for name, options in CHOICES.items()
         }
-        rows, best = [], []
-        for name, situation in ready.items():
-            ways = rank_ways(situation)
-            order = ", ".join(f"{one.way} ({one.points:+d})" for one in ways if one.is_possible)
-            facts = "; ".join(f"{told} {getattr(situation, fact)}" for fact, (told, _) in FACTS.items())
-            rows.append((name, facts, order, "; ".join(ways[0].pros)))
-            best.append(f"{name}: {ways[0].way}")
-        heads = ("situation", "facts", "possible ways, best first", "why the first")
-        caption = "Adaptation chooser: ready situations, with reasons for less reasons against"
-        summary = f"Adaptation chooser, what comes first in {len(ready)} situations: {'; '.join(best)}."
-        super().__init__(summary, draw_table(heads, rows, caption), list(self.menus.values()))
+        told = "; ".join(f"{name}: {rank_ways(situation)[0].way}" for name, situation in ready.items())
+        summary = f"Adaptation chooser, what comes first in {len(ready)} situations: {told}."
+        menus = list(self.menus.values())
+        super().__init__([*menus, self.view], summary, _tabulate_situations(ready), menus)
 
     def _draw(self) -> str:
-        rows = []
-        for one in rank_ways(Situation(**{name: menu.value for name, menu in self.menus.items()})):
-            parts = [f"needs {html.escape(one.needs)}"]
-            parts += [f"<strong>+</strong> {html.escape(reason)}" for reason in one.pros]
-            parts += [f"<strong>−</strong> {html.escape(reason)}" for reason in one.cons]
-            rows.append((one.way, Html("<br>".join(parts))))
+        situation = Situation(**{name: menu.value for name, menu in self.menus.items()})
+        rows = [(one.way, _tell_reasons(one)) for one in rank_ways(situation)]
         return draw_table(("way", "reasons"), rows)
+
+
+def _tabulate_situations(ready: Mapping[str, Situation]) -> str:
+    rows = []
+    for name, situation in ready.items():
+        ways = rank_ways(situation)
+        order = ", ".join(f"{one.way} ({one.points:+d})" for one in ways if one.is_possible)
+        facts = "; ".join(f"{LABELS[field]} {getattr(situation, field)}" for field in CHOICES)
+        rows.append((name, facts, order, "; ".join(ways[0].reasons_for)))
+    heads = ("situation", "facts", "possible ways, best first", "why the first")
+    return draw_table(heads, rows, "Adaptation chooser: ready situations, with reasons for less reasons against")
+
+
+def _tell_reasons(one: Advice) -> Html:
+    parts = [f"needs {html.escape(one.needs)}"]
+    parts += [f"<strong>+</strong> {html.escape(reason)}" for reason in one.reasons_for]
+    parts += [f"<strong>−</strong> {html.escape(reason)}" for reason in one.reasons_against]
+    return Html("<br>".join(parts))

@@ -1,5 +1,6 @@
 """What led to an answer, looked at closely: chains of prompts, an agent's traces, retrieval, and traces to tag."""
 
+import functools
 import html
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 
 from ...agents import Trace, draw_trace
-from ...core import Html, draw_table
+from ...core import Html, WorkbookError, draw_table
 from ...datasets import Example, Task
 from ...evaluation import Answer, Scorer, ValueMatch
 from ...models import Model
@@ -16,6 +17,7 @@ from .base import TeachingWidget, follow, label, make_button, say, shorten, styl
 
 COLUMNS = ("way", "step", "end of the prompt", "reply", "answer read", "tokens", "result")
 MAX_LETTERS = 200  # of a prompt or reply in the static table
+OWN = "a problem of your own"
 MARK = " ◀"
 NUM_RANKS, NUM_PASSAGES = 5, 2  # rows of the table, and hits that go into the prompt
 
@@ -23,62 +25,85 @@ NUM_RANKS, NUM_PASSAGES = 5, 2  # rows of the table, and hits that go into the p
 class ChainExplorer(TeachingWidget):
     """One problem at a time, one way of prompting at a time, one call of the model at a time.
 
-    All examples are asked at once. A way takes a problem and returns an `Answer` whose trace has a dict per reply, with
-    the texts "step" and "prompt" and the "answer" that was read from the reply.
+    All examples are asked at once, for the static table. A way takes a problem and returns an `Answer` whose trace has
+    a dict per reply, with the texts "step" and "prompt" and the "answer" that was read from the reply.
     """
 
     def __init__(
         self, examples: Sequence[Example], ways: Mapping[str, Callable[[str], Answer]], scorer: Scorer
     ) -> None:
-        self._examples, self._calls, static = examples, {}, ""
-        for place, example in enumerate(examples):
-            for way, solve in ways.items():
-                self._calls[place, way] = _list_calls(way, solve(example.input), example.expected, scorer)
-            rows = [row for way in ways for row in self._calls[place, way]]
-            short = ([shorten(part, MAX_LETTERS) for part in row] for row in rows)
-            static += _title(example) + draw_table(COLUMNS, short, has_long_texts=True)
-        titles = [(f"{place + 1}. {shorten(one.input, 60)}", place) for place, one in enumerate(examples)]
-        self.problem = ipywidgets.Dropdown(options=titles, **label("problem", "5em", width="auto"))
+        self._examples = {example.id: example for example in examples}
+        self._ways = {name: functools.cache(solve) for name, solve in ways.items()}
+        self._scorer = scorer
+        titles = [(f"{number}. {shorten(one.input, 60)}", one.id) for number, one in enumerate(examples, start=1)]
+        self.problem = ipywidgets.Dropdown(options=[*titles, (OWN, "")], **label("problem", "5em", width="auto"))
+        placeholder = "Write a problem and press Enter"
+        self.own = ipywidgets.Text(placeholder=placeholder, continuous_update=False, **label("", width="auto"))
         self.way = ipywidgets.ToggleButtons(options=list(ways), **label("way", "5em"))
-        self.call = ipywidgets.BoundedIntText(1, min=1, max=len(self._list_shown()), **label("call", "5em"))
-        num_right = sum(rows[-1][-1] == "right" for rows in self._calls.values())
+        self.back_button = make_button("Back", "The step before", lambda: self.go_to(self._step - 1))
+        self.next_button = make_button("Next step", "The next call of the model", lambda: self.go_to(self._step + 1))
+        rows = {example.id: self._list_all(example) for example in examples}
+        num_right = sum(row[-1] == "right" for found in rows.values() for row in found)
         summary = (
             f"Chain explorer: {len(examples)} problems, {len(ways)} ways "
             f"({', '.join(ways)}); {num_right} of {len(examples) * len(ways)} answers are right."
         )
-        follow(self._begin, self.problem, self.way)
-        super().__init__(summary, static, [self.problem, self.way, self.call])
+        static = ""
+        for example in examples:
+            short = ([shorten(part, MAX_LETTERS) for part in row] for row in rows[example.id])
+            static += _title(example) + draw_table(COLUMNS, short, has_long_texts=True)
+        buttons = ipywidgets.HBox([self.back_button, self.next_button])
+        super().__init__([self.problem, self.own, self.way, self.view, buttons], summary, static)
+        follow(lambda: self.go_to(0), self.problem, self.own, self.way)
+        self.go_to(0)
 
-    def _list_shown(self) -> list[tuple[str, ...]]:
-        return self._calls[self.problem.value, self.way.value]
-
-    def _begin(self) -> None:
-        self.call.value, self.call.max = 1, len(self._list_shown())
+    def go_to(self, step: int) -> None:
+        """Show a step of what is chosen, from 0; at the ends it stays."""
+        self._step = step
+        self.own.layout.display = None if self.problem.value == "" else "none"
+        self.show()
 
     def _draw(self) -> str:
-        rows = self._list_shown()
-        row = dict(zip(COLUMNS, rows[self.call.value - 1], strict=True))
-        row["step"] = f"{self.call.value} of {len(rows)}: {row['step']}"
+        example = self._examples.get(self.problem.value) or Example("", self.own.value.strip(), "")
+        if not example.input:
+            return say("Write a problem above and press Enter.")
+        rows = self._list_steps(example, self.way.value)
+        self._step = max(0, min(self._step, len(rows) - 1))
+        self.back_button.disabled = self._step == 0
+        self.next_button.disabled = self._step == len(rows) - 1
+        row = dict(zip(COLUMNS, rows[self._step], strict=True))
+        row["step"] = f"{self._step + 1} of {len(rows)}: {row['step']}"
         row["result"] = row["result"] or "shown with the last step"
         lines = [("tokens read + written" if name == "tokens" else name, text) for name, text in row.items()]
-        return _title(self._examples[self.problem.value]) + draw_table(
-            (), lines, has_row_heads=True, has_long_texts=True
-        )
+        return _title(example) + draw_table((), lines, has_row_heads=True, has_long_texts=True)
 
+    def _list_steps(self, example: Example, way: str) -> list[tuple[str, ...]]:
+        """Return the rows of one way in the order of `COLUMNS`; the result stands in the last of them."""
+        answer = self._ways[way](example.input)
+        result = "not known"
+        if example.expected:
+            result = "right" if self._scorer(answer.prediction, example.expected).value == 1 else "wrong"
+        rows = []
+        for step, reply in zip(answer.trace or [], answer.replies, strict=True):
+            text = reply.text + (" … (cut off)" if reply.finish_reason == "length" else "")
+            tokens = f"{reply.prompt_tokens} + {reply.completion_tokens}"
+            rows.append((way, str(step["step"]), str(step["prompt"]), text, str(step["answer"]), tokens, ""))
+        return [*rows[:-1], (*rows[-1][:-1], result)]
 
-def _list_calls(way: str, answer: Answer, expected: str, scorer: Scorer) -> list[tuple[str, ...]]:
-    """Return the calls behind an answer in the order of `COLUMNS`; the result stands in the last of them."""
-    rows = []
-    for step, reply in zip(answer.trace or [], answer.replies, strict=True):
-        text = reply.text + (" … (cut off)" if reply.finish_reason == "length" else "")
-        tokens = f"{reply.prompt_tokens} + {reply.completion_tokens}"
-        rows.append((way, str(step["step"]), str(step["prompt"]), text, str(step["answer"]), tokens, ""))
-    result = "right" if scorer(answer.prediction, expected).value == 1 else "wrong"
-    return [*rows[:-1], (*rows[-1][:-1], result)]
+    def _list_all(self, example: Example) -> list[tuple[str, ...]]:
+        """Return the rows of all ways; a way that the model cannot be asked for has one row that says why."""
+        rows: list[tuple[str, ...]] = []
+        for way in self._ways:
+            try:
+                rows += self._list_steps(example, way)
+            except WorkbookError as error:
+                rows.append((way, "", "", self.explain(error), "", "", ""))
+        return rows
 
 
 def _title(example: Example) -> str:
-    return f"<p><b>{html.escape(example.input)}</b>{html.escape(f' Expected: {example.expected}')}</p>"
+    expected = f" Expected: {example.expected}" if example.expected else ""
+    return f"<p><b>{html.escape(example.input)}</b>{html.escape(expected)}</p>"
 
 
 class TraceInspector(TeachingWidget):
@@ -89,26 +114,45 @@ class TraceInspector(TeachingWidget):
         marks = [_mark(*pair) for pair in self._pairs]
         titles = [(f"{number + 1}. {marks[number]} {task.question[:80]}", number) for number, task in enumerate(tasks)]
         self.menu = ipywidgets.Dropdown(options=titles, **label("question", width="auto"))
-        self.step = ipywidgets.BoundedIntText(0, min=0, max=len(traces[0].steps) + 1, **label("step"))
+        self.back_buttons = [
+            make_button("To the start", "Only the question", lambda: self.go_to(0)),
+            make_button("Back", "One step back", lambda: self.go_to(self._step - 1)),
+        ]
+        self.forward_buttons = [
+            make_button("Forward", "The next step, then the answer", lambda: self.go_to(self._step + 1)),
+            make_button("To the end", "All steps and the answer", lambda: self.go_to(self._count_places())),
+        ]
+        buttons = ipywidgets.HBox([*self.back_buttons, *self.forward_buttons])
         num_tools = sum(trace.actions == task.tools for trace, task in self._pairs)
         summary = (
             f"Trace inspector: {len(traces)} questions, {marks.count('✓')} answers right, "
             f"{num_tools} with the expected tools."
         )
-        follow(self._begin, self.menu)
-        super().__init__(summary, self._tabulate(summary), [self.menu, self.step])
+        super().__init__([self.menu, buttons, self.view], summary, self._tabulate(summary))
+        follow(lambda: self.go_to(0), self.menu)
+        self.go_to(0)
 
-    def _begin(self) -> None:
+    def _count_places(self) -> int:
+        """Return the number of the steps and one more, where the answer stands."""
         trace, _ = self._pairs[self.menu.value]
-        self.step.value, self.step.max = 0, len(trace.steps) + 1
+        return len(trace.steps) + 1
+
+    def go_to(self, place: int) -> None:
+        """Show so many steps of the chosen trace; past the last one, its answer and the verdict."""
+        last = self._count_places()
+        self._step = min(max(place, 0), last)
+        for button in self.back_buttons:
+            button.disabled = self._step == 0
+        for button in self.forward_buttons:
+            button.disabled = self._step == last
+        self.show()
 
     def _draw(self) -> str:
-        """Return so many steps of the chosen trace; past the last one, its answer and the verdict."""
-        (trace, task), step = self._pairs[self.menu.value], self.step.value
-        told = f"<div style='opacity:.7'>step {step} of {len(trace.steps)}</div>"
-        if step > len(trace.steps):
-            told = f"<div role='status'>{_judge(trace, task)}</div>"
-        return draw_trace(trace, step) + told
+        trace, task = self._pairs[self.menu.value]
+        verdict, place = "", f"step {self._step} of {len(trace.steps)}"
+        if self._step > len(trace.steps):
+            verdict, place = f"<div role='status'>{_judge(trace, task)}</div>", "answer"
+        return f"{draw_trace(trace, self._step)}{verdict}<div style='opacity:.7'>{place}</div>"
 
     def _tabulate(self, summary: str) -> str:
         rows = []
@@ -132,11 +176,10 @@ def _judge(trace: Trace, task: Task) -> str:
 
 
 class RetrievalInspector(TeachingWidget):
-    """See for a question the ranks of each search side by side, the passages, and the assembled prompt.
+    """Type a question and see the ranks of each search side by side, the passages, and the assembled prompt.
 
     `write_prompt` makes the messages of a question from what the last of the searches finds; the model counts their
-    tokens. The ready questions come with their gold passages, which are marked and may be none. One that is typed goes
-    before them.
+    tokens. The ready questions come with their gold passages, which are marked and may be none.
     """
 
     def __init__(
@@ -149,18 +192,25 @@ class RetrievalInspector(TeachingWidget):
         self._retrievers, self._write_prompt, self._model = retrievers, write_prompt, model
         self._questions = questions
         self.menu = ipywidgets.Dropdown(options=list(questions), **label("question", width="95%"))
-        placeholder = "or type one of your own and press Enter"
-        self.own = ipywidgets.Text(placeholder=placeholder, continuous_update=False, **label("own", width="95%"))
+        self.field = ipywidgets.Text(placeholder="or type one of your own", **label("own", width="80%"))
         summary = (
             f"Retrieval inspector: the first {NUM_RANKS} hits of {', '.join(retrievers)} for {len(questions)} "
             f"questions, and the prompts from the first {NUM_PASSAGES} hits of the last."
         )
-        super().__init__(summary, "".join(map(self._tell, questions)), [self.menu, self.own])
+        search = make_button("Search", "Search for the question that you typed", lambda: self.search(self.field.value))
+        children = [self.menu, ipywidgets.HBox([self.field, search]), self.view]
+        super().__init__(children, summary, "".join(map(self._tell, questions)))
+        follow(lambda: self.search(self.menu.value), self.menu)
+        self.search(self.menu.value)
+
+    def search(self, question: str) -> None:
+        """Show what is found for a question, or why it cannot be searched."""
+        self._question = question
+        self.show()
 
     def _draw(self) -> str:
         # JupyterLab breaks preformatted text in the middle of a word.
-        told = self._tell(self.own.value.strip() or self.menu.value)
-        return told.replace("<pre style='", "<pre style='word-break:normal;")
+        return self._tell(self._question).replace("<pre style='", "<pre style='word-break:normal;")
 
     def _tell(self, question: str) -> str:
         found = {name: retriever.find_chunks(question, NUM_RANKS) for name, retriever in self._retrievers.items()}
@@ -222,10 +272,10 @@ class Tagger(TeachingWidget):
         self.told = ipywidgets.HTML()
         summary = f"Tagger: {len(texts)} traces to read, {len(meanings)} tags to choose from: {', '.join(meanings)}."
         first, *others = (_tabulate_text(id, text) for id, text in texts.items())
-        folded = f"<details><summary>The other {len(others)}</summary>{''.join(others)}</details>"
+        folded = f"<details><summary>The other {len(others)}</summary>{''.join(others)}</details>" if others else ""
         legend = draw_table(("tag", "meaning"), meanings.items(), has_row_heads=True, has_long_texts=True)
         children = [self.menu, self.view, ipywidgets.HBox([self.choice, self.next_button]), self.told]
-        super().__init__(summary, f"{legend}{first}{folded}", children=children)
+        super().__init__(children, summary, f"{legend}{first}{folded}")
         follow(self.open_text, self.menu)
         follow(self.keep, self.choice)
         self.open_text()

@@ -68,7 +68,7 @@ class LifecycleMap(TeachingWidget):
         )
         ring = ", ".join(stage.name for stage in STAGES)
         summary = f"Lifecycle map: {len(STAGES)} stages in a ring, {ring}, and again; {len(tools)} tools."
-        super().__init__(summary, draw_ring() + self._tabulate(), [self.buttons])
+        super().__init__([self.buttons, self.view], summary, draw_ring() + self._tabulate(), [self.buttons])
 
     def _draw(self) -> str:
         (stage,) = (stage for stage in STAGES if stage.id == self.buttons.value)
@@ -206,7 +206,7 @@ class TechniqueMap(TeachingWidget):
         names = [(one.technique, one.id) for one in self._techniques.values()]
         self.buttons = ipywidgets.ToggleButtons(options=names, style={"button_width": "13em"})
         told = ", ".join(f"{name}: {self._count(id)}" for name, id in names)
-        super().__init__(f"Map of techniques. {told}.", self._tabulate(), [self.buttons])
+        super().__init__([self.buttons, self.view], f"Map of techniques. {told}.", self._tabulate(), [self.buttons])
 
     def _count(self, id: str) -> str:
         verdicts = [one.verdict for _, one in self._measured[id]]

@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 
 from ...choosing import measure_stability, rank_options
-from ...core import Html, draw_table
+from ...core import Html, WorkbookError, draw_table
 from ...models import Model, load_catalog
 from .base import TeachingWidget, label, make_button, say, shorten
 from .pictures import draw_bar, draw_bars
@@ -33,7 +33,7 @@ class ProviderChooser(TeachingWidget):
         self.mode = ipywidgets.Dropdown(options=modes, **label("mode", "6em", width="32em"))
         summary = f"Provider chooser: {len(titles)} providers, {len(MODES)} modes, and the lines for .env."
         controls = [self.provider, self.mode]
-        super().__init__(summary, self._tabulate(), controls)
+        super().__init__([*controls, self.view], summary, self._tabulate(), controls)
 
     def make_lines(self) -> list[str]:
         """Return the lines for `.env` that select what the menus show."""
@@ -72,24 +72,34 @@ class NextTokenExplorer(TeachingWidget):
 
     def __init__(self, model: Model, prompt: str, shape: Callable[[np.ndarray, float, float], np.ndarray]) -> None:
         self._model, self._prompt, self._shape = model, prompt, shape
+        self._pieces: list[str] = []
+        self._tokens, self._probabilities = self._ask([])
         self._random = np.random.default_rng(0)
         self._text = ipywidgets.HTML()
         self.temperature = ipywidgets.FloatSlider(1.0, min=0.1, max=2.0, step=0.1, **label("temperature", "7em"))
         self.top_p = ipywidgets.FloatSlider(1.0, min=0.1, max=1.0, step=0.05, **label("top-p", "7em"))
         buttons = [
-            make_button("Take the likeliest", "Add the likeliest token", self._take),
+            make_button("Take the likeliest", "Add the likeliest token", self.take),
             make_button("Draw one", "Add a token drawn from the bars", self._take_drawn),
-            make_button("Back", "Remove the last token", lambda: self._move(self._pieces[:-1])),
-            make_button("Start again", "Back to the beginning", self._restart),
+            make_button("Back", "Remove the last token", self._step_back),
+            make_button("Start again", "Back to the beginning", self.restart),
         ]
-        self._ask([])
         summary = (
             f"Next-token explorer: after “{prompt}” the likeliest token is “{self._tokens[0]}” "
             f"({self._probabilities[0]:.1%} of the next tokens)."
         )
         sliders = [self.temperature, self.top_p]
-        super().__init__(summary, "", sliders, [self._text, *sliders, self.view, ipywidgets.HBox(buttons)])
+        super().__init__([self._text, *sliders, self.view, ipywidgets.HBox(buttons)], summary, "", sliders)
         self.static_html = self._text.value + self._draw()
+
+    def take(self) -> None:
+        """Add the likeliest token."""
+        self._move([*self._pieces, self._tokens[int(np.argmax(self._reshape()))]])
+
+    def restart(self) -> None:
+        """Begin again with the prompt and the same draws."""
+        self._random = np.random.default_rng(0)
+        self._move([])
 
     def show(self) -> None:
         """Show the text, and the bars for what may come next."""
@@ -98,26 +108,26 @@ class NextTokenExplorer(TeachingWidget):
         self._text.value = f"<p style='font-size:110%;white-space:pre-wrap'>{text}</p>"
         super().show()
 
-    def _take(self) -> None:
-        self._move([*self._pieces, self._tokens[int(np.argmax(self._reshape()))]])
-
     def _take_drawn(self) -> None:
         self._move([*self._pieces, self._tokens[int(self._random.choice(len(self._tokens), p=self._reshape()))]])
 
-    def _restart(self) -> None:
-        self._random = np.random.default_rng(0)
-        self._move([])
+    def _step_back(self) -> None:
+        if self._pieces:
+            self._move(self._pieces[:-1])
 
     def _move(self, pieces: list[str]) -> None:
         """Change the text; where the model fails it stays as it is, and why is said."""
-        self.attempt(lambda: self._ask(pieces))
-
-    def _ask(self, pieces: list[str]) -> None:
-        chances = self._model.next_tokens(self._prompt + "".join(pieces), NUM_TOKENS)
-        self._tokens = [chance.text for chance in chances]
-        self._probabilities = np.array([chance.probability for chance in chances])
+        try:
+            self._tokens, self._probabilities = self._ask(pieces)
+        except WorkbookError as error:
+            self.tell(self.explain(error))
+            return
         self._pieces = pieces
         self.show()
+
+    def _ask(self, pieces: Sequence[str]) -> tuple[list[str], np.ndarray]:
+        chances = self._model.next_tokens(self._prompt + "".join(pieces), NUM_TOKENS)
+        return [chance.text for chance in chances], np.array([chance.probability for chance in chances])
 
     def _reshape(self) -> np.ndarray:
         return self._shape(self._probabilities, self.temperature.value, self.top_p.value)
@@ -149,7 +159,7 @@ class ModelScorecard(TeachingWidget):
             f"{shares[winner]:.0%} of the draws when each weight moves by up to {SPREAD:.0%}."
         )
         controls = [*self.sliders.values(), self.spread]
-        super().__init__(summary, self._draw(), controls)
+        super().__init__([*controls, self.view], summary, self._draw(), controls)
 
     def _draw(self) -> str:
         weights = {factor: slider.value for factor, slider in self.sliders.items()}
@@ -187,7 +197,7 @@ class TableExplorer(TeachingWidget):
         static = self._tabulate(table)
         if len(table) > MOST_SHOWN:
             static = f"<details><summary>{html.escape(name)}: {len(table)} rows</summary>{static}</details>"
-        super().__init__(summary, static, controls)
+        super().__init__([*controls, self.view], summary, static, controls)
 
     def _draw(self) -> str:
         kept = self._table

@@ -12,7 +12,7 @@ from ...datasets import Example, Message
 from ...evaluation import PRICED_AT, Report, Scorer, sum_tokens
 from ...models import Model, Reply, price_tokens
 from ...prompts import Prompt
-from .base import TeachingWidget, explain, label, make_button, say, shorten, style_html
+from .base import TeachingWidget, label, make_button, say, shorten
 
 PARTS = ("instruction", "context", "examples", "output")
 COMBINATIONS = [parts for num in range(len(PARTS) + 1) for parts in itertools.combinations(PARTS, num)]
@@ -50,7 +50,7 @@ class PromptWorkbench(TeachingWidget):
             f"{num_right} of them get the right answer."
         )
         children = [self.menu, ipywidgets.HBox(boxes), self.view]
-        super().__init__(summary, self._tabulate(), [self.menu, *boxes], children)
+        super().__init__(children, summary, self._tabulate(), [self.menu, *boxes])
 
     def _list_parts(self) -> tuple[str, ...]:
         return tuple(part for part in PARTS if self.boxes[part].value)
@@ -70,7 +70,7 @@ class PromptWorkbench(TeachingWidget):
         try:
             reply, is_right = self._ask(number, parts)
         except WorkbookError as error:
-            told = say(explain(error))
+            told = say(self.explain(error))
         else:
             text = html.escape(reply.text) or "(empty)"
             verdict = "right" if is_right else f"wrong, expected: {html.escape(self._examples[number].expected)}"
@@ -124,25 +124,26 @@ class ShotPicker(TeachingWidget):
             intent: ipywidgets.SelectMultiple(options=found, rows=3, **label(intent, width="95%"))
             for intent, found in titles.items()
         }
+        self.grid = ipywidgets.VBox(list(self.lists.values()))
         button = make_button("Measure", "Measure the chosen examples", self.measure)
-        self.grid = ipywidgets.VBox([*self.lists.values(), button])
         best = max(self.reports.values(), key=lambda report: report.score.value)
         summary = (
             f"Shot picker: {len(ready)} ready sets of examples, measured on {len(best)} messages; "
             f"the best of them is “{best.name}” with {best.score}."
         )
-        children = [self.menu, self.grid, self.view]
-        super().__init__(summary, self._tabulate(ready), [self.menu], children)
+        super().__init__([self.menu, self.grid, button, self.view], summary, self._tabulate(ready), [self.menu])
 
     def measure(self) -> None:
-        """Measure the own choice, in the order of the pool; say so where that is not possible."""
-        picked = {number for menu in self.lists.values() for number in menu.value}
-        shots = [shot for number, shot in enumerate(self._pool) if number in picked]
-        self.view.value = style_html(say(f"Measuring {len(shots)} examples …"))
-        self.attempt(lambda: self._keep(self._measure(shots, f"{OWN}: {len(shots)} examples")))
-
-    def _keep(self, report: Report) -> None:
-        self.reports[OWN] = report
+        """Measure what is chosen, in the order of the pool; say so where that is not possible."""
+        if self.menu.value == OWN:
+            picked = {number for menu in self.lists.values() for number in menu.value}
+            shots = [shot for number, shot in enumerate(self._pool) if number in picked]
+            self.tell(f"Measuring {len(shots)} examples …")
+            try:
+                self.reports[OWN] = self._measure(shots, f"{OWN}: {len(shots)} examples")
+            except WorkbookError as error:
+                self.tell(self.explain(error))
+                return
         self.show()
 
     def show(self) -> None:

@@ -14,6 +14,7 @@ from widget_views import (
     read_views,
 )
 
+from llmops_utils.core import ProviderError, RecordingMissing
 from llmops_utils.course import LifecycleMap, PowerCalculator, ProviderChooser, TrainingCalculator
 from llmops_utils.course.widgets.base import TeachingWidget
 
@@ -85,3 +86,9 @@ def test_two_widgets_on_the_same_data_are_stored_alike_also_after_the_controls_m
         is_alike = (twin.static_html, twin.summary) == (widget.static_html, widget.summary)
         wrong += [] if is_alike else [type(widget).__name__]
     assert wrong == []
+
+
+def test_what_was_not_recorded_is_told_with_a_way_out_and_other_errors_with_theirs():
+    widget = LifecycleMap()
+    assert "LLMOPS_MODE=live" in widget.explain(RecordingMissing("There is none.", "Record it."))
+    assert widget.explain(ProviderError("Gone.", "Try again.")) == "Gone.\nWhat to do: Try again."

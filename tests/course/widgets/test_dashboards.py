@@ -1,12 +1,28 @@
 """Claims about the dashboards of runs and of a stream: the choice is what is shown and compared."""
 
-import pytest
-from widget_views import CAREFUL, make_grid, make_monitor_dashboard, make_run, make_runs_dashboard, read_rows
+import re
+from dataclasses import replace
 
+import pytest
+from widget_views import (
+    CAREFUL,
+    make_grid,
+    make_monitor_dashboard,
+    make_requests,
+    make_run,
+    make_runs_dashboard,
+    read_bundle,
+    read_rows,
+)
+
+from llmops_utils.course import RunDashboard
 from llmops_utils.course.widgets.base import style_html
 from llmops_utils.course.widgets.dashboards import MAX_FLIPS
 from llmops_utils.evaluation import compare
-from llmops_utils.operations import AlertRule
+from llmops_utils.operations import AlertRule, Monitor
+from llmops_utils.tracking import Run
+
+# --- runs ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -20,31 +36,33 @@ def dashboard(runs):
 
 
 def list_names(dashboard):
-    return [row[1] for row in read_rows(dashboard.view.value.partition("From “")[0])]
+    return [row[1] for row in read_rows(dashboard.view.value)]
 
 
-def test_two_runs_are_compared_in_parameters_prompt_and_flips(runs, dashboard):
-    html = dashboard.static_html
-    rows = read_rows(html)
-    assert dashboard.summary == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
+def test_the_static_view_holds_all_of_the_first_pair_and_choosing_two_runs_shows_what_lies_between_them(
+    runs, dashboard
+):
+    data = read_bundle(dashboard)
+    rows, html = read_rows(data["text/html"]), data["text/html"]
+    assert data["text/plain"] == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
     assert rows[2] == ["3", "eight", "8", "83% [55%, 95%]", "240", "2.00"]
-    told = [
-        "From “zero” to “eight”",
-        "shots 0 → 8",
-        ">intent carefully.</ins>",
-        "What flipped: 10 gained, 1 lost of 12",
-    ]
-    told += ['alt="Score against price: 1 zero: 8% at 32 tokens;', f"{compare(runs[0].report, runs[2].report)}."]
-    assert [one for one in told if one not in html] == []
+    assert 'alt="Score against price: 1 zero: 8% at 32 tokens; 2 four: 25% at 122 tokens; 3 eight: 83%' in html
+    assert "From “zero” to “eight”" in html
+    assert "shots 0 → 8" in html
+    assert ">intent carefully.</ins>" in html
+    assert f"{compare(runs[0].report, runs[2].report)}." in html
+    assert "What flipped: 10 gained, 1 lost of 12" in html
     assert [[row[0] for row in rows].count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
     dashboard.before.value, dashboard.after.value = "four", "zero"
-    told = ["From “four” to “zero”", "The prompt is the same.", "What flipped: 0 gained, 2 lost of 12"]
-    assert [one for one in told if one not in dashboard.view.value] == []
+    told = dashboard.between.value
+    assert "From “four” to “zero”" in told
+    assert "The prompt is the same." in told
+    assert "What flipped: 0 gained, 2 lost of 12" in told
     dashboard.after.value = "four"
-    assert "All parameters are the same." in dashboard.view.value
+    assert "All parameters are the same." in dashboard.between.value
 
 
-def test_the_filter_keeps_the_runs_that_hold_all_words_and_any_column_sorts_them_in_both_directions(dashboard):
+def test_the_filter_keeps_the_runs_that_hold_all_words(dashboard):
     everything = ["zero", "four", "eight"]
     expected = {"": everything, "shots=8": ["eight"], "shots=80": [], "four": ["four"], "unknown=1": []}
     expected |= {"TINY shots=4": ["four"], "tiny": everything}
@@ -54,41 +72,74 @@ def test_the_filter_keeps_the_runs_that_hold_all_words_and_any_column_sorts_them
         if list_names(dashboard) != names or ("No run passes" in dashboard.view.value) != (names == []):
             wrong.append(words)
     assert wrong == []
-    dashboard.filter.value = ""
-    for column in ("score", "shots"):
-        dashboard.sort.value = column
+
+
+def test_runs_are_sorted_by_any_column_in_both_directions_and_those_without_the_value_come_last(runs):
+    bare = replace(runs[0], name="bare", metrics={}, parameters={})
+    runs[0].parameters["shots"] = "none"
+    dashboard = make_runs_dashboard([bare, *runs])
+    for column, upwards in (("score", ["zero", "four", "eight"]), ("shots", ["four", "eight", "zero"])):
+        dashboard.sort.value = column  # numbers before texts
         dashboard.descending.value = True
-        assert list_names(dashboard) == everything[::-1]
+        assert list_names(dashboard) == [*upwards[::-1], "bare"]
         dashboard.descending.value = False
-        assert list_names(dashboard) == everything
+        assert list_names(dashboard) == [*upwards, "bare"]
 
 
-def test_runs_on_other_examples_are_not_compared_and_it_says_so(runs, dashboard):
-    dashboard = make_runs_dashboard([*runs, make_run("short", 2, {0}, CAREFUL, num=5)], pair=("zero", "four"))
-    dashboard.after.value = "short"
-    assert "were not run on the same examples" in dashboard.view.value
+def test_runs_on_other_examples_are_not_compared_and_it_says_so(runs):
+    short = make_run("short", 2, {0}, CAREFUL, num=5)
+    assert "were not run on the same examples" in make_runs_dashboard([runs[0], short]).static_html
 
 
-def test_an_incident_shows_its_windows_and_alarms_under_the_rule_that_is_chosen_and_the_monitor_keeps_its_own():
-    dashboard = make_monitor_dashboard()
-    assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in dashboard.view.value
-    dashboard.menu.value = "slow"
-    assert "<strong>slow</strong>: alarm after 20 requests" in dashboard.view.value
-    alarms = {row[0]: row[2] for row in read_rows(dashboard.view.value.partition(">incident<")[0])}
-    assert {name for name, told in alarms.items() if told == "window 7"} == {"latency p50 (s)", "latency p95 (s)"}
-    assert 'alt="10 windows, of which with an alarm: latency p50 (s) 4, latency p95 (s) 4, tokens 0' in (
-        dashboard.view.value
-    )
-    assert [row[:2] for row in read_rows(dashboard.static_html)] == [
+def test_runs_without_prompt_report_or_score_are_shown_all_the_same():
+    bare = Run("k", "bare", "p", 0, 1.0, (), False, {"a": 1}, {"loss": 0.5}, {}, (), {}, None)
+    dashboard = RunDashboard([bare], ["a"], ["loss", "score"], ("bare", "bare"))
+    assert read_rows(dashboard.static_html) == [["1", "bare", "1", "0.50", ""]]
+    assert "Not both runs hold their prompt." in dashboard.static_html
+    assert "Not both runs hold their report." in dashboard.static_html
+    assert dashboard.summary == "Run dashboard: 1 runs; none has a score."
+
+
+# --- the stream ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def monitor():
+    return Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
+
+
+@pytest.fixture
+def watched(monitor):
+    return make_monitor_dashboard(monitor)
+
+
+def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too_and_all_stand_in_the_table_below(watched):
+    assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in watched.view.value
+    watched.menu.value = "slow"
+    assert "<strong>slow</strong>: alarm after 20 requests" in watched.view.value
+    assert 'aria-label="10 windows, 4 of them with an alarm"' in watched.view.value
+    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', watched.view.value)
+    assert len(places) == 4 + 4  # windows 7 to 10, both latencies
+    assert all(0 <= float(x) <= 240 and 0 <= float(y) <= 44 for x, y in places)
+    data = read_bundle(watched)
+    rows = read_rows(data["text/html"])
+    assert [row[:2] for row in rows] == [
         ["quiet", "no alarm"],
         ["slow", "alarm after 20 requests (latency p50 (s), latency p95 (s))"],
     ]
+    assert "quiet: no alarm; slow: alarm after 20 requests (latency p50 (s), latency p95 (s))" in data["text/plain"]
+    watched.menu.value = "slow"
+    assert watched.children[-1].value == style_html(watched.static_html)
+
+
+def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor):
+    limits = dict(monitor.limits)
+    watched.menu.value = "slow"
     for num, delay in ((1, 10), (4, 40)):
-        dashboard.in_a_row.value = num
-        assert f"alarm after {delay} requests" in dashboard.view.value
-    assert dashboard.quantile.label == "99.0%"
-    dashboard.quantile.value = 0.9
-    limit = dashboard._monitor.with_rule(AlertRule(0.9, 4)).limits["latency p95 (s)"]
-    assert f"<td>{limit:.3g}</td>" in dashboard.view.value
-    assert dashboard._monitor.rule == AlertRule(0.99, 2)
-    assert dashboard.children[-1].value == style_html(dashboard.static_html)
+        watched.in_a_row.value = num
+        assert f"alarm after {delay} requests" in watched.view.value
+    assert watched.quantile.label == "99.0%"
+    watched.quantile.value = 0.9
+    assert f"<td>{monitor.with_rule(AlertRule(0.9, 4)).limits['latency p95 (s)']:.3g}</td>" in watched.view.value
+    assert monitor.rule == AlertRule(0.99, 2)
+    assert monitor.limits == pytest.approx(limits, nan_ok=True)

@@ -1,4 +1,4 @@
-"""Claims about the inspectors of chains, traces, retrieval and texts to tag: step by step, and judged."""
+"""Claims about the inspectors of chains, traces and retrieval: step by step, judged, and friendly without a recording."""
 
 import pytest
 from widget_views import (
@@ -7,70 +7,159 @@ from widget_views import (
     GOLD,
     LOCKER,
     OWNER,
+    PROBLEMS,
     CountingModel,
+    answer_directly,
     make_chain,
     make_inspector,
     make_reply,
     make_retrieval,
     make_tagger,
     press,
+    read_bundle,
     read_rows,
 )
 
+from llmops_utils.agents import Trace
 from llmops_utils.core import ProviderError, RecordingMissing
+from llmops_utils.course import TraceInspector
 from llmops_utils.course.widgets.base import UNRECORDED
+from llmops_utils.course.widgets.inspectors import OWN
+from llmops_utils.datasets import Task
 from llmops_utils.evaluation import Answer
+
+# --- chains --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain():
+    return make_chain()
 
 
 def read_step(chain):
-    """Return what the view says about one call, by name."""
+    """Return what the view says about one step, by name."""
     return dict(read_rows(chain.view.value))
 
 
-def test_a_chain_is_read_call_by_call_from_the_first_one_and_its_result_stands_with_the_last():
-    chain = make_chain()
-    rows = read_rows(chain.static_html)
-    results = [(row[0], row[1], row[-1]) for row in rows[:3]]
-    expected = [("direct", "answer", "right"), ("two prompts", "expression", ""), ("two prompts", "result", "wrong")]
-    assert results == expected
-    assert chain.summary == "Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right."
+def test_the_static_view_has_a_row_per_call_and_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
+    data = read_bundle(chain)
+    rows = read_rows(data["text/html"])
+    assert data["text/html"].count("<table>") == 2
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("direct", "answer", "right"),
+        ("two prompts", "expression", ""),
+        ("two prompts", "result", "wrong"),
+        ("direct", "answer", "wrong"),
+        ("two prompts", "expression", ""),
+        ("two prompts", "result", "wrong"),
+    ]
+    assert rows[2][2:6] == ["2 * 7", "13 … (cut off)", "13", "31 + 2"]
+    assert data["text/plain"] == ("Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right.")
     assert "<b>A shop has 2 boxes of 7 lids.</b> Expected: 14" in chain.view.value
     assert (read_step(chain)["step"], read_step(chain)["result"]) == ("1 of 1: answer", "right")
+    assert [press(chain, name).disabled for name in ("Back", "Next step")] == [True, True]
     chain.way.value = "two prompts"
     assert read_step(chain)["step"] == "1 of 2: expression"
     assert read_step(chain)["result"] == "shown with the last step"
-    chain.call.value = 9  # it ends where the chain ends
-    last = ["two prompts", "2 of 2: result", "2 * 7", "13 … (cut off)", "13", "31 + 2", "wrong"]
-    assert list(read_step(chain).values()) == last
-    chain.problem.value = 1
+    for _ in range(2):
+        assert press(chain, "Next step").disabled
+        assert list(read_step(chain).values()) == [
+            *("two prompts", "2 of 2: result", "2 * 7", "13 … (cut off)", "13", "31 + 2", "wrong")
+        ]
+    for _ in range(2):
+        press(chain, "Back")
+        assert read_step(chain)["step"] == "1 of 2: expression"
+    press(chain, "Next step")
+    chain.problem.value = "p-2"
     assert read_step(chain)["step"] == "1 of 2: expression"
     assert "9 cups cost" in chain.view.value
 
 
-def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one():
-    answer = Answer(1, (make_reply(300 * "x"),), [{"step": EVIL, "prompt": EVIL, "answer": EVIL}])
-    chain = make_chain(long=lambda question: answer)
+def test_a_problem_of_ones_own_is_solved_and_not_judged(chain):
+    assert chain.own.layout.display == "none"
+    chain.problem.value = ""
+    assert (OWN, "") in chain.problem.options
+    assert (chain.own.layout.display, chain.problem.layout.display) == (None, None)
+    assert "Write a problem above and press Enter." in chain.view.value
+    chain.own.value = "3 lids and 4 lids?"
+    assert read_step(chain)["end of the prompt"] == "3 lids and 4 lids?"
+    assert read_step(chain)["result"] == "not known"
+    assert "Expected" not in chain.view.value
+
+
+def test_a_way_that_was_not_recorded_says_so_and_the_others_are_shown():
+    def miss(question):
+        raise RecordingMissing("There is no recording.", "Run it live.")
+
+    chain = make_chain(direct=answer_directly, other=miss)
+    assert read_rows(chain.static_html)[1][:4] == ["other", "", "", UNRECORDED]
+    chain.way.value = "other"
+    assert UNRECORDED in chain.view.value
+    chain.way.value = "direct"
+    assert read_step(chain)["result"] == "right"
+
+
+def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_each_problem_is_asked_once():
+    asked = []
+
+    def answer(question):
+        asked.append(question)
+        return Answer(1, (make_reply(300 * "x"),), [{"step": EVIL, "prompt": EVIL, "answer": EVIL}])
+
+    chain = make_chain(long=answer)
     assert chain.static_html.count("x" * 199) == 2
     assert "x" * 201 not in chain.static_html
     assert "x" * 300 in chain.view.value
     assert "<script" not in chain.static_html + chain.view.value
+    for name in ("p-2", "p-1"):
+        chain.problem.value = name
+    assert asked == [problem.input for problem in PROBLEMS]
 
 
-def test_each_step_of_a_trace_shows_one_more_and_then_the_answer_with_its_verdict():
-    inspector, shown = make_inspector(), []
-    for step in range(4):
-        inspector.step.value = step
+# --- traces --------------------------------------------------------------------------------------------------
+
+
+def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_and_a_table_holds_all_traces():
+    inspector = make_inspector()
+    shown = []
+    for _ in range(4):
         view = inspector.view.value
         shown.append([text in view for text in ("PW-30287?", "It is an order.", "I add up.", "149.70", "✓ right")])
+        press(inspector, "Forward")
     assert shown == [[True, num >= 1, num >= 2, num >= 3, num >= 3] for num in range(4)]
     assert "<b>Tools:</b> ✓ as expected" in inspector.view.value
-    inspector.step.value = 2
+    press(inspector, "Back")
+    assert "step 2 of 2" in inspector.view.value
+    assert "✓ right" not in inspector.view.value
+    for name, expected in (("To the end", [False, False, True, True]), ("To the start", [True, True, False, False])):
+        press(inspector, name)
+        assert [button.disabled for button in inspector.children[1].children] == expected
+    inspector.go_to(2)
     inspector.menu.value = 1
     assert "step 0 of 3" in inspector.view.value
-    inspector.step.value = 99
+    inspector.go_to(99)
     assert "✗ wrong, expected Nuvia 1.5 · <b>Tools:</b> ✗ expected find_order</div>" in inspector.view.value
-    assert [title[:4] for title, _ in inspector.menu.options] == ["1. ✓", "2. ✗"]
-    assert inspector.summary == "Trace inspector: 2 questions, 1 answers right, 1 with the expected tools."
+    assert [title for title, _ in inspector.menu.options] == [
+        "1. ✓ What is the value of PW-30287?",
+        "2. ✗ Which model is it?",
+    ]
+    data = read_bundle(inspector)
+    assert data["text/plain"] == "Trace inspector: 2 questions, 1 answers right, 1 with the expected tools."
+    used = "find_order → calculate"
+    assert read_rows(data["text/html"])[-2:] == [
+        ["What is the value of PW-30287?", used, used, "149.70", "✓ 149.7"],
+        ["Which model is it?", "find_order → find_order → find_order", "find_order", "None", "✗ Nuvia 1.5"],
+    ]
+
+
+def test_a_trace_without_steps_goes_from_the_question_to_the_answer():
+    task = Task(id="a", split="dev", kind="order", question="Which?", answer="none", tools=())
+    inspector = TraceInspector([Trace("Which?", "none", (), "finished")], [task])
+    press(inspector, "Forward")
+    assert "✓ as expected" in inspector.view.value
+
+
+# --- retrieval -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -83,42 +172,51 @@ def retrieval(model):
     return make_retrieval(model)
 
 
+def search(retrieval, question):
+    retrieval.field.value = question
+    press(retrieval, "Search")
+
+
 def test_ranks_and_prompt_are_shown_and_the_gold_passage_is_marked_and_nothing_else(retrieval):
-    shown = retrieval.view.value
+    rows = read_rows(retrieval.static_html)
+    assert [row[0] for row in rows] == 2 * ["1", "2", "3", "4", "5"]
     # a search that finds fewer leaves its places empty
-    found = [2 * ["lockers (1.000) ◀"], 2 * ["people (0.500)"], 2 * [""]]
-    assert [row[1:] for row in read_rows(shown)[:3]] == found
-    prompt = shown.partition("<details>")[2]
+    assert [row[1:] for row in rows[:3]] == [2 * ["lockers (1.000) ◀"], 2 * ["people (0.500)"], 2 * [""]]
+    assert retrieval.static_html.count("The assembled prompt: ") == 2
+    prompt = retrieval.view.value.partition("<details>")[2]
     assert [text for text in (GOLD, "The owner says", LOCKER) if text not in prompt] == []
     num_words = len(prompt.partition("user: ")[2].partition("</pre>")[0].split())
     assert f"The assembled prompt: {num_words} tokens" in prompt
-    assert shown.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
-    assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in shown
-    assert shown.count("<mark>") == 1
+    assert retrieval.view.value.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
+    assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
+    assert retrieval.view.value.count("<mark>") == 1
     retrieval.menu.value = OWNER
     assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
     assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
 
 
-def test_an_own_question_goes_before_the_menu_and_what_cannot_be_asked_is_told(retrieval, model):
-    retrieval.own.value = f"Is the owner {EVIL}?"
+def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retrieval, model):
+    search(retrieval, f"Is the owner {EVIL}?")
     assert f"<strong>Is the owner {ESCAPED}?</strong>" in retrieval.view.value
     assert "<strong>[1] people</strong>" in retrieval.view.value
-    missing, failing = RecordingMissing("no such recording", "record it"), ProviderError(EVIL, "Try again.")
     for question, fault, told in (
-        ("new", missing, UNRECORDED),
-        ("other", failing, f"{ESCAPED}\nWhat to do: Try again."),
+        ("   ", None, "nothing to look for"),
+        ("Something new?", RecordingMissing("no such recording", "record it"), UNRECORDED),
+        ("Something new?", ProviderError(EVIL, "Try again."), ESCAPED),
     ):
         model.fault = fault
-        retrieval.own.value = question
+        search(retrieval, question)
         assert told in retrieval.view.value
         assert "<script" not in retrieval.view.value
     model.fault = None
-    retrieval.own.value = ""
-    assert LOCKER in retrieval.view.value
+    retrieval.menu.value = OWNER
+    assert OWNER in retrieval.view.value
 
 
-def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy_and_next_leads_to_what_has_none():
+# --- tags ----------------------------------------------------------------------------------------------------
+
+
+def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy():
     tagger = make_tagger()
     assert (tagger.tags, tagger.choice.value) == ({}, None)
     assert "0 of 3 have a tag." in tagger.told.value
@@ -132,10 +230,19 @@ def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy_and_next_leads_
     assert list(tagger.tags.items()) == [("q1", "fine"), ("q2", "wrong")]
     assert "2 of 3 have a tag." in tagger.told.value
     assert "{&#x27;q1&#x27;: &#x27;fine&#x27;, &#x27;q2&#x27;: &#x27;wrong&#x27;}" in tagger.told.value
+    tagger.menu.value = "q2"
+    assert tagger.choice.value == "wrong"
+
+
+def test_next_leads_to_what_has_no_tag_yet_and_without_a_kernel_all_traces_and_meanings_are_read():
     tagger, seen = make_tagger(), []
     tagger.menu.value = "q2"
     for _ in range(4):
         tagger.choice.value = "fine"
         press(tagger, "Next")
         seen.append(tagger.menu.value)
-    assert (seen, len(tagger.tags)) == (["q3", "q1", "q1", "q1"], 3)
+    assert seen == ["q3", "q1", "q1", "q1"]
+    assert len(tagger.tags) == 3
+    rows = read_rows(make_tagger().static_html)
+    assert rows[:2] == [["fine", "The answer is right."], ["wrong", "It is not."]]
+    assert [row[1] for row in rows if row[0] == "answer"] == ["1 euros", "2 euros", "3 euros"]

@@ -4,9 +4,11 @@ import re
 from html import unescape
 
 import pandas as pd
+import pytest
 from widget_views import (
     ESCAPED,
     EVIL,
+    LEFT,
     FakeTokens,
     make_explorer,
     make_scorecard,
@@ -29,13 +31,16 @@ PROVIDERS = load_catalog().providers
 PROMPT = "The kettle is"
 
 
+# --- the provider chooser ------------------------------------------------------------------------------------
+
+
 def choose(provider, mode):
     chooser = ProviderChooser()
     chooser.provider.value, chooser.mode.value = provider, mode
     return chooser
 
 
-def test_the_lines_are_settings_that_load_and_never_hold_a_key_and_costs_and_lacks_are_told(monkeypatch):
+def test_the_lines_are_settings_that_load_and_never_hold_a_key(monkeypatch):
     monkeypatch.setenv("LLMOPS_API_KEY", KEY)
     for entry in PROVIDERS.values():
         if entry.key_variable:
@@ -45,23 +50,39 @@ def test_the_lines_are_settings_that_load_and_never_hold_a_key_and_costs_and_lac
         for mode in MODES:
             chooser = choose(entry.id, mode)
             shown += read_views(chooser) + str(read_bundle(chooser)) + repr(chooser)
-            lines = dict(
-                re.findall(r"^(\w+)=(.*)$", re.search("<pre>(.*)</pre>", chooser.view.value, re.DOTALL)[1], re.M)
-            )
+            lines = dict(line.split("=", 1) for line in chooser.make_lines())
             with monkeypatch.context() as patch:
                 for name, value in lines.items():
                     patch.setenv(name, KEY if name == entry.key_variable else value)
                 settings = load_settings()
             wants_key = bool(entry.key_variable) and mode != "replay"
             has_model = lines.get("LLMOPS_MODEL", entry.default_model) or entry.id == "custom"
-            if not has_model or (settings.mode, settings.provider) != (mode, entry.id):
+            is_shown = "\n".join(chooser.make_lines()) in unescape(chooser.view.value)
+            if (settings.mode, settings.provider, entry.key_variable in lines) != (mode, entry.id, wants_key):
                 wrong.append((entry.id, mode))
-            wrong += [] if (entry.key_variable in lines) == wants_key else [(entry.id, mode)]
+            wrong += [] if has_model and is_shown else [(entry.id, mode)]
     assert wrong == []
     assert [part for part in (KEY, KEY[3:9]) if part in shown] == []
+
+
+def test_the_chooser_tells_what_a_provider_costs_and_lacks():
+    assert [row[1] for row in read_rows(ProviderChooser().static_html)] == list(PROVIDERS)
     assert "Costs nothing. Save" in choose("embedded", "live").view.value
     assert "Costs money by the token. Cannot: temperature, logprobs" in choose("openai", "live").view.value
     assert "Costs" not in choose("custom", "live").view.value
+
+
+# --- the next token ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model():
+    return FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2})
+
+
+@pytest.fixture
+def explorer(model):
+    return make_explorer(model)
 
 
 def read_text(explorer):
@@ -69,37 +90,53 @@ def read_text(explorer):
     return unescape(re.sub("<[^>]+>", "", explorer.children[0].value)).removesuffix("▁")
 
 
-def draw_text(explorer):
-    for _ in range(12):
+def draw_text(explorer, count=12):
+    for _ in range(count):
         press(explorer, "Draw one")
     return read_text(explorer)
 
 
-def test_the_likeliest_ten_tokens_are_drawn_and_sliders_reshape_them_without_asking_the_model_again():
+def test_the_likeliest_ten_tokens_are_drawn_and_forty_are_asked_for():
     model = FakeTokens({f" w{number}": 2.0**-number for number in range(1, 60)})
     explorer = make_explorer(model)
     assert [label for label, _, _ in read_bars(explorer.view.value)] == [f" w{number}" for number in range(1, 11)]
     explorer.top_p.value = explorer.temperature.value = 0.1
     assert [share for _, share, _ in read_bars(explorer.view.value)] == [100.0] + 9 * [0.0]
-    assert model.prompts == [PROMPT]
-    explorer = make_explorer()
+
+
+def test_sliders_reshape_without_asking_the_model_again_and_what_it_begins_with_is_stored(explorer, model):
     explorer.temperature.value = 0.5
     assert read_bars(explorer.view.value) == [(" red", 65.8, 100.0), (" blue", 23.7, 36.0), (" green", 10.5, 16.0)]
-    assert "temperature 0.5, top-p 1.00" in explorer.view.value
+    explorer.top_p.value = 0.6
+    assert read_bars(explorer.view.value) == [(" red", 100.0, 100.0), (" blue", 0.0, 0.0), (" green", 0.0, 0.0)]
+    assert "temperature 0.5, top-p 0.60" in explorer.view.value
+    assert model.prompts == [PROMPT]
+    bars = [(" red", 50.0, 100.0), (" blue", 30.0, 60.0), (" green", 20.0, 40.0)]
+    explorer.take()
+    data = read_bundle(explorer)
+    assert read_bars(data["text/html"]) == read_bars(make_explorer().view.value) == bars
+    assert "The kettle is<strong></strong>" in data["text/html"]
+    assert data["text/plain"] == (
+        "Next-token explorer: after “The kettle is” the likeliest token is “ red” (50.0% of the next tokens)."
+    )
 
 
-def test_the_text_grows_and_shrinks_and_draws_follow_the_sliders_and_repeat_after_a_restart():
-    model = FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2})
+def test_take_adds_the_likeliest_token_and_back_removes_it():
+    model = FakeTokens({" red": 0.2, " blue": 0.5, " green": 0.3})
     explorer = make_explorer(model)
-    for _ in range(2):
-        press(explorer, "Take the likeliest")
-    assert read_text(explorer) == "The kettle is red red"
-    assert "The kettle is<strong><u> red</u><u> red</u></strong>" in read_views(explorer)
+    explorer.take()
+    press(explorer, "Take the likeliest")
+    assert read_text(explorer) == "The kettle is blue blue"
+    assert "The kettle is<strong><u> blue</u><u> blue</u></strong>" in read_views(explorer)
     press(explorer, "Back")
-    assert read_text(explorer) == model.prompts[-1] == "The kettle is red"
-    for _ in range(2):
-        press(explorer, "Back")
+    press(explorer, "Back")
+    press(explorer, "Back")
     assert read_text(explorer) == PROMPT
+    added = [PROMPT, "The kettle is blue", "The kettle is blue blue"]
+    assert model.prompts == [*added, "The kettle is blue", PROMPT]  # at the beginning nothing more is asked
+
+
+def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
     first = draw_text(explorer)
     explorer.temperature.value = 0.5
     press(explorer, "Start again")
@@ -107,28 +144,37 @@ def test_the_text_grows_and_shrinks_and_draws_follow_the_sliders_and_repeat_afte
     explorer.temperature.value = 1.0
     assert draw_text(explorer) == first
     assert len(set(first.removeprefix(PROMPT).split())) > 1
-    press(explorer, "Start again")
-    explorer.top_p.value = 0.4
+    explorer.restart()
+    explorer.top_p.value = 0.5
     assert draw_text(explorer) == PROMPT + " red" * 12
 
 
-def test_where_the_model_fails_it_is_told_and_the_text_stays():
-    model = FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2})
-    explorer = make_explorer(model)
-    press(explorer, "Take the likeliest")
-    model.fault = BudgetExceeded(f"Too dear: {EVIL}", "Set a larger budget.")
+def test_where_the_model_fails_it_is_told_and_the_text_stays(explorer, model):
+    explorer.take()
+    explorer.take()
     for name in ("Take the likeliest", "Draw one", "Back", "Start again"):
+        model.fault = BudgetExceeded(f"Too dear: {EVIL}", "Set a larger budget.")
         press(explorer, name)
-        assert f"{ESCAPED}\nWhat to do: Set a larger budget." in explorer.view.value
-        assert read_text(explorer) == "The kettle is red"
+        assert ESCAPED in explorer.view.value
+        assert "What to do: Set a larger budget." in explorer.view.value
+        assert read_text(explorer) == "The kettle is red red"
     model.fault = None
     press(explorer, "Take the likeliest")
-    assert read_text(explorer) == "The kettle is red red"
+    assert read_text(explorer) == "The kettle is red red red"
+    assert read_bars(explorer.view.value)[0][0] == " red"
+
+
+# --- the scorecard -------------------------------------------------------------------------------------------
 
 
 def test_the_scorecard_ranks_all_options_by_the_weights_and_without_any_nothing():
     card = make_scorecard()
-    assert card.summary.startswith("Model scorecard: “small” is first of 2 with 0.60 points")
+    data = read_bundle(card)
+    assert [row[:5] for row in read_rows(data["text/html"])] == [
+        ["1", "small", "0.20", "1.00", "0.60"],
+        ["2", "large", "0.90", "0.10", "0.50"],
+    ]
+    assert data["text/plain"].startswith("Model scorecard: “small” is first of 2 with 0.60 points")
     card.sliders["price"].value = 0
     assert [row[1] for row in read_rows(card.view.value)] == ["large", "small"]
     assert "price (weight 0)" in card.view.value
@@ -136,26 +182,47 @@ def test_the_scorecard_ranks_all_options_by_the_weights_and_without_any_nothing(
     assert [row[-1] for row in read_rows(card.view.value)] == ["100%", "0%"]
     card.sliders["quality"].value = 0
     assert "nothing counts" in card.view.value
+    card.sliders["quality"].value = 1
+    assert "<table " in card.view.value
+
+
+# --- the table explorer --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table():
+    return make_table()
 
 
 def list_models(table):
     return [row[0] for row in read_rows(table.view.value)]
 
 
-def test_a_table_sorts_texts_without_regard_to_capitals_and_numbers_by_value_and_keeps_rows_by_menu_and_text():
-    table = make_table()
+def test_texts_sort_without_regard_to_capitals_and_numbers_by_value(table):
     assert [row[0] for row in read_rows(table.static_html)] == ["Beta", "alpha", "gamma"]  # as it is
     assert list_models(table) == ["alpha", "Beta", "gamma"]
     table.sort_menu.value = "size"
     assert list_models(table) == ["Beta", "gamma", "alpha"]
     table.descending.value = True
     assert list_models(table) == ["gamma", "Beta", "alpha"]  # an empty cell comes last both ways
+
+
+def test_a_menu_and_a_text_keep_rows(table):
     table.menus["maker"].value = "X"
-    assert list_models(table) == ["gamma", "Beta"]
+    assert list_models(table) == ["Beta", "gamma"]
     table.search.value = "GAM"
     assert list_models(table) == ["gamma"]
     assert "Models: 1 of 3 rows" in table.view.value
     table.search.value = "nowhere"
     assert "No row fits" in table.view.value
+
+
+def test_a_long_table_opens_at_a_click_and_cells_are_written_by_their_kind(table):
+    short, long = (TableExplorer(pd.DataFrame({"n": range(num)}), "Sizes", []).static_html for num in (12, 13))
+    assert short.startswith("<table>")
+    assert long.startswith("<details><summary>Sizes: 13 rows</summary><table>")
     html = TableExplorer(pd.DataFrame({"size": [31_273_088_876.0, 1.006, float("nan")]}), "Sizes", []).static_html
     assert [row[0] for row in read_rows(html)] == ["31,273,088,876", "1.006", ""]
+    assert "<a href='https://host.example/a'>host.example/a</a>" in table.static_html
+    columns = {"name": ["a"], "size": [2], "share": [0.5]}
+    assert f"{LEFT}a</td><td>2</td><td>0.5</td>" in TableExplorer(pd.DataFrame(columns), "Sizes", []).static_html
