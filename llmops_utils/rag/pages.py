@@ -156,9 +156,8 @@ def parse_page(name: str, text: str, where: str = "") -> Page:
     text = text.strip("\n")
     if not text.strip():
         raise DataError(f"{where or name} holds no text.", "Remove it, or check what it should hold.")
-    headings = list_headings(text)
-    title = " ".join(metadata.get("title", "").split()) or (headings[0].path[-1] if headings else name)
-    return Page(name, title, text, metadata)
+    title = " ".join(metadata.get("title", "").split())
+    return Page(name, title or next((one.path[-1] for one in list_headings(text)), name), text, metadata)
 
 
 def _split_front_matter(text: str, where: str) -> tuple[dict[str, str], str]:
