@@ -98,6 +98,7 @@ def _list_tokens(parts: Iterable[Passage | Chunk]) -> dict[tuple[str, int], set[
 # --- answers ---------------------------------------------------------------------------------------------------
 
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalise_answer(text: str) -> str:
@@ -105,8 +106,7 @@ def normalise_answer(text: str) -> str:
 
     Source: P. Rajpurkar et al., SQuAD: 100,000+ questions for machine comprehension of text, EMNLP 2016.
     """
-    plain = "".join(char for char in unify_text(text).lower() if char not in string.punctuation)
-    return " ".join(ARTICLES.sub(" ", plain).split())
+    return " ".join(ARTICLES.sub(" ", unify_text(text).lower().translate(NO_PUNCTUATION)).split())
 
 
 def is_supported(cited: Sequence[Chunk], passages: Sequence[Passage]) -> bool:
