@@ -87,7 +87,7 @@ def make_submission(
 
     Raises `DataError` for a learner's name that cannot be that of the file.
     """
-    if not re.fullmatch(LEARNER, str(learner)):
+    if not isinstance(learner, str) or not re.fullmatch(LEARNER, learner):
         step = "Use letters, digits, - and _, such as ada_lovelace; no blanks."
         raise DataError(f"“{learner}” cannot name a submission.", step)
     kept: dict[tuple, TrackedRun] = {}

@@ -43,7 +43,7 @@ def test_of_equal_runs_the_first_counts_and_what_cannot_be_read_is_told(home):
 
 
 def test_a_name_that_cannot_be_that_of_a_file_is_refused(home):
-    for learner in ("", "  ", "../ada", "ada lovelace", "x" * 61):
+    for learner in ("", "  ", "../ada", "ada lovelace", "x" * 61, "ada\n", 7, None):
         with pytest.raises(DataError, match="cannot name a submission"):
             make_evidence(home, learner=learner, runs=[], release=None)
 
