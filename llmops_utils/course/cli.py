@@ -233,7 +233,7 @@ def record(name: str) -> None:
     """
     for path in find_notebooks(name):
         num_kept, num_dropped = record_notebook(path)
-        print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl, {num_dropped} dropped.")
+        print(f"{num_kept} recordings in data/recordings/{path.stem}.jsonl.gz, {num_dropped} dropped.")
 
 
 @app.command("gate")

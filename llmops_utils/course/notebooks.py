@@ -133,7 +133,7 @@ def compute_seal(notebook, recordings: Path) -> dict[str, str]:
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     code = json.dumps([[cell.get("id"), cell.source] for cell in cells], ensure_ascii=False)
     outputs = json.dumps([cell.outputs for cell in cells], ensure_ascii=False, sort_keys=True)
-    stored = recordings.read_bytes().replace(b"\r\n", b"\n") if recordings.is_file() else b""
+    stored = recordings.read_bytes() if recordings.is_file() else b""
     parts = {"code": code.encode(), "outputs": outputs.encode(), "recordings": stored}
     return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in parts.items()}
 
@@ -230,7 +230,7 @@ def store_outputs(path: Path) -> None:
         notebook = run_notebook(read_notebook(path), path.parent, "replay", LLMOPS_RESULTS=results)
         ship_results(Path(results), get_address(path.stem))
     clean_notebook(notebook)
-    notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl")
+    notebook.metadata[SEAL] = compute_seal(notebook, load_settings().recordings / f"{path.stem}.jsonl.gz")
     write_whole(path, nbformat.writes(notebook, version=4) + "\n")
     link_lessons()
 

@@ -1,6 +1,7 @@
 """Every notebook is sealed, holds no key, and its exercises can be solved; its anatomy stands in test_lessons.py."""
 
 import itertools
+import gzip
 import json
 import re
 import shutil
@@ -34,7 +35,11 @@ def list_outputs(notebook):
 
 
 def get_recordings(path):
-    return DATA / "recordings" / f"{path.stem}.jsonl"
+    return DATA / "recordings" / f"{path.stem}.jsonl.gz"
+
+
+def unpack(path):
+    return gzip.decompress(path.read_bytes()).decode() if path.exists() else ""
 
 
 # --- what holds for each -------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ def has_exercises_each_with_a_cell_for_its_solution(path, notebook):
 
 
 def has_recordings_in_stable_order(path, notebook):
-    order = [(recording.model, recording.key) for recording in Recordings(get_recordings(path))]
+    order = [(recording.model, recording.key) for recording in Recordings(DATA / "recordings" / f"{path.stem}.jsonl")]
     return order == sorted(order)
 
 
@@ -131,13 +136,13 @@ def test_no_key_and_no_path_of_a_machine_is_stored():
     assert has_secret('"OPENAI_API_KEY=sk-abcdefghijkl123456"')
     assert has_secret("Bearer abcdefgh12345")
     assert has_secret('{"Authorization": "Basic"}')
-    files = [file for path in PATHS for file in (path, get_recordings(path))]
-    assert [file.name for file in files if file.exists() and has_secret(file.read_text(encoding="utf-8"))] == []
+    stored = {path.name: path.read_text(encoding="utf-8") + unpack(get_recordings(path)) for path in PATHS}
+    assert [name for name, text in stored.items() if has_secret(text)] == []
 
 
 def test_the_seal_breaks_when_one_word_changes(tmp_path):
     path = next(path for path in PATHS if path.stem == "01_1_what_an_llm_is")  # its recordings speak of Paris
-    recordings = tmp_path / "recordings.jsonl"
+    recordings = tmp_path / "recordings.jsonl.gz"
     for part in ("code", "outputs", "recordings"):
         notebook = read(path)
         shutil.copy(get_recordings(path), recordings)
@@ -147,7 +152,7 @@ def test_the_seal_breaks_when_one_word_changes(tmp_path):
             cell = next(cell for cell in list_code(notebook) if cell["outputs"])
             cell["outputs"][0]["data"]["text/plain"] = "changed"
         else:
-            recordings.write_text(recordings.read_text(encoding="utf-8").replace("Paris", "Lyon", 1), encoding="utf-8")
+            recordings.write_bytes(gzip.compress(unpack(recordings).replace("Paris", "Lyon", 1).encode()))
         seal, expected = compute_seal(notebook, recordings), notebook["metadata"][SEAL]
         assert [name for name in seal if seal[name] != expected[name]] == [part]
 
@@ -164,7 +169,7 @@ def test_nbval_goes_red_for_a_changed_output_answer_and_line_under_whatever_kern
     copied, recordings = tmp_path / PATHS[0].name, tmp_path / "recordings"
     copied.write_text(json.dumps(notebook), encoding="utf-8")
     recordings.mkdir()
-    answers = get_recordings(PATHS[0]).read_text(encoding="utf-8").replace("Berlin", "Bonn")
+    answers = unpack(get_recordings(PATHS[0])).replace("Berlin", "Bonn")
     (recordings / f"{PATHS[0].stem}.jsonl").write_text(answers, encoding="utf-8")
     monkeypatch.setenv("LLMOPS_RECORDINGS", str(recordings))
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "-p", "warm_kernels"]

@@ -1,13 +1,12 @@
 """Claims about recordings: how an answer is found again, what the modes do, and what the file is worth."""
 
 import dataclasses
+import gzip
 import json
 import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from llmops_utils.core import DataError, Settings
 from llmops_utils.models.recording import Recorder, Recording, Recordings, hash_key, make_key
@@ -33,7 +32,11 @@ def make_recording(text="Hello.", body=BODY, **changes):
 
 
 def read_lines(path):
-    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    """The lines of what is packed, or of what is not packed yet."""
+    packed = path.with_name(f"{path.name}.gz")
+    content = gzip.decompress(packed.read_bytes()) if packed.exists() else b""
+    content += path.read_bytes() if path.exists() else b""
+    return content.decode().split("\n")[:-1]
 
 
 def read_text(recording):
@@ -125,7 +128,6 @@ BAD_LINES = {
     "request is a text": GOOD.replace(GOOD[GOOD.index('{"method"') : GOOD.index(', "response"')], '"GET /"').encode(),
     "no body": GOOD.replace('"body": {"text"', '"text": {"text"').encode(),
     "status is no number": GOOD.replace('"status": 200', '"status": "fine"').encode(),
-    "a reference to nothing": GOOD.replace('"Say hello."', '{"@": "0123456789ab"}').encode(),
     "latency is null": GOOD.replace('"latency_s": 0.25', '"latency_s": null').encode(),
     "not UTF-8": GOOD.replace("Hello", "Grüße").encode("latin-1"),
 }
@@ -148,6 +150,7 @@ def test_half_a_line_costs_its_own_answer_and_the_next_begins_anew(path):
     Recordings(path).add(make_recording("Grüße"))
     whole = path.read_bytes()
     for cut in (1, whole.index("ü".encode()) + 1, len(whole) - 2):
+        Recordings(path).packed.unlink(missing_ok=True)
         path.write_bytes(whole + whole[:cut] + b"\n\n" + whole[:cut])
         with pytest.warns(UserWarning, match="line 2, is half a recording"):
             assert len(Recordings(path)) == 1
@@ -225,7 +228,6 @@ def test_tidy_sorts_drops_what_keep_refuses_and_leaves_one_line_per_request_and_
     ordered = sorted(BODIES, key=lambda body: (body["model"], body["prompt"]))
     lines = [make_recording(body=body).to_line() for body in ordered]
     for bodies in (BODIES * 2, BODIES[::-1]):
-        path.unlink(missing_ok=True)
         recordings = Recordings(path)
         for body in bodies:
             recordings.add(make_recording(body=body))
@@ -235,67 +237,30 @@ def test_tidy_sorts_drops_what_keep_refuses_and_leaves_one_line_per_request_and_
     assert recordings.tidy(lambda recording: recording.request["body"]["prompt"] != "2") == 2
     assert list(recordings) == list(Recordings(path))
     assert read_lines(path) == [line for line in lines if '"prompt": "2"' not in line]
-    assert {found.name for found in path.parent.iterdir()} == {"01_basics.jsonl", ".01_basics.jsonl.lock"}
+    assert {found.name for found in path.parent.iterdir()} == {"01_basics.jsonl.gz", ".01_basics.jsonl.lock"}
 
 
-# What requests share
-
-LONG = "Name the kind of request in the customer's message: delivery, return, repair."
-TURNS = [{"role": "system", "content": LONG}, {"role": "user", "content": "Hello?"}]
-
-
-def test_a_tidy_file_holds_a_long_text_and_the_turns_before_the_last_one_once(path):
-    asked = [[*TURNS, {"role": "user", "content": f"{number}. {LONG}"}] for number in range(3)]
-    bodies = [{"model": "m", "messages": messages} for messages in [*asked, TURNS[:1]]]
+def test_what_is_packed_already_stays_to_the_byte(path):
     recordings = Recordings(path)
-    for body in bodies:
-        recordings.add(make_recording(body=body))
-    before = list(recordings)
+    recordings.add(make_recording())
     recordings.tidy(keep_all)
-    text, turns, *lines = read_lines(path)
-    assert json.loads(text)["value"] == LONG
-    assert json.loads(turns)["value"][1] == TURNS[1]
-    assert [line.count('{"@": ') for line in lines] == [1, 1, 1, 1]
-    assert "".join([text, turns, *lines]).count(f'"{LONG}"') == 1
-    assert sorted(Recordings(path), key=repr) == sorted(before, key=repr)
-    recordings.add(make_recording(body=bodies[0] | {"seed": 1}))  # a new one stands there in full until it is tidied
-    assert len(Recordings(path)) == 5
+    other = gzip.compress(gzip.decompress(recordings.packed.read_bytes()), 1)  # as another zlib would pack it
+    recordings.packed.write_bytes(other)
+    assert Recordings(path).tidy(keep_all) == 0
+    assert recordings.packed.read_bytes() == other
 
 
-def test_a_tidy_file_holds_what_many_recordings_have_in_common_once(path):
-    answers = ["delivery", "return", "repair", "delivery"] * 3
-    bodies = [{"model": "m", "temperature": 0.0, "prompt": str(number)} for number in range(12)]
+def test_a_damaged_or_endless_packed_file_is_a_data_error_and_is_not_unpacked_whole(path, monkeypatch):
     recordings = Recordings(path)
-    for body, answer in zip(bodies, answers, strict=True):
-        recordings.add(make_recording(answer, body=body))
-    recordings.add(make_recording(body={"prompt": "of another form"}))
-    before = [(list(one.request["body"]), one) for one in recordings]
+    recordings.add(make_recording())
     recordings.tidy(keep_all)
-    form, *lines = read_lines(path)
-    assert [form.count("temperature"), "".join(lines).count("temperature")] == [1, 0]
-    assert "".join(lines).count("delivery") == 0  # the most frequent answer stands in the form
-    assert ["@" in json.loads(line) for line in lines].count(False) == 1
-    after = [(list(one.request["body"]), one) for one in Recordings(path)]
-    assert sorted(after, key=repr) == sorted(before, key=repr)  # with the fields in the same order
-    recordings.tidy(keep_all)
-    assert read_lines(path) == [form, *lines]
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([LONG, LONG + "x", "@"]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "messages"]), inner, max_size=3)
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(JSON | st.fixed_dictionaries({"messages": st.lists(JSON, max_size=4)}), max_size=5))
-def test_recordings_come_back_from_a_tidy_file_as_they_were(path, bodies):
-    path.parent.mkdir(exist_ok=True)
-    bodies = [{"number": number, "body": body} for body in bodies for number in range(9)]
-    path.write_text("".join(make_recording(body=body).to_line() + "\n" for body in bodies), encoding="utf-8")
-    before = {one.key: one for one in Recordings(path)}
-    Recordings(path).tidy(keep_all)
-    assert {one.key: one for one in Recordings(path)} == before
+    whole = recordings.packed.read_bytes()
+    for content in (whole[:-9], b"no gzip" + whole, whole[:20] + b"\0" * 20 + whole[40:]):
+        recordings.packed.write_bytes(content)
+        with pytest.raises(DataError, match=r"01_basics\.jsonl\.gz is damaged"):
+            Recordings(path).add(make_recording())
+        assert not path.exists()
+    monkeypatch.setattr("llmops_utils.models.recording.MOST_BYTES", 1000)
+    recordings.packed.write_bytes(gzip.compress(b"\n" * 100_000))
+    with pytest.raises(DataError, match="holds more than 1,000 bytes"):
+        len(Recordings(path))
