@@ -70,7 +70,9 @@ def make_fingerprint(path):
     Of a notebook: itself, its recordings, package, data and lock. Of any other test: the whole project.
     """
     if path.suffix == ".ipynb":
-        return hash_files([path, ROOT / "data" / "recordings" / f"{path.stem}.jsonl.gz"], hash_common_files()).hexdigest()
+        return hash_files(
+            [path, ROOT / "data" / "recordings" / f"{path.stem}.jsonl.gz"], hash_common_files()
+        ).hexdigest()
     return hash_project()
 
 

@@ -1,7 +1,7 @@
 """Every notebook is sealed, holds no key, and its exercises can be solved; its anatomy stands in test_lessons.py."""
 
-import itertools
 import gzip
+import itertools
 import json
 import re
 import shutil
