@@ -154,11 +154,13 @@ def serve(
 
 def _find_class_keys(home: Path) -> dict[str, str]:
     """Return the keys of the class and of its teacher: after a restart the same, so that nobody saves settings again."""
-    path = home / CLASS_KEYS
+    path, names = home / CLASS_KEYS, ("class", "teacher")
     if not path.exists():
-        made = {name: secrets.token_urlsafe(24) for name in ("class", "teacher")}
-        write_whole(path, json.dumps(made), is_private=True)
-    return read_json(path)
+        write_whole(path, json.dumps({name: secrets.token_urlsafe(24) for name in names}), is_private=True)
+    keys = read_json(path)
+    if not isinstance(keys, dict) or not all(isinstance(keys.get(name), str) and keys[name] for name in names):
+        raise DataError(f"{path} does not hold the keys of class and teacher.", "Remove it: then new ones are made.")
+    return keys
 
 
 @app.command("assignment")

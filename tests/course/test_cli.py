@@ -204,6 +204,10 @@ def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_to
     assert seen == [0 if os.name != "nt" else 0o66]
     assert list_files(home) == ["class_keys.json"]
     assert (home / "class_keys.json").stat().st_mode & 0o77 == seen[0]
+    for content in ("[]", '{"class": "one"}', '{"class": "one", "teacher": ""}', '{"class": "one", "teacher": 2}'):
+        (home / "class_keys.json").write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match="does not hold the keys of class and teacher"):
+            serve()
     (home / "class_keys.json").unlink()
     home.rmdir()
     home.touch()
