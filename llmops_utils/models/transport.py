@@ -135,8 +135,8 @@ class RecordingTransport(httpx2.BaseTransport):
         name = self.recorder.recordings.path.stem
         return RecordingMissing(
             f"There is no recording in {name} for the request {summarize_request(path, body)}.",
-            f"To record it: python -m llmops_utils record {name}. "
-            "To ask a model instead: set LLMOPS_MODE=live and restart the kernel.",
+            "Set LLMOPS_MODE=auto and restart the kernel: then a model is asked for what is not recorded "
+            f"(LLMOPS_MODE=live: for everything). To record it: python -m llmops_utils record {name}.",
         )
 
 
