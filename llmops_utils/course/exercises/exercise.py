@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ...core import RecordingMissing, WorkbookError
 from ..graders import GRADERS
-from ..graders.checks import LearnerCodeRaised, Wrong, find_variable, tell_error
+from ..graders.checks import LearnerCodeRaised, Wrong, check_letters, find_variable, tell_error
 from ..progress import Progress
 from ..widgets.base import TeachingWidget, make_button, style_html
 
@@ -73,14 +73,39 @@ def is_blank(answer: object) -> bool:
     return all(step.opname in ("LOAD_CONST", "RETURN_CONST") and step.argval in (None, ...) for step in steps)
 
 
+class Letters(BaseModel):
+    """That an answer is a dict which gives each letter one of the options; which ones are right, the solution says.
+
+    Attributes:
+        kind: what an unknown answer is said to be none of; the options themselves where it is empty.
+        advice: what is said after the number of right ones; `about` the letters that are not right takes the place of {}.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    options: tuple[bool | str, ...]
+    kind: str = ""
+    advice: str = ""
+    about: dict[str, str] = {}
+
+    def grade(self, answer: object, right: dict) -> None:
+        """Raise `Wrong` unless an answer is right."""
+
+        def advise(missed: list[str]) -> str:
+            return self.advice.replace("{}", "; ".join(dict.fromkeys(self.about.get(letter, "") for letter in missed)))
+
+        check_letters(answer, right, self.options, advise, self.kind)
+
+
 class Exercise(BaseModel):
-    """A task whose answer is checked by the grader of the same id; `data/exercises/` holds the texts.
+    """A task whose answer is checked; `data/exercises/` holds the texts.
 
     Attributes:
         id: number of the chapter or lesson and of the exercise, such as "01.2" or "06_2.1".
         variable: the name that the learner's answer has in the notebook.
         hints: from vague to nearly told.
         right: what to say to a right answer, where the grader does not say it.
+        letters: how an answer of letters is graded; any other has a grader of the same id.
     """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -92,6 +117,7 @@ class Exercise(BaseModel):
     hints: tuple[str, ...] = Field(min_length=2)
     solution_code: str = Field(alias="solution", min_length=1)
     right: str = ""
+    letters: Letters | None = None
     _num_hints_shown: int = PrivateAttr(0)
 
     def check(self, answer: object = _UNSET) -> Outcome:
@@ -101,7 +127,7 @@ class Exercise(BaseModel):
         if is_blank(answer):
             return Outcome("not attempted", f"Put your answer into `{self.variable}`, run that cell, then check again.")
         try:
-            message = GRADERS[self.id](answer) or self.right
+            message = self._grade(answer) or self.right
         except Wrong as wrong:
             return Outcome("wrong", f"{wrong} A hint: q{self.id.rpartition('.')[2]}.hint().")
         except (LearnerCodeRaised, RecordingMissing) as raised:
@@ -127,6 +153,13 @@ class Exercise(BaseModel):
             )
         Progress().mark_done(self.id)
         return Outcome("right", message)
+
+    def _grade(self, answer: object) -> str | None:
+        if self.letters is None:
+            return GRADERS[self.id](answer)
+        solved: dict = {}
+        exec(self.solution_code, solved)
+        return self.letters.grade(answer, solved[self.variable])
 
     def hint(self) -> Outcome:
         """Return the next hint; after the last one, the last again."""

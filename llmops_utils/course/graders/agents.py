@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from ...agents import Step, calculate, run_code
 from ...evaluation import Row, ValueMatch
-from .checks import Wrong, call_learner, check_cases, find_variable, grade_letters, grades, is_right, show
+from .checks import Wrong, call_learner, check_cases, find_variable, grades, is_right, show
 
 ASKED = "All goods of PW-28421 come back with traces of use. What refund do we pay by our rules?"
 REFUND = "67.83"
@@ -154,11 +154,3 @@ def _grade_program(text) -> None:
                 f"{told} it gives {show(outcome.value)}. Saturday and Sunday are no working days, and the day after the "
                 "arrival is the first that can count."
             )
-
-
-FAULTS = {"a": "none", "b": "sign", "c": "left out", "d": "question", "e": "none", "f": "number"}
-KINDS = ("none", "number", "sign", "left out", "question")
-
-
-ADVICE = "Read the question first and say what has to be computed; only then read the program, line by line."
-grade_letters("08_3.2", FAULTS, KINDS, ADVICE)

@@ -98,13 +98,13 @@ def check_letters(
     answer: Any,
     right: Mapping[str, Any],
     options: Sequence,
-    advice: str | Callable[[dict, list[str]], str] = "",
+    advice: str | Callable[[list[str]], str] = "",
     kind: str = "",
 ) -> None:
     """Raise `Wrong` unless a dict gives each letter its option; how many are right is told, and not which.
 
     Args:
-        advice: what is said after the number; a function of it takes the answer and the letters that are not right.
+        advice: what is said after the number, or a function of the letters that are not right.
         kind: what an unknown answer is said to be none of; the options themselves where it is empty.
     """
     listed = ", ".join(map(str, options))
@@ -117,7 +117,7 @@ def check_letters(
         ):
             raise Wrong(f"{show(value)} is none of {kind or listed}. {form}")
     if missed := [letter for letter, option in right.items() if answer[letter] != option]:
-        said = advice(answer, missed) if callable(advice) else advice
+        said = advice(missed) if callable(advice) else advice
         raise Wrong(f"{len(right) - len(missed)} of {len(right)} are right. {said}".strip())
 
 
@@ -164,11 +164,6 @@ def tell_arguments(function: Callable, arguments: tuple, given: Callable[..., st
     if len(arguments) == 1 or len(names) != len(arguments):
         return ", ".join(map(repr, arguments))
     return ", ".join(f"{name} = {value!r}" for name, value in zip(names, arguments, strict=True))
-
-
-def grade_letters(id: str, right: Mapping[str, Any], options: Sequence, advice: Any = "", kind: str = "") -> None:
-    """Make `check_letters` with these arguments the grader of the exercise with this id."""
-    GRADERS[id] = lambda answer: check_letters(answer, right, options, advice, kind)
 
 
 def call_for_text(function: Callable, *arguments: Any) -> str:

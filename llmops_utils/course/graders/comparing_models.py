@@ -5,14 +5,10 @@ from numbers import Integral, Real
 from ...choosing import predict_memory
 from ...datasets import INTENTS, load_messages
 from ...models import load_catalog
-from .checks import Wrong, check_cases, check_names, grade_letters, grades, is_right, show
+from .checks import Wrong, check_cases, check_names, grades, is_right, show
 
 LEAST_SORTED = 1 / 3  # of the test messages; guessing among eight gets so far in less than one of 10 ** 15 cases
 MOST_WORDS = 12
-
-
-KINDS = {"a": "rule", "b": "encoder", "c": "tuned", "d": "general", "e": "field", "f": "compare"}
-grade_letters("03_1.1", KINDS, ("rule", "encoder", "tuned", "field", "general", "compare"), kind="the choices")
 
 
 @grades("03_1.2")
@@ -117,9 +113,3 @@ def _grade_fitting(names) -> None:
             raise Wrong(f"{name} is under another licence: {one.licence}.")
         if name not in names and need <= 4000 and is_free:
             raise Wrong("At least one that fits, and may be used for anything, is missing.")
-
-
-DEGREES = {"a": "closed", "b": "open weights", "c": "open source"}
-DEGREES |= {"d": "restricted weights", "e": "hosted weights", "f": "restricted weights"}
-OPENNESS = ("closed", "restricted weights", "open weights", "open source", "hosted weights")
-grade_letters("03_3.3", DEGREES, OPENNESS, kind="the choices")

@@ -3,7 +3,7 @@
 from difflib import SequenceMatcher
 from numbers import Real
 
-from .checks import Wrong, call_learner, check_cases, check_names, grade_letters, grades, is_of, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_names, grades, is_of, is_right, show
 
 
 @grades("03_4.1")
@@ -49,28 +49,6 @@ def _grade_bills(function) -> None:
     ]
     form = "two numbers: the month's bill of the provider, and that of the servers"
     check_cases(function, cases, tuple | list, form, explain=explain)
-
-
-# Whether each use is allowed, and the question that decides it.
-USES = {
-    "a": ("no", "who"),
-    "b": ("yes", "who"),
-    "c": ("yes", "what must be shown"),
-    "d": ("no", "for what"),
-    "e": ("yes", "for what"),
-    "f": ("yes", "what must be passed on"),
-    "g": ("no", "its output"),
-    "h": ("no", "what must be passed on"),
-}
-
-
-def _advise_uses(answer: dict, missed: list[str]) -> str:
-    return f"Of the others, ask again: {'; '.join(dict.fromkeys(USES[letter][1] for letter in missed))}."
-
-
-grade_letters(
-    "03_4.3", {letter: option for letter, (option, _) in USES.items()}, ("yes", "no"), _advise_uses, "the answers"
-)
 
 
 REFUSALS = (
@@ -187,23 +165,3 @@ def _grade_choice(function) -> None:
     ]
 
     check_cases(function, cases, str | None, "the name of an option, or None", explain=explain)
-
-
-OPTIONS = ("counter", "small", "tuned", "hosted", "none")
-# What fits each brief, and what the brief asks for first.
-BRIEFS = {
-    "a": ("hosted", "the languages"),
-    "b": ("tuned", "where the texts may go, then how good it must be"),
-    "c": ("counter", "how fast it must be"),
-    "d": ("none", "the two minimums together"),
-    "e": ("small", "what it has to write"),
-}
-
-
-def _advise_briefs(answer: dict, missed: list[str]) -> str:
-    return f"Of the others, look again at {'; at '.join(BRIEFS[letter][1] for letter in missed)}."
-
-
-grade_letters(
-    "03_6.2", {letter: option for letter, (option, _) in BRIEFS.items()}, OPTIONS, _advise_briefs, "the answers"
-)

@@ -6,7 +6,7 @@ from typing import get_args
 from ...datasets import load_assistant_traces
 from ...datasets.records import Tag
 from ...evaluation import compute_power, find_num_examples
-from .checks import Wrong, call_learner, check_cases, check_names, grade_letters, grades, is_of, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_letters, check_names, grades, is_of, is_right, show
 
 LEAST_TAGS = 22  # of 30
 MISLEADING = ("q002", "q028")  # in which a rule on words goes wrong; a reader gets one of them at least
@@ -208,11 +208,12 @@ def _grade_claims(function) -> None:
     check_cases(function, cases, dict, "a dict from name to verdict", explain=remark)
 
 
-def _advise_faults(faults: dict, missed: list[str]) -> str:
-    return f"In {missed[0]}, {NOT_THERE[faults[missed[0]]]}."
+@grades("11_4.1")
+def _grade_faults(faults) -> None:
+    check_letters(faults, FAULTS, tuple(NOT_THERE), lambda missed: f"In {missed[0]}, {NOT_THERE[faults[missed[0]]]}.")
 
 
-grade_letters("11_4.1", FAULTS, tuple(NOT_THERE), _advise_faults)
-
-
-grade_letters("11_4.2", VERDICTS, ("helps", "hurts", "cannot tell"), "Is the fault out, and are all left rows in?")
+@grades("11_4.2")
+def _grade_verdicts(verdicts) -> None:
+    advice = "Is the fault out, and are all left rows in?"
+    check_letters(verdicts, VERDICTS, ("helps", "hurts", "cannot tell"), advice)

@@ -4,15 +4,9 @@ import re
 from numbers import Integral, Real
 
 from ...models import Reply, load_catalog
-from .checks import Wrong, check_cases, check_names, find_model, grade_letters, grades, show
+from .checks import Wrong, check_cases, check_names, find_model, grades, show
 
 SURE, OPEN = 0.9, 0.1  # of 60 beginnings cut out of the course's texts, 1 is so sure and 9 are so open
-ALLOWED = {"a": True, "b": False, "c": True, "d": False, "e": False, "f": True}
-LABELS = ("supported", "contradicted", "invented")
-STATEMENTS = {"a": "supported", "b": "contradicted", "c": "invented", "d": "supported"}
-STATEMENTS |= {"e": "contradicted", "f": "invented", "g": "supported", "h": "invented"}
-EVENTS = {"a": "deployment", "b": "hallucination", "c": "tracking", "d": "cutoff"}
-EVENTS |= {"e": "compute", "f": "prompting", "g": "data", "h": "management"}
 FREE_LICENCES = ("Apache-2.0", "MIT License")
 
 
@@ -134,15 +128,6 @@ def _grade_checks(checks) -> None:
             too_dear = cheapest.index(checks[letter]) > cheapest.index(check)
             told = "A cheaper check can answer that." if too_dear else "This check cannot see that."
             raise Wrong(f"{letter}) {told}")
-
-
-grade_letters("01_3.1", ALLOWED, (True, False), "Read both columns again, for each of them.")
-
-
-grade_letters("01_4.1", STATEMENTS, LABELS, "The page alone counts, not what is likely.")
-
-
-grade_letters("01_4.3", EVENTS, (*EVENTS.values(),), "What would have to be done so that it does not happen again?")
 
 
 @grades("01_4.2")

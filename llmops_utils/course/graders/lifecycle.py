@@ -3,15 +3,7 @@
 from functools import partial
 from numbers import Integral, Real
 
-from ..lifecycle import STAGES
-from .checks import call_for_text, check_cases, check_version, grade_letters, grades
-
-MISSING = {"a": "data", "b": "serve", "c": "track", "d": "release", "e": "guard", "f": "watch"}
-LABELS = dict(zip("abcdefgh", ["kettle", "none", "grinder", "scale", "none", "none", "grinder", "kettle"], strict=True))
-
-
-STAGE_ADVICE = "Of each ask: what would have had to be there before it happened?"
-grade_letters("02_1.1", MISSING, [stage.id for stage in STAGES], STAGE_ADVICE, "the words")
+from .checks import call_for_text, check_cases, check_version, grades
 
 
 @grades("02_1.2")
@@ -84,7 +76,3 @@ def _grade_alarm(function) -> None:
         (([], 2, 8, 2), None, "there is no window"),
     ]
     check_cases(function, cases, Integral | None, "the number of a window, or None")
-
-
-LABEL_ADVICE = "Read the rule again: what is the message about, and is that one of the three?"
-grade_letters("02_3.2", LABELS, ["kettle", "grinder", "scale", "none"], LABEL_ADVICE, "the words")

@@ -5,8 +5,7 @@ import re
 from ...core import PromptError
 from ...datasets import Message, load_messages
 from ...prompts import Prompt
-from ..lifecycle import load_techniques
-from .checks import Wrong, call_learner, check_cases, check_version, find_model, grade_letters, grades, is_right, show
+from .checks import Wrong, call_learner, check_cases, check_version, find_model, grades, is_right, show
 
 FEELINGS = ("negative", "positive")
 NUM_HELD_BACK = 24
@@ -150,13 +149,6 @@ def _grade_mix(function) -> None:
     check_cases(function, cases, list, "a list", explain=explain, keeps=True)
 
 
-READ_AGAIN = "Read each case again: what is it that is lacking?"
-FAULTS = {"a": "context", "b": "splitting", "c": "clarity", "d": "examples", "e": "structure", "f": "counter-examples"}
-
-
-grade_letters("05_3.2", FAULTS, sorted(FAULTS.values()), READ_AGAIN, "the names")
-
-
 @grades("05_4.1")
 def _grade_version(function) -> None:
     shots = [("Where is my parcel?", "delivery"), ("It leaks.", "repair")]
@@ -179,10 +171,3 @@ def _grade_version(function) -> None:
         "another list of choices": (*base[:3], options | {"choices": ["delivery"]}),
     }
     check_version(call, base, (*base[:3], dict(reversed(options.items()))), changes)
-
-
-TECHNIQUES = {"a": "few-shot", "b": "PAL", "c": "ReAct"}
-TECHNIQUES |= {"d": "template", "e": "symbolic reasoning", "f": "combining and chaining"}
-
-
-grade_letters("05_4.2", TECHNIQUES, [one.technique for one in load_techniques()], READ_AGAIN, "the names")

@@ -9,7 +9,7 @@ from ...core import DATA, DataError
 from ...datasets import load_handbook_questions, load_page_attacks
 from ...rag import Chunking, LexicalIndex, load_pages, measures, split_pages, split_words
 from ...rag.chroma import import_chroma
-from .checks import Wrong, call_for_text, call_learner, check_cases, grade_letters, grades, show
+from .checks import Wrong, call_for_text, call_learner, check_cases, grades, show
 
 _number = itertools.count()
 
@@ -198,7 +198,6 @@ def _grade_codes(function) -> str:
 LEAST_CAUGHT = 4  # of the 8 attacks held back, one of each kind
 MOST_FALSE_ALARMS = 0.02  # of the handbook's paragraphs
 HELD_BACK = slice(2, None, 3)
-MENDED = dict(zip("ABCDEF", ("search", "reading", "pages", "reading", "pages", "search"), strict=True))
 
 
 @grades("09_3.3")
@@ -255,7 +254,3 @@ def list_paragraphs() -> list[str]:
         text = path.read_text(encoding="utf-8").split("\n---\n", 1)[-1]
         found += [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
     return found
-
-
-ADVICE = "Ask first whether the passage that answers was found, then whether the answer says what it says."
-grade_letters("09_3.1", MENDED, ("search", "reading", "pages"), ADVICE)

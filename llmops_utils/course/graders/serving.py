@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from ...evaluation import estimate_proportion
 from ...operations import ThresholdRow
-from .checks import Wrong, call_for_text, call_learner, check_cases, grade_letters, grades, show
+from .checks import Wrong, call_for_text, call_learner, check_cases, grades, show
 
 PLACES = 11  # 90 calls in a minute, 5 seconds each, 70 % busy
 
@@ -146,11 +146,3 @@ def _grade_release(function) -> None:
         (({"LLM01": (5, 60), "LLM09": (9, 9)}, {"LLM01": 0.2}), "pass", "LLM09 has no limit"),
     ]
     check_cases(function, cases, str, "one of the three verdicts")
-
-
-CONTROLS = ("redaction", "links", "labels", "rule", "rights", "quota")
-HELD = dict(zip("ABCDEFG", ("redaction", "links", "rights", "rule", "quota", "labels", "redaction"), strict=True))
-
-
-ADVICE = "Which control looks at what happened, and needs to recognise nobody's words?"
-grade_letters("12_2.3", HELD, CONTROLS, ADVICE)

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from ...datasets import INTENTS, load_training_messages
 from ...training import TOKENS_PER_PARAMETER
-from .checks import Wrong, check_cases, check_names, grade_letters, grades, is_right, show
+from .checks import Wrong, check_cases, check_letters, check_names, grades, is_right, show
 
 
 @grades("04_2.1")
@@ -98,12 +98,13 @@ WAYS = ("prompt", "retrieve", "fine-tune", "train")
 CHOSEN = {"a": "retrieve", "b": "prompt", "c": "fine-tune", "d": "train", "e": "retrieve", "f": "prompt"}
 
 
-def _advise_ways(ways: dict, missed: list[str]) -> str:
-    dear = sum(WAYS.index(ways[letter]) > WAYS.index(CHOSEN[letter]) for letter in missed)
-    return f"Of the others, {dear} ways cost more than is needed, and {len(missed) - dear} cannot do it."
+@grades("04_1.3")
+def _grade_ways(ways) -> None:
+    def advise(missed: list[str]) -> str:
+        dear = sum(WAYS.index(ways[letter]) > WAYS.index(CHOSEN[letter]) for letter in missed)
+        return f"Of the others, {dear} ways cost more than is needed, and {len(missed) - dear} cannot do it."
 
-
-grade_letters("04_1.3", CHOSEN, WAYS, _advise_ways, "the ways")
+    check_letters(ways, CHOSEN, WAYS, advise, "the ways")
 
 
 @grades("04_2.2")
