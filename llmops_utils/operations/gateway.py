@@ -24,7 +24,7 @@ from ..models import bound_tokens, choose_local_models, connect, embed_here, fet
 from ..models.server import EmbeddedServer, share_server
 from ..models.weights import find_adapter
 from .quotas import Quota, Turns
-from .request_checks import MOST_BYTES, REQUESTS, Refused, check_request
+from .request_checks import FIELDS, MOST_BYTES, Refused, check_request
 
 HEADER_S, BODY_S = 10, 20  # in which the headers and the body of a request have to be here
 SLOWED_S = 0.5  # before a 429, so that who asks again at once takes no processor time from the others
@@ -298,7 +298,7 @@ class _Handler(web.RequestHandler):
 
 _COUNTED = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _WRITTEN = ("max_tokens", "max_completion_tokens")
-_OFFERED = {("POST", path) for path in REQUESTS} | {("GET", path) for path in ("/v1/models", "/health", "/usage")}
+_OFFERED = {("POST", path) for path in FIELDS} | {("GET", path) for path in ("/v1/models", "/health", "/usage")}
 
 
 def _count_used(content: bytes) -> int:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
-from ..core import parse_json_values
+from ..core import clean_values
 
 MOST_BYTES = 1_000_000  # of a request
 MOST_WRITTEN = 1024  # tokens of an answer
@@ -29,130 +28,133 @@ class Refused(Exception):
         self.status, self.retry_s = status, retry_s
 
 
-def _check_schema(value: Any) -> Any:
-    """Return a small and flat schema, without what grows into a huge grammar: counts and regular expressions."""
-    text = json.dumps(value, allow_nan=False)
-    if re.search(r'"(pattern|minLength|maxLength|minItems|maxItems)": ?', text):
-        raise ValueError("pattern and counts are not taken")
+@dataclass(frozen=True)
+class Field:
+    """One field of a request: what it has to be, as a test and in words."""
+
+    fits: Callable[[object], bool]
+    wanted: str
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(low: float, high: float) -> Field:
+    def fits(value: object) -> bool:
+        return value is None or (isinstance(value, int | float) and type(value) is not bool and low <= value <= high)
+
+    return Field(fits, f"a number from {low:g} to {high:g}")
+
+
+def _is_whole(low: int, high: int) -> Field:
+    return Field(lambda value: value is None or (type(value) is int and low <= value <= high), f"{low} to {high}")
+
+
+def _are_messages(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 1 <= len(value) <= MOST_TEXTS
+        and all(isinstance(one, dict) and {*map(type, one)} <= {str} for one in value)
+        and all(isinstance(one.get("role"), str) and len(json.dumps(one)) <= MOST_BYTES for one in value)
+    )
+
+
+def _are_texts(value: object) -> bool:
+    many = [value] if isinstance(value, str) else value
+    return isinstance(many, list) and 1 <= len(many) <= MOST_TEXTS and all(map(_is_text, many))
+
+
+def _is_small_schema(value: object) -> bool:
+    """Whether a schema is small and flat, without what grows into a huge grammar: counts and regular expressions."""
+    if value is None:
+        return True
+    text = json.dumps(value)
+    if len(text) > MOST_SCHEMA_BYTES or re.search(r'"(pattern|minLength|maxLength|minItems|maxItems)": ?', text):
+        return False
     level = deepest = num_options = 0
     for sign in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
         level += (sign in "[{") - (sign in "]}")
         deepest, num_options = max(deepest, level), num_options + (sign == ",")
-    if len(text) > MOST_SCHEMA_BYTES or deepest > MOST_SCHEMA_LEVELS or num_options > MOST_OPTIONS:
-        raise ValueError(f"at most {MOST_SCHEMA_BYTES:,} bytes and {MOST_SCHEMA_LEVELS} levels are taken")
-    return value
+    return deepest <= MOST_SCHEMA_LEVELS and num_options <= MOST_OPTIONS
 
 
-def _check_grammar(value: str) -> str:
-    if not GRAMMAR.fullmatch(value):
-        raise ValueError('only the form root ::= "one" | "other" is taken')
-    return value
-
-
-def _check_role(message: dict[str, str]) -> dict[str, str]:
-    if "role" not in message:
-        raise ValueError("each message needs a role")
-    return message
-
-
-Schema = Annotated[Any, AfterValidator(_check_schema)]
-Written = Annotated[int, Field(ge=1, le=MOST_WRITTEN)] | None
-Probabilities = Annotated[int, Field(ge=0, le=100)] | None
-Texts = Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
-Message = Annotated[dict[str, str], AfterValidator(_check_role)]
-Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_TEXTS)]
-
-
-class Request(BaseModel):
-    """What every request may name; what a path does not know is refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    model: str = ""
-
-
-class Sampled(Request):
-    """What a request for an answer may name."""
-
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    stop: str | Annotated[Texts, Field(max_length=4)] | None = None
-    stream: bool | None = None
-    stream_options: dict[Literal["include_usage"], Literal[True]] | None = None
-    max_tokens: Written = None
-    n: Literal[1] | None = None
-
-
-class Chat(Sampled):
-    """A request for a chat completion."""
-
-    messages: Messages
-    max_completion_tokens: Written = None
-    logprobs: bool | None = None
-    top_logprobs: Probabilities = None
-    response_format: Schema = None
-    tools: Schema = None
-    tool_choice: Schema = None
-    grammar: Annotated[str, AfterValidator(_check_grammar)] | None = None
-
-
-class Completion(Sampled):
-    """A request to continue a bare text."""
-
-    prompt: str
-    logprobs: Probabilities = None
-
-
-class Embedding(Request):
-    """A request for vectors."""
-
-    input: str | Texts
-    encoding_format: Literal["float", "base64"] | None = None
-
-
-class Tokenize(Request):
-    """A request for the tokens of a text."""
-
-    content: str
-    prompt: str = ""
-    with_pieces: bool | None = None
-    return_token_strs: bool | None = None
-    add_special: bool | None = None
-    parse_special: bool | None = None
-
-
-class Template(Request):
-    """A request for a conversation in the form of the chat template."""
-
-    messages: Messages
-
-
-REQUESTS: dict[str, type[Request]] = {
-    "/v1/chat/completions": Chat,
-    "/v1/completions": Completion,
-    "/v1/embeddings": Embedding,
-    "/tokenize": Tokenize,
-    "/apply-template": Template,
+TEXT = Field(_is_text, "a text")
+FLAG = Field(lambda value: value is None or type(value) is bool, "true or false")
+STOP = Field(lambda value: value is None or (_are_texts(value) and len(value) <= 4) or _is_text(value), "up to 4 texts")
+SCHEMA = Field(
+    _is_small_schema,
+    f"a schema of at most {MOST_SCHEMA_BYTES:,} bytes and {MOST_SCHEMA_LEVELS} levels, without pattern and counts",
+)
+WRITTEN = _is_whole(1, MOST_WRITTEN)
+SAMPLING = {
+    "model": TEXT,
+    "temperature": _is_number(0, 2),
+    "top_p": _is_number(0, 1),
+    "seed": _is_whole(0, 2**32 - 1),
+    "stop": STOP,
+    "stream": FLAG,
+    "stream_options": Field(lambda value: value in (None, {"include_usage": True}), '{"include_usage": true}'),
+    "max_tokens": WRITTEN,
+    "n": _is_whole(1, 1),
 }
+FIELDS: dict[str, dict[str, Field]] = {
+    "/v1/chat/completions": SAMPLING
+    | {
+        "messages": Field(_are_messages, f"1 to {MOST_TEXTS} messages with a role"),
+        "max_completion_tokens": WRITTEN,
+        "logprobs": FLAG,
+        "top_logprobs": _is_whole(0, 100),
+        "response_format": SCHEMA,
+        "tools": SCHEMA,
+        "tool_choice": SCHEMA,
+        "grammar": Field(
+            lambda value: value is None or bool(GRAMMAR.fullmatch(value)), 'of the form root ::= "one" | "other"'
+        ),
+    },
+    "/v1/completions": SAMPLING | {"prompt": TEXT, "logprobs": _is_whole(0, 100)},
+    "/v1/embeddings": {
+        "model": TEXT,
+        "input": Field(_are_texts, f"a text, or 1 to {MOST_TEXTS} of them"),
+        "encoding_format": Field(lambda value: value in (None, "float", "base64"), "float or base64"),
+    },
+    "/tokenize": dict.fromkeys(("model", "content", "prompt"), TEXT)
+    | dict.fromkeys(("with_pieces", "return_token_strs", "add_special", "parse_special"), FLAG),
+    "/apply-template": {"model": TEXT, "messages": Field(_are_messages, f"1 to {MOST_TEXTS} messages with a role")},
+}
+NEEDED = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}
+NEEDED |= {"/tokenize": "content", "/apply-template": "messages"}
 
 
 def check_request(path: str, content: bytes) -> dict:
     """Return the body of a request that may be passed on, with a limit on what is written. Raises `Refused`."""
-    if path not in REQUESTS:
-        raise Refused(404, f"{path} is not offered here; there is {', '.join(REQUESTS)}.")
+    if path not in FIELDS:
+        raise Refused(404, f"{path} is not offered here; there is {', '.join(FIELDS)}.")
     if len(content) > MOST_BYTES:
         raise Refused(413, f"The request has {len(content):,} bytes; {MOST_BYTES:,} are allowed.")
     try:
-        body = parse_json_values(content)  # half a character would stop the model's server
-        REQUESTS[path].model_validate(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = f"The field “{str(first['loc'][0])[:40]}”" if first["loc"] else "The request"
-        raise Refused(400, f"{place} is not taken so: {first['msg'].removeprefix('Value error, ')}.") from None
-    except ValueError as error:
-        raise Refused(400, f"The request is no JSON ({str(error)[:80]}).") from None
+        body = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"The request is no JSON ({type(error).__name__}).") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "The request is no object of JSON.")
+    for name, value in body.items():
+        field = FIELDS[path].get(name)
+        if field is None:
+            raise Refused(400, f"The field “{name[:40]}” is not taken here; leave it out.")
+        try:
+            is_fine = field.fits(value)
+        except (TypeError, ValueError, RecursionError):
+            is_fine = False
+        if not is_fine:
+            raise Refused(400, f"The field “{name}” has to be {field.wanted}.")
+    if NEEDED[path] not in body:
+        raise Refused(400, f"The field “{NEEDED[path]}” is missing.")
     if path.endswith("completions"):
         named = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
         body[named] = body.get(named) or MOST_WRITTEN
-    return body
+    return clean_values(body)  # half a character would stop the model's server
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
