@@ -1,13 +1,11 @@
-"""Claims about costs: the formula of the papers, worked examples, and published runs that it comes near to."""
+"""Claims about costs: the formula of the papers, worked by hand; lesson 4.1 holds it against published runs."""
 
 import re
 
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.training.costs import compute_flops, estimate_cost, load_published_runs, load_stages
-
-RUNS = {run.id: run for run in load_published_runs()}
+from llmops_utils.training.costs import compute_flops, estimate_cost, load_stages
 
 
 def test_an_estimate_can_be_followed_by_hand():
@@ -35,23 +33,7 @@ def test_impossible_numbers_are_refused():
         estimate_cost(1e9, 1e9).count_days(0)
 
 
-def test_the_stages_go_from_pretraining_to_distillation_and_each_names_its_source():
+def test_each_stage_says_when_it_was_reported_and_all_hours_are_of_one_card():
     stages = load_stages()
-    assert [one.id for one in stages] == ["pretraining", "continued", "instruction", "preference", "distillation"]
-    assert {one.gpu for one in stages} == {"A100"}  # else their hours could not stand on one axis
-    assert stages[0].gpu_hours == RUNS["llama-2-7b"].gpu_hours
-    assert [one.id for one in stages if not (one.source and re.fullmatch(r"20\d\d-\d\d", one.date))] == []
-
-
-def test_predictions_are_within_15_percent_of_what_was_reported():
-    for run in RUNS.values():
-        assert (run.gpu is None) == (run.gpu_hours is None), run.id
-        assert run.flops or run.gpu_hours, run.id
-        if run.flops:
-            assert compute_flops(run.parameters, run.tokens) / run.flops == pytest.approx(1, abs=0.15), run.id
-    for id in ("llama-2-7b", "llama-2-13b", "llama-2-70b", "llama-3.1-405b"):  # at 40 % utilisation
-        run = RUNS[id]
-        hours = estimate_cost(run.parameters, run.tokens, run.gpu).gpu_hours
-        assert hours / run.gpu_hours == pytest.approx(1, abs=0.15), run.id
-    run = RUNS["smollm-135m"]  # hours of small models are predicted too low
-    assert estimate_cost(run.parameters, run.tokens, run.gpu).gpu_hours < 0.5 * run.gpu_hours
+    assert {one.gpu for one in stages} == {"A100"}
+    assert [one.id for one in stages if not re.fullmatch(r"20\d\d-\d\d", one.date)] == []

@@ -1,12 +1,9 @@
-"""Claims about counted models and compressors: probabilities sum to 1, and the figures can be worked out by hand."""
-
-import math
+"""Claims about counted models: probabilities sum to 1, and the figures can be worked out by hand."""
 
 import numpy as np
 import pytest
 
-from llmops_utils.training.ngrams import Ngrams, average_bits, compress_after
-from llmops_utils.training.tokenizer import Encoded
+from llmops_utils.training.ngrams import Ngrams
 
 IDS = np.array([0, 1, 2, 1, 2, 1, 3])
 
@@ -27,17 +24,3 @@ def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context_alone_w
     assert Ngrams(IDS, 2, 4).compute_chance([0, 1], 2) == pytest.approx((2 + 20 * unigram) / (3 + 20))
     # nothing came after 3
     assert Ngrams(IDS, 2, 4).compute_chance([3], 2) == pytest.approx(unigram)
-
-
-def test_bits_per_byte_are_the_logarithms_over_the_bytes_and_longer_texts_weigh_more():
-    counted = Ngrams(IDS, 2, 4)
-    chances = [counted.compute_chance([0], 1), counted.compute_chance([1], 2)]
-    (bits,) = counted.measure_bits([Encoded(np.array([0, 1, 2]), 8)])
-    assert bits == pytest.approx(-math.log2(chances[0] * chances[1]) / 8)
-    texts = [Encoded(np.array([0, 1]), 1), Encoded(np.array([0, 1]), 3)]
-    assert average_bits([2.0, 4.0], texts) == 3.5
-
-
-def test_a_compressor_that_knows_the_text_needs_hardly_a_bit():
-    text = "The quick brown fox jumps over the lazy dog, " * 3 + "and then it rests for a while under a tree."
-    assert compress_after(["Something else entirely. " * 9 + text], [text]) < 0.5 * compress_after([""], [text])

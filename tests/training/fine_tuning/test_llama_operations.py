@@ -67,14 +67,7 @@ def test_every_matrix_of_an_adapter_agrees_with_finite_differences(tiny):
     assert compare_gradients(compute, list(lora.values())) < 1e-4
 
 
-def test_the_later_turns_of_a_conversation_stand_in_one_row_with_the_earlier_ones():
-    tree = make_tree([[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7]], [2, 5])
-    assert tree.ids.tolist() == [1, 2, 3, 4, 5, 6]
-    assert (tree.places.tolist(), tree.targets.tolist()) == ([1, 2, 4, 5], [3, 4, 6, 7])
-    assert tree.weights.tolist() == [0.5] * 4
-
-
-def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start():
+def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start_also_later_turns_of_a_conversation():
     assert BRANCHED.ids.tolist() == [5, 6, 7, 8, 3]
     assert BRANCHED.positions.tolist() == [0, 1, 2, 3, 2]
     assert BRANCHED.branches.tolist() == [-1, -1, 0, 0, 1]
@@ -87,6 +80,9 @@ def test_a_tree_shares_the_beginning_and_predicts_each_reply_from_its_start():
     assert set(BRANCHED.make_mask().ravel().tolist()) == {0.0, HIDDEN}
     same = make_tree([[1, 2, 3], [1, 2, 3]], [2, 2])  # the same reply twice counts twice
     assert (same.ids.tolist(), same.places.tolist(), same.targets.tolist()) == ([1, 2], [1, 1], [3, 3])
+    turns = make_tree([[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7]], [2, 5])
+    assert turns.ids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert (turns.places.tolist(), turns.targets.tolist()) == ([1, 2, 4, 5], [3, 4, 6, 7])
 
 
 def test_scores_of_rotated_vectors_depend_on_their_distance_alone_and_pairs_are_neighbours():
