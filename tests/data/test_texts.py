@@ -130,6 +130,7 @@ def test_no_two_short_texts_of_a_kind_are_nearly_the_same():
         [one.english for one in datasets.load_shop_sentences()],
         [one.question for one in datasets.load_handbook_questions()],
         [one.text for one in [*datasets.load_page_attacks(), *datasets.load_injections()]],
+        [f"{one.question} {one.near_question}" for one in datasets.load_near_pairs()],
     )
     assert [found for found in map(find_near_duplicates, kinds) if found] == []
     sentences = datasets.load_shop_sentences()  # each in four languages

@@ -1,6 +1,5 @@
 """Claims about reading answers: numbers and dates in every form that models write, and nothing where there is none."""
 
-import time
 from datetime import date
 
 from hypothesis import given, settings
@@ -112,15 +111,6 @@ AFTER_A_MARK = {
 def test_the_number_after_the_mark_counts_and_without_one_the_last():
     assert {text: read_number(text) for text in AFTER_A_MARK} == AFTER_A_MARK
     assert read_number("40 of 50") == 50
-
-
-def test_reading_a_long_text_takes_no_time():
-    started = time.perf_counter()
-    for part in ("1,", "1 ", "99", "= ", "answer is ", "14 march "):
-        text = (part * 50_000)[:50_000]
-        read_number(text)
-        read_date(text)
-    assert time.perf_counter() - started < 5
 
 
 DAY = date(2026, 3, 14)

@@ -315,34 +315,28 @@ def test_a_caller_who_leaves_gives_the_turn_back_and_half_sent_requests_hold_nob
         one.close()
 
 
-def test_a_model_that_is_gone_is_told_and_costs_nothing(make_class):
-    room = make_class()
-    room.fake.__exit__()
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (502, "5")
-    assert "The model does not answer" in answer.json()["error"]["message"]
-    health = room.ask(path="/health", method="GET")
-    assert (health.status_code, health.json()["status"]) == (503, "down")
-    assert room.quota.used == {"ana": [1, 0]}
-
-
-def test_a_model_that_does_not_start_and_keys_that_nobody_can_check_are_told_with_a_time(make_class):
-    room = make_class()
-
+def test_a_model_that_is_gone_or_does_not_start_and_keys_that_nobody_can_check_are_told_with_a_time_and_cost_nothing(
+    make_class,
+):
     def fail(name):
         raise ServerError("There is no memory for it.", "Close other programs.")
 
     async def ask_in_vain(key, address):
         raise Refused(503, "The Hub does not answer.", 5)
 
+    room = make_class()
+    room.fake.__exit__()
+    told = [room.ask()]
+    health = room.ask(path="/health", method="GET")
+    assert (health.status_code, health.json()["status"]) == (503, "down")
     room.gateway.find_server = fail
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
-    assert "no memory" in answer.json()["error"]["message"]
-    assert room.quota.used == {"ana": [1, 0]}
+    told.append(room.ask())
     room.gateway.authenticate = ask_in_vain
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    told.append(room.ask())
+    assert [(one.status_code, one.headers["retry-after"]) for one in told] == [(502, "5"), (503, "30"), (503, "5")]
+    said = ("The model does not answer", "no memory", "The Hub does not answer")
+    assert [words in one.json()["error"]["message"] for words, one in zip(said, told, strict=True)] == [True] * 3
+    assert room.quota.used == {"ana": [2, 0]}
 
 
 def test_the_page_of_usage_is_the_teachers(make_class):

@@ -1,16 +1,17 @@
-"""Claims about the monitor: limits come from quiet traffic, incidents raise alarms, and an empty stream is an error."""
+"""Claims about the monitor: limits come from quiet traffic, faults raise alarms, and an empty stream is an error.
+
+Lesson 12.4 counts false alarms and delays on the traffic of the course.
+"""
 
 import itertools
 import math
-import runpy
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from llmops_utils.core import ROOT, DataError
-from llmops_utils.operations import INCIDENTS, AlertRule, Monitor, Request, compute_psi, find_first_alarm, load_traffic
+from llmops_utils.core import DataError
+from llmops_utils.operations import AlertRule, Monitor, Request, compute_psi, find_first_alarm
 
 QUIET = Request("tea", "delivery", 0.2, 100, 2, 0.0001, False, 1.0)
 
@@ -58,20 +59,16 @@ def test_the_stability_index_is_a_sum_over_categories_finite_and_of_two_like_sam
 # --- limits --------------------------------------------------------------------------------------------------
 
 
-def test_the_limits_are_quantiles_of_quiet_windows_and_can_be_repeated(monitor):
+def test_the_limits_are_quantiles_of_quiet_windows_can_be_repeated_and_move_with_the_rule(monitor):
     for name, sign in (("latency p50 (s)", 1), ("score of the graded", -1)):
         beyond = sign * (monitor.quiet[name] - monitor.limits[name]) > 0
         assert np.mean(beyond) == pytest.approx(0.01, abs=0.005), name
-    assert Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2)).limits == monitor.limits
-
-
-def test_another_rule_moves_the_limits_of_a_monitor_that_is_otherwise_the_same(monitor):
-    before = dict(monitor.limits)
     near, far = monitor.with_rule(AlertRule(0.95)), monitor.with_rule(AlertRule(0.999, 3))
     assert near.limits["tokens"] < far.limits["tokens"]
     assert near.limits["score of the graded"] > far.limits["score of the graded"]
     assert (near.quiet is monitor.quiet, far.rule.in_a_row) == (True, 3)
-    assert (monitor.rule, monitor.limits) == (AlertRule(0.99, 2), before)
+    again = Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2))
+    assert (again.rule, again.limits) == (monitor.rule, monitor.limits)  # which stay as they are
 
 
 def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
@@ -79,15 +76,6 @@ def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
     assert math.isnan(monitor.limits["score of the graded"])
     windows = list(monitor.watch(make_requests(300, seed=1, score=0.0)))
     assert all("score of the graded" not in window.alarms for window in windows)
-
-
-def test_grades_that_used_to_come_and_come_no_more_raise_an_alarm(monitor):
-    stream = make_requests(400, seed=1) + make_requests(600, seed=2, score=None)
-    found = find_first_alarm(monitor.watch(stream), after=400)
-    assert found.alarms == ("score of the graded",)
-    assert math.isnan(found.values["score of the graded"])
-    assert found.num_served <= 400 + 50 * 8  # four windows of silence, two such in a row
-    assert find_first_alarm(monitor.watch(stream[:400])) is None
 
 
 # --- watching ------------------------------------------------------------------------------------------------
@@ -152,19 +140,3 @@ def test_too_little_to_learn_from_or_to_watch_and_a_rule_out_of_range_are_refuse
     for wrong in ((0.5, 1), (1.0, 1), (0.99, 0)):
         with pytest.raises(DataError):
             AlertRule(*wrong)
-
-
-# --- a small fixed version of benchmarks/monitor.py ----------------------------------------------------------
-
-
-def test_every_incident_is_noticed_and_quiet_traffic_hardly_ever_raises_an_alarm():
-    benchmark = SimpleNamespace(**runpy.run_path(ROOT / "benchmarks" / "monitor.py"))
-    traffic, rule = load_traffic(), AlertRule(0.995, 2)
-    for incident in list(INCIDENTS)[1:]:
-        delays, _ = benchmark.measure_delays(traffic, incident, rule, 3)
-        assert None not in delays
-        assert max(delays) <= (1000 if incident == "questions" else 100)
-    # Without a day's rhythm; with it, for a monitor that knows no hours and for one that does.
-    for how, least, most in (({}, 0, 6), ({"day": 1200}, 61, 300), ({"day": 1200, "in_order": True}, 0, 6)):
-        ((num, _),) = benchmark.count_false_alarms(traffic, rule, 300, **how)
-        assert least <= num <= most, how
