@@ -1,4 +1,4 @@
-"""Archives are read as Comet wrote them; a bad one is told and hides no other; a run never ended is told."""
+"""Archives are read as Comet wrote them; a bad one is told and hides no other."""
 
 import json
 import os
@@ -7,9 +7,9 @@ import zipfile
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, start_run, tabulate_runs
+from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, tabulate_runs
 from llmops_utils.tracking import runs as archives
-from llmops_utils.tracking.runs import Text, is_placeholder
+from llmops_utils.tracking.runs import Text
 
 KEY = "0123456789abcdef0123456789abcdef"
 # An archive as comet_ml 3.58.8 writes it: what this course relies on, and nothing else.
@@ -208,18 +208,6 @@ def test_a_broken_report_or_prompt_in_a_good_archive_is_a_clear_error(folder):
             with pytest.raises(DataError) as caught:
                 read(name, content)
             assert "Log the run again" in caught.value.next_step
-
-
-def test_a_run_that_is_still_open_here_is_told_by_its_name(folder):
-    run = start_run("forgotten")
-    (path,) = folder.glob("*.zip")
-    assert is_placeholder(path)
-    (problem,) = list_runs().problems
-    assert (problem.where, problem.problem) == ("forgotten", "The run “forgotten” was never ended.")
-    assert "still open in this notebook" in problem.next_step
-    run.end()
-    assert list_runs().problems == ()
-    assert list_runs().find("forgotten").key == run.get_key()
 
 
 # --- the table -----------------------------------------------------------------------------------------------

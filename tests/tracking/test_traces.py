@@ -1,4 +1,4 @@
-"""Marked calls become a timed tree of OpenTelemetry's spans; in replay the same one each time."""
+"""Marked calls become OpenTelemetry's spans, in replay the same each time; lesson 10.3 shows their tree and its times."""
 
 import json
 import time
@@ -53,16 +53,7 @@ def record():
     return root
 
 
-def test_calls_become_a_tree_in_their_order_and_in_replay_only_recorded_seconds_count():
-    spans = [(depth, one.name, one.kind, one.start_s, one.duration_s) for depth, one in record().walk()]
-    assert spans == [
-        (0, "one request", "request", 0.0, 0.75),
-        (1, "answer", "chain", 0.0, 0.75),
-        (2, "find_notes", "retrieval", 0.0, 0.0),
-        (2, "ask", "model", 0.0, 0.5),
-        (2, "look_up", "tool", 0.5, 0.0),
-        (2, "ask", "model", 0.5, 0.25),
-    ]
+def test_in_replay_a_trace_is_the_same_each_time_and_holds_what_calls_took_and_gave():
     assert record() == record()
     spans = {one.name: one for _, one in record().walk()}
     assert (spans["ask"].prompt_tokens, spans["ask"].completion_tokens) == (30, 2)
@@ -178,13 +169,12 @@ def test_whatever_a_call_takes_or_gives_a_trace_does_not_end_it_and_a_key_is_not
     assert told == [(name, name) for name in ("list", "list", "dict", "int", "SimpleNamespace")]
 
 
-def test_a_trace_is_logged_in_opentelemetrys_form_and_as_a_text(tmp_path, monkeypatch):
+def test_a_trace_is_logged_in_opentelemetrys_form(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
     run = start_run("traced")
     log_trace(run, record())
     run.end()
     (read,) = list_runs()
-    assert read.texts[0].text.splitlines()[3] == "    ask (model): 0.50 s, 30 + 2 tokens"
     root, chain, _, model, *_ = json.loads(read.files["spans.json"])
     assert (root["parent_id"], chain["parent_id"]) == (None, root["context"]["span_id"])
     assert model["context"]["trace_id"] == root["context"]["trace_id"]
