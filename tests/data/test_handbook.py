@@ -114,10 +114,7 @@ def test_an_outdated_page_stands_against_each_outdated_question():
     assert [value for value in old.values() if value not in outdated] == []
 
 
-# The attacks from a page
-
-
-def test_each_kind_of_page_attack_has_answerable_questions_of_its_own_in_both_splits():
+def test_each_kind_of_page_attack_has_questions_of_its_own_in_both_splits_and_each_attack_a_marker():
     splits = {question.id: question.split for question in ANSWERABLE}
     attacks = load_page_attacks()
     assert len({attack.question_id for attack in attacks}) == len(attacks) == 24
@@ -125,10 +122,6 @@ def test_each_kind_of_page_attack_has_answerable_questions_of_its_own_in_both_sp
     kinds = {attack.kind for attack in attacks}
     assert found == {(kind, split): num for kind in kinds for split, num in (("dev", 1), ("test", 2))}
     assert len(kinds) == 8
-
-
-def test_a_marker_stands_in_its_own_attack_alone_and_addresses_belong_to_example_com():
-    attacks = load_page_attacks()
     texts = [*PAGES.values(), *(f"{q.question} {q.answer}" for q in QUESTIONS)]
     assert [one.id for one in attacks if one.marker not in one.text] == []
     assert [a.id for a in attacks if any(a.marker.casefold() in text.casefold() for text in texts)] == []
