@@ -60,12 +60,15 @@ def test_a_result_reads_as_its_claim_and_its_model_is_named_by_the_provenance():
     assert [replace(RESULT, provenance=one).model for one in (first, two)] == ["smollm2-135m-instruct", "org/model:tag"]
 
 
-def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
-    found = keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
+def test_a_result_is_kept_as_yours_under_the_name_of_the_model_in_the_place_of_an_earlier_one(home, start_session):
+    found = keep_result(make_comparison(5), "few-shot, “quoted”", "intent", 6)
     content = json.dumps({"model": "fake", "results": [asdict(found)]}, indent=1, ensure_ascii=False) + "\n"
     assert (home / "results" / "fake.json").read_bytes() == content.encode()  # people read and compare these files
+    other_task = keep_result(make_comparison(6), "few-shot, “quoted”", "urgency", 6)
+    other_technique = keep_result(make_comparison(7), "chain-of-thought", "intent", 7)
+    later = keep_result(make_comparison(14), "few-shot, “quoted”", "intent", 6)
     for _ in range(2):  # from memory, then from the file
-        assert load_results() == {"fake, yours": [found]}
+        assert load_results() == {"fake, yours": [later, other_task, other_technique]}
         start_session()
 
 
@@ -91,16 +94,6 @@ def test_a_folder_in_the_settings_takes_the_results(home, monkeypatch, start_ses
         keep_result(make_comparison(), "few-shot", "intent", 6)
         assert not home.exists()
         assert list_files(tmp_path / mode) == ["fake.json"]
-
-
-def test_a_later_result_takes_the_place_of_the_earlier_one_and_leaves_the_others(start_session):
-    keep_result(make_comparison(5), "few-shot", "intent", 6)
-    other_task = keep_result(make_comparison(6), "few-shot", "urgency", 6)
-    other_technique = keep_result(make_comparison(7), "chain-of-thought", "intent", 7)
-    later = keep_result(make_comparison(14), "few-shot", "intent", 6)
-    for _ in range(2):
-        assert load_results() == {"fake, yours": [later, other_task, other_technique]}
-        start_session()
 
 
 def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home, start_session):

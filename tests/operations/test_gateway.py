@@ -123,7 +123,7 @@ def test_who_hangs_up_after_the_last_event_of_a_stream_is_charged_what_it_took(m
     hung_up.set()
 
 
-def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class):
+def test_without_a_key_nothing_is_read_other_paths_are_not_there_and_the_page_of_usage_is_the_teachers(make_class):
     room = make_class()
     for caller in ("", "nobody"):
         answer = room.ask(caller=caller)
@@ -133,6 +133,10 @@ def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class)
         assert room.ask(path=path, method="GET").status_code == 404
         assert room.ask(path=path).status_code == 404
     assert room.fake.requests == []
+    room.ask()
+    assert room.ask(path="/usage", method="GET").status_code == 403
+    used = {"callers": {"ana": {"requests": 1, "tokens": 15, "waiting": 0}}}
+    assert room.ask("teacher", path="/usage", method="GET").json() == used
 
 
 TOO_DEEP = b'{"messages":[{"role":"user","content":"x"}],"response_format":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
@@ -206,16 +210,12 @@ def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restar
     assert "of 1,200 are left in this hour" in refused.json()["error"]["message"]
     room.now += 3600
     assert room.ask().status_code == 200
-
-
-def test_calls_that_only_wait_for_what_others_set_aside_are_told_to_ask_again_soon(make_class):
-    room = make_class()
-    room.quota.reserve("ana", 600_000)
-    with pytest.raises(Refused, match="ask again") as caught:
-        room.quota.reserve("ana", 600_000)
+    room.quota.reserve("eva", 700)
+    with pytest.raises(Refused, match="ask again") as caught:  # which only waits for what was set aside
+        room.quota.reserve("eva", 700)
     assert (caught.value.status, caught.value.retry_s) == (429, 1)
-    room.quota.settle("ana", 600_000, 50)
-    room.quota.reserve("ana", 600_000)
+    room.quota.settle("eva", 700, 50)
+    room.quota.reserve("eva", 700)
 
 
 def test_requests_are_counted_also_on_a_disk_that_is_full(make_class, tmp_path):
@@ -337,15 +337,6 @@ def test_a_model_that_is_gone_or_does_not_start_and_keys_that_nobody_can_check_a
     said = ("The model does not answer", "no memory", "The Hub does not answer")
     assert [words in one.json()["error"]["message"] for words, one in zip(said, told, strict=True)] == [True] * 3
     assert room.quota.used == {"ana": [2, 0]}
-
-
-def test_the_page_of_usage_is_the_teachers(make_class):
-    room = make_class()
-    room.ask()
-    assert room.ask(path="/usage", method="GET").status_code == 403
-    assert room.ask("teacher", path="/usage", method="GET").json() == {
-        "callers": {"ana": {"requests": 1, "tokens": 15, "waiting": 0}}
-    }
 
 
 def test_a_port_that_is_taken_is_named():

@@ -91,7 +91,7 @@ class System:
 DOWN = ProviderDown("It fails.", "Wait.", 503)
 
 
-def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again(clock):
+def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again_and_where_all_fail_at_once(clock):
     first, second = System("large", DOWN), System("small")
     system = Fallback([("large", first), ("small", second)], rest_s=30, clock=clock)
     assert [system("a"), system("b")] == ["small: a", "small: b"]
@@ -99,13 +99,10 @@ def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again(
     clock.now += 30
     first.error = None
     assert system("c") == "large: c"
-
-
-def test_when_all_fail_the_last_error_is_told_and_all_are_asked_again_next_time(clock):
     first, second = System("large", DOWN), System("small", RateLimited("Too many.", "Wait.", 429))
     system = Fallback([("large", first), ("small", second)], clock=clock)
     for _ in range(2):
-        with pytest.raises(RateLimited):
+        with pytest.raises(RateLimited):  # the last error where all fail, and next time all are asked again
             system("a")
     assert (first.num_asked, second.num_asked) == (2, 2)
 

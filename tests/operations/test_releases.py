@@ -120,21 +120,22 @@ def test_shots_go_out_and_come_back_with_the_prompt(folder):
         promote("sort", 2, folder, num_shots=65)
 
 
-def test_what_is_in_production_already_or_does_not_exist_is_refused(folder):
+def test_what_is_in_production_already_does_not_exist_or_was_changed_since_is_refused(folder):
     promote("sort", 1, folder)
     refused = (("sort", 1, "already, as revision 1"), ("sort", 9, "no version 9"), ("sorts", 1, "no prompt"))
     for name, revision, said in refused:
         with pytest.raises(PromptError, match=said):
             promote(name, revision, folder)
     assert len(load_release("sort", folder).history) == 1
-
-
-def test_a_prompt_without_a_file_says_how_to_begin_and_none_is_made(tmp_path):
-    save_prompt(Prompt("other", input="{{ message }}"), tmp_path)
+    save_prompt(Prompt("other", input="{{ message }}"), folder)
     for call in (load_release, roll_back, lambda name, folder: promote(name, 1, folder)):
         with pytest.raises(PromptError, match=r"has no release\.json"):
-            call("other", tmp_path)
-    assert [path.name for path in (tmp_path / "other").glob("[!.]*")] == ["1.toml"]
+            call("other", folder)
+    assert [path.name for path in (folder / "other").glob("[!.]*")] == ["1.toml"]  # none was made
+    path = folder / "sort" / "1.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("take 1", "take one"), encoding="utf-8")
+    with pytest.raises(PromptError, match=r"sort/1\.toml was changed after it was promoted"):
+        load_production("sort", folder)
 
 
 def test_limits_can_be_changed_while_the_history_stays_and_those_out_of_range_are_refused(folder):
@@ -178,14 +179,6 @@ def test_a_file_edited_wrongly_or_by_an_attacker_names_the_place_and_stays_as_it
     os.mkfifo(path)
     with pytest.raises(DataError, match="is no regular file"):
         load_release("sort", folder)
-
-
-def test_a_revision_changed_after_its_promotion_is_noticed(folder):
-    promote("sort", 1, folder)
-    path = folder / "sort" / "1.toml"
-    path.write_text(path.read_text(encoding="utf-8").replace("take 1", "take one"), encoding="utf-8")
-    with pytest.raises(PromptError, match=r"sort/1\.toml was changed after it was promoted"):
-        load_production("sort", folder)
 
 
 def test_the_learners_own_registry_comes_before_that_of_the_course_whose_releases_are_sound(tmp_path, monkeypatch):

@@ -43,18 +43,10 @@ def test_headings_are_those_of_markdown():
 # in a fence
 ```
 
-> # in a quote
-
-- # in a list
-
-    # in code
-
 ## Care
 
 Descaling
 ---------
-
-#no heading
 
    #### Limescale *and* salt
 
