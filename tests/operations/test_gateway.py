@@ -243,19 +243,19 @@ def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
     assert {one.result().status_code for one in flood} == {200}
 
 
+async def take(turns, caller, taken, ended):
+    """Take a turn, note who has it, and give it back at the end."""
+    async with turns.take(caller):
+        taken.append(caller)
+        await ended.wait()
+
+
 def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_free():
     async def run():
-        turns, now = Turns(4), []
-
-        async def call(caller):
-            async with turns.take(caller):
-                now.append(caller)
-                await ended.wait()
-
-        ended = asyncio.Event()
-        tasks = [asyncio.create_task(call("ana")) for _ in range(9)]
+        turns, now, ended = Turns(4), [], asyncio.Event()
+        tasks = [asyncio.create_task(take(turns, "ana", now, ended)) for _ in range(9)]
         await asyncio.sleep(0)
-        tasks += [asyncio.create_task(call(one)) for one in ("ben", "eva")]
+        tasks += [asyncio.create_task(take(turns, one, now, ended)) for one in ("ben", "eva")]
         await asyncio.sleep(0)
         assert now == ["ana", "ana", "ben", "eva"]
         ended.set()
@@ -268,19 +268,14 @@ def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_fr
 
 def test_too_many_waiting_calls_of_one_caller_are_refused_and_no_turn_is_lost():
     async def run():
-        turns, order = Turns(1), []
-
-        async def call(caller):
-            async with turns.take(caller):
-                order.append(caller)
-                await asyncio.sleep(0)
-
+        turns, order, ended = Turns(1), [], asyncio.Event()
+        ended.set()
         async with turns.take("first"):
-            tasks = [asyncio.create_task(call("ana")) for _ in range(MOST_WAITING)]
+            tasks = [asyncio.create_task(take(turns, "ana", order, ended)) for _ in range(MOST_WAITING)]
             await asyncio.sleep(0)
             with pytest.raises(Refused, match="wait already"):
-                await call("ana")
-            tasks += [asyncio.create_task(call("ben")) for _ in range(3)]
+                await take(turns, "ana", order, ended)
+            tasks += [asyncio.create_task(take(turns, "ben", order, ended)) for _ in range(3)]
             await asyncio.sleep(0)
             assert turns.num_waiting == {"ana": MOST_WAITING, "ben": 3}
             for one in tasks[5:MOST_WAITING]:  # most of them leave

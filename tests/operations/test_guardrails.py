@@ -18,17 +18,7 @@ from llmops_utils.operations.guardrails import (
 from llmops_utils.rag.search import split_words
 
 # Published examples: the IBAN registry of SWIFT, and the test card numbers that payment providers publish.
-IBANS = [
-    "DE89 3704 0044 0532 0130 00",
-    "NL91ABNA0417164300",
-    "BE68 5390 0754 7034",
-    "FR14 2004 1010 0505 0001 3M02 606",
-    "AT611904300234573201",
-    "ES9121000418450200051332",
-    "IE29 AIBK 9311 5212 3456 78",
-    "PL61109010140000071219812874",
-    "GB29NWBK60161331926819",
-]
+IBANS = ["DE89 3704 0044 0532 0130 00", "NL91ABNA0417164300", "FR14 2004 1010 0505 0001 3M02 606"]
 CARDS = ["4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005", "6011111111111117", "2223003122003222"]
 
 

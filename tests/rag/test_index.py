@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,34 +187,23 @@ for line in sys.stdin:
 """
 
 
-class Worker:
-    """A process that runs WORKER; each order goes to a home folder."""
-
-    def __init__(self):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, **pipes)
-
-    def send(self, settings, *order):
-        self.process.stdin.write(json.dumps([str(settings.home), *order]) + "\n")
-        self.process.stdin.flush()
-
-    def receive(self):
-        return json.loads(self.process.stdout.readline())
-
-    def ask(self, settings, *order):
-        self.send(settings, *order)
-        return self.receive()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(20)
-
-
 @pytest.fixture(scope="module")
 def worker():
-    """A second kernel that lives through several tests."""
-    with closing(Worker()) as running:
-        yield running
+    """A second kernel that lives through several tests; an order goes to a home folder."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, **pipes) as process:
+
+        def send(settings, *order):
+            print(json.dumps([str(settings.home), *order]), file=process.stdin, flush=True)
+
+        def receive():
+            return json.loads(process.stdout.readline())
+
+        def ask(settings, *order):
+            send(settings, *order)
+            return receive()
+
+        yield SimpleNamespace(send=send, receive=receive, ask=ask)
 
 
 def test_two_kernels_that_build_at_once_or_in_turn_see_each_others_work(settings, worker):
