@@ -20,9 +20,6 @@ def run_python(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# --- imports -------------------------------------------------------------------------------------------------
-
-
 def test_importing_takes_under_300_ms_and_large_libraries_wait_until_they_are_needed():
     """Also scipy's statistics, which take seconds, and which scores and comparisons do without."""
     code = """
@@ -82,9 +79,6 @@ def test_the_watch_itself_notices_a_file_a_folder_and_a_socket(tmp_path):
     seen = run_python(WATCH.replace("names = []\n", deeds + "names = []\n").replace("llmops_utils.__path__", "[]"))
     assert {event.split()[0] for event in seen["events"]} == {"socket.__new__", "os.mkdir", "open"}
     assert seen["handlers"] == 1
-
-
-# --- imports run downwards only ----------------------------------------------------------------------------------
 
 
 def lint_imports(folder):

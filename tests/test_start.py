@@ -79,9 +79,6 @@ def make_stamp(start, version=sys.version_info):
     start.STAMP.write_text(f"{digest.hexdigest()} {start.ROOT} {version[0]}.{version[1]}", encoding="utf-8")
 
 
-# The version of Python
-
-
 def test_another_python_stops_with_what_to_do_and_a_supported_one_goes_on(start, monkeypatch):
     for version in ((2, 7, 18), (3, 10, 14), (3, 14, 0)):
         set_arguments(monkeypatch, start, version=version)
@@ -106,9 +103,6 @@ def test_an_old_python_can_read_the_script_as_far_as_its_message():
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
     }
     assert imported == {"ast", "hashlib", "os", "subprocess", "sys", "time", "Path", "fcntl", "msvcrt"}
-
-
-# Setting up
 
 
 def test_nothing_is_done_where_the_stamp_fits_and_another_python_or_none_makes_the_environment_again(
@@ -204,9 +198,6 @@ def test_what_is_compiled_leaves_out_tests_and_a_large_package_and_a_failure_doe
     assert start.STAMP.is_file()
 
 
-# Failing
-
-
 def test_a_failing_step_stops_with_its_own_message_leaves_no_stamp_and_the_next_run_goes_on(start, commands):
     succeed = start.subprocess.run
     failed, missing = subprocess.CalledProcessError(2, "x"), FileNotFoundError(2, "No such file")
@@ -295,8 +286,6 @@ def test_a_second_set_up_waits_for_the_first_and_for_what_it_started(start, tmp_
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-# The environment of pip and uv
-
 CONFIGURED = {
     "global.index-url": "https://mirror.example/packages",
     "global.extra-index-url": "\nhttps://second.example/packages\nfile:///nowhere/at/all",
@@ -339,9 +328,6 @@ def test_of_the_users_configuration_only_the_way_to_packages_reaches_pip_and_uv(
     assert for_uv["UV_INDEX"] == "https://second.example/packages"
     assert (for_uv["UV_INSECURE_HOST"], for_uv["SSL_CERT_FILE"]) == ("mirror.example", "/certificates.pem")
     assert (for_uv["UV_NO_CONFIG"], for_uv["ALL_PROXY"]) == ("1", "http://127.0.0.1:3128")
-
-
-# Handing over
 
 
 def test_the_command_is_handed_over_with_its_exit_code_and_ctrl_c_ends_without_a_traceback(

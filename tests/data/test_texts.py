@@ -21,9 +21,6 @@ def normalize(text):
     return " " + " ".join(re.findall(r"\w+", plain)) + " "
 
 
-# All files
-
-
 def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
     readme = (DATA / "README.md").read_text(encoding="utf-8")
     for path in DATA.glob("*.csv"):
@@ -32,9 +29,6 @@ def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
         with path.open(encoding="utf-8", newline="") as file:
             num = len(list(csv.reader(file))) - 1
         assert f"| `{path.name}` | {num} |" in readme
-
-
-# Messages
 
 
 def test_each_split_goes_round_the_intents():
@@ -99,9 +93,6 @@ def test_injections_are_short_and_name_their_target_alone():
         assert bool(re.search(r"\{\{|\{%|\{#", one.text)) == (one.kind == "template"), one.id
 
 
-# Questions and answers
-
-
 def test_each_topic_has_five_questions_of_each_difficulty():
     topics = ("geography", "science", "nature", "history", "language", "arts", "everyday", "numbers")
     found = Counter((question.topic, question.difficulty) for question in datasets.load_fact_questions())
@@ -150,8 +141,6 @@ def test_four_graded_answers_belong_to_each_question_and_words_of_the_reference_
     )
     assert min(found[True, "wrong"], found[False, "right"]) >= 8
 
-
-# Pairs of people
 
 MEN = ("James", "Oliver", "Thomas", "Harry", "Edward", "George", "Peter", "William")
 SURNAMES = ("Clarke", "Bennett", "Walker", "Hughes", "Turner", "Cooper", "Foster", "Palmer")

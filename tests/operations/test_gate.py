@@ -26,8 +26,6 @@ from llmops_utils.prompts import Prompt, load_prompt, save_prompt
 
 Z = 1.6448536269514722  # of the two-sided interval of 90 %
 
-# --- the interval --------------------------------------------------------------------------------------------
-
 
 def compute_score_statistic(num_gained, num_lost, num, delta):
     """Tango's statistic, its nuisance parameter found by maximising the likelihood numerically."""
@@ -55,9 +53,6 @@ def test_the_bounds_are_where_the_score_statistic_reaches_its_limit_and_without_
     gained, lost = bound_flips(50, 0, 50), bound_flips(0, 50, 50)  # all flip one way: the interval ends at the edge
     assert (gained.value, gained.high, lost.value, lost.low) == (1, 1, -1, -1)
     assert 0 < gained.low == pytest.approx(-lost.high, abs=1e-7)
-
-
-# --- outcomes ------------------------------------------------------------------------------------------------
 
 
 def test_the_interval_decides():
@@ -113,9 +108,6 @@ def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_th
     for margin in (0, 1, -0.1, math.nan):
         with pytest.raises(DataError, match="no margin"):
             decide(sound, sound, margin)
-
-
-# --- the gate over a registry --------------------------------------------------------------------------------
 
 
 RIGHT = {example.input: example.expected for example in TASKS["intent"].load_examples("test")}
@@ -177,9 +169,6 @@ def test_what_the_gate_cannot_decide_is_refused(folder):
     open_release("sort", "weather", folder)
     with pytest.raises(DataError, match="“weather”"):
         run_gate("sort", model, 2, folder)
-
-
-# --- the command line ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

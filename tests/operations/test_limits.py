@@ -72,9 +72,6 @@ def test_many_threads_together_keep_the_rate(clock):
     assert len(taken) == 50
 
 
-# --- fallback ------------------------------------------------------------------------------------------------
-
-
 class System:
     """Answers with its name, or raises what it is told to."""
 
@@ -116,9 +113,6 @@ def test_a_mistake_of_our_own_is_not_hidden_by_the_second_system(clock):
     for systems in ([], [("a", str), ("a", repr)]):
         with pytest.raises(DataError):
             Fallback(systems)
-
-
-# --- the budget ----------------------------------------------------------------------------------------------
 
 
 def test_one_large_call_may_pass_several_steps_in_both_units_and_each_is_told_once():

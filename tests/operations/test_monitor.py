@@ -40,9 +40,6 @@ def monitor():
     return Monitor(make_requests(1000), size=50, rule=AlertRule(0.99, 2))
 
 
-# --- the index -----------------------------------------------------------------------------------------------
-
-
 def test_the_stability_index_is_a_sum_over_categories_finite_and_of_two_like_samples_as_the_source_says():
     now, before = (0.5 * 1000 + 0.5) / 1001, (0.25 * 1000 + 0.5) / 1001
     expected = (now - before) * math.log(now / before) + (before - now) * math.log((1 - now) / (1 - before))
@@ -54,9 +51,6 @@ def test_the_stability_index_is_a_sum_over_categories_finite_and_of_two_like_sam
     shares = np.full(8, 1 / 8)
     found = [compute_psi(random.multinomial(50, shares) / 50, shares, 50) for _ in range(2000)]
     assert np.mean(found) == pytest.approx(7 / 50, rel=0.15)
-
-
-# --- limits --------------------------------------------------------------------------------------------------
 
 
 def test_the_limits_are_quantiles_of_quiet_windows_can_be_repeated_and_move_with_the_rule(monitor):
@@ -76,9 +70,6 @@ def test_without_graded_requests_the_score_has_no_limit_and_raises_no_alarm():
     assert math.isnan(monitor.limits["score of the graded"])
     windows = list(monitor.watch(make_requests(300, seed=1, score=0.0)))
     assert all("score of the graded" not in window.alarms for window in windows)
-
-
-# --- watching ------------------------------------------------------------------------------------------------
 
 
 def test_a_window_holds_the_figures_of_its_requests():

@@ -57,9 +57,6 @@ def comet(monkeypatch):
         yield fake
 
 
-# --- without a connection ------------------------------------------------------------------------------------
-
-
 def test_tags_are_what_people_mean_and_hold_no_key_as_name_and_project_do(monkeypatch):
     key = "abc'def\"ghi\\jkl 0"
     monkeypatch.setenv("AZURE_OPENAI_KEY", f"  {key} ")
@@ -152,9 +149,6 @@ def check_stored(stored, run):
     assert set(stored.texts) == {text.text for text in run.texts}  # what was cut off may come twice
 
 
-# --- online --------------------------------------------------------------------------------------------------
-
-
 def test_an_online_run_sends_all_and_keeps_its_archive_among_the_sent(comet):
     run = start_run("online", tags=["intent"])
     assert type(run).__name__ == "Experiment"
@@ -213,9 +207,6 @@ def test_a_connection_cut_half_way_loses_nothing_and_the_run_can_be_sent_later(c
     assert list(comet.runs) == [read.key]
     check_stored(stored, read)
     assert list_runs()[0].is_sent
-
-
-# --- archives that are sent later ----------------------------------------------------------------------------
 
 
 def test_archives_are_sent_and_not_sent_twice_and_a_damaged_one_keeps_none_back(comet, archives):

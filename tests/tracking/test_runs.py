@@ -52,9 +52,6 @@ def folder(tmp_path, monkeypatch):
     return get_folder()
 
 
-# --- the format ----------------------------------------------------------------------------------------------
-
-
 def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
     extra = '{"payload":{"message_id":12,"stdout":"hello"},"type":"stdout_msg"}\n'  # a kind that is not read
     run = read_run(write(folder / f"{KEY}-AbCdEf.zip", messages=MESSAGES + extra))
@@ -84,9 +81,6 @@ def test_runs_come_in_the_order_of_their_start_and_can_be_listed_by_project(fold
     assert list_runs().find("few shots").key == "a"
     with pytest.raises(DataError, match="There is: few shots"):
         list_runs().find("few shot")
-
-
-# --- what cannot be read -------------------------------------------------------------------------------------
 
 
 def cut(path):
@@ -208,9 +202,6 @@ def test_a_broken_report_or_prompt_in_a_good_archive_is_a_clear_error(folder):
             with pytest.raises(DataError) as caught:
                 read(name, content)
             assert "Log the run again" in caught.value.next_step
-
-
-# --- the table -----------------------------------------------------------------------------------------------
 
 
 def make_run(name, parameters, metrics):
