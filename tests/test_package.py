@@ -65,15 +65,13 @@ print(json.dumps({"names": names, "events": events, "handlers": len(root.handler
 """
 
 
-def test_importing_all_modules_writes_no_file_opens_no_socket_and_configures_no_logging():
+def test_importing_all_modules_writes_no_file_opens_no_socket_and_configures_no_logging(tmp_path):
     imported = run_python(WATCH)
     expected = {f"llmops_utils.{name}" for name in ("core.errors", "models.server", "rag.index", "course.cli")}
     assert set(imported["names"]) >= expected
     assert imported["events"] == []
     assert (imported["handlers"], imported["level"]) == (0, 30)  # 30 is WARNING, where Python starts
-
-
-def test_the_watch_itself_notices_a_file_a_folder_and_a_socket(tmp_path):
+    # And the watch would notice it.
     deeds = f"import socket; socket.socket().close(); os.mkdir({str(tmp_path / 'd')!r})\n"
     deeds += f"open({str(tmp_path / 'f')!r}, 'w').close(); logging.basicConfig()\n"
     seen = run_python(WATCH.replace("names = []\n", deeds + "names = []\n").replace("llmops_utils.__path__", "[]"))

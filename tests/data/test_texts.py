@@ -31,18 +31,13 @@ def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
         assert f"| `{path.name}` | {num} |" in readme
 
 
-def test_each_split_goes_round_the_intents():
+def test_each_split_goes_round_the_intents_and_holds_every_label_and_shots_one_request_each():
     assert [len(load_messages(split)) for split in SPLITS] == [96, 160, 224]
     for split in SPLITS:
         messages = load_messages(split)
         for start in range(0, len(messages), 8):
             assert {message.intent for message in messages[start : start + 8]} == set(INTENTS)
         assert [one.id for one in messages] == [f"m-{split}-{number:03}" for number in range(1, len(messages) + 1)]
-
-
-def test_every_label_occurs_in_every_split_and_shots_hold_one_request_each():
-    for split in SPLITS:
-        messages = load_messages(split)
         assert {message.sentiment for message in messages} == set(SENTIMENTS)
         assert {message.urgency for message in messages} == set(URGENCIES)
         assert {message.product for message in messages} == {"kettle", "grinder", "scale", "none"}

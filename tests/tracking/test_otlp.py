@@ -131,7 +131,7 @@ def test_a_receiver_that_fails_loses_nothing_and_the_same_call_sends_all_later(m
             assert send_trace(write_trace(record()), receiver.url).parent.name == "sent"
 
 
-def test_the_environment_names_a_receiver_with_its_key_and_in_replay_none(monkeypatch):
+def test_the_environment_names_a_receiver_with_its_key_or_an_opik_and_in_replay_none(monkeypatch):
     path = write_trace(record())
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/base/")
     with pytest.raises(SettingsError, match="In replay nothing is sent"):
@@ -146,23 +146,18 @@ def test_the_environment_names_a_receiver_with_its_key_and_in_replay_none(monkey
     assert "abc123def" not in str(caught.value)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/other")
     assert otlp.find_receiver()[0] == "http://127.0.0.1:9/other"
-
-
-def test_an_opik_key_or_an_opik_of_ones_own_is_enough(monkeypatch):
-    monkeypatch.setenv("LLMOPS_MODE", "live")
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"):
+        monkeypatch.delenv(name)
     with pytest.raises(SettingsError, match="No receiver of traces is named"):
         otlp.find_receiver()
     monkeypatch.setenv("OPIK_API_KEY", "opikkey0123456789")
     monkeypatch.setenv("OPIK_WORKSPACE", "pellworth")
-    url, headers = otlp.find_receiver()
-    assert url == "https://www.comet.com/opik/api/v1/private/otel/v1/traces"
-    told = {"Comet-Workspace": "pellworth", "projectName": "llmops-workbook"}
-    assert headers == told | {"Authorization": "opikkey0123456789"}
-    with FakeReceiver() as receiver:
+    told = {"Comet-Workspace": "pellworth", "projectName": "llmops-workbook", "Authorization": "opikkey0123456789"}
+    assert otlp.find_receiver() == ("https://www.comet.com/opik/api/v1/private/otel/v1/traces", told)
+    with FakeReceiver() as receiver:  # an Opik of one's own
         monkeypatch.setenv("OPIK_URL_OVERRIDE", receiver.url.removesuffix("/v1/traces") + "/api")
-        send_trace(write_trace(record()))
-    assert receiver.headers[0]["Comet-Workspace"] == "pellworth"
-    assert len(receiver.spans) == 4
+        send_trace(path)
+    assert (receiver.headers[0]["Comet-Workspace"], len(receiver.spans)) == ("pellworth", 4)
 
 
 def test_what_is_no_trace_is_not_sent(home):
