@@ -253,22 +253,6 @@ def test_an_environment_whose_set_up_did_not_end_is_made_anew(start, commands):
         assert start.STAMP.read_text(encoding="utf-8") == whole
 
 
-def test_ctrl_c_in_the_set_up_ends_with_a_sentence_and_an_unusable_folder_is_named(start, monkeypatch):
-    set_arguments(monkeypatch, start, "setup")
-    for error, told in [
-        (KeyboardInterrupt(), "was interrupted"),
-        (PermissionError(13, "Permission denied", "x"), "x (P"),
-    ]:
-
-        def fail(error=error):
-            raise error
-
-        monkeypatch.setattr(start, "set_up", fail)
-        with pytest.raises(SystemExit) as ended:
-            start.main()
-        assert told in ended.value.code
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has another kind of lock")
 def test_a_second_set_up_waits_for_the_first_and_for_what_it_started(start, tmp_path):
     """Also where the first was killed and its child works on."""
@@ -330,7 +314,7 @@ def test_of_the_users_configuration_only_the_way_to_packages_reaches_pip_and_uv(
     assert (for_uv["UV_NO_CONFIG"], for_uv["ALL_PROXY"]) == ("1", "http://127.0.0.1:3128")
 
 
-def test_the_command_is_handed_over_with_its_exit_code_and_ctrl_c_ends_without_a_traceback(
+def test_the_command_is_handed_over_with_its_exit_code_and_ctrl_c_or_an_unusable_folder_ends_with_a_sentence(
     start, monkeypatch, tmp_path
 ):
     called = []
@@ -351,3 +335,13 @@ def test_the_command_is_handed_over_with_its_exit_code_and_ctrl_c_ends_without_a
                 start.main()
             assert ended.value.code == code
         assert called[-1] == ([str(start.PYTHON), "-m", "llmops_utils", *handed_over], tmp_path)
+    denied = PermissionError(13, "Permission denied", "x")
+    for error, told in [(KeyboardInterrupt(), "was interrupted"), (denied, "x (P")]:
+
+        def fail(error=error):
+            raise error
+
+        monkeypatch.setattr(start, "set_up", fail)
+        with pytest.raises(SystemExit) as ended:
+            start.main()
+        assert told in ended.value.code

@@ -47,13 +47,7 @@ def test_each_split_goes_round_the_intents_and_holds_every_label_and_shots_one_r
     assert [message.id for message in load_messages() if message.second_intent == message.intent] == []
 
 
-def test_no_odd_message_and_no_injection_is_a_customer_message():
-    messages = {normalize(message.text) for message in load_messages()}
-    others = [*datasets.load_odd_messages(), *datasets.load_injections(), *datasets.load_injections("attacks.csv")]
-    assert [one.id for one in others if normalize(one.text) in messages] == []
-
-
-def test_an_odd_message_is_odd_in_the_way_it_says():
+def test_an_odd_message_is_odd_in_the_way_it_says_and_neither_it_nor_an_injection_is_a_customer_message():
     signs = {
         "capitals": lambda text: text == text.upper(),
         "no_spaces": lambda text: re.search(r"\w[,.?!]\w", text),
@@ -75,6 +69,9 @@ def test_an_odd_message_is_odd_in_the_way_it_says():
     assert {one.kind for one in messages} == set(signs)
     assert [one.id for one in messages if not signs[one.kind](one.text)] == []
     assert Counter(one.intent for one in messages) == dict.fromkeys(INTENTS, 5)
+    messages = {normalize(message.text) for message in load_messages()}
+    others = [*datasets.load_odd_messages(), *datasets.load_injections(), *datasets.load_injections("attacks.csv")]
+    assert [one.id for one in others if normalize(one.text) in messages] == []
 
 
 def test_injections_are_short_and_name_their_target_alone():
@@ -88,13 +85,10 @@ def test_injections_are_short_and_name_their_target_alone():
         assert bool(re.search(r"\{\{|\{%|\{#", one.text)) == (one.kind == "template"), one.id
 
 
-def test_each_topic_has_five_questions_of_each_difficulty():
+def test_each_topic_has_five_questions_of_each_difficulty_and_none_tells_its_answer_or_lists_one_twice():
     topics = ("geography", "science", "nature", "history", "language", "arts", "everyday", "numbers")
     found = Counter((question.topic, question.difficulty) for question in datasets.load_fact_questions())
     assert found == dict.fromkeys(product(topics, ("easy", "medium", "hard")), 5)
-
-
-def test_no_fact_question_tells_its_answer_or_lists_one_twice():
     questions = datasets.load_fact_questions()
     wrong = []
     for one in questions:

@@ -25,15 +25,12 @@ def test_the_interval_comes_near_the_published_one_for_large_samples():
     assert (found.low, found.high) == pytest.approx((0.429 - reach, 0.429 + reach), abs=0.02)
 
 
-def test_rows_of_the_table_are_labels_and_columns_grades():
+def test_rows_of_the_table_are_labels_and_columns_grades_also_unknown_ones_and_a_gap_is_no_label():
     found = measure_agreement(["right", "right", "wrong", "right"], ["right", "wrong", "wrong", "wrong"])
     assert found.table.to_dict("index") == {"right": {"right": 1, "wrong": 0}, "wrong": {"right": 2, "wrong": 1}}
     assert (found.table.index.name, found.table.columns.name) == ("label", "judge")
     assert found.share.num == 2
     assert str(found).startswith("agreement 50% [15%, 85%] (n = 4), kappa 0.20 [")
-
-
-def test_a_grade_outside_the_labels_never_agrees_and_a_gap_is_no_label_and_makes_whole_numbers_no_others():
     for grade in ("maybe", None, 1):
         found = measure_agreement(["right", grade, "wrong"], ["right", "right", "wrong"])
         assert (found.share.num, list(found.table.columns)) == (2, ["right", "wrong", str(grade)])

@@ -36,21 +36,18 @@ def test_a_candidate_that_gains_many_and_loses_none_helps_and_the_other_way_roun
     assert (reverse.verdict, reverse.gained, reverse.lost, reverse.p) == ("hurts", (), found.gained, found.p)
 
 
-def test_too_little_to_tell_is_said_to_be_so():
+def test_a_verdict_needs_both_p_and_interval_and_too_little_to_tell_is_said_to_be_so():
+    report, verdicts = make_report([1, 0]), {(0.01, 0.2, 0.04): "helps", (-0.2, -0.01, 0.04): "hurts"}
+    unclear = [(0.0, 0.2, 0.04), (-0.2, 0.0, 0.04), (-0.1, 0.2, 0.04), (0.01, 0.2, 0.05), (-0.2, -0.01, 0.05)]
+    for low, high, p in (*verdicts, *unclear, (0.01, 0.2, 0.3)):
+        found = Comparison(report, report, Estimate((low + high) / 2, low, high), p, (), ())
+        assert found.verdict == verdicts.get((low, high, p), "cannot tell")
     five_flips = ([0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1])
     for before, after in (five_flips, ([1, 0, 1], [1, 0, 1]), ([1, 0] * 20, [0, 1] * 20)):
         found = compare(make_report(before, "plain"), make_report(after, "few-shot"))
         assert found.verdict == "cannot tell"
         assert "few-shot against plain: cannot tell at this n; " in str(found)
         assert "cannot tell at this n." in found._repr_html_()
-
-
-def test_a_verdict_needs_both_p_and_interval():
-    report, verdicts = make_report([1, 0]), {(0.01, 0.2, 0.04): "helps", (-0.2, -0.01, 0.04): "hurts"}
-    unclear = [(0.0, 0.2, 0.04), (-0.2, 0.0, 0.04), (-0.1, 0.2, 0.04), (0.01, 0.2, 0.05), (-0.2, -0.01, 0.05)]
-    for low, high, p in (*verdicts, *unclear, (0.01, 0.2, 0.3)):
-        found = Comparison(report, report, Estimate((low + high) / 2, low, high), p, (), ())
-        assert found.verdict == verdicts.get((low, high, p), "cannot tell")
 
 
 def test_scores_between_are_compared_by_flipping_signs():

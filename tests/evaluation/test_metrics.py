@@ -32,15 +32,12 @@ def test_wilson_interval_matches_the_published_values():
         assert [round(found.low, 4), round(found.high, 4)] == bounds
 
 
-def test_counts_are_whole_numbers_of_any_type():
+def test_counts_are_whole_numbers_of_any_type_scores_are_numbers_and_results_right_or_wrong():
     assert estimate_proportion(np.uint8(200), np.uint8(250)) == estimate_proportion(200, 250)
     wrong = [(0, 0), (1, 0), (5, 4), (-1, 4), (0, -3), (np.nan, 5), ("2", 5), (1.5, 3), (None, 4), (2, np.inf)]
     for num, total in wrong:
         with pytest.raises(DataError, match=f"{num} of {total} is not a share"):
             estimate_proportion(num, total)
-
-
-def test_scores_that_are_no_numbers_and_results_that_are_not_right_or_wrong_raise():
     wrong = [
         *(([np.nan, np.nan], [True, False]), ([0.5, np.inf], [1, 0]), ([0.5, None], [1, 0]), (["a", "b"], [1, 0])),
         *(([0.5, 0.7], ["False", "True"]), ([0.5, 0.7], [0, np.nan]), ([0.5, 0.7], [0, 2]), ([0.5, 0.7], [None, True])),

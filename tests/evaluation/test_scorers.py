@@ -2,15 +2,16 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
 import pytest
 
-from llmops_utils.core import DataError
-from llmops_utils.evaluation import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, ValueMatch
+from llmops_utils.core import CapabilityMissing, DataError
+from llmops_utils.evaluation import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, ValueMatch, measure_shares
 from llmops_utils.evaluation.scorers import NEGATION, DateMatch
-from llmops_utils.models import Provenance, Reply
+from llmops_utils.models import Provenance, Reply, TokenChance
 
 SCORERS = [
     (ExactMatch(), "Berlin"),
@@ -182,3 +183,10 @@ def test_value_match_goes_by_what_is_expected():
     assert list_wrong(ValueMatch(), wrong, 0) == []
     with pytest.raises(DataError, match="is not a date"):
         ValueMatch()("2026-02-30", "2026-02-30")
+
+
+def test_a_server_that_wraps_a_choice_is_told_that_it_has_no_shares():
+    reply = SimpleNamespace(tokens=(TokenChance('{"ket', 0.02),))
+    model = SimpleNamespace(name="fake", chat=lambda messages, **options: reply)
+    with pytest.raises(CapabilityMissing, match="does not begin its reply with the label"):
+        measure_shares(model, "It leaks.", ["kettle"])

@@ -57,16 +57,13 @@ def test_users_keep_what_they_have_while_the_share_rises_and_all_or_none_get_it_
     assert all(map(shipped.takes, users))
 
 
-def test_with_too_little_traffic_it_goes_back_and_says_so():
+def test_with_too_little_traffic_it_goes_back_and_says_so_and_decides_nothing_while_production_has_no_score():
     canary = Canary(CanaryPlan(most_hours=10))
     canary.add(True, 1.0)
     assert [canary.wait(9), canary.wait(2)] == ["running", "rolled back"]
     assert canary.reason == "1 scores of it in 11 hours are too few"
     assert canary.add(True, 0.0) == "rolled back"  # an answer that was on its way
     assert canary.num_requests == 1
-
-
-def test_nothing_is_decided_while_production_has_no_score():
     canary = Canary(CanaryPlan(num_scores=10, num_between=5))
     for _ in range(50):
         assert canary.add(True, 0.0) == "running"

@@ -31,7 +31,7 @@ def clock():
 PLENTY = 1e9  # tokens a minute, so that only requests are limited
 
 
-def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_nothing(clock):
+def test_a_burst_passes_then_both_keep_their_rates_and_what_never_passes_is_an_error_and_no_endless_wait(clock):
     limit = RateLimit(60, PLENTY, clock=clock, sleep=clock.sleep)
     waits = [limit.wait(1) for _ in range(62)]
     assert waits[:60] == [0.0] * 60
@@ -42,9 +42,6 @@ def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_no
     limit.wait(60)
     assert limit.wait(30) == pytest.approx(30.0)
     assert limit.wait(0) == pytest.approx(0.0)  # only two requests were taken, and one has flowed in
-
-
-def test_what_never_passes_is_an_error_and_no_endless_wait(clock):
     with pytest.raises(DataError, match="600 at once is more than the limit of 60"):
         RateLimit(60, tokens_per_minute=60, clock=clock).wait(600)
     for tokens in (float("nan"), float("inf"), -1):

@@ -107,17 +107,14 @@ def test_each_measure_raises_the_alarm_for_its_own_fault(monitor):
         assert found.num_served <= 250 + 50 * (8 if name in ("score of the graded", "drift of the questions") else 2)
 
 
-def test_one_window_beyond_the_limit_is_not_yet_an_alarm(monitor):
+def test_neither_a_part_of_a_window_at_the_end_nor_one_window_beyond_the_limit_is_an_alarm(monitor):
+    assert [window.number for window in monitor.watch(make_requests(149))] == [1, 2]
+    endless = itertools.cycle([QUIET])
+    assert [window.number for window in itertools.islice(monitor.watch(endless), 3)] == [1, 2, 3]
     stream = [*make_requests(100, seed=1), *make_requests(50, seed=2, latency_s=0.9), *make_requests(100, seed=3)]
     windows = list(monitor.watch(stream))
     assert windows[2].values["latency p50 (s)"] > monitor.limits["latency p50 (s)"]
     assert all(window.alarms == () for window in windows)
-
-
-def test_a_stream_is_watched_as_it_comes_and_a_part_of_a_window_at_its_end_is_not_judged(monitor):
-    assert [window.number for window in monitor.watch(make_requests(149))] == [1, 2]
-    endless = itertools.cycle([QUIET])
-    assert [window.number for window in itertools.islice(monitor.watch(endless), 3)] == [1, 2, 3]
 
 
 def test_too_little_to_learn_from_or_to_watch_and_a_rule_out_of_range_are_refused(monitor):

@@ -106,7 +106,9 @@ def test_the_search_among_neighbours_finds_what_a_search_through_all_finds(setti
         assert found == pytest.approx(sorted(cosines, reverse=True)[:10], abs=1e-4)
 
 
-def test_impossible_pages_names_and_folders_are_refused(settings, tmp_path):
+def test_impossible_pages_fields_names_and_folders_are_refused_with_their_place_and_nothing_is_half_built(
+    settings, tmp_path
+):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
         build(load_settings(home=tmp_path / "file"), OLD[:1])
@@ -117,9 +119,6 @@ def test_impossible_pages_names_and_folders_are_refused(settings, tmp_path):
         with pytest.raises(DataError, match="name: Expected a name") as caught:
             build(settings, OLD[:1], name=name)
         assert "another name" in caught.value.next_step
-
-
-def test_what_an_index_cannot_hold_is_an_error_that_names_page_and_field_and_nothing_is_half_built(settings):
     fields = [("# author", "x"), ("$and", "x"), ("", "x"), ("chroma:document", "x"), (3, "x"), ("a", None), ("a", [])]
     fields += [("a", {}), ("a", date(2026, 3, 1)), ("a", math.nan), ("a", "\ud83d"), ("\ud83d", "a")]
     index = build(settings, [Page("good", "T", "price", {":": "x", "n": 3, "rate": 0.5, "is_old": False, "e": ""})])

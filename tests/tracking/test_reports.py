@@ -103,13 +103,23 @@ def test_everything_that_was_logged_of_a_report_is_read_back(runs):
     assert read.texts[2].text == "two\nlines\n→ repair\nexpected: repair"
 
 
-def test_what_is_logged_with_comets_own_calls_is_read_back_too(runs):
+def test_what_is_logged_with_comets_own_calls_is_read_back_runs_are_told_apart_and_odd_predictions_become_text(runs):
     read = runs.find("by hand")
     # comet_ml's own curr_step is none of ours
     assert read.parameters == {"temperature": 0.0, "model": "tiny", "losses": "[2.5, 1.5]"}
     assert [(text.text, text.metadata) for text in read.texts] == [("Ärger", {"kind": "note"})]
     assert json.loads(read.files["same.json"]) == {"a": 2}
     assert (read.report, read.prompt) == (None, None)
+    read = runs.find("many, of unknown price")
+    assert len(read.texts) == MAX_TEXTS
+    assert "cost_usd" not in read.metrics  # an unknown price is no zero
+    assert (read.report.rows[0].prediction, read.report.num_resumed) == ("<class 'object'>", 1)
+    checksums = [runs.find(name).parameters["examples_checksum"] for name in ("eight shots", "zero shots", read.name)]
+    assert checksums[0] == checksums[1] != checksums[2]
+    both = [run for run in runs if run.name == "zero shots"]
+    assert [len(run.metrics) > 0 for run in both] == [False, True]
+    assert runs.find("zero shots").report == ZERO  # the latest of that name
+    assert len(runs.keep_latest()) == len(runs) - 1
 
 
 def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_nothing_is_lost(runs):
@@ -122,16 +132,3 @@ def test_no_key_of_any_shape_and_no_half_character_gets_into_an_archive_and_noth
     assert (read.report.rows[0].input, read.texts[0].text) == (hidden, f"\n→ {hidden}\nexpected: ")
     assert (read.tags, read.parameters[hidden], read.prompt.context) == ((hidden,), hidden, hidden)
     assert sorted(read.files) == ["examples.csv", "prompt.json", "report.json", "spans.json"]
-
-
-def test_many_runs_are_told_apart_and_a_prediction_that_is_no_plain_value_becomes_text(runs):
-    read = runs.find("many, of unknown price")
-    assert len(read.texts) == MAX_TEXTS
-    assert "cost_usd" not in read.metrics  # an unknown price is no zero
-    assert (read.report.rows[0].prediction, read.report.num_resumed) == ("<class 'object'>", 1)
-    checksums = [runs.find(name).parameters["examples_checksum"] for name in ("eight shots", "zero shots", read.name)]
-    assert checksums[0] == checksums[1] != checksums[2]
-    both = [run for run in runs if run.name == "zero shots"]
-    assert [len(run.metrics) > 0 for run in both] == [False, True]
-    assert runs.find("zero shots").report == ZERO  # the latest of that name
-    assert len(runs.keep_latest()) == len(runs) - 1

@@ -21,14 +21,11 @@ def test_singular_values_come_near_one_and_the_directions_stay_as_they_were():
     assert (make_orthogonal(np.zeros((3, 4))) == 0).all()
 
 
-def test_the_first_step_of_adam_has_the_length_of_its_rate():
+def test_a_first_step_has_the_length_of_the_rate_matrices_decay_gains_do_not_and_all_keep_single_precision():
     parameters = {"gain": Tensor(np.ones(3, dtype=np.float32))}
     parameters["gain"].gradient = np.array([0.1, -0.2, 0.3], dtype=np.float32)
     Optimiser(parameters).step(0.5)
     assert parameters["gain"].data == pytest.approx(1 - 0.5 * ADAM_RATE * np.array([1, -1, 1]), abs=1e-6)
-
-
-def test_matrices_decay_and_gains_do_not_and_all_keep_single_precision():
     before = {
         "token": RANDOM.standard_normal((6, 4)).astype(np.float32),
         "block 0 in": RANDOM.standard_normal((4, 8)).astype(np.float32),

@@ -12,16 +12,13 @@ TEXTS = ["low lower lowest low low", "new newer newest new widest", "half \ud83d
 IDS = np.array([0, 1, 2, 1, 2, 1, 3])
 
 
-def test_a_smaller_share_is_part_of_the_larger():
+def test_a_smaller_share_is_part_of_the_larger_and_texts_are_cut_to_the_byte():
     texts = [str(number) for number in range(50)]
     assert set(choose_share(texts, 1 / 4)) < set(choose_share(texts, 1 / 2))
     assert choose_share(texts, 1 / 1000) == ["0"]
     for share in (0, -0.5, 1.1):
         with pytest.raises(DataError, match="is no share"):
             choose_share(["a"], share)
-
-
-def test_texts_are_cut_to_the_byte():
     assert cut_texts(["abc", "defg", "hi"], 5) == ["abc", "de"]
     assert cut_texts(["abc", "defg"], 3) == ["abc"]
     assert cut_texts(["aé", "b"], 2) == ["a"]  # a cut character is left out
@@ -53,15 +50,7 @@ def test_too_small_a_vocabulary_and_an_empty_text_are_refused(tokens):
         encode_texts(tokens, ["low", ""])
 
 
-def test_probabilities_sum_to_one_and_an_unseen_token_has_a_small_one():
-    for order in (1, 2, 3):
-        counted = Ngrams(IDS, order, 5)
-        for before in ([], [0], [1], [2, 1], [3, 3], [1, 2, 1]):
-            assert sum(counted.compute_chance(before, token) for token in range(5)) == pytest.approx(1)
-            assert 0 < counted.compute_chance(before, 4) < 0.2
-
-
-def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context_alone_where_the_longer_is_unseen():
+def test_a_chance_is_the_smoothed_share_or_that_of_the_shorter_context_where_the_longer_is_unseen_and_all_sum_to_one():
     # 2 stands twice in 7; the even guess of a quarter counts as 20 further observations
     unigram = (2 + 20 / 4) / (7 + 20)
     assert Ngrams(IDS, 1, 4).compute_chance([1], 2) == pytest.approx(unigram)
@@ -69,3 +58,8 @@ def test_a_chance_is_the_smoothed_share_and_leans_on_the_shorter_context_alone_w
     assert Ngrams(IDS, 2, 4).compute_chance([0, 1], 2) == pytest.approx((2 + 20 * unigram) / (3 + 20))
     # nothing came after 3
     assert Ngrams(IDS, 2, 4).compute_chance([3], 2) == pytest.approx(unigram)
+    for order in (1, 2, 3):
+        counted = Ngrams(IDS, order, 5)
+        for before in ([], [0], [1], [2, 1], [3, 3], [1, 2, 1]):
+            assert sum(counted.compute_chance(before, token) for token in range(5)) == pytest.approx(1)
+            assert 0 < counted.compute_chance(before, 4) < 0.2

@@ -14,10 +14,12 @@ def model():
     return Transformer(SMALL, seed=3)
 
 
-def test_impossible_sizes_are_refused():
+def test_impossible_sizes_and_weights_of_another_architecture_are_refused(model):
     for sizes in ({"width": 10, "heads": 4}, {"depth": 0}, {"vocabulary": 0}, {"context": -1}, {"heads": 0}):
         with pytest.raises(DataError, match="cannot be built"):
             Architecture(**({"vocabulary": 20, "width": 8, "depth": 1, "heads": 2, "context": 6} | sizes))
+    with pytest.raises(DataError, match="another architecture"):
+        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())
 
 
 def test_logits_have_a_place_for_every_token_and_before_training_are_nearly_those_of_a_die(model):
@@ -35,8 +37,3 @@ def test_writing_is_repeatable_and_ends_before_the_stop_and_without_temperature_
     likely = int(model.compute_logits(np.array([[4]])).data[0, -1].argmax())
     assert model.continue_ids([4], 1, temperature=0) == [likely]
     assert model.continue_ids([4], 5, temperature=0, stop=likely) == []
-
-
-def test_packed_weights_of_another_architecture_are_refused(model):
-    with pytest.raises(DataError, match="another architecture"):
-        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())
