@@ -38,7 +38,7 @@ def list_files(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-def test_a_result_holds_what_the_comparison_found():
+def test_a_result_holds_what_the_comparison_found_and_reads_as_its_claim_with_the_model_of_its_provenance():
     comparison = make_comparison()
     score, change = comparison.candidate.score, comparison.difference
     assert asdict(keep_result(comparison, "few-shot", "intent", 6)) == {
@@ -50,9 +50,6 @@ def test_a_result_holds_what_the_comparison_found():
         "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
         **{"constant": 1.0, "chance": None},
     }
-
-
-def test_a_result_reads_as_its_claim_and_its_model_is_named_by_the_provenance():
     assert str(RESULT) == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
     assert repr(RESULT) == str(RESULT)
     first = "smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23"

@@ -44,7 +44,7 @@ def test_what_reads_alike_is_found_and_shown_as_it_was_written():
     assert chunks[0].text == pages[0].text  # what is shown stays as it was written
 
 
-def test_bm25_by_hand():
+def test_bm25_by_hand_what_matches_nothing_is_not_found_and_equal_scores_keep_the_order_of_the_pages():
     """Lucene's BM25 (without its constant factor k1 + 1): idf = ln(1 + (N - n + 0.5) / (n + 0.5))."""
     chunks = make_chunks(a="boil kettle kettle", b="kettle grinder scale plug", c="scale plug")
     found = LexicalIndex(chunks).find_matching("kettle", 5)
@@ -55,9 +55,6 @@ def test_bm25_by_hand():
         "b": idf * 1 / (1 + 1.5 * (1 - 0.75 + 0.75 * 4 / mean)),
     }
     assert {chunk.page.name: score for chunk, score in found} == pytest.approx(wanted, rel=1e-5)
-
-
-def test_what_matches_nothing_is_not_found_and_equal_scores_keep_the_order_of_the_pages():
     for question in ("", "the of and", "zyzzyva", "?!", "🙈"):
         assert LexicalIndex(make_chunks(a="kettle")).find_matching(question, 5) == []
     assert LexicalIndex(make_chunks(a="the of and")).find_matching("the", 5) == []

@@ -77,11 +77,21 @@ def test_live_the_clock_runs(monkeypatch):
     assert root.duration_s >= first.duration_s + second.duration_s
 
 
-def test_outside_of_a_trace_a_marked_function_runs_as_it_is_and_an_unknown_kind_is_refused():
+def test_a_marked_function_runs_as_it_is_outside_of_a_trace_and_a_trace_inside_another_or_a_foreign_span_is_its_own():
     assert look_up("P-1") == "order P-1 is on its way"
     assert look_up.__doc__ == "Look up an order."
     with pytest.raises(DataError, match="no kind of span “modell”"):
         span("modell")
+    exporter, elsewhere = InMemorySpanExporter(), TracerProvider()
+    elsewhere.add_span_processor(SimpleSpanProcessor(exporter))
+    with elsewhere.get_tracer("theirs").start_as_current_span("theirs"), record_trace("outer") as outer:
+        with record_trace("inner") as inner:
+            look_up("P-1")
+        look_up("P-2")
+    assert [one.input for one in inner.children] == ["P-1"]
+    assert [one.input for one in outer.children] == ["P-2"]
+    assert (inner.recorded.parent, outer.recorded.parent) == (None, None)
+    assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
 def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
@@ -100,19 +110,6 @@ def test_a_call_that_fails_is_in_the_tree_and_its_error_goes_on():
     assert (failed.recorded.status.is_ok, failed.recorded.events) == (False, ())  # no stack, which would hold paths
     assert root.is_error
     assert look_up("P-2").startswith("order")  # and the trace is over
-
-
-def test_a_trace_inside_another_or_inside_a_span_of_somebody_else_is_its_own():
-    exporter, elsewhere = InMemorySpanExporter(), TracerProvider()
-    elsewhere.add_span_processor(SimpleSpanProcessor(exporter))
-    with elsewhere.get_tracer("theirs").start_as_current_span("theirs"), record_trace("outer") as outer:
-        with record_trace("inner") as inner:
-            look_up("P-1")
-        look_up("P-2")
-    assert [one.input for one in inner.children] == ["P-1"]
-    assert [one.input for one in outer.children] == ["P-2"]
-    assert (inner.recorded.parent, outer.recorded.parent) == (None, None)
-    assert [one.name for one in exporter.get_finished_spans()] == ["theirs"]
 
 
 def test_names_and_attributes_are_those_of_the_conventions_and_what_was_said_is_there_on_demand_only():
