@@ -28,7 +28,7 @@ def list_locked():
     return [Requirement(line) for line in lines]
 
 
-def test_every_declared_package_is_locked_in_a_version_that_fits():
+def test_every_declared_package_is_locked_in_a_version_that_fits_with_checksums_and_no_address():
     versions = {}
     for locked in list_locked():
         versions.setdefault(canonicalize_name(locked.name), []).append(str(locked.specifier).removeprefix("=="))
@@ -36,9 +36,6 @@ def test_every_declared_package_is_locked_in_a_version_that_fits():
         name = canonicalize_name(declared.name)
         assert name in versions, f"{name} is not in requirements.txt: run `make lock`"
         assert all(version in declared.specifier for version in versions[name]), name
-
-
-def test_every_locked_line_has_checksums_and_no_address():
     blocks = re.split(r"\n(?=[A-Za-z0-9])", LOCK)
     assert all("--hash=sha256:" in block for block in blocks if "==" in block)
     assert re.findall(r"https?://|--(?:extra-)?index-url|--find-links", LOCK) == []

@@ -20,9 +20,6 @@ def run_python(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# --- imports -------------------------------------------------------------------------------------------------
-
-
 def test_importing_takes_under_300_ms_and_large_libraries_wait_until_they_are_needed():
     """Also scipy's statistics, which take seconds, and which scores and comparisons do without."""
     code = """
@@ -68,23 +65,18 @@ print(json.dumps({"names": names, "events": events, "handlers": len(root.handler
 """
 
 
-def test_importing_all_modules_writes_no_file_opens_no_socket_and_configures_no_logging():
+def test_importing_all_modules_writes_no_file_opens_no_socket_and_configures_no_logging(tmp_path):
     imported = run_python(WATCH)
     expected = {f"llmops_utils.{name}" for name in ("core.errors", "models.server", "rag.index", "course.cli")}
     assert set(imported["names"]) >= expected
     assert imported["events"] == []
     assert (imported["handlers"], imported["level"]) == (0, 30)  # 30 is WARNING, where Python starts
-
-
-def test_the_watch_itself_notices_a_file_a_folder_and_a_socket(tmp_path):
+    # And the watch would notice it.
     deeds = f"import socket; socket.socket().close(); os.mkdir({str(tmp_path / 'd')!r})\n"
     deeds += f"open({str(tmp_path / 'f')!r}, 'w').close(); logging.basicConfig()\n"
     seen = run_python(WATCH.replace("names = []\n", deeds + "names = []\n").replace("llmops_utils.__path__", "[]"))
     assert {event.split()[0] for event in seen["events"]} == {"socket.__new__", "os.mkdir", "open"}
     assert seen["handlers"] == 1
-
-
-# --- imports run downwards only ----------------------------------------------------------------------------------
 
 
 def lint_imports(folder):
@@ -97,6 +89,7 @@ def lint_imports(folder):
 
 
 def test_no_folder_imports_one_above_it_and_an_import_upwards_or_a_folder_without_a_layer_is_found(tmp_path):
+    assert Path(__file__).parents[1] / "llmops_utils" == PACKAGE  # what is imported is this tree
     code, report = lint_imports(ROOT)
     assert code == 0, report
     shutil.copytree(PACKAGE, tmp_path / "llmops_utils", ignore=shutil.ignore_patterns("__pycache__"))
@@ -108,8 +101,3 @@ def test_no_folder_imports_one_above_it_and_an_import_upwards_or_a_folder_withou
     assert code == 1
     assert "llmops_utils.core is not allowed to import llmops_utils.models" in " ".join(report.split())
     assert "llmops_utils.attic" in report
-
-
-def test_the_package_is_imported_from_this_tree():
-    assert os.path.samefile(ROOT, Path(__file__).parents[1])
-    assert PACKAGE == ROOT / "llmops_utils"

@@ -48,7 +48,7 @@ def test_a_page_says_what_the_lesson_says_of_itself(plans):
         assert lesson.predictions, lesson.stem
 
 
-def test_a_course_has_lessons_with_plans_each_once_and_the_term_has_all_of_them(plans):
+def test_a_course_has_lessons_with_plans_each_once_the_term_all_of_them_and_each_word_leads_to_a_lesson(plans):
     written = plans.read_toml("plans.toml")
     courses = {
         one["name"]: [a for _, part in one["parts"] for a in part] for one in plans.read_toml("courses.toml")["courses"]
@@ -57,9 +57,6 @@ def test_a_course_has_lessons_with_plans_each_once_and_the_term_has_all_of_them(
         assert len(addresses) == len(set(addresses)), name
         assert set(addresses) <= written.keys(), name
     assert set(courses["In a term"]) == written.keys()
-
-
-def test_each_word_of_the_glossary_leads_to_a_lesson(plans):
     rows = [line.split(" | ") for line in plans.make_glossary().splitlines()[4:]]
     explained = {row[0].strip("|* "): row[2] for row in rows}
     told = plans.read_toml("glossary.toml")

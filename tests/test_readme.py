@@ -71,10 +71,8 @@ def test_the_pages_of_the_readme_are_there_and_its_pictures_are_small_and_descri
 @needs_git
 @needs_make
 def test_a_fresh_clone_has_the_targets_and_all_that_the_doctor_and_a_lesson_plan_need(tmp_path):
-    folder, environment = (
-        clone(tmp_path / "course"),
-        make_environment(LLMOPS_MODE="replay", LLMOPS_HOME=str(tmp_path / "home")),
-    )
+    folder = clone(tmp_path / "course")
+    environment = make_environment(LLMOPS_MODE="replay", LLMOPS_HOME=str(tmp_path / "home"))
     for target in TARGETS:
         subprocess.run(["make", "--dry-run", target], cwd=folder, env=environment, check=True, capture_output=True)
     told = subprocess.run([sys.executable, "book/make_plans.py", "06_2"], cwd=folder, capture_output=True, text=True)
@@ -86,20 +84,15 @@ def test_a_fresh_clone_has_the_targets_and_all_that_the_doctor_and_a_lesson_plan
     assert [line[:1] for line in asked.stdout.splitlines() if re.search("^. (Packages|JupyterLab)", line)] == ["✓", "✓"]
 
 
-def measure_mb(folder):
-    """Return the megabytes of the files in a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
 def wait_for_lab(process, log, seconds):
-    """Return JupyterLab's address with its token, once it answers."""
+    """Wait until JupyterLab answers at its address with its token."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         found = re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text(encoding="utf-8"))
         if found:
             with urllib.request.urlopen(found[0], timeout=30) as page:
                 assert page.status == 200
-            return found[0]
+            return
         time.sleep(0.5)
     raise AssertionError(log.read_text(encoding="utf-8")[-3000:])
 
@@ -109,10 +102,8 @@ def wait_for_lab(process, log, seconds):
 @needs_make
 @pytest.mark.skipif(os.name == "nt", reason="make and its processes as on Linux and macOS")
 def test_the_way_of_somebody_new_ends_in_an_answer_and_the_other_commands_run_in_a_fresh_clone(tmp_path):
-    """Prints seconds and megabytes until JupyterLab and until the first answer (`-s` shows them)."""
-    started = time.monotonic()
-    folder, home = clone(tmp_path / "course"), tmp_path / "home"
-    environment = make_environment(LLMOPS_HOME=str(home), LLMOPS_NO_DOTENV="1")
+    folder = clone(tmp_path / "course")
+    environment = make_environment(LLMOPS_HOME=str(tmp_path / "home"), LLMOPS_NO_DOTENV="1")
     log = tmp_path / "lab.log"
     with log.open("w", encoding="utf-8") as file:
         command = ["make", "lab", f"PYTHON={sys.executable}"]
@@ -121,7 +112,6 @@ def test_the_way_of_somebody_new_ends_in_an_answer_and_the_other_commands_run_in
         )
         try:
             wait_for_lab(process, log, 1200)
-            opened_s = time.monotonic() - started
         finally:
             os.killpg(process.pid, 15)
             process.wait(30)
@@ -130,10 +120,6 @@ def test_the_way_of_somebody_new_ends_in_an_answer_and_the_other_commands_run_in
         [folder / ".venv/bin/python", "-c", code], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert "Berlin" in asked.stdout, asked.stderr[-2000:]
-    answered_s = time.monotonic() - started
-    sizes = {name: measure_mb(path) for name, path in {"course": folder, "models": home}.items()}
-    print(f"\nJupyterLab after {opened_s:.0f} s, first answer after {answered_s:.0f} s,", end=" ")
-    print(", ".join(f"{name} {size:.0f} MB" for name, size in sizes.items()))
     for target in ("doctor", "book", "demo"):
         done = subprocess.run(["make", target], cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{target}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

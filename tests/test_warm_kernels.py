@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 import pytest
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, RunningKernel
@@ -17,20 +16,12 @@ print(json.dumps(state))
 """
 
 
-def run(kernel, code, is_interrupted=False):
-    """Return what a cell prints and the names of its errors."""
-    asked = kernel.execute_cell_input(code)
-    if is_interrupted:
-        time.sleep(0.5)
-        kernel.interrupt()
-    shown = []
+def read(kernel):
+    """Return what a cell prints next, or the name of its error."""
     while True:
-        message = kernel.get_message("iopub", timeout=30)
-        if message["parent_header"].get("msg_id") == asked:
-            content = message["content"]
-            if content.get("execution_state") == "idle":
-                return [text for text in shown if text]
-            shown.append(content.get("text") or content.get("ename"))
+        content = kernel.get_message("iopub", timeout=30)["content"]
+        if "text" in content or "ename" in content:
+            return content.get("text") or content["ename"]
 
 
 @pytest.mark.skipif(warm_kernels.ADDRESS not in os.environ, reason="no process forks kernels here")
@@ -41,11 +32,16 @@ def test_forked_kernels_have_their_own_folder_variables_group_and_random_state_a
     kernels = [RunningKernel(CURRENT_ENV_KERNEL_NAME, cwd=str(tmp_path)) for _ in range(2)]
     try:
         assert all(isinstance(kernel.km.provisioner.process, warm_kernels.ForkedKernel) for kernel in kernels)
-        states = [json.loads(run(kernel, SEEN)[0]) for kernel in kernels]
+        for kernel in kernels:
+            kernel.execute_cell_input(SEEN)
+        states = [json.loads(read(kernel)) for kernel in kernels]
         assert [state[:4] for state in states] == [[str(tmp_path), "seen", True, 20]] * 2
         assert states[0][4] != states[1][4]
         assert states[0][5] != states[1][5]
-        assert run(kernels[0], "import time; time.sleep(30)", is_interrupted=True) == ["KeyboardInterrupt"]
+        kernels[0].execute_cell_input("import time; print('begun', flush=True); time.sleep(30)")
+        assert read(kernels[0]).strip() == "begun"
+        kernels[0].interrupt()
+        assert read(kernels[0]) == "KeyboardInterrupt"
     finally:
         for kernel in kernels:
             kernel.stop()

@@ -43,7 +43,7 @@ def measure_overlap(question):
     return len(words & get_words(" ".join(question.passages))) / len(words)
 
 
-def test_both_splits_have_the_same_mix_of_kinds_and_so_nearly_have_their_first_questions():
+def test_both_splits_have_the_same_mix_of_kinds_which_pages_and_answers_fit_and_every_current_page_answers_one():
     assert [question.id for question in QUESTIONS] == [f"q{number:03}" for number in range(1, 199)]
     for split, times in (("dev", 1), ("test", 2)):
         kinds = [question.kind for question in load_handbook_questions(split)]
@@ -51,9 +51,6 @@ def test_both_splits_have_the_same_mix_of_kinds_and_so_nearly_have_their_first_q
         for num in (22, 44, 66):
             found = Counter(kinds[:num])
             assert all(abs(found[kind] - share * num / 66) <= 1 for kind, share in KIND_NUMBERS.items())
-
-
-def test_pages_passages_and_answers_fit_the_kind_and_every_current_page_answers_a_question():
     sizes = {"unanswerable": (0,), "two pages": (2,)}
     for one in QUESTIONS:
         assert len(one.pages) in sizes.get(one.kind, (1, 2, 3)), one.id
@@ -64,14 +61,11 @@ def test_pages_passages_and_answers_fit_the_kind_and_every_current_page_answers_
     assert {page for page, text in PAGES.items() if "\nstatus: outdated\n" in text} == set(PAGES) - named == OUTDATED
 
 
-def test_every_passage_stands_once_on_its_page_and_on_no_other():
+def test_every_passage_stands_once_on_its_page_alone_and_every_answer_in_a_passage_or_is_computed():
     pages = {page: fold(text) for page, text in PAGES.items()}
     for one in ANSWERABLE:
         for page, passage in zip(one.pages, one.passages, strict=True):
             assert {name: text.count(passage) for name, text in pages.items() if passage in text} == {page: 1}, one.id
-
-
-def test_every_answer_stands_word_for_word_in_a_passage_or_is_computed():
     missing = set()
     for one in ANSWERABLE:
         if not any(normalize(one.answer) in normalize(passage) for passage in one.passages):
@@ -114,10 +108,7 @@ def test_an_outdated_page_stands_against_each_outdated_question():
     assert [value for value in old.values() if value not in outdated] == []
 
 
-# The attacks from a page
-
-
-def test_each_kind_of_page_attack_has_answerable_questions_of_its_own_in_both_splits():
+def test_each_kind_of_page_attack_has_questions_of_its_own_in_both_splits_and_each_attack_a_marker():
     splits = {question.id: question.split for question in ANSWERABLE}
     attacks = load_page_attacks()
     assert len({attack.question_id for attack in attacks}) == len(attacks) == 24
@@ -125,10 +116,6 @@ def test_each_kind_of_page_attack_has_answerable_questions_of_its_own_in_both_sp
     kinds = {attack.kind for attack in attacks}
     assert found == {(kind, split): num for kind in kinds for split, num in (("dev", 1), ("test", 2))}
     assert len(kinds) == 8
-
-
-def test_a_marker_stands_in_its_own_attack_alone_and_addresses_belong_to_example_com():
-    attacks = load_page_attacks()
     texts = [*PAGES.values(), *(f"{q.question} {q.answer}" for q in QUESTIONS)]
     assert [one.id for one in attacks if one.marker not in one.text] == []
     assert [a.id for a in attacks if any(a.marker.casefold() in text.casefold() for text in texts)] == []

@@ -62,82 +62,76 @@ def solve(symbols):
     return str(day)
 
 
-def list_faults(problems):
-    """Return the ids of problems whose reasoning, question or program breaks a rule that holds for both kinds."""
-    faults = []
-    for one in problems:
-        equations = re.findall(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = ({NUMBER})", one.reasoning)
-        num_sentences = len(re.findall(r"\.(?= |$)", one.reasoning))
-        rules = (
-            one.question.endswith("?"),
-            10 <= len(one.question.split()) <= 45,
-            one.reasoning.endswith(f". The answer is {one.answer}."),
-            2 <= num_sentences <= (5 if one.level == 4 else 4),
-            len(equations) == one.reasoning.count("="),
-            all(compute(left) == Fraction(right) for left, right in equations),
-            one.program.splitlines()[-1].startswith("answer = "),
-        )
-        faults += [] if all(rules) else [one.id]
-    return faults
+def check_form(one):
+    """Return of each rule for both kinds whether reasoning, question and program keep it."""
+    equations = re.findall(rf"({NUMBER}(?: [-+*/] {NUMBER})+) = ({NUMBER})", one.reasoning)
+    num_sentences = len(re.findall(r"\.(?= |$)", one.reasoning))
+    return (
+        one.question.endswith("?"),
+        10 <= len(one.question.split()) <= 45,
+        one.reasoning.endswith(f". The answer is {one.answer}."),
+        2 <= num_sentences <= (5 if one.level == 4 else 4),
+        len(equations) == one.reasoning.count("="),
+        all(compute(left) == Fraction(right) for left, right in equations),
+        one.program.splitlines()[-1].startswith("answer = "),
+    )
 
 
-def list_word_faults(problems):
-    """Return the ids of word problems whose forms do not give the same answer, or let it be had without computing."""
-    faults = []
-    for one in problems:
-        asked, used = find_numbers(one.question), find_numbers(one.symbols)
-        rules = (
-            re.fullmatch(r"[\d.()+*/ -]+", one.symbols),
-            compute(one.symbols) == Fraction(one.answer),
-            eval(one.symbols) == float(run(one.program)) == float(one.answer),
-            re.fullmatch(r"[1-9]\d*(\.\d?[1-9])?", one.answer),
-            float(one.answer) not in {float(number) for number in asked},
-            "euros" in one.question or not re.search(r"\d\.\d", one.question + one.reasoning),
-            [number for number in used if number != "100"] == [number for number in asked if number in used],
-            one.level == 4 or (asked == used and "(" not in one.symbols),
-            12 <= len(one.question.split()) <= (28 if one.level <= 2 else 45),
-        )
-        faults += [] if all(rules) else [one.id]
-    return faults
+def check_word(one):
+    """Return of each rule whether the forms of a word problem keep it: one answer, which takes computing."""
+    asked, used = find_numbers(one.question), find_numbers(one.symbols)
+    return (
+        re.fullmatch(r"[\d.()+*/ -]+", one.symbols),
+        compute(one.symbols) == Fraction(one.answer),
+        eval(one.symbols) == float(run(one.program)) == float(one.answer),
+        re.fullmatch(r"[1-9]\d*(\.\d?[1-9])?", one.answer),
+        float(one.answer) not in {float(number) for number in asked},
+        "euros" in one.question or not re.search(r"\d\.\d", one.question + one.reasoning),
+        [number for number in used if number != "100"] == [number for number in asked if number in used],
+        one.level == 4 or (asked == used and "(" not in one.symbols),
+        12 <= len(one.question.split()) <= (28 if one.level <= 2 else 45),
+    )
 
 
-def list_date_faults(problems):
-    """Return the ids of date questions whose forms do not give the same answer, or whose dates can be read otherwise."""
-    faults = []
-    for one in problems:
-        call = json.loads(one.symbols)
-        is_number = call["operation"] == "days_between"
-        rules = (
-            list(call) == ["start", "operation", "value"],
-            solve(one.symbols) == str(run(one.program)) == one.answer,
-            re.fullmatch(r"[1-9]\d*" if is_number else r"\d{4}-\d\d-\d\d", one.answer),
-            all(int(day) > 12 for day in re.findall(r"\b(\d\d)\.\d\d\.\d{4}", one.question)),
-            re.fullmatch(r"from datetime import date(, timedelta)?", one.program.splitlines()[0]),
-            one.program.count("import") == 1,
-            one.level > 2 or (call["start"][:7] == one.answer[:7]) == (one.level == 1),
-        )
-        faults += [] if all(rules) else [one.id]
-    return faults
+def check_date(one):
+    """Return of each rule whether the forms of a date question keep it: one answer, and dates that read in one way."""
+    call = json.loads(one.symbols)
+    is_number = call["operation"] == "days_between"
+    return (
+        list(call) == ["start", "operation", "value"],
+        solve(one.symbols) == str(run(one.program)) == one.answer,
+        re.fullmatch(r"[1-9]\d*" if is_number else r"\d{4}-\d\d-\d\d", one.answer),
+        all(int(day) > 12 for day in re.findall(r"\b(\d\d)\.\d\d\.\d{4}", one.question)),
+        re.fullmatch(r"from datetime import date(, timedelta)?", one.program.splitlines()[0]),
+        one.program.count("import") == 1,
+        one.level > 2 or (call["start"][:7] == one.answer[:7]) == (one.level == 1),
+    )
+
+
+def list_faults(problems, check):
+    return [one.id for one in problems if not all(check(one))]
 
 
 def test_all_forms_of_a_word_problem_agree(new_words):
     for problems in (WORDS, new_words):
-        assert list_faults(problems) == []
-        assert list_word_faults(problems) == []
+        assert list_faults(problems, check_form) == []
+        assert list_faults(problems, check_word) == []
 
 
 def test_all_forms_of_a_date_question_agree(new_dates):
     for problems in (DATES, new_dates):
-        assert list_faults(problems) == []
-        assert list_date_faults(problems) == []
+        assert list_faults(problems, check_form) == []
+        assert list_faults(problems, check_date) == []
 
 
 def test_a_wrong_form_would_be_found(new_words, new_dates):
     word, dated = vars(new_words[0]), vars(new_dates[0])
-    assert list_word_faults([Problem(**word | {"symbols": word["symbols"] + " + 1"})]) == [word["id"]]
-    assert list_word_faults([Problem(**word | {"program": "answer = 0"})]) == [word["id"]]
-    assert list_date_faults([Problem(**dated | {"answer": "2020-01-01"})]) == [dated["id"]]
-    assert list_faults([Problem(**word | {"reasoning": word["reasoning"].replace("= ", "= 1")})]) == [word["id"]]
+    assert list_faults([Problem(**word | {"symbols": word["symbols"] + " + 1"})], check_word) == [word["id"]]
+    assert list_faults([Problem(**word | {"program": "answer = 0"})], check_word) == [word["id"]]
+    assert list_faults([Problem(**dated | {"answer": "2020-01-01"})], check_date) == [dated["id"]]
+    assert list_faults([Problem(**word | {"reasoning": word["reasoning"].replace("= ", "= 1")})], check_form) == [
+        word["id"]
+    ]
 
 
 def test_every_weekday_beside_a_date_is_right(generator, new_dates):

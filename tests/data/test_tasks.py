@@ -1,4 +1,4 @@
-"""Claims about the orders, the agent's tasks, whose answers are derived once more, and new traces."""
+"""Claims about the orders, the agent's tasks of one and of several calls, whose answers are derived again, and new traces."""
 
 import csv
 import json
@@ -13,16 +13,41 @@ from pathlib import Path
 
 import pytest
 
+from llmops_utils.agents import calculate
 from llmops_utils.core import DATA
-from llmops_utils.datasets import Note, load_notes, load_orders, load_records, load_tasks
+from llmops_utils.datasets import Note, load_notes, load_orders, load_records, load_task_chains, load_tasks
 
 KINDS = ("order", "arithmetic", "note", "order+arithmetic", "note+arithmetic")
+TOOLS = {
+    "order+note": "find_order search_notes",
+    "order+arithmetic": "find_order calculate",
+    "order+note+arithmetic": "find_order search_notes calculate",
+    "order+order+arithmetic": "find_order find_order calculate",
+}
 ORDERS = {order.id: order for order in load_orders()}
+PRODUCTS = {order.model: order.product for order in ORDERS.values()}
+CHAINS = load_task_chains()
 NOTES = {note.id: note.text for note in load_notes()}
-with Path(__file__).with_name("task_rules.csv").open(encoding="utf-8", newline="") as file:
-    # What stands in a question; where the facts stand in the notes (a note and a pattern each); what is computed from
-    # the numbers of the question and then those of the facts.
-    RULES = list(csv.DictReader(file))
+SHOWN = re.compile(
+    r"model (?P<model>.+), quantity (?P<quantity>\d), price (?P<price>\S+), postage (?P<postage>\S+), "
+    r"status (?P<status>.+), delivered on (?P<year>\w+)\S*, country (?P<country>.+)"
+)
+
+
+def read_rules(name):
+    with Path(__file__).with_name(f"{name}_rules.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# What stands in a question; where the facts stand in the notes (a note and a pattern each); what is computed from the
+# numbers of the question and then those of the facts.
+RULES = read_rules("task")
+# A worked way for each chain: what to search for, where the fact stands in the sentence, what is computed from both.
+WAYS = {rule["id"]: rule for rule in read_rules("chain")}
+
+
+def find_ids(question):
+    return list(dict.fromkeys(re.findall(r"PW-\d{5}", question)))
 
 
 def shorten(number):
@@ -36,7 +61,7 @@ def get_numbers(question):
 
 
 def get_order(task):
-    (name,) = re.findall(r"PW-\d{5}", task.question)
+    (name,) = find_ids(task.question)
     return ORDERS[name]
 
 
@@ -50,8 +75,10 @@ def get_zone(country):
 # The orders
 
 
-def test_an_order_has_the_forms_it_promises():
-    assert len(ORDERS) == 60
+def test_an_order_has_the_forms_it_promises_and_its_postage_and_days_are_those_of_the_handbook():
+    free_from = Decimal(re.search(r"From (\d+) EUR", NOTES["n09"])[1])
+    days = {int(zone): int(num) for num, zone in re.findall(r"(\d+) working days in zone (\d)", NOTES["n10"])}
+    closed = ("2025-12-25", "2025-12-26", "2026-01-01")
     for order in ORDERS.values():
         assert re.fullmatch(r"PW-[123]\d{4}", order.id)
         assert re.fullmatch(r"\d+\.\d\d", order.unit_price_eur), order.id
@@ -59,46 +86,33 @@ def test_an_order_has_the_forms_it_promises():
         assert order.status in ("packed", "shipped", "delivered", "returned", "in repair"), order.id
         assert (order.delivered_on == "none") == (order.status in ("packed", "shipped")), order.id
         assert order.quantity in range(1, 5), order.id
+        zone, postage = get_zone(order.country)
+        goods = order.quantity * Decimal(order.unit_price_eur)
+        assert order.postage_eur == ("0.00" if goods >= free_from else postage), order.id
+        if order.delivered_on != "none":
+            start, end = date.fromisoformat(order.ordered_on), date.fromisoformat(order.delivered_on)
+            between = [start + timedelta(days=num) for num in range((end - start).days + 1)]
+            num_working = sum(day.weekday() < 5 and day.isoformat() not in closed for day in between)
+            assert num_working - 1 in (days[zone], days[zone] + 1), order.id  # packed the same or the next working day
     dates = [order.ordered_on for order in ORDERS.values()]
     assert dates == sorted(dates)
     assert len({(order.model, order.unit_price_eur, order.product) for order in ORDERS.values()}) == 8
-    assert len({order.model for order in ORDERS.values()}) == 8
-
-
-def test_postage_is_that_of_the_handbook():
-    free_from = Decimal(re.search(r"From (\d+) EUR", NOTES["n09"])[1])
-    for order in ORDERS.values():
-        goods = order.quantity * Decimal(order.unit_price_eur)
-        assert order.postage_eur == ("0.00" if goods >= free_from else get_zone(order.country)[1]), order.id
-
-
-def test_delivery_takes_as_long_as_the_handbook_says():
-    days = {int(zone): int(num) for num, zone in re.findall(r"(\d+) working days in zone (\d)", NOTES["n10"])}
-    closed = ("2025-12-25", "2025-12-26", "2026-01-01")
-    for order in ORDERS.values():
-        if order.delivered_on == "none":
-            continue
-        start, end = date.fromisoformat(order.ordered_on), date.fromisoformat(order.delivered_on)
-        between = [start + timedelta(days=num) for num in range((end - start).days + 1)]
-        num_working = sum(day.weekday() < 5 and day.isoformat() not in closed for day in between)
-        limit = days[get_zone(order.country)[0]]
-        assert num_working - 1 in (limit, limit + 1), order.id  # packed the same or the next working day
+    assert (len({order.model for order in ORDERS.values()}), len(ORDERS)) == (8, 60)
 
 
 # The tasks
 
 
-def test_splits_are_balanced_over_the_kinds_and_so_are_their_first_tasks():
+def test_splits_are_balanced_over_the_kinds_and_share_no_order_and_no_question_comes_twice():
     for split, num in (("dev", 8), ("test", 24)):
         assert [task.kind for task in load_tasks(split)] == list(KINDS) * num
     assert sorted(Counter(task.kind for task in load_tasks("shots")).values()) == [1, 1, 2, 2, 2]
-
-
-def test_no_question_comes_twice_and_splits_share_no_order():
     tasks, splits = load_tasks(), {}
     assert len({task.question.casefold() for task in tasks}) == 168
-    for task in tasks:
-        for name in re.findall(r"PW-\d{5}", task.question):
+    texts = [re.sub(r"\d", "", task.question.casefold()) for task in CHAINS]
+    assert len(set(texts)) == len(texts) == 128
+    for task in [*tasks, *CHAINS]:
+        for name in find_ids(task.question):
             splits.setdefault(name, set()).add(task.split)
     assert len(splits) > 40
     assert [name for name, found in splits.items() if len(found) > 1 or name not in ORDERS] == []
@@ -189,6 +203,46 @@ def test_all_other_answers_follow_from_the_numbers_in_the_question_and_the_notes
     assert {rule["facts"][:3] for rule in RULES if rule["kind"] == "note"} == set(NOTES)
 
 
+# The tasks of two and three dependent calls
+
+
+def work_out(task, rule, tracer, search):
+    """Return the answer to a task and the tools used, from what the tools show and nothing else."""
+    used, known = [], {}
+    for mark, name in zip(("", "2"), find_ids(task.question), strict=False):
+        fields = SHOWN.fullmatch(tracer.find_order(ORDERS[name])).groupdict()
+        known |= {f"{field}{mark}": value for field, value in fields.items()}
+        used.append("find_order")
+    known["product"] = PRODUCTS[known["model"]]
+    if rule["query"]:
+        known["a"] = re.search(rule["fact"].format(**known), search(rule["query"].format(**known)))[1]
+        used.append("search_notes")
+    if rule["compute"] == "yes or no":
+        return "yes" if known["status"] == known["a"] else "no", used
+    if re.search("[-+*/]", rule["compute"]):
+        result = calculate(rule["compute"].format(**known)).value
+        return f"{result:.10g}", [*used, "calculate"]
+    fact = rule["compute"] or known["a"]
+    return f"{float(fact):g}", used
+
+
+def test_tools_find_the_answer_of_every_chain(tracer):
+    search = tracer.build_search(load_notes())
+    for task in CHAINS:
+        answer, used = work_out(task, WAYS[task.id], tracer, search)
+        assert (answer, tuple(used)) == (task.answer, task.tools), task.id
+    assert list(WAYS) == [task.id for task in CHAINS]
+
+
+def test_kinds_of_chains_take_turns_and_no_answer_can_be_copied_from_the_question():
+    for split, num in (("dev", 6), ("test", 26)):
+        assert [task.kind for task in load_task_chains(split)] == [*TOOLS] * num
+    for task in CHAINS:
+        assert " ".join(task.tools) == TOOLS[task.kind], task.id
+        assert 8 <= len(task.question.split()) <= 25, task.id
+        assert task.answer not in map(str, get_numbers(task.question)), task.id
+
+
 # New traces
 
 
@@ -197,16 +251,12 @@ def traces(tracer):
     return tracer.make_traces(90, 3)
 
 
-def get_names(text):
-    return set(re.findall(r"PW-\d{5}", text))
-
-
 def test_new_traces_repeat_with_their_seed_and_name_no_order_of_the_course(tracer, traces):
     assert traces[:9] == tracer.make_traces(9, 3) != tracer.make_traces(9, 2)
     assert len(set(traces)) == 90
     assert [len(trace.steps) for trace in traces] == [1, 2, 3] * 30
     assert {trace.actions[0] for trace in traces} == {"find_order", "search_notes", "calculate"}
-    assert [trace.question for trace in traces if get_names(trace.question) & set(ORDERS)] == []
+    assert [trace.question for trace in traces if set(find_ids(trace.question)) & set(ORDERS)] == []
 
 
 def test_another_process_whose_sets_have_another_order_draws_the_same_traces(traces, tmp_path):
@@ -230,7 +280,7 @@ def test_the_answer_of_a_new_trace_follows_from_its_question_and_observations(tr
                 assert numbers <= seen | {"1", "2", "4", "12", "60", "100", "1000"}, trace.question
                 assert shorten(eval(step.argument)) == step.observation == trace.answer, trace.question
             elif step.action == "find_order":
-                assert {step.argument} <= get_names(trace.question), trace.question
+                assert step.argument in find_ids(trace.question), trace.question
             seen |= list_words(step.observation)
         is_concluded = "without a fee" in step.observation if trace.answer == "0" else trace.answer in ("yes", "no")
         assert is_concluded or trace.answer in step.observation, trace.question
@@ -245,19 +295,16 @@ def test_the_last_call_of_a_longer_trace_needs_an_observation(traces):
 
 
 def test_observations_are_those_of_the_tools(traces):
-    known = re.compile(
-        r"model (.+), quantity (\d), price (\S+), postage (\S+), status (.+), delivered on (\S+), country (.+)"
-    )
     notes = {fold(note.text) for note in load_records(Note, "training/notes.csv")}
     for step in [step for trace in traces for step in trace.steps]:
         assert re.fullmatch(r"[^.]+(\.\d[^.]*)*\.", step.thought), step.thought  # one sentence
         assert (len(step.thought) <= 90, len(step.argument) <= 60) == (True, True), step.thought
         if step.action == "find_order":
-            _, _, _, _, status, delivered_on, _ = known.fullmatch(step.observation).groups()
-            assert (delivered_on == "none") == (status in ("packed", "shipped"))
+            shown = SHOWN.fullmatch(step.observation)
+            assert (shown["year"] == "none") == (shown["status"] in ("packed", "shipped"))
         elif step.action == "search_notes":
             assert any(fold(step.observation) in note for note in notes), step.observation
-            assert get_names(step.argument) == set(), step.argument
+            assert find_ids(step.argument) == [], step.argument
 
 
 def fold(text):

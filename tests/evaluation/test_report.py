@@ -3,30 +3,18 @@
 import html
 
 import pytest
+from fake_results import make_report
 
 from llmops_utils.evaluation import Report, Row, estimate_mean, estimate_proportion, sum_tokens
 
 
-def make_report(scores, name="system", **changes):
-    rows = [
-        Row(f"e{index:02}", f"input {index}", "yes", "yes", float(score), "", 100, 20, 1, 0.5, 0.01)
-        for index, score in enumerate(scores)
-    ]
-    return Report(name, tuple(rows), **({"provenance": "fake (127.0.0.1), live", "duration_s": 1.0} | changes))
-
-
-def test_scores_of_right_and_wrong_give_a_proportion_and_scores_between_an_estimate():
-    report, between = make_report([1, 0, 1, 1]), make_report([1, 0, 0.5, 1])
-    assert (report.is_binary, between.is_binary) == (True, False)
-    assert report.score == estimate_proportion(3, 4)
-    assert between.score == estimate_mean([1, 0, 0.5, 1])
-
-
 def test_a_report_reads_as_its_score_and_what_was_special():
-    report = make_report([1, 0, 1, 1])
+    report, between = make_report([1, 0, 1, 1]), make_report([1, 0, 0.5, 1])
+    assert (report.is_binary, report.score) == (True, estimate_proportion(3, 4))
+    assert (between.is_binary, between.score) == (False, estimate_mean([1, 0, 0.5, 1]))
     assert str(report) == repr(report) == "system: 75% [30%, 95%] (n = 4)"
     assert str(make_report([0.5])) == "system: 0.50 (n = 1)"
-    shown = make_report([1, 0], name="<b>bold</b>", provenance="<script>alert(1)</script>")._repr_html_()
+    shown = make_report([1, 0], "<b>bold</b>", "<script>alert(1)</script>")._repr_html_()
     assert ("<b>bold" in shown, "<script>" in shown) == (False, False)
     assert html.escape("<b>bold</b>: 50%") in shown
     assert "100 + 20 tokens and 0.50 s per example" in shown
@@ -35,7 +23,7 @@ def test_a_report_reads_as_its_score_and_what_was_special():
     assert str(resumed) == "system: 60% [23%, 88%] (n = 5), 1 failed with an error, 2 resumed"
 
 
-def test_the_means_are_per_example_and_the_table_has_a_row_for_each_and_no_traces():
+def test_the_means_are_per_example_the_table_has_a_row_for_each_and_no_traces_and_the_price_is_that_of_the_list():
     rows = (
         Row("a", "x", "y", "y", 1.0, "fine", 10, 2, 1, 0.5, 0.01, "", [{"thought": "hm"}]),
         Row("b", "x", "y", None, 0.0, "", 30, 6, 3, 1.5, 0.03, "ValueError: no"),
@@ -51,10 +39,7 @@ def test_the_means_are_per_example_and_the_table_has_a_row_for_each_and_no_trace
         *(("prompt_tokens", 10), ("completion_tokens", 2), ("num_calls", 1), ("latency_s", 0.5), ("cost_usd", 0.01)),
         ("error", ""),
     ]
-
-
-def test_the_price_elsewhere_is_that_of_a_thousand_examples_at_list_price():
-    report = make_report([1, 0])
-    assert report.price_at("openai", "gpt-4o-mini") == pytest.approx(1000 * (100 * 0.15e-6 + 20 * 0.60e-6))
     with pytest.raises(LookupError):
         report.price_at("openai", "no-such-model")
+    price = make_report([1, 0]).price_at("openai", "gpt-4o-mini")  # of a thousand examples
+    assert price == pytest.approx(1000 * (100 * 0.15e-6 + 20 * 0.60e-6))

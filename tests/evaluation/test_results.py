@@ -9,7 +9,8 @@ import pytest
 from fake_results import RESULT, make_comparison, write_results
 
 from llmops_utils.core import DataError
-from llmops_utils.evaluation import PRICED_AT, keep_result, load_results, results, ship_results
+from llmops_utils.evaluation import PRICED_AT, Measured, keep_result, load_results, results, ship_results
+from llmops_utils.evaluation.measured import tell_result
 from llmops_utils.evaluation.results import SHIPPED, Result
 
 
@@ -37,7 +38,7 @@ def list_files(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-def test_a_result_holds_what_the_comparison_found():
+def test_a_result_holds_what_the_comparison_found_and_reads_as_its_claim_with_the_model_of_its_provenance():
     comparison = make_comparison()
     score, change = comparison.candidate.score, comparison.difference
     assert asdict(keep_result(comparison, "few-shot", "intent", 6)) == {
@@ -49,10 +50,6 @@ def test_a_result_holds_what_the_comparison_found():
         "usd_per_1000": round(comparison.candidate.price_at(*PRICED_AT), 6),
         **{"constant": 1.0, "chance": None},
     }
-    assert keep_result(make_comparison(baseline_tokens=(0, 0)), "few-shot", "intent", 6).price_ratio is None
-
-
-def test_a_result_reads_as_its_claim_and_its_model_is_named_by_the_provenance():
     assert str(RESULT) == "few-shot, 8 examples on intent: helps, 40 % → 52 %, +12 points [+4, +20], n = 160"
     assert repr(RESULT) == str(RESULT)
     first = "smollm2-135m-instruct (weights sha256:b179c9523d0e), replay of 2026-11-23"
@@ -60,12 +57,15 @@ def test_a_result_reads_as_its_claim_and_its_model_is_named_by_the_provenance():
     assert [replace(RESULT, provenance=one).model for one in (first, two)] == ["smollm2-135m-instruct", "org/model:tag"]
 
 
-def test_a_result_is_kept_under_the_name_of_the_model_and_yours(home, start_session):
-    found = keep_result(make_comparison(), "few-shot, “quoted”", "intent", 6)
+def test_a_result_is_kept_as_yours_under_the_name_of_the_model_in_the_place_of_an_earlier_one(home, start_session):
+    found = keep_result(make_comparison(5), "few-shot, “quoted”", "intent", 6)
     content = json.dumps({"model": "fake", "results": [asdict(found)]}, indent=1, ensure_ascii=False) + "\n"
     assert (home / "results" / "fake.json").read_bytes() == content.encode()  # people read and compare these files
+    other_task = keep_result(make_comparison(6), "few-shot, “quoted”", "urgency", 6)
+    other_technique = keep_result(make_comparison(7), "chain-of-thought", "intent", 7)
+    later = keep_result(make_comparison(14), "few-shot, “quoted”", "intent", 6)
     for _ in range(2):  # from memory, then from the file
-        assert load_results() == {"fake, yours": [found]}
+        assert load_results() == {"fake, yours": [later, other_task, other_technique]}
         start_session()
 
 
@@ -84,23 +84,13 @@ def test_replay_writes_nothing_and_puts_its_results_in_the_place_of_the_shipped_
     assert load_results() == {"fake": [RESULT, other], "fake, yours": [found]}
 
 
-@pytest.mark.parametrize("mode", ["replay", "live"])
-def test_a_folder_in_the_settings_takes_the_results(home, monkeypatch, start_session, tmp_path, mode):
-    start_session(mode)
-    monkeypatch.setenv("LLMOPS_RESULTS", str(tmp_path / "elsewhere"))
-    keep_result(make_comparison(), "few-shot", "intent", 6)
-    assert not home.exists()
-    assert list_files(tmp_path / "elsewhere") == ["fake.json"]
-
-
-def test_a_later_result_takes_the_place_of_the_earlier_one_and_leaves_the_others(start_session):
-    keep_result(make_comparison(5), "few-shot", "intent", 6)
-    other_task = keep_result(make_comparison(6), "few-shot", "urgency", 6)
-    other_technique = keep_result(make_comparison(7), "chain-of-thought", "intent", 7)
-    later = keep_result(make_comparison(14), "few-shot", "intent", 6)
-    for _ in range(2):
-        assert load_results() == {"fake, yours": [later, other_task, other_technique]}
-        start_session()
+def test_a_folder_in_the_settings_takes_the_results(home, monkeypatch, start_session, tmp_path):
+    for mode in ("replay", "live"):
+        start_session(mode)
+        monkeypatch.setenv("LLMOPS_RESULTS", str(tmp_path / mode))
+        keep_result(make_comparison(), "few-shot", "intent", 6)
+        assert not home.exists()
+        assert list_files(tmp_path / mode) == ["fake.json"]
 
 
 def test_each_model_has_a_file_of_its_own_with_a_name_that_any_disk_takes(home, start_session):
@@ -168,3 +158,19 @@ def test_a_damaged_file_is_named_and_left_as_it_is(home):
         with pytest.raises(DataError, match=r"fake\.json"):
             keep_result(make_comparison(), "few-shot", "intent", 6)
         assert path.read_bytes() == content.encode("latin-1")
+
+
+def test_in_a_lessons_table_a_live_run_stands_beside_the_stored_one_and_says_what_it_cannot_decide(tmp_path):
+    stored = replace(RESULT, chapter="06_2", technique="few-shot")
+    write_results(tmp_path / "shipped", "fake", stored, replace(stored, chapter="06_1", technique="zero-shot"))
+    write_results(tmp_path / "shipped", "bigger", replace(stored, provenance="bigger (127.0.0.1), live"))
+    measured = Measured("06_2")
+    measured.add("few-shot", "intent", make_comparison(14))
+    found = measured.add("few-shot", "intent", make_comparison(6))  # takes the place of the earlier one of its name
+    assert [one.model for one in measured.stored] == ["fake", "bigger"]  # the model that was asked now comes first
+    assert measured.yours == [found]
+    lines = repr(measured).splitlines()
+    assert lines[2] == f"Yours: {tell_result(found)}"
+    assert lines[2].startswith("Yours: Whether few-shot on intent helps or hurts cannot be told")
+    assert lines[3].startswith("16 examples decide little: a verdict needs at least 6 answers")
+    assert "yours" in measured._repr_html_()

@@ -162,30 +162,21 @@ def test_the_replies_of_system_and_scorer_bring_tokens_seconds_dollars_and_prove
     assert report.provenance == "fake (127.0.0.1), live; large (127.0.0.1), live"
 
 
-class Gate:
-    """Lets inputs through only where `num` are there at once, and notes the most that were."""
-
-    def __init__(self, num):
-        self.barrier, self.lock = threading.Barrier(num), threading.Lock()
-        self.num_now = self.most = 0
-
-    def __call__(self, text):
-        with self.lock:
-            self.num_now += 1
-            self.most = max(self.most, self.num_now)
-        self.barrier.wait(5)
-        time.sleep(0.01)  # one too many would come in now
-        with self.lock:
-            self.num_now -= 1
-        return text
-
-
 def test_as_many_examples_are_on_their_way_as_asked_for_or_set(monkeypatch):
     monkeypatch.setenv("LLMOPS_PARALLEL", "2")
     for parallel, num in ((1, 1), (4, 4), (None, 2)):
-        gate = Gate(num)
-        report = evaluate(gate, make_examples(8), ExactMatch(), parallel=parallel)
-        assert (report.num_failed, gate.most) == (0, num)
+        gate, on_their_way, seen = threading.Barrier(num), [], []
+
+        def system(text, gate=gate, on_their_way=on_their_way, seen=seen):
+            on_their_way.append(text)
+            seen.append(len(on_their_way))
+            gate.wait(5)  # lets through only as many at once
+            time.sleep(0.01)  # one too many would come in now
+            on_their_way.remove(text)
+            return text
+
+        report = evaluate(system, make_examples(8), ExactMatch(), parallel=parallel)
+        assert (report.num_failed, max(seen)) == (0, num)
 
 
 # --- failures ------------------------------------------------------------------------------------------------

@@ -2,15 +2,16 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
 import pytest
 
-from llmops_utils.core import DataError
-from llmops_utils.evaluation import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, ValueMatch
+from llmops_utils.core import CapabilityMissing, DataError
+from llmops_utils.evaluation import ChoiceMatch, Contains, ExactMatch, NumberMatch, Score, ValueMatch, measure_shares
 from llmops_utils.evaluation.scorers import NEGATION, DateMatch
-from llmops_utils.models import Provenance, Reply
+from llmops_utils.models import Provenance, Reply, TokenChance
 
 SCORERS = [
     (ExactMatch(), "Berlin"),
@@ -38,12 +39,6 @@ def test_empty_predictions_and_wrong_types_score_0_with_a_note_and_faulty_expect
         for ask in (scorer.check_expected, lambda faulty: scorer("Berlin", faulty)):
             with pytest.raises(DataError, match=r"The expected value .* is not"):
                 ask(faulty)
-
-
-def test_a_score_outside_0_to_1_raises():
-    for value in (-0.1, 1.1, float("nan"), "1", None):
-        with pytest.raises(DataError, match="is no score"):
-            Score(value)
 
 
 def test_exact_match_ignores_form():
@@ -85,24 +80,6 @@ def test_choice_match_finds_the_named_label_as_the_model_does():
     assert scorer("non\u2011toxic", "toxic") == Score(0.0, "non-toxic instead of toxic")
 
 
-def test_choice_match_says_why_it_fails():
-    notes = {
-        "delivery": "delivery instead of refund",
-        "refund or other": "more than one label: refund, other",
-        "refunds": "label outside the set: refunds",
-        "nonrefund": "label outside the set: nonrefund",
-        "[" * 100_000: "label outside the set: " + "[" * 59 + "…",
-        None: "there is no reply",
-        "": "the reply is empty",
-        3: "found: 3",
-        ("refund",): "cannot be read here: tuple",
-    }
-    scorer = ChoiceMatch(LABELS)
-    assert {prediction: scorer(prediction, "refund") for prediction in notes} == {
-        prediction: Score(0.0, note) for prediction, note in notes.items()
-    }
-
-
 def test_contains_finds_whole_words_and_numbers_and_falls_into_its_traps():
     found = ["You have 30 days.", "30 DAYS", "It is\n30\u00a0days, no more", "**30 days**", "a 30 days' limit"]
     unseen = ["It is not 30 days.", "30 days would be wrong, it is 14.", "10, 20 or 30 days"]  # negation is not seen
@@ -122,8 +99,19 @@ def test_number_match_takes_every_form():
     assert list_wrong(NumberMatch(), cases, 1) == []
 
 
-def test_number_match_says_why_it_fails():
-    cases = [
+def test_each_scorer_says_why_it_fails():
+    day = date(2026, 3, 14)
+    by_label = [
+        ("delivery", "delivery instead of refund"),
+        ("refund or other", "more than one label: refund, other"),
+        ("refunds", "label outside the set: refunds"),
+        ("nonrefund", "label outside the set: nonrefund"),
+        ("[" * 100_000, "label outside the set: " + "[" * 59 + "…"),
+        ("", "the reply is empty"),
+        (3, "found: 3"),
+        (("refund",), "cannot be read here: tuple"),
+    ]
+    by_number = [
         ("1,234.51", "1234.51 instead of 1234.5"),
         ("-1,234.50", "-1234.5 instead of 1234.5"),
         ("1,234.50 plus 19 %", "19 instead of 1234.5"),
@@ -133,17 +121,40 @@ def test_number_match_says_why_it_fails():
         (float("inf"), "found: inf"),
         (10**5000, "cannot be read here: int"),  # Python does not spell it
         ([1234.5], "cannot be read here: list"),
-        (None, "there is no reply"),
         (True, "found: true"),  # not the number 1
     ]
-    assert [NumberMatch()(prediction, 1234.5) for prediction, _ in cases] == [Score(0.0, note) for _, note in cases]
+    by_date = [
+        ("2026-03-15", "2026-03-15 instead of 2026-03-14"),
+        ("14 March 2025", "2025-03-14 instead of 2026-03-14"),
+        (date(2026, 4, 14), "2026-04-14 instead of 2026-03-14"),
+        ("2026-02-30", "no possible date in the reply"),
+        (14, "found: 14"),
+        (("2026-03-14",), "cannot be read here: tuple"),
+    ]
+    scorers = (
+        (ChoiceMatch(LABELS), "refund", by_label),
+        (NumberMatch(), 1234.5, by_number),
+        (DateMatch(), day, by_date),
+    )
+    for scorer, expected, cases in scorers:
+        for prediction, note in [*cases, (None, "there is no reply")]:
+            assert scorer(prediction, expected) == Score(0.0, note)
     assert ExactMatch()(10**5000, 40) == Score(0.0, "cannot be read here: int")
-    near, far = [12.505, 12.495, "12.5"], [12.506, "12.51", 12.494]  # half a cent is tolerated
+
+
+def test_dates_are_taken_in_any_form_and_numbers_to_half_a_cent():
+    day = date(2026, 3, 14)
+    for prediction in ("on 14 March 2026", "2026-03-14", day, datetime(2026, 3, 14, 23, 59)):
+        assert DateMatch()(prediction, "2026-03-14") == DateMatch()(prediction, day) == Score(1.0)
+    near, far = [12.505, 12.495, "12.5"], [12.506, "12.51", 12.494]
     assert [NumberMatch()(prediction, 12.5).value for prediction in near + far] == [1, 1, 1, 0, 0, 0]
     assert [NumberMatch()(prediction, 10**15).value for prediction in (10**15, 10**15 + 1)] == [1, 0]
 
 
-def test_choices_and_expected_values_that_cannot_be_right_raise():
+def test_scores_choices_and_expected_values_that_cannot_be_right_raise():
+    for value in (-0.1, 1.1, float("nan"), "1", None):
+        with pytest.raises(DataError, match="is no score"):
+            Score(value)
     for expected in ["refunds", "Refund", None, 1, ["refund"]]:
         with pytest.raises(DataError, match="is not one of refund, delivery"):
             ChoiceMatch(["refund", "delivery"])("refund", expected)
@@ -156,22 +167,6 @@ def test_choices_and_expected_values_that_cannot_be_right_raise():
     for expected in ["14 March 2026", "2026-02-30", "20260314", 14, None]:
         with pytest.raises(DataError, match="is not a date"):
             DateMatch()("2026-03-14", expected)
-
-
-def test_date_match_takes_texts_and_dates_and_says_why_it_fails():
-    day = date(2026, 3, 14)
-    for prediction in ("on 14 March 2026", "2026-03-14", day, datetime(2026, 3, 14, 23, 59)):
-        assert DateMatch()(prediction, "2026-03-14") == DateMatch()(prediction, day) == Score(1.0)
-    notes = {
-        "2026-03-15": "2026-03-15 instead of 2026-03-14",
-        "14 March 2025": "2025-03-14 instead of 2026-03-14",
-        date(2026, 4, 14): "2026-04-14 instead of 2026-03-14",
-        "2026-02-30": "no possible date in the reply",
-        14: "found: 14",
-        None: "there is no reply",
-        ("2026-03-14",): "cannot be read here: tuple",
-    }
-    assert {prediction: DateMatch()(prediction, day).note for prediction in notes} == notes
 
 
 def test_value_match_goes_by_what_is_expected():
@@ -188,3 +183,10 @@ def test_value_match_goes_by_what_is_expected():
     assert list_wrong(ValueMatch(), wrong, 0) == []
     with pytest.raises(DataError, match="is not a date"):
         ValueMatch()("2026-02-30", "2026-02-30")
+
+
+def test_a_server_that_wraps_a_choice_is_told_that_it_has_no_shares():
+    reply = SimpleNamespace(tokens=(TokenChance('{"ket', 0.02),))
+    model = SimpleNamespace(name="fake", chat=lambda messages, **options: reply)
+    with pytest.raises(CapabilityMissing, match="does not begin its reply with the label"):
+        measure_shares(model, "It leaks.", ["kettle"])

@@ -13,8 +13,9 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from email.parser import BytesParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from loopback import Handler, Loopback
 
 GOOD_KEY = "goodcometkey0123456789"
 ALREADY_THERE, KEY_UNKNOWN = 90999, 90212  # sdk_error_code of comet_ml.exceptions
@@ -33,8 +34,8 @@ class StoredRun:
     tags: list = field(default_factory=list)
 
 
-class FakeComet:
-    """The server; a context manager.
+class FakeComet(Loopback):
+    """The server.
 
     Attributes:
         runs: by their key.
@@ -54,21 +55,10 @@ class FakeComet:
         self.broken_at = ""
         self.lock = threading.Lock()
 
-    def __enter__(self) -> FakeComet:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.fake = self
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
     @property
     def url(self) -> str:
         """What COMET_URL_OVERRIDE is to be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/clientlib/"
+        return f"{self.root}/clientlib/"
 
     def answer(self, path: str, query: dict, body) -> tuple[int, dict]:
         if path.endswith("logger/add/run"):
@@ -107,17 +97,12 @@ class FakeComet:
         return self._open_run(key)
 
     def _open_run(self, key: str) -> tuple[int, dict]:
-        link = f"http://127.0.0.1:{self._server.server_address[1]}/workspace/project/"
+        link = f"{self.root}/workspace/project/"
         return 200, {"runId": f"run-{key}", "project_id": "project-1", "focusUrl": link, "lastOffset": 0}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_) -> None:
-        pass
-
-    def _respond(self) -> None:
+class _Handler(Handler):
+    def _answer(self) -> None:
         fake: FakeComet = self.server.fake
         parts = urlsplit(self.path)
         content = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -137,12 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
                 status, answer = 500, {"msg": "something is wrong here"}
             else:
                 status, answer = fake.answer(parts.path, query, self._parse(content))
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.respond(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def _parse(self, content: bytes):
         kind = self.headers.get("content-type") or ""
@@ -155,4 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             named[name] = part.get_payload(decode=True)
         return named
 
-    do_GET = do_POST = do_PUT = _respond
+    do_GET = do_POST = do_PUT = _answer
+
+
+FakeComet.handler = _Handler

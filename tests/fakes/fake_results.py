@@ -15,7 +15,7 @@ RESULT = Result(
 )
 
 
-def make_report(scores, name, model="fake", tokens=(100, 20)):
+def make_report(scores, name="system", model="fake", tokens=(100, 20)):
     rows = [
         Row(f"e{index}", f"input {index}", "yes", "yes", float(score), "", *tokens, 1, 0.5, 0.0)
         for index, score in enumerate(scores)
@@ -23,11 +23,9 @@ def make_report(scores, name, model="fake", tokens=(100, 20)):
     return Report(name, tuple(rows), f"{model} (127.0.0.1), live", 1.0)
 
 
-def make_comparison(num_right=14, model="fake", baseline_tokens=(100, 20)):
+def make_comparison(num_right=14, model="fake"):
     before, after = [1] * 4 + [0] * 12, [1] * num_right + [0] * (16 - num_right)
-    return compare(
-        make_report(before, "zero-shot", model, baseline_tokens), make_report(after, "few-shot", model, (400, 20))
-    )
+    return compare(make_report(before, "zero-shot", model), make_report(after, "few-shot", model, (400, 20)))
 
 
 def write_results(folder, name, *listed):

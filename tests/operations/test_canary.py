@@ -31,14 +31,6 @@ def test_a_bad_candidate_is_stopped_and_an_equal_one_goes_out_also_where_the_day
     assert np.median(early) < 1000  # of about 3,000 that a whole release takes
 
 
-def test_a_harder_hour_does_not_count_against_who_had_more_of_it():
-    # In the second step all is harder, and the candidate has more of it: as good in each, 20 points worse put together.
-    change = compare_steps([(720, 800, 90, 100), (50, 100, 400, 800)], 0.95)
-    assert change.value == pytest.approx(0.0)
-    assert change.low < 0 < change.high
-    assert (90 + 400) / 900 - (720 + 50) / 900 < -0.2
-
-
 def test_the_interval_of_one_step_is_the_published_one():
     # Newcombe (1998), table II: 56 of 70 against 48 of 80 gives 0.0524 to 0.3339 by method 10; here the signs are turned.
     change = compare_steps([(56, 70, 48, 80)], 0.95)
@@ -65,19 +57,13 @@ def test_users_keep_what_they_have_while_the_share_rises_and_all_or_none_get_it_
     assert all(map(shipped.takes, users))
 
 
-def test_with_too_little_traffic_it_goes_back_and_says_so():
+def test_with_too_little_traffic_it_goes_back_and_says_so_and_decides_nothing_while_production_has_no_score():
     canary = Canary(CanaryPlan(most_hours=10))
     canary.add(True, 1.0)
     assert [canary.wait(9), canary.wait(2)] == ["running", "rolled back"]
     assert canary.reason == "1 scores of it in 11 hours are too few"
     assert canary.add(True, 0.0) == "rolled back"  # an answer that was on its way
     assert canary.num_requests == 1
-    silent = Canary()
-    assert (silent.wait(49), silent.reason) == ("rolled back", "0 scores of it in 49 hours are too few")
-    assert (silent.share, silent.takes("anybody")) == (0.0, False)
-
-
-def test_nothing_is_decided_while_production_has_no_score():
     canary = Canary(CanaryPlan(num_scores=10, num_between=5))
     for _ in range(50):
         assert canary.add(True, 0.0) == "running"

@@ -5,12 +5,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+from fake_results import make_report
 from scipy.optimize import minimize_scalar
 
 import llmops_utils.course.cli as command_line
 from llmops_utils.core import DataError, PromptError
-from llmops_utils.datasets import INTENTS, Example
-from llmops_utils.evaluation import Answer, Estimate, ExactMatch, evaluate
+from llmops_utils.evaluation import Estimate
 from llmops_utils.models import Provenance, Reply
 from llmops_utils.operations import (
     TASKS,
@@ -25,14 +25,6 @@ from llmops_utils.operations import (
 from llmops_utils.prompts import Prompt, load_prompt, save_prompt
 
 Z = 1.6448536269514722  # of the two-sided interval of 90 %
-
-# --- the interval --------------------------------------------------------------------------------------------
-
-
-def test_without_a_flip_the_interval_keeps_the_width_of_its_closed_form():
-    for num in (5, 50, 112):
-        found, reach = bound_flips(0, 0, num), Z**2 / (num + Z**2)
-        assert (found.low, found.value, found.high) == pytest.approx((-reach, 0, reach), abs=1e-6)
 
 
 def compute_score_statistic(num_gained, num_lost, num, delta):
@@ -50,7 +42,10 @@ def compute_score_statistic(num_gained, num_lost, num, delta):
     return (num_gained - num_lost - num * delta) / math.sqrt(variance)
 
 
-def test_the_bounds_are_where_the_score_statistic_reaches_its_limit():
+def test_the_bounds_are_where_the_score_statistic_reaches_its_limit_and_without_a_flip_those_of_a_closed_form():
+    for num in (5, 50, 112):
+        found, reach = bound_flips(0, 0, num), Z**2 / (num + Z**2)
+        assert (found.low, found.value, found.high) == pytest.approx((-reach, 0, reach), abs=1e-6)
     for counts in ((7, 3, 50), (12, 30, 112), (18, 18, 104), (1, 9, 60)):
         found = bound_flips(*counts)
         assert compute_score_statistic(*counts, found.low) == pytest.approx(Z, abs=1e-3)
@@ -60,24 +55,9 @@ def test_the_bounds_are_where_the_score_statistic_reaches_its_limit():
     assert 0 < gained.low == pytest.approx(-lost.high, abs=1e-7)
 
 
-# --- outcomes ------------------------------------------------------------------------------------------------
-
-
 def test_the_interval_decides():
     wanted = {(-0.05, 0.2): "pass", (-0.2, -0.01): "regression", (-0.2, 0.1): "too few", (-0.05, -0.01): "regression"}
     assert {(low, high): choose_outcome(Estimate(0.5 * (low + high), low, high), 0.1) for low, high in wanted} == wanted
-
-
-def make_report(name, scores, tokens=50):
-    """Return a report whose answers have these scores, 0 or 1."""
-    provenance = Provenance("fake", "here", "live")
-    examples = [Example(str(place), str(place), "yes") for place in range(len(scores))]
-
-    def answer(text):
-        reply = Reply("yes" if scores[int(text)] else "no", tokens, 1, 0.1, 0.0, provenance)
-        return Answer(reply.text, (reply,))
-
-    return evaluate(answer, examples, ExactMatch(), name=name)
 
 
 def test_each_outcome_is_told_with_its_figures():
@@ -88,7 +68,7 @@ def test_each_outcome_is_told_with_its_figures():
         ([1, 1, 1, 0, 0], [0, 1, 1, 0, 0], "too few", "would not let it pass"),
         ([1] * 40, [1] * 28 + [0] * 12, "regression", ": b is worse than production beyond chance: -30 points"),
     ):
-        decision = decide(make_report("a", before), make_report("b", after))
+        decision = decide(make_report(before, "a"), make_report(after, "b"))
         shown = decision._repr_html_()
         assert (decision.outcome, f"<b>{outcome}</b>" in shown, said in shown) == (outcome, True, True), shown
         assert "$0" not in shown  # two of them would be set as mathematics
@@ -96,7 +76,7 @@ def test_each_outcome_is_told_with_its_figures():
 
 
 def test_a_better_candidate_beyond_the_budget_is_stopped_for_its_price():
-    cheap, dear = make_report("a", [0, 1] * 30), make_report("b", [1] * 60, tokens=5000)
+    cheap, dear = make_report([0, 1] * 30, "a"), make_report([1] * 60, "b", tokens=(5000, 1))
     decision = decide(cheap, dear, max_usd_per_1000=0.05)
     assert decision.outcome == "price"
     assert decide(cheap, dear).outcome == "pass"
@@ -104,7 +84,7 @@ def test_a_better_candidate_beyond_the_budget_is_stopped_for_its_price():
 
 
 def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_that_are_none():
-    sound, free = make_report("a", [1] * 100), make_report("b", [1] * 100, tokens=0)
+    sound, free = make_report([1] * 100, "a"), make_report([1] * 100, "b", tokens=(0, 1))
     first, *others = sound.rows
 
     def spoil(**changes):
@@ -130,9 +110,6 @@ def test_nothing_is_decided_on_broken_runs_copies_uncounted_tokens_and_limits_th
             decide(sound, sound, margin)
 
 
-# --- the gate over a registry --------------------------------------------------------------------------------
-
-
 RIGHT = {example.input: example.expected for example in TASKS["intent"].load_examples("test")}
 
 
@@ -141,13 +118,8 @@ class FakeModel:
 
     name = "fake"
 
-    def __init__(self, is_always_right=False):
-        self.asked, self.is_always_right = [], is_always_right
-
     def chat(self, messages, choices, max_tokens):
-        self.asked.append(messages)
-        is_good = self.is_always_right or messages[0]["content"] == "good"
-        text = RIGHT[messages[-1]["content"]] if is_good else choices[0]
+        text = RIGHT[messages[-1]["content"]] if messages[0]["content"] == "good" else choices[0]
         return Reply(text, 20, 2, 0.1, 0.0, Provenance("fake", "here", "live"))
 
 
@@ -161,97 +133,42 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_gate_compares_the_candidate_with_production(folder):
-    decision = run_gate("sort", FakeModel(), 2, folder, num=64)
-    assert (decision.outcome, decision.comparison.num) == ("pass", 64)
-    assert decision.comparison.baseline.name.endswith("(revision 1)")
-    assert decision.comparison.candidate.score.value == 1
-    promote("sort", 2, folder)
-    assert run_gate("sort", FakeModel(), None, folder, num=64).outcome == "regression"
-
-
-def test_the_candidate_may_be_a_model_with_the_present_prompt_or_with_another_one(folder):
-    base, better = FakeModel(), FakeModel(is_always_right=True)
-    decision = run_gate("sort", base, None, folder, num=64, new_model=better)
-    assert decision.outcome == "pass"
-    assert [report.name for report in (decision.comparison.baseline, decision.comparison.candidate)] == [
-        f"{load_prompt('sort', 1, folder).label} on fake"
-    ] * 2
-    both = run_gate("sort", better, 3, folder, num=64, new_model=base)
-    assert both.outcome == "regression"
-    assert both.comparison.candidate.name.startswith(load_prompt("sort", 3, folder).label)
-    with pytest.raises(PromptError, match="in production already"):
-        run_gate("sort", base, None, folder, new_model=base)
-
-
-def test_a_fixed_anchor_is_compared_with_whatever_is_in_production(folder):
-    promote("sort", 3, folder)  # as bad as revision 1
-    assert run_gate("sort", FakeModel(), 1, folder, num=64).outcome == "pass"
-    decision = run_gate("sort", FakeModel(), 1, folder, num=64, against=2)
-    assert decision.outcome == "regression"
-    assert decision.comparison.baseline.name == load_prompt("sort", 2, folder).label
-    with pytest.raises(PromptError, match="is the anchor itself"):
-        run_gate("sort", FakeModel(), 2, folder, against=2)
-
-
-def test_fresh_messages_are_those_after_the_ones_that_are_left_out(folder, monkeypatch):
-    examples = TASKS["intent"].load_examples("test")
-    for settings, num in ({"LLMOPS_MODE": "live"}, 8), ({"LLMOPS_MODE": "replay"}, 50):
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        rows = run_gate("sort", FakeModel(), 2, folder, num=50, skip=100).comparison.candidate.rows
-        assert [row.id for row in rows] == [example.id for example in examples[100 : 100 + num]]
-    with pytest.raises(DataError):
-        run_gate("sort", FakeModel(), 2, folder, skip=10_000)
-
-
-def test_shots_belong_to_the_candidate_and_stay_with_what_is_in_production(folder):
-    model = FakeModel()
-    decision = run_gate("sort", model, 1, folder, num=64, new_shots=4)
-    assert decision.comparison.candidate.name == load_prompt("sort", 1, folder).label + ", 4 shots"
-    assert {len(messages) for messages in model.asked} == {2, 10}
-    promote("sort", 2, folder, num_shots=4)
-    model.asked.clear()
-    run_gate("sort", model, 3, folder, num=64)
-    assert {len(messages) for messages in model.asked} == {10}
-    with pytest.raises(PromptError, match="in production already"):
-        run_gate("sort", model, 2, folder, new_shots=4)
-
-
-def test_examples_stand_before_the_message_as_turns_in_the_prompts_form_and_go_round_the_labels():
-    model = FakeModel()
-    prompt = Prompt("sort", instruction="bad", input="<{{ message }}>", system=("instruction",))
-    make_system(model, prompt, TASKS["intent"], 8)("hello")
-    messages = model.asked[0]
-    assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * 8, "user"]
-    assert {message["content"] for message in messages if message["role"] == "assistant"} == set(INTENTS)
-    assert all(message["content"].startswith("<") for message in messages if message["role"] == "user")
+def test_the_examples_of_each_task_go_round_its_labels():
     for task in TASKS.values():
         labels = [label for _, label in task.choose_shots(2 * len(task.labels))]
         assert [labels.count(wanted) for wanted in task.labels] == [2] * len(task.labels)
         assert task.load_examples("test")
 
 
-def test_a_release_is_decided_on_all_its_examples_also_live(folder, monkeypatch):
+def test_a_release_is_decided_on_all_its_examples_also_live_where_a_trial_takes_eight_after_those_left_out(
+    folder, monkeypatch
+):
     monkeypatch.setenv("LLMOPS_MODE", "live")
-    num = len(TASKS["intent"].load_examples("test"))
-    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == num > 100
-    assert run_gate("sort", FakeModel(), 2, folder).comparison.num == 8  # as all lessons do
+    examples = TASKS["intent"].load_examples("test", 10_000)
+    assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == len(examples) > 100
+    rows = run_gate("sort", FakeModel(), 2, folder, num=50, skip=100).comparison.candidate.rows
+    assert [row.id for row in rows] == [example.id for example in examples[100:108]]
     monkeypatch.setenv("LLMOPS_EXAMPLES", "16")
     assert run_gate("sort", FakeModel(), 2, folder, asks_all=True).comparison.num == 16
 
 
 def test_what_the_gate_cannot_decide_is_refused(folder):
-    with pytest.raises(PromptError, match="in production already"):
-        run_gate("sort", FakeModel(), 1, folder)
+    model = FakeModel()
+    for options, said in (({}, "in production already"), ({"new_model": model}, "in production already")):
+        with pytest.raises(PromptError, match=said):
+            run_gate("sort", model, 1, folder, **options)
+    with pytest.raises(PromptError, match="is the anchor itself"):
+        run_gate("sort", model, 2, folder, against=2)
+    with pytest.raises(DataError):
+        run_gate("sort", model, 2, folder, skip=10_000)
     with pytest.raises(PromptError, match="has text"):
-        make_system(FakeModel(), Prompt("sort", input="{{ text }}"), TASKS["intent"])
+        make_system(model, Prompt("sort", input="{{ text }}"), TASKS["intent"])
+    promote("sort", 2, folder, num_shots=4)
+    with pytest.raises(PromptError, match="in production already"):
+        run_gate("sort", model, 2, folder, new_shots=4)
     open_release("sort", "weather", folder)
     with pytest.raises(DataError, match="“weather”"):
-        run_gate("sort", FakeModel(), 2, folder)
-
-
-# --- the command line ----------------------------------------------------------------------------------------
+        run_gate("sort", model, 2, folder)
 
 
 @pytest.fixture

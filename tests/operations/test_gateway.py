@@ -123,7 +123,7 @@ def test_who_hangs_up_after_the_last_event_of_a_stream_is_charged_what_it_took(m
     hung_up.set()
 
 
-def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class):
+def test_without_a_key_nothing_is_read_other_paths_are_not_there_and_the_page_of_usage_is_the_teachers(make_class):
     room = make_class()
     for caller in ("", "nobody"):
         answer = room.ask(caller=caller)
@@ -133,6 +133,10 @@ def test_without_a_key_nothing_is_read_and_other_paths_are_not_there(make_class)
         assert room.ask(path=path, method="GET").status_code == 404
         assert room.ask(path=path).status_code == 404
     assert room.fake.requests == []
+    room.ask()
+    assert room.ask(path="/usage", method="GET").status_code == 403
+    used = {"callers": {"ana": {"requests": 1, "tokens": 15, "waiting": 0}}}
+    assert room.ask("teacher", path="/usage", method="GET").json() == used
 
 
 TOO_DEEP = b'{"messages":[{"role":"user","content":"x"}],"response_format":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001
@@ -206,16 +210,12 @@ def test_quotas_are_exact_to_the_token_when_calls_come_side_by_side_and_a_restar
     assert "of 1,200 are left in this hour" in refused.json()["error"]["message"]
     room.now += 3600
     assert room.ask().status_code == 200
-
-
-def test_calls_that_only_wait_for_what_others_set_aside_are_told_to_ask_again_soon(make_class):
-    room = make_class()
-    room.quota.reserve("ana", 600_000)
-    with pytest.raises(Refused, match="ask again") as caught:
-        room.quota.reserve("ana", 600_000)
+    room.quota.reserve("eva", 700)
+    with pytest.raises(Refused, match="ask again") as caught:  # which only waits for what was set aside
+        room.quota.reserve("eva", 700)
     assert (caught.value.status, caught.value.retry_s) == (429, 1)
-    room.quota.settle("ana", 600_000, 50)
-    room.quota.reserve("ana", 600_000)
+    room.quota.settle("eva", 700, 50)
+    room.quota.reserve("eva", 700)
 
 
 def test_requests_are_counted_also_on_a_disk_that_is_full(make_class, tmp_path):
@@ -243,19 +243,19 @@ def test_a_flood_by_one_leaves_the_others_their_turns(make_class):
     assert {one.result().status_code for one in flood} == {200}
 
 
+async def take(turns, caller, taken, ended):
+    """Take a turn, note who has it, and give it back at the end."""
+    async with turns.take(caller):
+        taken.append(caller)
+        await ended.wait()
+
+
 def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_free():
     async def run():
-        turns, now = Turns(4), []
-
-        async def call(caller):
-            async with turns.take(caller):
-                now.append(caller)
-                await ended.wait()
-
-        ended = asyncio.Event()
-        tasks = [asyncio.create_task(call("ana")) for _ in range(9)]
+        turns, now, ended = Turns(4), [], asyncio.Event()
+        tasks = [asyncio.create_task(take(turns, "ana", now, ended)) for _ in range(9)]
         await asyncio.sleep(0)
-        tasks += [asyncio.create_task(call(one)) for one in ("ben", "eva")]
+        tasks += [asyncio.create_task(take(turns, one, now, ended)) for one in ("ben", "eva")]
         await asyncio.sleep(0)
         assert now == ["ana", "ana", "ben", "eva"]
         ended.set()
@@ -268,19 +268,14 @@ def test_a_caller_with_many_calls_has_half_of_the_turns_and_another_finds_one_fr
 
 def test_too_many_waiting_calls_of_one_caller_are_refused_and_no_turn_is_lost():
     async def run():
-        turns, order = Turns(1), []
-
-        async def call(caller):
-            async with turns.take(caller):
-                order.append(caller)
-                await asyncio.sleep(0)
-
+        turns, order, ended = Turns(1), [], asyncio.Event()
+        ended.set()
         async with turns.take("first"):
-            tasks = [asyncio.create_task(call("ana")) for _ in range(MOST_WAITING)]
+            tasks = [asyncio.create_task(take(turns, "ana", order, ended)) for _ in range(MOST_WAITING)]
             await asyncio.sleep(0)
             with pytest.raises(Refused, match="wait already"):
-                await call("ana")
-            tasks += [asyncio.create_task(call("ben")) for _ in range(3)]
+                await take(turns, "ana", order, ended)
+            tasks += [asyncio.create_task(take(turns, "ben", order, ended)) for _ in range(3)]
             await asyncio.sleep(0)
             assert turns.num_waiting == {"ana": MOST_WAITING, "ben": 3}
             for one in tasks[5:MOST_WAITING]:  # most of them leave
@@ -315,43 +310,28 @@ def test_a_caller_who_leaves_gives_the_turn_back_and_half_sent_requests_hold_nob
         one.close()
 
 
-def test_a_model_that_is_gone_is_told_and_costs_nothing(make_class):
-    room = make_class()
-    room.fake.__exit__()
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (502, "5")
-    assert "The model does not answer" in answer.json()["error"]["message"]
-    health = room.ask(path="/health", method="GET")
-    assert (health.status_code, health.json()["status"]) == (503, "down")
-    assert room.quota.used == {"ana": [1, 0]}
-
-
-def test_a_model_that_does_not_start_and_keys_that_nobody_can_check_are_told_with_a_time(make_class):
-    room = make_class()
-
+def test_a_model_that_is_gone_or_does_not_start_and_keys_that_nobody_can_check_are_told_with_a_time_and_cost_nothing(
+    make_class,
+):
     def fail(name):
         raise ServerError("There is no memory for it.", "Close other programs.")
 
     async def ask_in_vain(key, address):
         raise Refused(503, "The Hub does not answer.", 5)
 
-    room.gateway.find_server = fail
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
-    assert "no memory" in answer.json()["error"]["message"]
-    assert room.quota.used == {"ana": [1, 0]}
-    room.gateway.authenticate = ask_in_vain
-    answer = room.ask()
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-
-
-def test_the_page_of_usage_is_the_teachers(make_class):
     room = make_class()
-    room.ask()
-    assert room.ask(path="/usage", method="GET").status_code == 403
-    assert room.ask("teacher", path="/usage", method="GET").json() == {
-        "callers": {"ana": {"requests": 1, "tokens": 15, "waiting": 0}}
-    }
+    room.fake.__exit__()
+    told = [room.ask()]
+    health = room.ask(path="/health", method="GET")
+    assert (health.status_code, health.json()["status"]) == (503, "down")
+    room.gateway.find_server = fail
+    told.append(room.ask())
+    room.gateway.authenticate = ask_in_vain
+    told.append(room.ask())
+    assert [(one.status_code, one.headers["retry-after"]) for one in told] == [(502, "5"), (503, "30"), (503, "5")]
+    said = ("The model does not answer", "no memory", "The Hub does not answer")
+    assert [words in one.json()["error"]["message"] for words, one in zip(said, told, strict=True)] == [True] * 3
+    assert room.quota.used == {"ana": [2, 0]}
 
 
 def test_a_port_that_is_taken_is_named():

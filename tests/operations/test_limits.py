@@ -31,10 +31,7 @@ def clock():
 PLENTY = 1e9  # tokens a minute, so that only requests are limited
 
 
-def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_nothing(clock):
-    limit = RateLimit(600, tokens_per_minute=6000, clock=clock, sleep=clock.sleep)
-    assert limit.wait(tokens=6000) == 0
-    assert limit.wait(tokens=100) == pytest.approx(1.0)  # 100 tokens flow in within a second
+def test_a_burst_passes_then_both_keep_their_rates_and_what_never_passes_is_an_error_and_no_endless_wait(clock):
     limit = RateLimit(60, PLENTY, clock=clock, sleep=clock.sleep)
     waits = [limit.wait(1) for _ in range(62)]
     assert waits[:60] == [0.0] * 60
@@ -45,9 +42,6 @@ def test_a_burst_passes_then_both_keep_their_rates_and_what_has_to_wait_takes_no
     limit.wait(60)
     assert limit.wait(30) == pytest.approx(30.0)
     assert limit.wait(0) == pytest.approx(0.0)  # only two requests were taken, and one has flowed in
-
-
-def test_what_never_passes_is_an_error_and_no_endless_wait(clock):
     with pytest.raises(DataError, match="600 at once is more than the limit of 60"):
         RateLimit(60, tokens_per_minute=60, clock=clock).wait(600)
     for tokens in (float("nan"), float("inf"), -1):
@@ -75,9 +69,6 @@ def test_many_threads_together_keep_the_rate(clock):
     assert len(taken) == 50
 
 
-# --- fallback ------------------------------------------------------------------------------------------------
-
-
 class System:
     """Answers with its name, or raises what it is told to."""
 
@@ -94,7 +85,7 @@ class System:
 DOWN = ProviderDown("It fails.", "Wait.", 503)
 
 
-def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again(clock):
+def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again_and_where_all_fail_at_once(clock):
     first, second = System("large", DOWN), System("small")
     system = Fallback([("large", first), ("small", second)], rest_s=30, clock=clock)
     assert [system("a"), system("b")] == ["small: a", "small: b"]
@@ -102,13 +93,10 @@ def test_a_failed_system_rests_while_the_second_answers_and_is_then_asked_again(
     clock.now += 30
     first.error = None
     assert system("c") == "large: c"
-
-
-def test_when_all_fail_the_last_error_is_told_and_all_are_asked_again_next_time(clock):
     first, second = System("large", DOWN), System("small", RateLimited("Too many.", "Wait.", 429))
     system = Fallback([("large", first), ("small", second)], clock=clock)
     for _ in range(2):
-        with pytest.raises(RateLimited):
+        with pytest.raises(RateLimited):  # the last error where all fail, and next time all are asked again
             system("a")
     assert (first.num_asked, second.num_asked) == (2, 2)
 
@@ -124,31 +112,16 @@ def test_a_mistake_of_our_own_is_not_hidden_by_the_second_system(clock):
             Fallback(systems)
 
 
-# --- the budget ----------------------------------------------------------------------------------------------
-
-
-def spend(budget, tokens, usd=0.0):
-    budget.reserve(tokens, usd)
-    budget.settle(tokens, usd, tokens, usd)
-
-
-def test_each_step_is_told_once_and_one_large_call_may_pass_several_in_both_units():
-    budget = Budget(max_tokens=1000)
-    watch = BudgetWatch(budget, steps=(0.5, 0.8))
-    spend(budget, 400)
-    assert watch.check() == []
-    spend(budget, 100)
-    assert watch.check() == ["50% of the budget: 500 tokens of 1,000 tokens are spent."]
-    assert watch.check() == []
-    spend(budget, 400)
-    assert watch.check() == ["80% of the budget: 900 tokens of 1,000 tokens are spent."]
+def test_one_large_call_may_pass_several_steps_in_both_units_and_each_is_told_once():
     budget = Budget(max_usd=0.01, max_tokens=100)
     watch = BudgetWatch(budget, steps=(0.5, 0.8, 1.0))
-    spend(budget, 100, 0.009)
+    budget.reserve(100, 0.009)
+    budget.settle(100, 0.009, 100, 0.009)
     assert watch.check() == [
         "50% of the budget: $0.009000 of $0.010000 are spent.",
         "80% of the budget: $0.009000 of $0.010000 are spent.",
         *(f"{share}% of the budget: 100 tokens of 100 tokens are spent." for share in (50, 80, 100)),
     ]
+    assert watch.check() == []
     with pytest.raises(DataError, match="no limit"):
         BudgetWatch(Budget(), steps=(0.5,))

@@ -6,22 +6,31 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-from contextlib import closing
+from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from fake_embedding import FakeEmbedding
+from loopback import Handler, Loopback
 
 from llmops_utils.core import DATA, ROOT, DataError, SettingsError, load_settings
+from llmops_utils.models import Model
 from llmops_utils.rag import index as module
 from llmops_utils.rag.chroma import IndexUnreachable
 from llmops_utils.rag.chunks import Chunking, split_pages
-from llmops_utils.rag.index import HNSW, IndexChanged, IndexMismatch, build_index, delete_index, open_client
+from llmops_utils.rag.index import (
+    HNSW,
+    IndexChanged,
+    IndexMismatch,
+    ModelEmbedding,
+    build_index,
+    delete_index,
+    open_client,
+)
 from llmops_utils.rag.pages import Page, load_pages, parse_page
 
 HANDBOOK = load_pages(DATA / "handbook")
@@ -73,6 +82,20 @@ def test_an_index_holds_exactly_the_chunks_of_its_pages_whatever_changes(setting
     assert held == read_all(build(settings, OLD[2:], name="clean"))
 
 
+def test_the_source_of_the_vectors_is_a_part_of_what_an_index_states(settings):
+    named = {
+        "provider": "custom",
+        "base_url": "http://127.0.0.1:9/v1",
+        "model": "tiny",
+        "embedding_model": "tiny-embed",
+    }
+    described = []
+    for one in (load_settings(mode="replay", **named), settings):
+        described.append(ModelEmbedding(Model("09_1_the_four_steps", settings=one)).describe())
+    assert described[0] == "llmops_utils, model tiny-embed, source 127.0.0.1"
+    assert described[1].startswith("llmops_utils, model all-minilm-l6-v2, source weights sha256:")
+
+
 def test_the_search_among_neighbours_finds_what_a_search_through_all_finds(settings):
     embedding = FakeEmbedding(dimension=128)
     index = build(settings, HANDBOOK, embedding)
@@ -83,7 +106,9 @@ def test_the_search_among_neighbours_finds_what_a_search_through_all_finds(setti
         assert found == pytest.approx(sorted(cosines, reverse=True)[:10], abs=1e-4)
 
 
-def test_impossible_pages_names_and_folders_are_refused(settings, tmp_path):
+def test_impossible_pages_fields_names_and_folders_are_refused_with_their_place_and_nothing_is_half_built(
+    settings, tmp_path
+):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(DataError, match=r"(?s)indexes cannot be written.*LLMOPS_HOME"):
         build(load_settings(home=tmp_path / "file"), OLD[:1])
@@ -94,9 +119,6 @@ def test_impossible_pages_names_and_folders_are_refused(settings, tmp_path):
         with pytest.raises(DataError, match="name: Expected a name") as caught:
             build(settings, OLD[:1], name=name)
         assert "another name" in caught.value.next_step
-
-
-def test_what_an_index_cannot_hold_is_an_error_that_names_page_and_field_and_nothing_is_half_built(settings):
     fields = [("# author", "x"), ("$and", "x"), ("", "x"), ("chroma:document", "x"), (3, "x"), ("a", None), ("a", [])]
     fields += [("a", {}), ("a", date(2026, 3, 1)), ("a", math.nan), ("a", "\ud83d"), ("\ud83d", "a")]
     index = build(settings, [Page("good", "T", "price", {":": "x", "n": 3, "rate": 0.5, "is_old": False, "e": ""})])
@@ -164,34 +186,23 @@ for line in sys.stdin:
 """
 
 
-class Worker:
-    """A process that runs WORKER; each order goes to a home folder."""
-
-    def __init__(self):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, **pipes)
-
-    def send(self, settings, *order):
-        self.process.stdin.write(json.dumps([str(settings.home), *order]) + "\n")
-        self.process.stdin.flush()
-
-    def receive(self):
-        return json.loads(self.process.stdout.readline())
-
-    def ask(self, settings, *order):
-        self.send(settings, *order)
-        return self.receive()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(20)
-
-
 @pytest.fixture(scope="module")
 def worker():
-    """A second kernel that lives through several tests."""
-    with closing(Worker()) as running:
-        yield running
+    """A second kernel that lives through several tests; an order goes to a home folder."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, **pipes) as process:
+
+        def send(settings, *order):
+            print(json.dumps([str(settings.home), *order]), file=process.stdin, flush=True)
+
+        def receive():
+            return json.loads(process.stdout.readline())
+
+        def ask(settings, *order):
+            send(settings, *order)
+            return receive()
+
+        yield SimpleNamespace(send=send, receive=receive, ask=ask)
 
 
 def test_two_kernels_that_build_at_once_or_in_turn_see_each_others_work(settings, worker):
@@ -225,18 +236,16 @@ def test_many_chunks_that_another_process_added_are_all_found(settings, worker, 
         assert index.find_similar(chunk.searched, 1)[0][0] is chunk
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A real `chroma run` on loopback: its address, and how to end it."""
+@contextmanager
+def run_server(folder):
+    """Run a real `chroma run` on loopback; give its address once it listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("chroma")
     program = Path(sys.executable).with_name("chroma.exe" if os.name == "nt" else "chroma")
     command = [str(program), "run", "--path", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     environment = os.environ | {"ANONYMIZED_TELEMETRY": "False", "CHROMA_TELEMETRY": "False"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, cwd=folder)
     try:
         limit = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < limit:
@@ -244,35 +253,32 @@ def server(tmp_path_factory):
                 if trial.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        assert process.poll() is None, (folder / "server.log").read_text()
-        yield f"127.0.0.1:{port}", process
+        assert process.poll() is None
+        yield f"127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait(20)
 
 
-@pytest.fixture
-def on_server(server, monkeypatch, tmp_path):
-    monkeypatch.setenv("CHROMA_HOST", server[0])
-    return load_settings(home=tmp_path / "other", mode="live")
-
-
-def test_on_a_server_the_index_is_the_same_and_in_step(on_server, settings):
-    build(on_server, OLD)
-    embedding = FakeEmbedding()
-    with_server = build(on_server, NEW, embedding)
-    assert 0 < len(embedding.texts) < len(with_server)
-    local = build(settings, NEW)
-    assert read_all(with_server) == read_all(local)
-    assert not (on_server.home / "indexes").exists()
-    here, there = local.find_similar("Which card pays?", 5), with_server.find_similar("Which card pays?", 5)
-    assert [chunk.id for chunk, _ in here] == [chunk.id for chunk, _ in there]
-    assert [score for _, score in here] == pytest.approx([score for _, score in there], abs=1e-5)
-    with pytest.raises(IndexMismatch):
-        build(on_server, OLD, FakeEmbedding("fake-2"))
-    delete_index("handbook", settings=on_server)
-    with pytest.raises(IndexChanged, match="deleted by another notebook"):
-        with_server.find_similar("voucher", 3)
+def test_on_a_server_the_index_is_the_same_and_in_step(settings, monkeypatch, tmp_path):
+    with run_server(tmp_path) as address:
+        monkeypatch.setenv("CHROMA_HOST", address)
+        on_server = load_settings(home=tmp_path / "other", mode="live")
+        build(on_server, OLD)
+        embedding = FakeEmbedding()
+        with_server = build(on_server, NEW, embedding)
+        assert 0 < len(embedding.texts) < len(with_server)
+        local = build(settings, NEW)
+        assert read_all(with_server) == read_all(local)
+        assert not (on_server.home / "indexes").exists()
+        here, there = local.find_similar("Which card pays?", 5), with_server.find_similar("Which card pays?", 5)
+        assert [chunk.id for chunk, _ in here] == [chunk.id for chunk, _ in there]
+        assert [score for _, score in here] == pytest.approx([score for _, score in there], abs=1e-5)
+        with pytest.raises(IndexMismatch):
+            build(on_server, OLD, FakeEmbedding("fake-2"))
+        delete_index("handbook", settings=on_server)
+        with pytest.raises(IndexChanged, match="deleted by another notebook"):
+            with_server.find_similar("voucher", 3)
 
 
 def test_where_no_server_listens_or_can_the_error_says_what_to_do_and_in_replay_none_is_asked(monkeypatch, tmp_path):
@@ -290,20 +296,16 @@ def test_where_no_server_listens_or_can_the_error_says_what_to_do_and_in_replay_
 def test_what_answers_at_chroma_host_and_is_no_chroma_is_named(monkeypatch, tmp_path):
     answer = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            heartbeat = self.path.endswith("heartbeat") and answer["beats"]
-            self.send_response(200 if heartbeat else answer["status"])
-            self.send_header("Location", "http://127.0.0.1:9/sign-in")
-            self.end_headers()
-            self.wfile.write(b'{"nanosecond heartbeat": 1}' if heartbeat else answer["body"])
+    class Other(Loopback):
+        class handler(Handler):
+            def do_GET(self):
+                heartbeat = self.path.endswith("heartbeat") and answer["beats"]
+                content = b'{"nanosecond heartbeat": 1}' if heartbeat else answer["body"]
+                away = {"Location": "http://127.0.0.1:9/sign-in"}
+                self.respond(200 if heartbeat else answer["status"], content, away)
 
-        def log_message(self, *parts):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        threading.Thread(target=other.serve_forever, daemon=True).start()
-        monkeypatch.setenv("CHROMA_HOST", f"127.0.0.1:{other.server_port}")
+    with Other() as other:
+        monkeypatch.setenv("CHROMA_HOST", other.root)
         for status, body, beats in [
             *[(status, b"<html>", False) for status in (200, 302, 401, 404, 500)],
             *[(200, body, False) for body in (b'{"a": 1}', b"3", b"\xff", b"")],
@@ -312,12 +314,11 @@ def test_what_answers_at_chroma_host_and_is_no_chroma_is_named(monkeypatch, tmp_
             answer.update(status=status, body=body, beats=beats)
             with pytest.raises(IndexUnreachable, match=f"is no Chroma.*: status {200 if beats else status}, "):
                 open_client(load_settings(home=tmp_path, mode="live"))
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{other.server_port}")
+        monkeypatch.setenv("HTTP_PROXY", other.root)
         for host in ("127.0.0.1:9", "[::1]:1", "http://localhost:9"):
             monkeypatch.setenv("CHROMA_HOST", host)
             with pytest.raises(IndexUnreachable, match="does not answer"):  # asked itself, not the proxy
                 build(load_settings(home=tmp_path, mode="live"), OLD[:1])
-        other.shutdown()
 
 
 def test_what_another_project_set_for_chroma_changes_nothing(tmp_path):

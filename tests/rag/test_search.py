@@ -44,7 +44,7 @@ def test_what_reads_alike_is_found_and_shown_as_it_was_written():
     assert chunks[0].text == pages[0].text  # what is shown stays as it was written
 
 
-def test_bm25_by_hand():
+def test_bm25_by_hand_what_matches_nothing_is_not_found_and_equal_scores_keep_the_order_of_the_pages():
     """Lucene's BM25 (without its constant factor k1 + 1): idf = ln(1 + (N - n + 0.5) / (n + 0.5))."""
     chunks = make_chunks(a="boil kettle kettle", b="kettle grinder scale plug", c="scale plug")
     found = LexicalIndex(chunks).find_matching("kettle", 5)
@@ -55,9 +55,6 @@ def test_bm25_by_hand():
         "b": idf * 1 / (1 + 1.5 * (1 - 0.75 + 0.75 * 4 / mean)),
     }
     assert {chunk.page.name: score for chunk, score in found} == pytest.approx(wanted, rel=1e-5)
-
-
-def test_what_matches_nothing_is_not_found_and_equal_scores_keep_the_order_of_the_pages():
     for question in ("", "the of and", "zyzzyva", "?!", "🙈"):
         assert LexicalIndex(make_chunks(a="kettle")).find_matching(question, 5) == []
     assert LexicalIndex(make_chunks(a="the of and")).find_matching("the", 5) == []
@@ -84,7 +81,7 @@ def index(tmp_path_factory):
     return build_index("handbook", pages, FakeEmbedding(dimension=256), settings=settings)
 
 
-def test_hits_carry_rank_and_score_of_both_searches(index):
+def test_hits_carry_rank_and_score_of_both_searches_or_of_the_one_that_was_asked(index):
     for constant in (60, 1):
         hits = Retriever(index, constant=constant).find_chunks("Which form is used for a voucher?", 6)
         assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6]
@@ -94,14 +91,11 @@ def test_hits_carry_rank_and_score_of_both_searches(index):
             assert hit.score == pytest.approx(sum(parts))
             assert (hit.cosine is None) == (hit.dense_rank is None)
             assert (hit.bm25 is None) == (hit.lexical_rank is None)
-
-
-def test_one_search_alone_is_its_own_ranking_and_a_question_of_unknown_words_is_found_by_meaning(index):
     for method, own, other in [("dense", "dense_rank", "lexical_rank"), ("lexical", "lexical_rank", "dense_rank")]:
         hits = Retriever(index, method).find_chunks("order", 5)
         assert [getattr(hit, own) for hit in hits] == [1, 2, 3, 4, 5]
         assert {getattr(hit, other) for hit in hits} == {None}
-    assert [hit.dense_rank for hit in Retriever(index).find_chunks("zyzzyva", 3)] == [1, 2, 3]
+    assert [hit.dense_rank for hit in Retriever(index).find_chunks("zyzzyva", 3)] == [1, 2, 3]  # by meaning alone
 
 
 def test_in_every_method_a_filter_holds_and_an_empty_question_is_refused(index):

@@ -1,7 +1,6 @@
 """A trace is written to a file, sent over HTTP to a receiver that decodes it, and lost on no way."""
 
 import json
-import socket
 import time
 from contextlib import suppress
 
@@ -50,7 +49,7 @@ def read_attributes(sent):
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in sent.attributes}
 
 
-def test_what_a_receiver_decodes_is_what_was_recorded():
+def test_what_a_receiver_decodes_has_the_times_kinds_and_errors_that_were_recorded():
     path = write_trace(record())
     (line,) = path.read_text(encoding="utf-8").splitlines()
     first = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
@@ -60,19 +59,12 @@ def test_what_a_receiver_decodes_is_what_was_recorded():
     assert (path.exists(), sent.exists(), sent.parent.name) == (False, True, "sent")
     assert receiver.headers[0]["Content-Type"] == "application/x-protobuf"
     spans = {one.name: one for one in receiver.spans.values()}
-    assert sorted(spans) == ["chat tiny", "execute_tool look_up", "one request", "retrieval"]
-    top, chat, tool, lost = (spans[name] for name in ("one request", "chat tiny", "execute_tool look_up", "retrieval"))
-    assert [one.parent_span_id for one in (chat, tool, lost)] == [top.span_id] * 3
-    assert top.parent_span_id == b""
+    chat, tool, lost = (spans[name] for name in ("chat tiny", "execute_tool look_up", "retrieval"))
     assert {one.trace_id for one in receiver.spans.values()} == {bytes.fromhex(path.stem)}
     assert (chat.end_time_unix_nano - chat.start_time_unix_nano) / 1e9 == 0.5
     assert (chat.kind, tool.kind) == (Sent.SPAN_KIND_CLIENT, Sent.SPAN_KIND_INTERNAL)
     assert (lost.status.code, read_attributes(lost)["error.type"]) == (Status.STATUS_CODE_ERROR, "ZeroDivisionError")
-    told = read_attributes(chat)
-    assert told.pop("gen_ai.response.finish_reasons").values[0].string_value == "stop"
-    asked = {"operation.name": "chat", "request.model": "tiny", "request.temperature": 0.0, "request.max_tokens": 16}
-    answered = {"output.type": "text", "response.model": "tiny", "usage.input_tokens": 30, "usage.output_tokens": 2}
-    assert told == {f"gen_ai.{name}": value for name, value in (asked | answered).items()}
+    assert read_attributes(chat)["gen_ai.response.finish_reasons"].values[0].string_value == "stop"
 
 
 def test_no_key_and_no_content_leaves_in_a_trace_unless_the_content_is_asked_for(monkeypatch):
@@ -127,10 +119,7 @@ def test_a_receiver_that_fails_loses_nothing_and_the_same_call_sends_all_later(m
                 if not is_told or path.read_bytes() != content or time.monotonic() - begun > 9:
                     missed.append((said, str(caught)))
     assert missed == []
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        gone = f"http://127.0.0.1:{free.getsockname()[1]}/v1/traces"
-    for url in (gone, "no address", "http://[", ""):
+    for url in ("http://127.0.0.1:9/v1/traces", "no address", "http://[", ""):
         with pytest.raises((Unreachable, SettingsError)):
             send_trace(path, url)
     assert path.read_bytes() == content
@@ -142,7 +131,7 @@ def test_a_receiver_that_fails_loses_nothing_and_the_same_call_sends_all_later(m
             assert send_trace(write_trace(record()), receiver.url).parent.name == "sent"
 
 
-def test_the_environment_names_a_receiver_with_its_key_and_in_replay_none(monkeypatch):
+def test_the_environment_names_a_receiver_with_its_key_or_an_opik_and_in_replay_none(monkeypatch):
     path = write_trace(record())
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/base/")
     with pytest.raises(SettingsError, match="In replay nothing is sent"):
@@ -157,23 +146,18 @@ def test_the_environment_names_a_receiver_with_its_key_and_in_replay_none(monkey
     assert "abc123def" not in str(caught.value)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/other")
     assert otlp.find_receiver()[0] == "http://127.0.0.1:9/other"
-
-
-def test_an_opik_key_or_an_opik_of_ones_own_is_enough(monkeypatch):
-    monkeypatch.setenv("LLMOPS_MODE", "live")
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"):
+        monkeypatch.delenv(name)
     with pytest.raises(SettingsError, match="No receiver of traces is named"):
         otlp.find_receiver()
     monkeypatch.setenv("OPIK_API_KEY", "opikkey0123456789")
     monkeypatch.setenv("OPIK_WORKSPACE", "pellworth")
-    url, headers = otlp.find_receiver()
-    assert url == "https://www.comet.com/opik/api/v1/private/otel/v1/traces"
-    told = {"Comet-Workspace": "pellworth", "projectName": "llmops-workbook"}
-    assert headers == told | {"Authorization": "opikkey0123456789"}
-    with FakeReceiver() as receiver:
+    told = {"Comet-Workspace": "pellworth", "projectName": "llmops-workbook", "Authorization": "opikkey0123456789"}
+    assert otlp.find_receiver() == ("https://www.comet.com/opik/api/v1/private/otel/v1/traces", told)
+    with FakeReceiver() as receiver:  # an Opik of one's own
         monkeypatch.setenv("OPIK_URL_OVERRIDE", receiver.url.removesuffix("/v1/traces") + "/api")
-        send_trace(write_trace(record()))
-    assert receiver.headers[0]["Comet-Workspace"] == "pellworth"
-    assert len(receiver.spans) == 4
+        send_trace(path)
+    assert (receiver.headers[0]["Comet-Workspace"], len(receiver.spans)) == ("pellworth", 4)
 
 
 def test_what_is_no_trace_is_not_sent(home):

@@ -1,4 +1,4 @@
-"""Archives are read as Comet wrote them; a bad one is told and hides no other; a run never ended is told."""
+"""Archives are read as Comet wrote them; a bad one is told and hides no other."""
 
 import json
 import os
@@ -7,9 +7,9 @@ import zipfile
 import pytest
 
 from llmops_utils.core import DataError
-from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, start_run, tabulate_runs
+from llmops_utils.tracking import Run, Runs, get_folder, list_differing, list_runs, read_run, tabulate_runs
 from llmops_utils.tracking import runs as archives
-from llmops_utils.tracking.runs import Text, is_placeholder
+from llmops_utils.tracking.runs import Text
 
 KEY = "0123456789abcdef0123456789abcdef"
 # An archive as comet_ml 3.58.8 writes it: what this course relies on, and nothing else.
@@ -52,9 +52,6 @@ def folder(tmp_path, monkeypatch):
     return get_folder()
 
 
-# --- the format ----------------------------------------------------------------------------------------------
-
-
 def test_the_format_of_comets_archives_is_the_one_that_is_read(folder):
     extra = '{"payload":{"message_id":12,"stdout":"hello"},"type":"stdout_msg"}\n'  # a kind that is not read
     run = read_run(write(folder / f"{KEY}-AbCdEf.zip", messages=MESSAGES + extra))
@@ -84,9 +81,6 @@ def test_runs_come_in_the_order_of_their_start_and_can_be_listed_by_project(fold
     assert list_runs().find("few shots").key == "a"
     with pytest.raises(DataError, match="There is: few shots"):
         list_runs().find("few shot")
-
-
-# --- what cannot be read -------------------------------------------------------------------------------------
 
 
 def cut(path):
@@ -208,21 +202,6 @@ def test_a_broken_report_or_prompt_in_a_good_archive_is_a_clear_error(folder):
             with pytest.raises(DataError) as caught:
                 read(name, content)
             assert "Log the run again" in caught.value.next_step
-
-
-def test_a_run_that_is_still_open_here_is_told_by_its_name(folder):
-    run = start_run("forgotten")
-    (path,) = folder.glob("*.zip")
-    assert is_placeholder(path)
-    (problem,) = list_runs().problems
-    assert (problem.where, problem.problem) == ("forgotten", "The run “forgotten” was never ended.")
-    assert "still open in this notebook" in problem.next_step
-    run.end()
-    assert list_runs().problems == ()
-    assert list_runs().find("forgotten").key == run.get_key()
-
-
-# --- the table -----------------------------------------------------------------------------------------------
 
 
 def make_run(name, parameters, metrics):

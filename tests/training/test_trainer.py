@@ -94,7 +94,7 @@ def test_the_best_look_is_kept_and_the_last_on_demand():
     assert min(look.dev_bits for look in looks) < looks[-1].dev_bits
 
 
-def test_bits_of_a_short_text_are_the_logarithms_of_its_chances():
+def test_bits_of_a_text_are_the_logarithms_of_its_chances_and_each_token_of_a_long_one_counts_once():
     model = Transformer(SIZE, 4)
     model.parameters["token"].data *= 40
     text = Encoded(np.array([0, 3, 1, 6]), 5)
@@ -102,10 +102,6 @@ def test_bits_of_a_short_text_are_the_logarithms_of_its_chances():
     chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     expected = -np.log2(chances[np.arange(3), text.ids[1:]]).sum() / 5
     assert measure_bits(model, [text])[0] == pytest.approx(expected, rel=1e-4)
-
-
-def test_every_token_of_a_long_text_is_counted_once():
-    model = Transformer(SIZE, 0)
     for one in model.parameters.values():
         one.data[...] = 0  # then every token costs 3 bits
     for length in (9, 10, 12, 13, 16, 17, 40):

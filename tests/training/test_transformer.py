@@ -1,4 +1,4 @@
-"""Claims about the transformer: its size, what it may look at, what it writes, and how its weights travel."""
+"""Claims about the transformer; lesson 4.2 shows its size, its gradients, and that it looks back only."""
 
 import numpy as np
 import pytest
@@ -14,15 +14,12 @@ def model():
     return Transformer(SMALL, seed=3)
 
 
-def test_the_number_of_parameters_is_what_is_there():
-    for size in (SMALL, Architecture(1024, 96, 2, 4, 128), Architecture(257, 4, 1, 1, 1)):
-        assert size.num_parameters == sum(one.data.size for one in Transformer(size).parameters.values())
-
-
-def test_impossible_sizes_are_refused():
+def test_impossible_sizes_and_weights_of_another_architecture_are_refused(model):
     for sizes in ({"width": 10, "heads": 4}, {"depth": 0}, {"vocabulary": 0}, {"context": -1}, {"heads": 0}):
         with pytest.raises(DataError, match="cannot be built"):
             Architecture(**({"vocabulary": 20, "width": 8, "depth": 1, "heads": 2, "context": 6} | sizes))
+    with pytest.raises(DataError, match="another architecture"):
+        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())
 
 
 def test_logits_have_a_place_for_every_token_and_before_training_are_nearly_those_of_a_die(model):
@@ -30,16 +27,6 @@ def test_logits_have_a_place_for_every_token_and_before_training_are_nearly_thos
     assert (logits.shape, logits.dtype) == ((2, 3, 20), np.float32)
     spread = np.log(np.exp(logits).sum(-1)) - logits.mean(-1)
     assert spread == pytest.approx(np.full((2, 3), np.log(20)), abs=0.1)
-
-
-def test_a_later_token_changes_nothing_before_it_and_the_order_of_tokens_matters(model):
-    one, other = np.array([[1, 2, 3, 4]]), np.array([[1, 2, 3, 9]])
-    before, after = model.compute_logits(one).data, model.compute_logits(other).data
-    assert np.allclose(before[:, :3], after[:, :3])
-    assert not np.allclose(before[:, 3], after[:, 3])
-    model.parameters["position"].data *= 50
-    one, other = (model.compute_logits(np.array([ids])).data[0, -1] for ids in ([1, 2, 3], [2, 1, 3]))
-    assert not np.allclose(one, other)
 
 
 def test_writing_is_repeatable_and_ends_before_the_stop_and_without_temperature_takes_the_likeliest(model):
@@ -50,13 +37,3 @@ def test_writing_is_repeatable_and_ends_before_the_stop_and_without_temperature_
     likely = int(model.compute_logits(np.array([[4]])).data[0, -1].argmax())
     assert model.continue_ids([4], 1, temperature=0) == [likely]
     assert model.continue_ids([4], 5, temperature=0, stop=likely) == []
-
-
-def test_packed_weights_come_back_to_half_precision_for_the_same_architecture_alone(model):
-    other = Transformer(SMALL, seed=8)
-    other.unpack_weights(model.pack_weights())
-    for name, one in model.parameters.items():
-        assert np.allclose(one.data, other.parameters[name].data, rtol=1e-3, atol=1e-4)
-        assert other.parameters[name].data.dtype == np.float32
-    with pytest.raises(DataError, match="another architecture"):
-        model.unpack_weights(Transformer(Architecture(20, 8, 1, 2, 6)).pack_weights())

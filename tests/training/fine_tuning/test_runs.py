@@ -151,9 +151,15 @@ def test_a_stop_in_any_micro_batch_loses_nothing_and_the_run_ends_as_if_there_ha
     assert "checkpoint=Path" in interrupt(tiny).next_step
 
 
-def test_a_checkpoint_of_something_else_or_a_broken_one_is_begun_anew_and_it_says_so(tiny, tmp_path, capsys):
-    path = tmp_path / "state.npz"
-    whole = train(tiny, checkpoint=path)
+def test_states_are_written_on_the_way_and_one_of_something_else_or_a_broken_one_is_begun_anew_and_it_says_so(
+    tiny, tmp_path, capsys, monkeypatch
+):
+    path, written, write = tmp_path / "state.npz", [], runs.write_whole
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "SECONDS_BETWEEN", 0)
+        patch.setattr(runs, "write_whole", lambda path, content: (written.append(1), write(path, content)))
+        whole = train(tiny, checkpoint=path)
+    assert (len(written), [one.name for one in tmp_path.iterdir()]) == (7, ["state.npz"])
     for options, said in (
         ({}, "state.npz: on from step 6"),
         ({"recipe": replace(RECIPE, seed=9)}, "begun anew; other data, another model or another recipe"),
@@ -224,13 +230,3 @@ def test_bad_rows_settings_and_too_little_memory_are_refused_by_name_before_anyt
     with pytest.raises(DataError, match=r"train this adapter takes about \d+ MB of memory, and 1 MB are free"):
         train(tiny, checkpoint=tmp_path / "state.npz")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_states_are_written_on_the_way_and_no_half_file_stays(tiny, tmp_path, monkeypatch):
-    sizes = []
-    write = runs.write_whole
-    monkeypatch.setattr(runs, "SECONDS_BETWEEN", 0)
-    monkeypatch.setattr(runs, "write_whole", lambda path, content: (sizes.append(1), write(path, content)))
-    train(tiny, checkpoint=tmp_path / "state.npz")
-    assert len(sizes) == 7
-    assert [one.name for one in tmp_path.iterdir()] == ["state.npz"]
