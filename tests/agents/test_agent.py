@@ -16,16 +16,16 @@ from llmops_utils.models import Provenance, Reply, close_schema
 
 
 class FakeModel:
-    """Replies by a script (dicts are parsed, errors raised, all else is not parsed); notes messages and options."""
+    """Replies by a script (dicts are parsed, errors raised, all else is not parsed); notes messages and schemas."""
 
     def __init__(self, *script):
         self.script = list(script)
         self.asked = []
-        self.options = []
+        self.schemas = []
 
     def chat(self, messages, **options):
         self.asked.append(copy.deepcopy(messages))
-        self.options.append(options)
+        self.schemas.append(options["schema"])
         entry = self.script.pop(0)
         if isinstance(entry, Exception):
             raise entry
@@ -130,14 +130,11 @@ def test_an_agent_acts_and_finishes_each_step_held_to_a_schema_in_which_the_thou
     )
     assert trace.actions == ("find_order", "double")
     assert len(trace.replies) == len(model.asked) == 3
-    properties = {
-        "thought": {"type": "string", "maxLength": 120},
-        "action": {"type": "string", "enum": ["find_order", "double", "finish"]},
-        "argument": {"type": "string", "maxLength": 120},
-    }
-    assert list(model.options[0]["schema"]["properties"].items()) == list(properties.items())
-    schema = close_schema({"type": "object", "properties": properties})
-    assert model.options == [{"schema": schema, "max_tokens": 160}] * 3
+    assert list(model.schemas[0]["properties"]) == ["thought", "action", "argument"]
+    _, model = run([find_order, double], finish("1"), examples=[trace])
+    roles = "system user assistant user assistant user assistant user"
+    assert " ".join(turn["role"] for turn in model.asked[0]) == roles
+    assert json.loads(model.asked[0][6]["content"]) == act("finish", "42", "I know the answer.")
 
 
 def test_a_run_ends_at_the_limit_at_a_reply_that_is_no_step_and_not_at_an_action_that_is_no_tool():
@@ -220,35 +217,6 @@ def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_s
     assert [step.observation for step in trace.steps] == ["wait gave no result within 0.2 s.", "after short"]
     assert [step.is_error for step in trace.steps] == [True, False]
     assert [thread.daemon for thread in left] == [True]  # it does not hold the process
-
-
-EXAMPLE = Trace(
-    "Where is PW-7?", "on its way", (Step("I look it up.", "find_order", "PW-7", "“on its way”"),), "finished"
-)
-INSTRUCTION = """\
-Answer the question with the tools.
-- find_order: Return the status of an order.
-- double: Double a whole number.
-- finish: gives the answer
-Reply in JSON, one step at a time."""
-
-
-def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
-    _, model = run([find_order, double], act("double", "2", "Où?"), finish("4"), examples=[EXAMPLE])
-    first = [
-        {"role": "system", "content": INSTRUCTION},
-        {"role": "user", "content": "Where is PW-7?"},
-        {"role": "assistant", "content": json.dumps(act("find_order", "PW-7", "I look it up."))},
-        {"role": "user", "content": "Observation: “on its way”"},
-        {"role": "assistant", "content": json.dumps(act("finish", "on its way", "I know the answer."))},
-        {"role": "user", "content": "Where is it?"},
-    ]
-    assert model.asked[0] == first
-    assert model.asked[1] == [
-        *first,
-        {"role": "assistant", "content": '{"thought": "Où?", "action": "double", "argument": "2"}'},
-        {"role": "user", "content": "Observation: 4"},
-    ]
 
 
 STEPS = (

@@ -211,13 +211,3 @@ def test_the_model_on_this_machine_is_asked_few_examples_one_by_one():
         settings = load_settings(**values)
         found = (settings.is_embedded, settings.calls_at_once, settings.most_examples)
         assert found == (is_embedded, calls, examples), values
-
-
-def test_a_mode_says_whether_it_asks_stores_and_repeats():
-    told = {}
-    for mode in ("live", "auto", "fill", "record", "replay"):
-        settings = load_settings(mode=mode)
-        told[mode] = (settings.asks, settings.stores, settings.repeats)
-    assert told["live"] == told["auto"] == (True, False, False)
-    assert told["fill"] == told["record"] == (True, True, True)
-    assert told["replay"] == (False, False, True)

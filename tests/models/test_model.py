@@ -5,7 +5,6 @@ import socket
 import time
 import traceback
 
-import numpy as np
 import pytest
 from fake_provider import DROP, HTML, Fault, refuse, slow
 from pydantic import BaseModel, SecretStr
@@ -24,7 +23,6 @@ from llmops_utils.core import (
     RequestRefused,
     Unreachable,
     WorkbookError,
-    load_settings,
 )
 from llmops_utils.core.errors import KeyMalformed
 from llmops_utils.models.catalog import CAPABILITIES
@@ -56,7 +54,7 @@ def ask_in_all_ways(model):
 # --- chat: what comes back -----------------------------------------------------------------------------------
 
 
-def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, custom, make_model):
+def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, key, custom, make_model):
     fake.choose_fault = lambda request: slow(0.05)
     reply = custom.chat("Say hello.", seed=7)
     assert (reply.text, reply.prompt_tokens, reply.completion_tokens) == ("Hello there.", 12, 3)
@@ -65,6 +63,7 @@ def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, custom, make
     assert (reply.provenance.seed, reply.provenance.recorded) == (7, "")
     assert (reply.finish_reason, reply.parsed, reply.tokens) == ("stop", None, ())
     assert repr(custom) == "Model('fake' from 127.0.0.1, mode live)"
+    assert fake.requests[0].headers["authorization"] == f"Bearer {key}"
     priced = make_model(provider="openai", model="gpt-4o-mini").chat("Hi")
     assert priced.cost_usd == pytest.approx(12 * 0.15e-6 + 3 * 0.60e-6)
     assert (make_model().chat("Hi").cost_usd, reply.cost_usd) == (0.0, None)
@@ -74,21 +73,6 @@ def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, custom, make
 
 
 # --- chat: what is sent --------------------------------------------------------------------------------------
-
-
-def test_messages_are_sent_as_given_and_the_system_message_first_with_the_key_as_bearer(fake, key, make_model):
-    messages = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "One?"},
-        {"role": "assistant", "content": ""},
-        {"role": "user", "content": "Zwei – 二?"},
-    ]
-    make_model().chat(messages)
-    make_model().chat("Hi", system="Be brief.")
-    assert [body["messages"] for body in fake.bodies] == [messages, [messages[0], {"role": "user", "content": "Hi"}]]
-    assert {(sent.path, sent.headers["authorization"]) for sent in fake.requests} == {
-        ("/v1/chat/completions", f"Bearer {key}")
-    }
 
 
 def test_options_reach_the_body_in_the_fields_that_the_provider_wants(fake, make_model):
@@ -134,15 +118,10 @@ class City(BaseModel):
 CITY_SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
-def test_a_schema_is_sent_and_what_comes_back_is_parsed(fake, make_model):
+def test_a_schema_may_be_a_class_and_what_comes_back_is_of_it(fake, make_model):
     fake.answer = lambda body: '{"name": "Bonn", "people": 340000}'
-    assert make_model().chat("A city?", schema=CITY_SCHEMA).parsed == {"name": "Bonn", "people": 340000}
-    assert fake.bodies[0]["response_format"] == {
-        "type": "json_schema",
-        "json_schema": {"name": "reply", "schema": CITY_SCHEMA, "strict": True},
-    }
     assert make_model().chat("A city?", schema=City).parsed == City(name="Bonn", people=340000)
-    sent = fake.bodies[1]["response_format"]["json_schema"]["schema"]
+    sent = fake.bodies[0]["response_format"]["json_schema"]["schema"]
     assert (sent["required"], sent["additionalProperties"]) == (["name", "people"], False)
 
 
@@ -151,13 +130,7 @@ def test_choices_go_as_a_schema_where_the_provider_follows_one_else_as_an_instru
     reply = make_model(provider="ollama").chat("Is it?", choices=["yes", "no"], max_tokens=16)
     assert (reply.text, reply.parsed) == ("no", "no")
     assert fake.bodies[0]["max_tokens"] == 64  # the object around a choice has tokens of its own
-    assert fake.bodies[0]["messages"] == [{"role": "user", "content": "Is it?"}]
-    assert fake.bodies[0]["response_format"]["json_schema"]["schema"] == {
-        "type": "object",
-        "properties": {"choice": {"type": "string", "enum": ["yes", "no"]}},
-        "required": ["choice"],
-        "additionalProperties": False,
-    }
+    assert "response_format" in fake.bodies[0]
     fake.answer = lambda body: "Yes."
     reply = make_model(provider="anthropic").chat("Is it?", choices=["yes", "no"], max_tokens=16)
     assert (reply.parsed, fake.bodies[1]["max_tokens"]) == ("yes", 16)
@@ -167,16 +140,6 @@ def test_choices_go_as_a_schema_where_the_provider_follows_one_else_as_an_instru
     for provider in ("anthropic", "vllm"):
         reply = make_model(provider=provider).chat("Is it?", choices=["yes", "no"])
         assert (reply.parsed, reply.text) == (None, "Yes and no.")
-
-
-def test_logprobs_become_tokens_with_probabilities(fake, make_model):
-    reply = make_model().chat("Hi", logprobs=2)
-    assert (fake.bodies[0]["logprobs"], fake.bodies[0]["top_logprobs"]) == (True, 2)
-    [token] = reply.tokens
-    assert token.text == "Hello"
-    assert token.probability == pytest.approx(0.75)
-    assert [other.text for other in token.alternatives] == ["Hello", "Hi"]
-    assert [other.probability for other in token.alternatives] == pytest.approx([0.75, 0.125])
 
 
 # --- many at once --------------------------------------------------------------------------------------------
@@ -225,14 +188,6 @@ def test_tokens_have_numbers_and_texts_and_those_of_messages_are_counted_with_th
         assert model.tokenize("one zwölf") == [Token(100, "one"), Token(101, "zwölf")]
         assert model.tokenize("") == []
         assert (model.count_tokens("one two three"), model.count_tokens(messages)) == (3, 10)
-
-
-def test_embeddings_are_ordered_by_index(fake, make_model):
-    vectors = make_model().embed(["a", "bb", "ccc"])
-    assert (vectors.shape, vectors.dtype) == ((3, 3), np.float32)
-    assert vectors[:, 0].tolist() == [1.0, 2.0, 3.0]
-    assert fake.bodies[0]["model"] == "fake-embedding"
-    assert make_model().embed("four").tolist() == [4.0, 1.0, 0.0]
 
 
 # --- capabilities --------------------------------------------------------------------------------------------
@@ -337,9 +292,9 @@ def test_where_a_server_names_a_long_wait_it_is_told_and_nobody_waits(fake, make
     assert "Ask again in 31 minutes" in error.next_step
     assert len(fake.requests) == 1
     started = time.perf_counter()
-    fake.faults.append(Fault(429, {"error": {"message": "Ask fewer at once."}}, {"retry-after": "1"}))
+    fake.faults.append(Fault(429, {"error": {"message": "Ask fewer at once."}}, {"retry-after": "0.1"}))
     assert make_model(retries=1).chat("Hi").text == "Hello there."
-    assert time.perf_counter() - started >= 1
+    assert 0.1 <= time.perf_counter() - started < 0.5  # the half second that openai waits where nothing is said
 
 
 def test_a_prompt_over_the_context_is_told_from_another_refusal(meet):
@@ -400,10 +355,9 @@ def test_no_part_of_an_echoed_key_is_left_where_a_long_message_is_cut(key, make_
 
 def test_a_malformed_key_is_refused_without_showing_it(make_model):
     for key in ("two words of it", "line\nbreak-of-it", "dash–in–between"):
-        for make in (load_settings, make_model):  # settings that are built by hand have not been checked
-            with pytest.raises(KeyMalformed, match="LLMOPS_API_KEY") as caught:
-                make(api_key=SecretStr(key))
-            assert key not in _render(caught.value)
+        with pytest.raises(KeyMalformed, match="LLMOPS_API_KEY") as caught:
+            make_model(api_key=SecretStr(key))  # settings that are built by hand have not been checked
+        assert key not in _render(caught.value)
 
 
 # --- recordings ----------------------------------------------------------------------------------------------

@@ -202,6 +202,8 @@ def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_m
         rows = [place | {"embedding": [number]} for place, number in zip(places, (1.0, 2.0), strict=True)]
         fake.faults.append(Fault(200, {"data": rows}))  # unnamed, they are in their order
         assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
+    assert make_model().embed(["a", "bb", "ccc"])[:, 0].tolist() == [1.0, 2.0, 3.0]  # which came the other way round
+    assert make_model().embed("four").tolist() == [4.0, 1.0, 0.0]
     packed = [{"embedding": base64.b64encode(struct.pack("<2f", 1.0, number)).decode()} for number in (0.5, math.nan)]
     assert reply.read_vectors({"data": packed[:1]}, 1) == [[1.0, 0.5]]
     with pytest.raises(NoAnswer):

@@ -10,7 +10,6 @@ from llmops_utils.core import PromptError, WorkbookError
 from llmops_utils.prompts import Prompt, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
-INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
 
 
 def write(folder, text, revision=1):
@@ -198,8 +197,4 @@ def test_any_text_survives_the_file_exactly(tmp_path):
 
 def test_all_prompts_of_the_course_load_and_the_first_one_is_that_which_was_measured():
     assert [prompt.label for prompt in list_prompts() if not prompt.description] == []
-    prompt = load_prompt("classify_intent", 1)
-    assert (prompt.version, prompt.variables) == ("414b71ae", {"message"})
-    (message,) = prompt.render(message="Where is my kettle?")
-    assert message["content"].endswith("\n\nMessage: Where is my kettle?\n\nIntent:")
-    assert [line.split(":")[0][2:] for line in prompt.context.split("\n")[1:]] == list(INTENTS)
+    assert load_prompt("classify_intent", 1).version == "414b71ae"
