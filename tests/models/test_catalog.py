@@ -16,9 +16,6 @@ MODELS = [*CATALOG.local.values(), *CATALOG.published.values()]
 PROVIDERS = list(CATALOG.providers.values())
 
 
-# The shipped data
-
-
 def test_the_shipped_catalog_holds_every_entry_once_with_its_source_and_the_day_it_was_checked():
     for table, entries in (
         ("local", CATALOG.local),
@@ -90,9 +87,6 @@ def test_published_models_have_a_provider_of_the_catalog_and_dates_in_order():
             assert not (model and model.retires) or model.retires >= max(provider.checked, model.checked).isoformat()
 
 
-# Names
-
-
 def test_an_unknown_name_is_answered_with_the_nearest_or_with_all():
     for find, name, near in (
         (CATALOG.find_local, "smollm2-135m-instuct", "smollm2-135m-instruct"),
@@ -105,9 +99,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_all():
     with pytest.raises(UnknownModel) as caught:
         CATALOG.find_provider("zzzzzzzz")
     assert caught.value.next_step == f"Known: {', '.join(sorted(CATALOG.providers))}."
-
-
-# Broken files
 
 
 def test_a_broken_catalog_is_a_data_error_that_names_file_and_field(tmp_path, monkeypatch):

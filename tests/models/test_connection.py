@@ -33,9 +33,6 @@ def make_settings(tmp_path, **changes):
     return Settings(**({"mode": "replay", "home": tmp_path / "home", "recordings": tmp_path / "recordings"} | changes))
 
 
-# --- names ---------------------------------------------------------------------------------------------------
-
-
 def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path):
     for chapter in ("", "../secrets", "a/b", "/etc/passwd", "a\\b", "C:x", "a*", 'a"b', "<a>", "a|b"):
         with pytest.raises(DataError, match="no name for a chapter"):
@@ -51,9 +48,6 @@ def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refuse
     for names in ({"model": "all-minilm-l6-v2"}, {"embedding_model": "smollm2-135m-instruct"}):
         with pytest.raises(SettingsError, match="wants a chat model"):
             connect("01_test", make_settings(tmp_path, **names))
-
-
-# --- adapters ------------------------------------------------------------------------------------------------
 
 
 def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, monkeypatch):
@@ -135,9 +129,6 @@ def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):
         connect("01_test", settings, tmp_path / "missing.gguf")
 
 
-# --- sources -------------------------------------------------------------------------------------------------
-
-
 def test_a_provider_brings_model_address_and_source_checksum_of_weights_place_on_the_hub_or_host(tmp_path):
     checksum = CATALOG.local["smollm2-135m-instruct"].files[0].sha256[:12]
     address = {"base_url": "http://user@127.0.0.1:8123/v1", "model": "m", "embedding_model": "e"}
@@ -153,9 +144,6 @@ def test_a_provider_brings_model_address_and_source_checksum_of_weights_place_on
         assert (one.model, one.embedding_model, one.base_url, one.source) == found
     model = next(model for model in CATALOG.local.values() if model.hub)
     assert name_source(model) == f"{model.hub.repo}/{model.hub.name}"
-
-
-# --- keys ----------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
@@ -187,9 +175,6 @@ def test_the_key_of_one_provider_goes_to_no_other_and_that_of_azure_to_its_addre
         assert find_key(CATALOG.providers["custom"], settings) == key
 
 
-# --- replay of the embedded provider -------------------------------------------------------------------------
-
-
 def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(tmp_path):
     before = set(sys.modules)
     model = Model("01_test", settings=make_settings(tmp_path))
@@ -199,9 +184,6 @@ def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(t
     assert not (tmp_path / "home").exists()
     heavy = {"xllamacpp", "onnxruntime", "tokenizers", "llmops_utils.models.server", "llmops_utils.models.encoder"}
     assert not (set(sys.modules) - before) & heavy
-
-
-# --- what goes wrong below the client ------------------------------------------------------------------------
 
 
 def test_a_failure_to_fetch_or_load_reaches_the_reader_as_it_is_and_is_never_tried_again_or_recorded(

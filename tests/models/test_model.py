@@ -51,9 +51,6 @@ def ask_in_all_ways(model):
     }
 
 
-# --- chat: what comes back -----------------------------------------------------------------------------------
-
-
 def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, key, custom, make_model):
     fake.choose_fault = lambda request: slow(0.05)
     reply = custom.chat("Say hello.", seed=7)
@@ -70,9 +67,6 @@ def test_chat_returns_text_tokens_latency_cost_and_provenance(fake, key, custom,
     fake.finish_reason, fake.answer = "length", lambda body: None
     cut = custom.chat("Hi")
     assert (cut.finish_reason, cut.text) == ("length", "")
-
-
-# --- chat: what is sent --------------------------------------------------------------------------------------
 
 
 def test_options_reach_the_body_in_the_fields_that_the_provider_wants(fake, make_model):
@@ -107,9 +101,6 @@ def test_empty_or_malformed_messages_choices_and_texts_are_a_data_error_before_a
     assert fake.requests == []
 
 
-# --- schema, choices, logprobs -------------------------------------------------------------------------------
-
-
 class City(BaseModel):
     name: str
     people: int
@@ -142,9 +133,6 @@ def test_choices_go_as_a_schema_where_the_provider_follows_one_else_as_an_instru
         assert (reply.parsed, reply.text) == (None, "Yes and no.")
 
 
-# --- many at once --------------------------------------------------------------------------------------------
-
-
 def test_chat_each_keeps_order_and_asks_as_many_at_once_as_the_settings_say(fake, make_model):
     fake.answer = lambda body: body["messages"][-1]["content"].upper()
     fake.hold_until = 3
@@ -162,9 +150,6 @@ def test_one_failure_of_chat_each_raises_and_cancels_what_waits(fake, make_model
     with pytest.raises(KeyRefused):
         make_model(parallel=2).chat_each([f"p{number}" for number in range(200)])
     assert len(fake.requests) < 100
-
-
-# --- tokens, embeddings --------------------------------------------------------------------------------------
 
 
 def test_next_tokens_come_with_probabilities_likeliest_first_or_are_missing(fake, make_model):
@@ -188,9 +173,6 @@ def test_tokens_have_numbers_and_texts_and_those_of_messages_are_counted_with_th
         assert model.tokenize("one zwölf") == [Token(100, "one"), Token(101, "zwölf")]
         assert model.tokenize("") == []
         assert (model.count_tokens("one two three"), model.count_tokens(messages)) == (3, 10)
-
-
-# --- capabilities --------------------------------------------------------------------------------------------
 
 
 def test_what_the_catalog_does_not_know_is_tried_once_by_parallel_calls_too(fake, custom, make_model):
@@ -237,9 +219,6 @@ def test_what_the_catalog_knows_is_not_tried_and_what_is_missing_is_reported_bef
     assert fake.requests == []
 
 
-# --- trying again --------------------------------------------------------------------------------------------
-
-
 def test_a_failure_that_passes_is_tried_again_until_the_last_try(fake, make_model, meet):
     for faults in ([refuse(429), refuse(503)], [DROP]):
         fake.requests.clear()
@@ -250,9 +229,6 @@ def test_a_failure_that_passes_is_tried_again_until_the_last_try(fake, make_mode
         fake.requests.clear()
         error = meet(kind, *[refuse(status, "Come back tomorrow.")] * 2, said="Come back tomorrow", retries=1)
         assert (error.status, len(fake.requests)) == (status, 2)
-
-
-# --- errors --------------------------------------------------------------------------------------------------
 
 
 def test_a_server_that_does_not_answer_is_unreachable(fake, meet):
@@ -325,9 +301,6 @@ def test_an_answer_that_is_none_is_an_error_that_hints_at_the_address(fake, make
             assert "LLMOPS_BASE_URL" in caught.value.next_step, (name, answer)
 
 
-# --- the key stays secret ------------------------------------------------------------------------------------
-
-
 def _render(error: BaseException) -> str:
     """All texts of an error that a reader may see."""
     shown = [str(error), repr(error), *traceback.format_exception(error)]
@@ -358,9 +331,6 @@ def test_a_malformed_key_is_refused_without_showing_it(make_model):
         with pytest.raises(KeyMalformed, match="LLMOPS_API_KEY") as caught:
             make_model(api_key=SecretStr(key))  # settings that are built by hand have not been checked
         assert key not in _render(caught.value)
-
-
-# --- recordings ----------------------------------------------------------------------------------------------
 
 
 def test_replay_without_a_recording_names_request_and_command_and_connects_to_nobody(fake, make_model):

@@ -41,9 +41,6 @@ def read_text(recording):
     return recording.response["body"]["text"]
 
 
-# The key
-
-
 def test_the_key_is_the_same_for_the_same_meaning_and_another_for_another_request():
     turned = {"temperature": 0.0, "messages": [{"content": "Say hello.", "role": "user"}], "model": "tiny"}
     assert make_key("POST", PATH, turned) == make_key("POST", PATH, BODY)
@@ -111,8 +108,6 @@ def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path,
     keys = [make_key(**REQUEST), make_key(**other)]
     assert log.read_text(encoding="utf-8").split() == [hash_key(key) for key in keys]
 
-
-# The file
 
 GOOD = make_recording().to_line()
 BAD_LINES = {
@@ -199,8 +194,6 @@ def test_a_recording_survives_its_line_and_the_last_answer_counts(path):
     assert "Grüße" in path.read_text(encoding="utf-8")
     assert [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None)] == ["tiny", "", ""]
 
-
-# Tidying
 
 BODIES = [{"model": model, "prompt": prompt} for model in ("b", "a") for prompt in ("2", "1", "3")]
 

