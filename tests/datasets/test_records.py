@@ -92,10 +92,6 @@ def test_examples_take_two_fields_of_each_record_as_texts_and_name_an_unknown_on
     problems, graded = records.load_word_problems("dev")[:2], records.load_graded_answers("dev")[0]
     examples = make_examples(problems, "question", "level")
     assert examples == [Example(problem.id, problem.question, str(problem.level)) for problem in problems]
-    assert graded.case == (
-        "Question: How long do I have to send a kettle back?\nReference: 30 days after delivery\n"
-        "Answer: Thirty days from delivery."
-    )
     assert make_examples([graded], "case", "label") == [Example("g001", graded.case, "right")]
     assert make_examples([], "text", "intent") == []
     for input, expected in [("question", "intent"), ("text", "mood")]:

