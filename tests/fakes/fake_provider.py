@@ -7,6 +7,7 @@ import json
 import math
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,8 +64,6 @@ class FakeProvider(Loopback):
         faults: taken from the left, one per request; where it is empty, `choose_fault` is asked.
         answer: makes the text of a reply from the body of the request.
         stream_ending: done, drop (the line breaks after the pieces), or the text that follows the pieces.
-        hold_until: answers wait until so many requests are there at once, or 0.3 s.
-        most_at_once: the largest number of requests that were there at the same time.
     """
 
     def __init__(self) -> None:
@@ -80,15 +79,7 @@ class FakeProvider(Loopback):
         self.returns_logprobs = True
         self.logprobs_form = "llama.cpp"
         self.tokenizer_form = "llama.cpp"
-        self.hold_until = 1
-        self.most_at_once = 0
-        self._num_now = 0
-        self._change = threading.Condition()
-        self._ending = threading.Event()
-
-    def __exit__(self, *_) -> None:
-        self._ending.set()
-        super().__exit__()
+        self._taking = threading.Lock()
 
     @property
     def base_url(self) -> str:
@@ -99,19 +90,11 @@ class FakeProvider(Loopback):
         return [request.body for request in self.requests]
 
     def receive(self, request: Request) -> Fault:
-        with self._change:
+        with self._taking:
             self.requests.append(request)
             fault = (self.faults.popleft() if self.faults else self.choose_fault(request)) or Fault()
-            self._num_now += 1
-            self.most_at_once = max(self.most_at_once, self._num_now)
-            self._change.notify_all()
-            self._change.wait_for(lambda: self.most_at_once >= self.hold_until, timeout=0.3)
-        self._ending.wait(fault.delay_s)
+        time.sleep(fault.delay_s)
         return fault
-
-    def release(self) -> None:
-        with self._change:
-            self._num_now -= 1
 
     def make_answer(self, path: str, body: dict) -> dict | None:
         """Return what a working server gives, or None for a path that it does not serve."""
@@ -207,18 +190,15 @@ class _Handler(Handler):
         fake = self.server.fake
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = fake.receive(Request(path, headers, body))
-        try:
-            if fault.is_drop:
-                self._drop()
-            elif fault.status is None and path == "/v1/chat/completions" and body.get("stream"):
-                self._send_stream()
-            elif fault.status is None:
-                answer = fake.make_answer(path, body)
-                self._send(Fault(200, answer) if answer else refuse(404, f"There is no {path}."))
-            else:
-                self._send(fault)
-        finally:
-            fake.release()
+        if fault.is_drop:
+            self._drop()
+        elif fault.status is None and path == "/v1/chat/completions" and body.get("stream"):
+            self._send_stream()
+        elif fault.status is None:
+            answer = fake.make_answer(path, body)
+            self._send(Fault(200, answer) if answer else refuse(404, f"There is no {path}."))
+        else:
+            self._send(fault)
 
     def _send(self, fault: Fault) -> None:
         body = fault.body

@@ -8,16 +8,7 @@ import openai
 import pytest
 from tiny_adapter import write_adapter
 
-from llmops_utils.core import Settings, load_settings
-from llmops_utils.core.errors import (
-    DataError,
-    KeyMalformed,
-    RecordingMissing,
-    ServerError,
-    SettingsError,
-    Unreachable,
-    WeightsError,
-)
+from llmops_utils.core import Settings, errors, load_settings
 from llmops_utils.models import catalog, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
@@ -35,7 +26,7 @@ def make_settings(tmp_path, **changes):
 
 def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path):
     for chapter in ("", "../secrets", "a/b", "/etc/passwd", "a\\b", "C:x", "a*", 'a"b', "<a>", "a|b"):
-        with pytest.raises(DataError, match="no name for a chapter"):
+        with pytest.raises(errors.DataError, match="no name for a chapter"):
             connect(chapter, make_settings(tmp_path))
     for chapter in ("01_1_what_an_llm_is", "Übung 2", "a.b"):
         recorder = connect(chapter, make_settings(tmp_path)).transport.recorder
@@ -43,10 +34,10 @@ def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path
 
 
 def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="LLMOPS_MODEL"):
+    with pytest.raises(errors.SettingsError, match="LLMOPS_MODEL"):
         connect("01_test", make_settings(tmp_path, base_url="http://127.0.0.1:9/v1"))
     for names in ({"model": "all-minilm-l6-v2"}, {"embedding_model": "smollm2-135m-instruct"}):
-        with pytest.raises(SettingsError, match="wants a chat model"):
+        with pytest.raises(errors.SettingsError, match="wants a chat model"):
             connect("01_test", make_settings(tmp_path, **names))
 
 
@@ -109,7 +100,7 @@ def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_w
         )
         model = Model("01_test", settings=settings, adapter=name)
         assert model.chat("Hi").text == "recorded"
-        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
+        with pytest.raises(errors.Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
             model.chat("What nobody asked yet")
     mine = connect("01_test", settings, write_adapter(tmp_path / "mine.gguf"))
     assert (mine.base_url, here.base_url) == (EMBEDDED_URL, EMBEDDED_URL)  # of a file that only this learner has
@@ -118,14 +109,14 @@ def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_w
 def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):
     settings = make_settings(tmp_path)
     path = write_adapter(tmp_path / "foreign.gguf", base="0" * 64)
-    with pytest.raises(DataError, match="belongs to another base"):
+    with pytest.raises(errors.DataError, match="belongs to another base"):
         connect("01_test", settings, path)
     write_adapter(path, **{"adapter.type": "other"})
     for content in (path.read_bytes(), b"GGUF", b"", path.read_bytes()[:200]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"foreign\.gguf"):
+        with pytest.raises(errors.DataError, match=r"foreign\.gguf"):
             connect("01_test", settings, path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(errors.DataError, match="cannot be read"):
         connect("01_test", settings, tmp_path / "missing.gguf")
 
 
@@ -155,7 +146,7 @@ def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
     assert find_key(CATALOG.providers["openai"], load_settings()) == "sk-of-the-course-0001"
     monkeypatch.delenv("LLMOPS_API_KEY")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-proj-of-another-one")
-    with pytest.raises(KeyMalformed, match="ANTHROPIC_API_KEY") as caught:
+    with pytest.raises(errors.KeyMalformed, match="ANTHROPIC_API_KEY") as caught:
         find_key(CATALOG.providers["anthropic"], load_settings())
     assert "another-one" not in str(caught.value)
 
@@ -175,13 +166,16 @@ def test_the_key_of_one_provider_goes_to_no_other_and_that_of_azure_to_its_addre
         assert find_key(CATALOG.providers["custom"], settings) == key
 
 
-def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(tmp_path):
+def test_connecting_and_replay_load_no_model_and_touch_no_folder_and_the_client_waits_as_the_settings_say(tmp_path):
     before = set(sys.modules)
-    model = Model("01_test", settings=make_settings(tmp_path))
+    for mode in ("live", "record", "auto", "fill", "replay"):
+        model = Model("01_test", settings=make_settings(tmp_path, mode=mode, timeout_s=7))
+        assert (model.client.max_retries, model.client.timeout) == (4, httpx2.Timeout(7))
+        assert model.connection.http_client.timeout == httpx2.Timeout(7)
     for ask in (model.chat, model.embed, model.tokenize):
-        with pytest.raises(RecordingMissing):
+        with pytest.raises(errors.RecordingMissing):
             ask("Something new")
-    assert not (tmp_path / "home").exists()
+    assert list(tmp_path.iterdir()) == []
     heavy = {"xllamacpp", "onnxruntime", "tokenizers", "llmops_utils.models.server", "llmops_utils.models.encoder"}
     assert not (set(sys.modules) - before) & heavy
 
@@ -193,26 +187,18 @@ def test_a_failure_to_fetch_or_load_reaches_the_reader_as_it_is_and_is_never_tri
 
     def fetch_nothing(model, home):
         fetches.append((model.name, home))
-        raise WeightsError("There is no room.", "Free some.")
+        raise errors.WeightsError("There is no room.", "Free some.")
 
     monkeypatch.setattr(weights, "fetch_weights", fetch_nothing)
     model = Model("01_test", settings=make_settings(tmp_path, mode="record", retries=3))
     for call in (lambda: model.chat("Hi"), lambda: model.embed("Hi")):
-        with pytest.raises(WeightsError, match="There is no room"):
+        with pytest.raises(errors.WeightsError, match="There is no room"):
             call()
     home = tmp_path / "home"
     assert fetches == [("smollm2-135m-instruct", home), ("all-minilm-l6-v2", home)]
     with pytest.raises(openai.APIStatusError, match=r"There is no room\."):  # plain openai code shows it too
         model.client.embeddings.create(model=model.name, input="Hi")
     monkeypatch.setattr(weights, "fetch_weights", lambda model, home: {"w": Path("w.gguf")})
-    with pytest.raises(ServerError, match="does not load"):
+    with pytest.raises(errors.ServerError, match="does not load"):
         model.chat("Hi")
     assert not (tmp_path / "recordings").exists()
-
-
-def test_connecting_touches_no_folder_and_the_client_waits_as_long_as_the_settings_say(tmp_path):
-    for mode in ("live", "record", "replay", "auto", "fill"):
-        model = Model("01_test", settings=make_settings(tmp_path, mode=mode, timeout_s=7))
-        assert (model.client.max_retries, model.client.timeout) == (4, httpx2.Timeout(7))
-        assert model.connection.http_client.timeout == httpx2.Timeout(7)
-    assert list(tmp_path.iterdir()) == []
