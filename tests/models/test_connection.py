@@ -13,7 +13,6 @@ from llmops_utils.models import catalog, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
-from llmops_utils.models.recording import Recording
 from llmops_utils.models.weights import _locate
 
 KEY = "sk-for-tests-9f8e7d6c5b4a"
@@ -41,19 +40,23 @@ def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refuse
             connect("01_test", make_settings(tmp_path, **names))
 
 
-def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, monkeypatch):
-    path = write_adapter(tmp_path / "mine.gguf")
-    settings = make_settings(tmp_path, mode="fill")
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """Let the embedded model say by what it answers; the fixture lists the adapters that were asked."""
+    paths = []
 
     def answer(self, request):
-        asked.append(self.adapter and self.adapter.path)
-        body = {
-            "choices": [{"message": {"content": f"by {'mine' if self.adapter else 'base'}"}, "finish_reason": "stop"}]
-        }
-        return httpx2.Response(200, json=body | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+        paths.append(self.adapter and self.adapter.path)
+        message = {"content": f"by {self.adapter.name if self.adapter else 'base'}"}
+        return httpx2.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}]})
 
     monkeypatch.setattr(EmbeddedTransport, "_forward", answer)
+    return paths
+
+
+def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, asked):
+    path = write_adapter(tmp_path / "mine.gguf")
+    settings = make_settings(tmp_path, mode="fill")
     base, mine = Model("01_test", settings=settings), Model("01_test", settings=settings, adapter=path)
     assert (base.name, mine.name) == ("smollm2-135m-instruct", "smollm2-135m-instruct+mine")
     assert mine.connection.source.startswith(f"{base.connection.source}, adapter sha256:")
@@ -84,22 +87,18 @@ def test_an_adapter_of_the_catalog_is_the_base_with_its_file_by_either_way_of_na
     assert connect("01_test", make_settings(tmp_path, model="shipped"), own).model == f"{base.name}+own"
 
 
-def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_where_the_server_is_down_too(tmp_path):
+def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_where_the_server_is_down_too(
+    tmp_path, asked
+):
     settings = make_settings(tmp_path, provider="embedded", base_url="http://127.0.0.1:9/v1", mode="auto", retries=0)
     here = connect("01_test", make_settings(tmp_path))
-    request = {"method": "POST", "path": "/v1/chat/completions"}
     for name in (None, "pellworth"):
         shared = connect("01_test", settings, name)
         own = connect("01_test", make_settings(tmp_path), name)
         assert (shared.model, shared.source, shared.server) == (own.model, own.source, "127.0.0.1")
-        options = {"temperature": 0.0}
-        body = {"model": own.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 256} | options
-        answer = {"choices": [{"message": {"content": "recorded"}, "finish_reason": "stop"}]}
-        shared.transport.recorder.recordings.add(
-            Recording(request | {"body": body}, {"status": 200, "body": answer}, 0.1, own.source, "2026-12-01")
-        )
+        recorded = Model("01_test", settings=make_settings(tmp_path, mode="fill"), adapter=name).chat("Hi")
         model = Model("01_test", settings=settings, adapter=name)
-        assert model.chat("Hi").text == "recorded"
+        assert model.chat("Hi").text == recorded.text
         with pytest.raises(errors.Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
             model.chat("What nobody asked yet")
     mine = connect("01_test", settings, write_adapter(tmp_path / "mine.gguf"))
