@@ -80,6 +80,7 @@ def test_the_table_of_modes(path, mode, is_there, answer, num_asked, stored):
             found = recorder.keep(REQUEST, {"status": 200, "body": {"text": "new"}}, 0.5)
         answers.append(found and read_text(found))
     assert answers == [answer] * 3
+    assert recorder.settings.repeats == (mode in ("replay", "fill", "record"))
     assert asked == (3 if mode == "auto" and not is_there else num_asked)
     assert [json.loads(line)["response"]["body"]["text"] for line in read_lines(path)] == stored
 

@@ -201,7 +201,7 @@ def test_a_missing_recording_names_request_and_command_in_the_words_of_openai_to
             open_client(mode, live=False).chat.completions.create(**BODY)
         for words in ("01_basics for the request", "“Say hello.”", "llmops_utils record 01_basics", "LLMOPS_MODE=live"):
             assert words in caught.value.body["message"]
-    for prompt, shown in (("a" * 81, "a" * 77 + "…"), (f"My \n key is {KEY}.", "My key is [key].")):
+    for prompt, shown in (("a" * 81, "a" * 77 + "…"), (f"{'a' * 70} \n {KEY}", f"{'a' * 70} [key]")):
         said = ask("replay", {"model": "m", "prompt": prompt}, "/v1/completions").json()["error"]["message"]
         assert f"/v1/completions (m): “{shown}”" in said
 

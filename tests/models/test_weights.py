@@ -274,8 +274,11 @@ def test_a_full_disk_is_noticed_before_anything_is_fetched(hub, home, monkeypatc
 
 def test_a_home_that_cannot_be_written_to_is_an_error_but_for_whole_files_in_it(fetched, monkeypatch):
     model, home, folder = fetched
-    with pytest.raises(DataError, match="LLMOPS_HOME"):
-        fetch_weights(model, folder / "tiny.bin")  # a file, in which nobody can make a folder
+    (folder / "weights").mkdir()
+    (folder / "weights" / "tiny").touch()  # a file, in which nobody can make a folder
+    for place in (folder / "tiny.bin", folder):
+        with pytest.raises(DataError, match="LLMOPS_HOME"):
+            fetch_weights(model, place)
     stamp = folder / "tiny.bin.verified.json"
     stamp.unlink()
     stamp.mkdir()  # so that no stamp can be written
