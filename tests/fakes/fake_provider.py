@@ -103,6 +103,7 @@ class FakeProvider(Loopback):
             "/v1/completions": self._complete,
             "/v1/embeddings": self._embed,
             "/tokenize": self._tokenize,
+            "/v1/models": lambda body: {"object": "list", "data": [{"id": "fake", "object": "model"}]},
             "/apply-template": self._apply_template if self.tokenizer_form == "llama.cpp" else None,
         }.get(path)
         return make(body) if make else None

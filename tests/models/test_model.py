@@ -179,7 +179,9 @@ def test_what_the_catalog_does_not_know_is_tried_once_by_parallel_calls_too(fake
     assert len(fake.requests) == len(PROBED) + 5
 
 
-def test_a_refused_or_ignored_trial_means_no_and_is_kept_but_a_refused_key_means_nothing(fake, make_model):
+def test_a_refused_or_ignored_trial_means_no_and_is_kept_but_a_refused_key_or_a_failure_that_passes_means_nothing(
+    fake, make_model
+):
     for status in (400, 501):
         custom = make_model(provider=None)
         for capability in PROBED:
@@ -193,6 +195,23 @@ def test_a_refused_or_ignored_trial_means_no_and_is_kept_but_a_refused_key_means
         custom.can("completions")
     fake.follows_schemas = fake.returns_logprobs = False
     assert [custom.can(name) for name in ("completions", "json_schema", "logprobs")] == [True, False, False]
+    fake.follows_schemas = fake.returns_logprobs = True
+    for status in (402, 408, 425, 429, 503, 529):
+        custom = make_model(provider=None)
+        for capability in PROBED:
+            fake.faults.append(refuse(status))
+            with pytest.raises(errors.ProviderError):
+                custom.can(capability)
+            assert custom.can(capability), (status, capability)
+
+
+def test_a_trial_has_room_for_thoughts_and_one_that_was_cut_short_is_no_word(fake, make_model):
+    custom = make_model(provider=None)
+    fake.follows_schemas, fake.finish_reason, fake.answer = False, "length", lambda body: "<think>Let me see"
+    assert not custom.can("json_schema")
+    fake.follows_schemas, fake.finish_reason = True, "stop"
+    assert custom.can("json_schema")
+    assert fake.bodies[-1]["max_tokens"] >= 256
 
 
 def test_what_the_catalog_knows_is_not_tried_and_what_is_missing_is_reported_before_a_request(fake, make_model):

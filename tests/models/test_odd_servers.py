@@ -10,7 +10,7 @@ from itertools import product
 
 import httpx2
 import pytest
-from fake_provider import Fault, refuse
+from fake_provider import Fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,22 +196,6 @@ def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_m
     assert reply.read_vectors({"data": packed[:1]}, 1) == [[1.0, 0.5]]
     with pytest.raises(NoAnswer):
         reply.read_vectors({"data": packed[1:]}, 1)
-
-
-def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_model):
-    for status in (402, 408, 425, 429, 503, 529):
-        custom = make_model(provider=None)
-        for capability in ("json_schema", "logprobs", "completions", "embeddings", "tokenize"):
-            fake.faults.append(refuse(status))
-            with pytest.raises(errors.ProviderError):
-                custom.can(capability)
-            assert custom.can(capability), (status, capability)
-    custom = make_model(provider=None)
-    fake.follows_schemas, fake.finish_reason, fake.answer = False, "length", lambda body: "<think>Let me see"
-    assert not custom.can("json_schema")
-    fake.follows_schemas, fake.finish_reason = True, "stop"
-    assert custom.can("json_schema")
-    assert fake.bodies[-1]["max_tokens"] >= 256
 
 
 def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model, meet, monkeypatch):
