@@ -319,7 +319,9 @@ def _render(error: BaseException) -> str:
     return "\n".join(shown)
 
 
-def test_a_key_that_the_server_echoes_is_in_no_error(key, make_model, meet):
+def test_a_key_that_the_server_echoes_is_in_no_error_nor_a_part_of_it_where_a_long_message_is_cut(
+    key, make_model, meet
+):
     for secret in (key, "sk-proj-abcdefgh12345678"):
         model = make_model(api_key=SecretStr(secret))
         assert secret not in repr(model) + repr(model.connection) + repr(model.connection.settings) + repr(model.client)
@@ -327,9 +329,6 @@ def test_a_key_that_the_server_echoes_is_in_no_error(key, make_model, meet):
         faults = [refuse(status, echo) for status in (400, 401, 404, 418, 429, 500)]
         for fault in (*faults, Fault(500, f"<html>Bad gateway for {secret}</html>")):
             assert secret not in _render(meet(errors.ProviderError, fault, model=model)), fault
-
-
-def test_no_part_of_an_echoed_key_is_left_where_a_long_message_is_cut(key, make_model, meet):
     model = make_model()
     for padding in range(400 - len(key), 400, 5):
         error = meet(errors.ProviderError, refuse(400, "x" * (padding - 1) + " " + key), model=model)

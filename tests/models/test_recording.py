@@ -115,10 +115,8 @@ BAD_LINES = {
     "too deep": b'{"request": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "merge conflict": b"<<<<<<< HEAD",
     "list": b"[]",
-    "no request": b'{"response": {"status": 200, "body": 1}, "latency_s": 1, "source": "", "recorded": ""}',
     "request is a text": GOOD.replace(GOOD[GOOD.index('{"method"') : GOOD.index(', "response"')], '"GET /"').encode(),
     "no body": GOOD.replace('"body": {"text"', '"text": {"text"').encode(),
-    "status is no number": GOOD.replace('"status": 200', '"status": "fine"').encode(),
     "latency is null": GOOD.replace('"latency_s": 0.25', '"latency_s": null').encode(),
     "not UTF-8": GOOD.replace("Hello", "Grüße").encode("latin-1"),
 }

@@ -38,13 +38,6 @@ def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry
     assert save_prompt(GREETING.replace(output="Hi:"), registry.with_name("new")).name == "1.toml"
 
 
-def test_a_revision_that_is_nested_too_deep_or_too_large_is_refused(tmp_path):
-    for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
-        write(tmp_path, text)
-        with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
-            load_prompt("greeting", folder=tmp_path)
-
-
 def test_a_version_or_its_first_digits_load_the_latest_file_with_that_content(registry):
     version = GREETING.version
     for digits in (version, version[:4], version[:6].upper()):
@@ -104,7 +97,7 @@ MALFORMED = [
 ]
 
 
-def test_a_malformed_file_raises_with_its_place(tmp_path):
+def test_a_malformed_file_or_one_nested_too_deep_or_too_large_raises_with_its_place(tmp_path):
     for text, said in MALFORMED:
         write(tmp_path, text)
         with pytest.raises(PromptError) as caught:
@@ -114,6 +107,10 @@ def test_a_malformed_file_raises_with_its_place(tmp_path):
     with pytest.raises(PromptError, match=r"greeting/v2\.toml is no revision(?s:.*)Name the files 1\.toml"):
         load_prompt("greeting", folder=tmp_path)
     (tmp_path / "greeting" / "v2.toml").unlink()
+    for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
+        write(tmp_path, text)
+        with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
+            load_prompt("greeting", folder=tmp_path)
     write(tmp_path, 'instructions = "a"')
     with pytest.raises(PromptError, match=r"Did you mean instruction\? There is: context, description, input, "):
         load_prompt("greeting", folder=tmp_path)
