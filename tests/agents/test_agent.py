@@ -9,23 +9,23 @@ import time
 
 import pytest
 
-from llmops_utils.agents import Agent, Step, Trace, agent, draw_trace, make_tool
+from llmops_utils.agents import Agent, Step, Trace, agent, make_tool
 from llmops_utils.agents.agent import MAX_OBSERVATION
 from llmops_utils.core import BudgetExceeded, DataError
 from llmops_utils.models import Provenance, Reply, close_schema
 
 
 class FakeModel:
-    """Replies by a script (dicts are parsed, errors raised, all else is not parsed); notes messages and options."""
+    """Replies by a script (dicts are parsed, errors raised, all else is not parsed); notes messages and schemas."""
 
     def __init__(self, *script):
         self.script = list(script)
         self.asked = []
-        self.options = []
+        self.schemas = []
 
     def chat(self, messages, **options):
         self.asked.append(copy.deepcopy(messages))
-        self.options.append(options)
+        self.schemas.append(options["schema"])
         entry = self.script.pop(0)
         if isinstance(entry, Exception):
             raise entry
@@ -130,14 +130,11 @@ def test_an_agent_acts_and_finishes_each_step_held_to_a_schema_in_which_the_thou
     )
     assert trace.actions == ("find_order", "double")
     assert len(trace.replies) == len(model.asked) == 3
-    properties = {
-        "thought": {"type": "string", "maxLength": 120},
-        "action": {"type": "string", "enum": ["find_order", "double", "finish"]},
-        "argument": {"type": "string", "maxLength": 120},
-    }
-    assert list(model.options[0]["schema"]["properties"].items()) == list(properties.items())
-    schema = close_schema({"type": "object", "properties": properties})
-    assert model.options == [{"schema": schema, "max_tokens": 160}] * 3
+    assert list(model.schemas[0]["properties"]) == ["thought", "action", "argument"]
+    _, model = run([find_order, double], finish("1"), examples=[trace])
+    roles = "system user assistant user assistant user assistant user"
+    assert " ".join(turn["role"] for turn in model.asked[0]) == roles
+    assert json.loads(model.asked[0][6]["content"]) == act("finish", "42", "I know the answer.")
 
 
 def test_a_run_ends_at_the_limit_at_a_reply_that_is_no_step_and_not_at_an_action_that_is_no_tool():
@@ -222,49 +219,16 @@ def test_a_tool_that_never_returns_is_left_behind_and_does_not_answer_the_next_s
     assert [thread.daemon for thread in left] == [True]  # it does not hold the process
 
 
-EXAMPLE = Trace(
-    "Where is PW-7?", "on its way", (Step("I look it up.", "find_order", "PW-7", "“on its way”"),), "finished"
-)
-INSTRUCTION = """\
-Answer the question with the tools.
-- find_order: Return the status of an order.
-- double: Double a whole number.
-- finish: gives the answer
-Reply in JSON, one step at a time."""
-
-
-def test_the_model_sees_instruction_examples_and_question_and_then_each_step():
-    _, model = run([find_order, double], act("double", "2", "Où?"), finish("4"), examples=[EXAMPLE])
-    first = [
-        {"role": "system", "content": INSTRUCTION},
-        {"role": "user", "content": "Where is PW-7?"},
-        {"role": "assistant", "content": json.dumps(act("find_order", "PW-7", "I look it up."))},
-        {"role": "user", "content": "Observation: “on its way”"},
-        {"role": "assistant", "content": json.dumps(act("finish", "on its way", "I know the answer."))},
-        {"role": "user", "content": "Where is it?"},
-    ]
-    assert model.asked[0] == first
-    assert model.asked[1] == [
-        *first,
-        {"role": "assistant", "content": '{"thought": "Où?", "action": "double", "argument": "2"}'},
-        {"role": "user", "content": "Observation: 4"},
-    ]
-
-
 STEPS = (
     Step("I <i>look</i>.", "find_order", "<script>alert(1)</script>", "a & b"),
     Step("Again.", "double", "x", "double takes a value of type integer, not “x”.", is_error=True),
     Step("Once more.", "double", "2", "4"),
 )
-TRACE = Trace("Is 1 < 2?", "<b>yes</b>", STEPS, "finished")
 
 
-def test_a_trace_is_drawn_escaped_step_by_step_with_marks_at_what_failed_and_its_answer_last():
-    shown = TRACE._repr_html_()
+def test_a_trace_is_drawn_escaped_with_marks_at_what_failed():
+    shown = Trace("Is 1 < 2?", "<b>yes</b>", STEPS, "finished")._repr_html_()
     assert not re.search(r"<(script|i)\b|<b>yes", shown)
     for text in ("Is 1 < 2?", "<b>yes</b>", "I <i>look</i>.", "<script>alert(1)</script>", "a & b"):
         assert html.escape(text) in shown
     assert ["⚠" in row for row in shown.split("<tr>")[2:]] == [False, True, False]
-    wanted = {0: (0, False), 1: (1, False), 3: (3, False), 4: (3, True), 99: (3, True), None: (3, True)}
-    drawn = {num: draw_trace(TRACE, num) for num in wanted}
-    assert {num: (shown.count("<tr>") - 1, "<b>Answer:</b>" in shown) for num, shown in drawn.items()} == wanted

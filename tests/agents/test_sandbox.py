@@ -371,7 +371,7 @@ def test_a_worker_ends_with_its_killed_host_and_has_a_limit_of_processor_time():
             with contextlib.suppress(psutil.NoSuchProcess):  # a short-lived one, gone between the list and its name
                 if child.name().startswith("monty"):
                     workers.append(child)
-    time.sleep(0.5)
+    time.sleep(0.2)
     (worker,) = workers
     assert worker.is_running()
     assert worker.rlimit(psutil.RLIMIT_CPU) == (sandbox.MAX_CPU_S, sandbox.MAX_CPU_S)

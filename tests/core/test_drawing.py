@@ -18,16 +18,6 @@ def read_cells(table):
     return [re.findall(r"<(t[hd])([^>]*)>(.*?)</\1>", row, re.DOTALL) for row in rows]
 
 
-def test_a_small_table_is_written_out_whole_and_what_it_lacks_is_left_out():
-    assert draw_table(("name", "n"), [("a", 1)], "Names", "lr") == (
-        f"<table><caption {LEFT}>Names</caption>"
-        f"<thead><tr><th scope='col' {LEFT}>name</th><th scope='col'>n</th></tr></thead>"
-        f"<tbody><tr><td {LEFT}>a</td><td>1</td></tr></tbody></table>"
-    )
-    assert draw_table((), [("a",)]) == f"<table><tbody><tr><td {LEFT}>a</td></tr></tbody></table>"
-    assert draw_table(("a",), []).endswith("</thead><tbody></tbody></table>")
-
-
 def test_columns_are_texts_where_nothing_else_is_said_and_the_last_letter_holds_for_all_further_ones():
     for table, sides in (
         (draw_table("abc", ["def"]), "lll"),

@@ -34,9 +34,6 @@ def assert_hidden(key, *texts):
         assert [part for part in parts if part in text] == []
 
 
-# Where settings come from
-
-
 def test_arguments_win_over_the_environment_and_that_over_dotenv(root, monkeypatch):
     write_env(root, "LLMOPS_MODE=replay", "LLMOPS_MODEL=from-file", "LLMOPS_BUDGET_USD=", "EMPTY=")
     monkeypatch.setenv("LLMOPS_MODE", "auto")
@@ -60,9 +57,6 @@ def test_dotenv_is_read_whatever_its_line_ends_and_byte_order_mark_and_named_whe
         with pytest.raises(SettingsError, match="UTF-8") as caught:
             load_settings()
         assert caught.value.problem == f"The file {root / '.env'} is not UTF-8 text."
-
-
-# Names and values that are wrong
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(root, monkeypatch):
@@ -155,8 +149,6 @@ def test_provider_and_address_have_to_agree():
         load_settings(provider="custom")
 
 
-# Keys
-
 SPACE, QUOTES, NO_LETTER = "a space or a line break", "stands in quotes", "holds a character that no key has"
 PLACEHOLDER = "is still the placeholder from an example"
 BAD_KEYS = {
@@ -193,9 +185,6 @@ def test_a_key_has_the_beginning_that_its_provider_wants(monkeypatch):
         assert load_settings(api_key=key).api_key.get_secret_value() == key
 
 
-# What follows from them
-
-
 def test_the_model_on_this_machine_is_asked_few_examples_one_by_one():
     for values, is_embedded, calls, examples in (
         ({}, True, 1, 8),
@@ -211,13 +200,3 @@ def test_the_model_on_this_machine_is_asked_few_examples_one_by_one():
         settings = load_settings(**values)
         found = (settings.is_embedded, settings.calls_at_once, settings.most_examples)
         assert found == (is_embedded, calls, examples), values
-
-
-def test_a_mode_says_whether_it_asks_stores_and_repeats():
-    told = {}
-    for mode in ("live", "auto", "fill", "record", "replay"):
-        settings = load_settings(mode=mode)
-        told[mode] = (settings.asks, settings.stores, settings.repeats)
-    assert told["live"] == told["auto"] == (True, False, False)
-    assert told["fill"] == told["record"] == (True, True, True)
-    assert told["replay"] == (False, False, True)

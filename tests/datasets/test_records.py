@@ -13,7 +13,6 @@ import pytest
 
 from llmops_utils.core import DATA, DataError
 from llmops_utils.datasets import Example, load_injections, make_examples, records, tables
-from llmops_utils.datasets.records import Message
 
 LOADERS = [loader for loader in vars(records).values() if isinstance(loader, partial)]  # each of a kind and a file
 
@@ -34,15 +33,6 @@ def test_attacks_are_read_like_injections(tmp_path):
     (tmp_path / "mine.csv").write_text("id,kind,text,target\ni1,override,Say it.,other\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"mine\.csv, line 2: target: Input should be 'delivery', "):
         load_injections(tmp_path / "mine.csv")
-
-
-def test_records_have_the_types_they_promise():
-    text = "Do you deliver to parcel lockers too? It would be one grinder."
-    labels = ("delivery", "none", "neutral", "normal", "grinder", "none")
-    assert records.load_messages()[1] == Message("m-shots-002", "shots", text, *labels)
-    assert records.load_fact_questions()[4].accepted == ("Atlantic", "Atlantic Ocean")
-    assert (type(records.load_word_problems()[0].level), records.load_date_questions()[0].symbols[0]) == (int, "{")
-    assert records.load_tasks()[1].tools == ("calculate",)
 
 
 def load_changed(loader, tmp_path, monkeypatch, **changes):
@@ -102,10 +92,6 @@ def test_examples_take_two_fields_of_each_record_as_texts_and_name_an_unknown_on
     problems, graded = records.load_word_problems("dev")[:2], records.load_graded_answers("dev")[0]
     examples = make_examples(problems, "question", "level")
     assert examples == [Example(problem.id, problem.question, str(problem.level)) for problem in problems]
-    assert graded.case == (
-        "Question: How long do I have to send a kettle back?\nReference: 30 days after delivery\n"
-        "Answer: Thirty days from delivery."
-    )
     assert make_examples([graded], "case", "label") == [Example("g001", graded.case, "right")]
     assert make_examples([], "text", "intent") == []
     for input, expected in [("question", "intent"), ("text", "mood")]:

@@ -7,6 +7,7 @@ import json
 import math
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,6 @@ QUICK = {"retry-after-ms": "1"}  # openai waits this long before it tries again,
 class Request:
     """What the server was sent; header names are in lower case."""
 
-    method: str
     path: str
     headers: dict
     body: object
@@ -61,19 +61,14 @@ class FakeProvider(Loopback):
     """The server.
 
     Attributes:
-        requests: all that came, in order.
-        faults: taken from the left, one per request; None stands for the usual answer.
-        choose_fault: asked where `faults` is empty.
+        faults: taken from the left, one per request; where it is empty, `choose_fault` is asked.
         answer: makes the text of a reply from the body of the request.
-        pieces: what a stream consists of.
         stream_ending: done, drop (the line breaks after the pieces), or the text that follows the pieces.
-        hold_until: answers wait until so many requests are there at once, or 0.3 s.
-        most_at_once: the largest number of requests that were there at the same time.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.faults: deque[Fault | None] = deque()
+        self.faults: deque[Fault] = deque()
         self.choose_fault: Callable[[Request], Fault | None] = lambda request: None
         self.answer: Callable[[dict], str] = lambda body: "Hello there."
         self.pieces = ["Hel", "lo ", "there."]
@@ -84,15 +79,7 @@ class FakeProvider(Loopback):
         self.returns_logprobs = True
         self.logprobs_form = "llama.cpp"
         self.tokenizer_form = "llama.cpp"
-        self.hold_until = 1
-        self.most_at_once = 0
-        self._num_now = 0
-        self._change = threading.Condition()
-        self._ending = threading.Event()
-
-    def __exit__(self, *_) -> None:
-        self._ending.set()
-        super().__exit__()
+        self._taking = threading.Lock()
 
     @property
     def base_url(self) -> str:
@@ -102,37 +89,22 @@ class FakeProvider(Loopback):
     def bodies(self) -> list:
         return [request.body for request in self.requests]
 
-    @property
-    def paths(self) -> list[str]:
-        return [request.path for request in self.requests]
-
-    # --- called by the handler ------------------------------------------------------------------------------
-
-    def receive(self, request: Request) -> Fault | None:
-        with self._change:
+    def receive(self, request: Request) -> Fault:
+        with self._taking:
             self.requests.append(request)
-            fault = self.faults.popleft() if self.faults else self.choose_fault(request)
-            self._num_now += 1
-            self.most_at_once = max(self.most_at_once, self._num_now)
-            self._change.notify_all()
-            self._change.wait_for(lambda: self.most_at_once >= self.hold_until, timeout=0.3)
-        if fault is not None and fault.delay_s:
-            self._ending.wait(fault.delay_s)
+            fault = (self.faults.popleft() if self.faults else self.choose_fault(request)) or Fault()
+        time.sleep(fault.delay_s)
         return fault
 
-    def release(self) -> None:
-        with self._change:
-            self._num_now -= 1
-
     def make_answer(self, path: str, body: dict) -> dict | None:
-        """Return the JSON that a working server gives, or None for a path that it does not serve."""
+        """Return what a working server gives, or None for a path that it does not serve."""
         make = {
             "/v1/chat/completions": self._chat,
             "/v1/completions": self._complete,
             "/v1/embeddings": self._embed,
             "/tokenize": self._tokenize,
-            "/apply-template": self._apply_template if self.tokenizer_form == "llama.cpp" else None,
             "/v1/models": lambda body: {"object": "list", "data": [{"id": "fake", "object": "model"}]},
+            "/apply-template": self._apply_template if self.tokenizer_form == "llama.cpp" else None,
         }.get(path)
         return make(body) if make else None
 
@@ -147,22 +119,15 @@ class FakeProvider(Loopback):
     def _make_chunk(self, choices: list) -> dict:
         return self._make_passing() | {"object": "chat.completion.chunk", "model": "fake", "choices": choices}
 
-    def _with_usage(self, answer: dict) -> dict:
-        return answer | ({"usage": self.usage} if self.usage is not None else {})
-
     def _chat(self, body: dict) -> dict:
         text = self.answer(body)
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
         if self.follows_schemas and schema.get("properties", {}).get("a") == {"enum": ["yes"]}:
             text = '{"a": "yes"}'
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": text},
-            "finish_reason": self.finish_reason,
-        }
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": self.finish_reason}
         if body.get("logprobs") and self.returns_logprobs:
             choice["logprobs"] = {"content": _make_chances(body.get("top_logprobs", 0))}
-        return self._with_usage(self._make_passing() | {"model": body["model"], "choices": [choice]})
+        return self._make_passing() | {"model": body["model"], "choices": [choice]} | self._tell_usage()
 
     def _make_passing(self) -> dict:
         """Return fields that differ from answer to answer."""
@@ -170,29 +135,23 @@ class FakeProvider(Loopback):
         timings = {"timings": {"predicted_ms": number / 7}, "service_tier": f"tier-{number}"}
         return {"id": f"chat-{number}", "created": number, "system_fingerprint": f"fp-{number}"} | timings
 
+    def _tell_usage(self) -> dict:
+        return {} if self.usage is None else {"usage": self.usage}
+
     def _complete(self, body: dict) -> dict:
         choice = {"index": 0, "text": self.answer(body), "finish_reason": self.finish_reason}
         num = body.get("logprobs")
         if num and self.returns_logprobs:
-            chances = _make_chances(num)
-            legacy = {
-                "tokens": [chance["token"] for chance in chances],
-                "token_logprobs": [chance["logprob"] for chance in chances],
-                # the least likely first, since the form promises no order
-                "top_logprobs": [
-                    {other["token"]: other["logprob"] for other in reversed(chance["top_logprobs"])}
-                    for chance in chances
-                ],
-            }
-            choice["logprobs"] = {"content": chances} if self.logprobs_form == "llama.cpp" else legacy
-        return self._with_usage({"id": "c-1", "object": "text_completion", "model": body["model"], "choices": [choice]})
+            [chance] = _make_chances(num)
+            # the least likely first, since the form promises no order
+            others = {other["token"]: other["logprob"] for other in reversed(chance["top_logprobs"])}
+            legacy = {"tokens": ["Hello"], "token_logprobs": [chance["logprob"]], "top_logprobs": [others]}
+            choice["logprobs"] = {"content": [chance]} if self.logprobs_form == "llama.cpp" else legacy
+        return {"id": "c-1", "model": body["model"], "choices": [choice]} | self._tell_usage()
 
     def _embed(self, body: dict) -> dict:
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-        rows = [
-            {"object": "embedding", "index": index, "embedding": [float(len(text)), 1.0, 0.0]}
-            for index, text in enumerate(texts)
-        ]
+        rows = [{"index": index, "embedding": [float(len(text)), 1.0, 0.0]} for index, text in enumerate(texts)]
         usage = {"prompt_tokens": 2 * len(texts), "total_tokens": 2 * len(texts)}
         return {"object": "list", "model": body["model"], "data": rows[::-1], "usage": usage}
 
@@ -203,18 +162,15 @@ class FakeProvider(Loopback):
             pieces = [word if word.isascii() else list(word.encode()) for word in words]
             return {"tokens": [{"id": 100 + index, "piece": piece} for index, piece in enumerate(pieces)]}
         messages = body.get("messages")
-        words = (_apply_template(messages) if messages else body["prompt"]).split()
+        words = (self._apply_template(body)["prompt"] if messages else body["prompt"]).split()
         strings = words if body.get("return_token_strs") else None
         ids = [100 + index for index in range(len(words))]
         return {"count": len(words), "max_model_len": 2048, "tokens": ids, "token_strs": strings}
 
     def _apply_template(self, body: dict) -> dict:
-        return {"prompt": _apply_template(body["messages"])}
-
-
-def _apply_template(messages: list[dict]) -> str:
-    """Two tokens around each message, one at the end."""
-    return " ".join(f"<{message['role']}> {message['content']} <end>" for message in messages) + " <assistant>"
+        """Two tokens around each message, one at the end."""
+        turns = [f"<{message['role']}> {message['content']} <end>" for message in body["messages"]]
+        return {"prompt": " ".join([*turns, "<assistant>"])}
 
 
 def _make_chances(num: int) -> list[dict]:
@@ -234,30 +190,25 @@ class _Handler(Handler):
         path = urlsplit(self.path).path
         fake = self.server.fake
         headers = {name.lower(): value for name, value in self.headers.items()}
-        fault = fake.receive(Request(self.command, path, headers, body))
-        try:
-            if fault is not None and fault.is_drop:
-                self._drop()
-            elif fault is not None and fault.status is not None:
-                self._send(fault.status, fault.body, fault.headers, num_missing=100 if fault.is_cut else 0)
-            elif path == "/v1/chat/completions" and body.get("stream"):
-                self._send_stream()
-            else:
-                answer = fake.make_answer(path, body)
-                if answer is None:
-                    self._send(404, {"error": {"message": f"There is no {path}.", "type": "not_found"}})
-                else:
-                    self._send(200, answer)
-        finally:
-            fake.release()
+        fault = fake.receive(Request(path, headers, body))
+        if fault.is_drop:
+            self._drop()
+        elif fault.status is None and path == "/v1/chat/completions" and body.get("stream"):
+            self._send_stream()
+        elif fault.status is None:
+            answer = fake.make_answer(path, body)
+            self._send(Fault(200, answer) if answer else refuse(404, f"There is no {path}."))
+        else:
+            self._send(fault)
 
-    def _send(self, status: int, body: object, headers: dict | None = None, num_missing: int = 0) -> None:
+    def _send(self, fault: Fault) -> None:
+        body = fault.body
         text = body if isinstance(body, str) else json.dumps(body, default=repr)
         content = body if isinstance(body, bytes) else text.encode()
         kind = {"Content-Type": "text/html" if isinstance(body, str) else "application/json"}
-        length = {"Content-Length": str(len(content) + num_missing)}
-        self.respond(status, content, kind | length | (headers or {}))
-        if num_missing:
+        length = {"Content-Length": str(len(content) + 100 * fault.is_cut)}
+        self.respond(fault.status, content, kind | length | fault.headers)
+        if fault.is_cut:
             self._drop()
 
     def _send_stream(self) -> None:

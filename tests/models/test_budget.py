@@ -18,9 +18,6 @@ def ask_openai(make_model, budget=None, **changes):
     return make_model(budget, **({"provider": "openai", "model": "gpt-4o-mini"} | changes))
 
 
-# --- prices --------------------------------------------------------------------------------------------------
-
-
 def test_a_known_model_has_its_list_price_one_here_costs_nothing_and_an_unknown_one_has_none():
     for num_read, num_written, dollars in ((1_000_000, 0, 0.15), (0, 1_000_000, 0.6), (2000, 500, 0.0006), (0, 0, 0)):
         cost = compute_cost(PROVIDERS["openai"], "gpt-4o-mini", num_read, num_written)
@@ -35,18 +32,12 @@ def test_a_known_model_has_its_list_price_one_here_costs_nothing_and_an_unknown_
                 assert compute_cost(provider, model, 1000, 0) > 0, model
 
 
-# --- bounds --------------------------------------------------------------------------------------------------
-
-
 def test_the_bound_counts_bytes_not_characters_and_grows_with_messages():
     texts = {"": 0, "abc": 3, "größer": 8, "二": 3, "🙂": 4, "e\u0301": 3, "\x00\n": 2}
     for text, num_bytes in texts.items():
         assert bound_tokens(text) - bound_tokens("") == num_bytes
     assert bound_tokens("ab", "二") - bound_tokens("") == 5
     assert bound_tokens("ab", num_messages=3) - bound_tokens("ab", num_messages=1) == 32
-
-
-# --- arithmetic ----------------------------------------------------------------------------------------------
 
 
 def test_reserve_and_settle_add_up():
@@ -117,8 +108,6 @@ def test_threads_use_what_others_give_back_and_cannot_overspend_together():
     assert 2000 - 90 < budget.spent_tokens <= 2000
     assert refused
 
-
-# --- through a model -----------------------------------------------------------------------------------------
 
 CALLS = {
     "chat": lambda model: model.chat("Hi"),

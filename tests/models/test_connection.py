@@ -8,21 +8,11 @@ import openai
 import pytest
 from tiny_adapter import write_adapter
 
-from llmops_utils.core import Settings, load_settings
-from llmops_utils.core.errors import (
-    DataError,
-    KeyMalformed,
-    RecordingMissing,
-    ServerError,
-    SettingsError,
-    Unreachable,
-    WeightsError,
-)
+from llmops_utils.core import Settings, errors, load_settings
 from llmops_utils.models import catalog, connection, weights
 from llmops_utils.models.catalog import load_catalog
 from llmops_utils.models.connection import EMBEDDED_URL, EmbeddedTransport, connect, find_key, name_source
 from llmops_utils.models.model import Model
-from llmops_utils.models.recording import Recording, Recordings
 from llmops_utils.models.weights import _locate
 
 KEY = "sk-for-tests-9f8e7d6c5b4a"
@@ -33,12 +23,9 @@ def make_settings(tmp_path, **changes):
     return Settings(**({"mode": "replay", "home": tmp_path / "home", "recordings": tmp_path / "recordings"} | changes))
 
 
-# --- names ---------------------------------------------------------------------------------------------------
-
-
 def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path):
     for chapter in ("", "../secrets", "a/b", "/etc/passwd", "a\\b", "C:x", "a*", 'a"b', "<a>", "a|b"):
-        with pytest.raises(DataError, match="no name for a chapter"):
+        with pytest.raises(errors.DataError, match="no name for a chapter"):
             connect(chapter, make_settings(tmp_path))
     for chapter in ("01_1_what_an_llm_is", "Übung 2", "a.b"):
         recorder = connect(chapter, make_settings(tmp_path)).transport.recorder
@@ -46,29 +33,30 @@ def test_a_chapter_names_the_file_of_its_recordings_and_no_other_folder(tmp_path
 
 
 def test_an_address_without_a_model_or_a_local_model_of_the_wrong_kind_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="LLMOPS_MODEL"):
+    with pytest.raises(errors.SettingsError, match="LLMOPS_MODEL"):
         connect("01_test", make_settings(tmp_path, base_url="http://127.0.0.1:9/v1"))
     for names in ({"model": "all-minilm-l6-v2"}, {"embedding_model": "smollm2-135m-instruct"}):
-        with pytest.raises(SettingsError, match="wants a chat model"):
+        with pytest.raises(errors.SettingsError, match="wants a chat model"):
             connect("01_test", make_settings(tmp_path, **names))
 
 
-# --- adapters ------------------------------------------------------------------------------------------------
-
-
-def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, monkeypatch):
-    path = write_adapter(tmp_path / "mine.gguf")
-    settings = make_settings(tmp_path, mode="fill")
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """Let the embedded model say by what it answers; the fixture lists the adapters that were asked."""
+    paths = []
 
     def answer(self, request):
-        asked.append(self.adapter and self.adapter.path)
-        body = {
-            "choices": [{"message": {"content": f"by {'mine' if self.adapter else 'base'}"}, "finish_reason": "stop"}]
-        }
-        return httpx2.Response(200, json=body | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+        paths.append(self.adapter and self.adapter.path)
+        message = {"content": f"by {self.adapter.name if self.adapter else 'base'}"}
+        return httpx2.Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}]})
 
     monkeypatch.setattr(EmbeddedTransport, "_forward", answer)
+    return paths
+
+
+def test_a_model_with_an_adapter_has_a_name_a_source_a_server_and_recordings_of_its_own(tmp_path, asked):
+    path = write_adapter(tmp_path / "mine.gguf")
+    settings = make_settings(tmp_path, mode="fill")
     base, mine = Model("01_test", settings=settings), Model("01_test", settings=settings, adapter=path)
     assert (base.name, mine.name) == ("smollm2-135m-instruct", "smollm2-135m-instruct+mine")
     assert mine.connection.source.startswith(f"{base.connection.source}, adapter sha256:")
@@ -99,23 +87,19 @@ def test_an_adapter_of_the_catalog_is_the_base_with_its_file_by_either_way_of_na
     assert connect("01_test", make_settings(tmp_path, model="shipped"), own).model == f"{base.name}+own"
 
 
-def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_where_the_server_is_down_too(tmp_path):
+def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_where_the_server_is_down_too(
+    tmp_path, asked
+):
     settings = make_settings(tmp_path, provider="embedded", base_url="http://127.0.0.1:9/v1", mode="auto", retries=0)
     here = connect("01_test", make_settings(tmp_path))
-    request = {"method": "POST", "path": "/v1/chat/completions"}
     for name in (None, "pellworth"):
         shared = connect("01_test", settings, name)
         own = connect("01_test", make_settings(tmp_path), name)
         assert (shared.model, shared.source, shared.server) == (own.model, own.source, "127.0.0.1")
-        options = {"temperature": 0.0}
-        body = {"model": own.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 256} | options
-        answer = {"choices": [{"message": {"content": "recorded"}, "finish_reason": "stop"}]}
-        shared.transport.recorder.recordings.add(
-            Recording(request | {"body": body}, {"status": 200, "body": answer}, 0.1, own.source, "2026-12-01")
-        )
+        recorded = Model("01_test", settings=make_settings(tmp_path, mode="fill"), adapter=name).chat("Hi")
         model = Model("01_test", settings=settings, adapter=name)
-        assert model.chat("Hi").text == "recorded"
-        with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
+        assert model.chat("Hi").text == recorded.text
+        with pytest.raises(errors.Unreachable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
             model.chat("What nobody asked yet")
     mine = connect("01_test", settings, write_adapter(tmp_path / "mine.gguf"))
     assert (mine.base_url, here.base_url) == (EMBEDDED_URL, EMBEDDED_URL)  # of a file that only this learner has
@@ -124,18 +108,15 @@ def test_a_class_shares_the_embedded_model_so_that_its_recordings_cost_nothing_w
 def test_an_adapter_of_another_base_or_that_is_none_is_refused(tmp_path):
     settings = make_settings(tmp_path)
     path = write_adapter(tmp_path / "foreign.gguf", base="0" * 64)
-    with pytest.raises(DataError, match="belongs to another base"):
+    with pytest.raises(errors.DataError, match="belongs to another base"):
         connect("01_test", settings, path)
     write_adapter(path, **{"adapter.type": "other"})
     for content in (path.read_bytes(), b"GGUF", b"", path.read_bytes()[:200]):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"foreign\.gguf"):
+        with pytest.raises(errors.DataError, match=r"foreign\.gguf"):
             connect("01_test", settings, path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(errors.DataError, match="cannot be read"):
         connect("01_test", settings, tmp_path / "missing.gguf")
-
-
-# --- sources -------------------------------------------------------------------------------------------------
 
 
 def test_a_provider_brings_model_address_and_source_checksum_of_weights_place_on_the_hub_or_host(tmp_path):
@@ -155,9 +136,6 @@ def test_a_provider_brings_model_address_and_source_checksum_of_weights_place_on
     assert name_source(model) == f"{model.hub.repo}/{model.hub.name}"
 
 
-# --- keys ----------------------------------------------------------------------------------------------------
-
-
 def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
     assert find_key(CATALOG.providers["openai"], load_settings()) == ""
     assert find_key(CATALOG.providers["ollama"], load_settings()) == ""
@@ -167,7 +145,7 @@ def test_the_key_is_llmops_api_key_or_the_variable_of_the_provider(monkeypatch):
     assert find_key(CATALOG.providers["openai"], load_settings()) == "sk-of-the-course-0001"
     monkeypatch.delenv("LLMOPS_API_KEY")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-proj-of-another-one")
-    with pytest.raises(KeyMalformed, match="ANTHROPIC_API_KEY") as caught:
+    with pytest.raises(errors.KeyMalformed, match="ANTHROPIC_API_KEY") as caught:
         find_key(CATALOG.providers["anthropic"], load_settings())
     assert "another-one" not in str(caught.value)
 
@@ -187,38 +165,18 @@ def test_the_key_of_one_provider_goes_to_no_other_and_that_of_azure_to_its_addre
         assert find_key(CATALOG.providers["custom"], settings) == key
 
 
-# --- replay of the embedded provider -------------------------------------------------------------------------
-
-CHAT = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hi"}]}
-CHAT |= {"max_tokens": 256, "temperature": 0.0}
-ANSWER = {
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 31, "completion_tokens": 2},
-}
-EMBED = {"model": "all-minilm-l6-v2", "input": ["Hi"]}
-VECTORS = {"data": [{"index": 0, "embedding": [0.5, 0.25]}], "usage": {"prompt_tokens": 3, "total_tokens": 3}}
-
-
-def test_replay_of_the_embedded_model_loads_no_model_and_leaves_its_home_alone(tmp_path):
-    recordings = Recordings(tmp_path / "recordings" / "01_test.jsonl")
-    for path, body, answer in (("/v1/chat/completions", CHAT, ANSWER), ("/v1/embeddings", EMBED, VECTORS)):
-        request, response = {"method": "POST", "path": path, "body": body}, {"status": 200, "body": answer}
-        recordings.add(Recording(request, response, 0.5, "weights sha256:x", "2026-11-20"))
+def test_connecting_and_replay_load_no_model_and_touch_no_folder_and_the_client_waits_as_the_settings_say(tmp_path):
     before = set(sys.modules)
-    model = Model("01_test", settings=make_settings(tmp_path))
-    reply = model.chat("Hi")
-    assert (reply.text, reply.latency_s, reply.cost_usd) == ("Hello.", 0.5, 0.0)
-    assert (reply.provenance.mode, reply.provenance.recorded) == ("replay", "2026-11-20")
-    assert model.embed("Hi").tolist() == [0.5, 0.25]
+    for mode in ("live", "record", "auto", "fill", "replay"):
+        model = Model("01_test", settings=make_settings(tmp_path, mode=mode, timeout_s=7))
+        assert (model.client.max_retries, model.client.timeout) == (4, httpx2.Timeout(7))
+        assert model.connection.http_client.timeout == httpx2.Timeout(7)
     for ask in (model.chat, model.embed, model.tokenize):
-        with pytest.raises(RecordingMissing):
+        with pytest.raises(errors.RecordingMissing):
             ask("Something new")
-    assert not (tmp_path / "home").exists()
+    assert list(tmp_path.iterdir()) == []
     heavy = {"xllamacpp", "onnxruntime", "tokenizers", "llmops_utils.models.server", "llmops_utils.models.encoder"}
     assert not (set(sys.modules) - before) & heavy
-
-
-# --- what goes wrong below the client ------------------------------------------------------------------------
 
 
 def test_a_failure_to_fetch_or_load_reaches_the_reader_as_it_is_and_is_never_tried_again_or_recorded(
@@ -228,26 +186,18 @@ def test_a_failure_to_fetch_or_load_reaches_the_reader_as_it_is_and_is_never_tri
 
     def fetch_nothing(model, home):
         fetches.append((model.name, home))
-        raise WeightsError("There is no room.", "Free some.")
+        raise errors.WeightsError("There is no room.", "Free some.")
 
     monkeypatch.setattr(weights, "fetch_weights", fetch_nothing)
     model = Model("01_test", settings=make_settings(tmp_path, mode="record", retries=3))
     for call in (lambda: model.chat("Hi"), lambda: model.embed("Hi")):
-        with pytest.raises(WeightsError, match="There is no room"):
+        with pytest.raises(errors.WeightsError, match="There is no room"):
             call()
     home = tmp_path / "home"
     assert fetches == [("smollm2-135m-instruct", home), ("all-minilm-l6-v2", home)]
     with pytest.raises(openai.APIStatusError, match=r"There is no room\."):  # plain openai code shows it too
-        model.client.chat.completions.create(**CHAT)
+        model.client.embeddings.create(model=model.name, input="Hi")
     monkeypatch.setattr(weights, "fetch_weights", lambda model, home: {"w": Path("w.gguf")})
-    with pytest.raises(ServerError, match="does not load"):
+    with pytest.raises(errors.ServerError, match="does not load"):
         model.chat("Hi")
     assert not (tmp_path / "recordings").exists()
-
-
-def test_connecting_touches_no_folder_and_the_client_waits_as_long_as_the_settings_say(tmp_path):
-    for mode in ("live", "record", "replay", "auto", "fill"):
-        model = Model("01_test", settings=make_settings(tmp_path, mode=mode, timeout_s=7))
-        assert (model.client.max_retries, model.client.timeout) == (4, httpx2.Timeout(7))
-        assert model.connection.http_client.timeout == httpx2.Timeout(7)
-    assert list(tmp_path.iterdir()) == []

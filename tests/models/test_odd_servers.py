@@ -10,35 +10,19 @@ from itertools import product
 
 import httpx2
 import pytest
-from fake_provider import Fault, refuse
+from fake_provider import Fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmops_utils.core import (
-    CapabilityMissing,
-    ContextExceeded,
-    DataError,
-    ModelNotServed,
-    ProviderDown,
-    ProviderError,
-    RateLimited,
-    RequestRefused,
-    SettingsError,
-    Unreachable,
-)
+from llmops_utils.core import errors
 from llmops_utils.models import Budget, reply
 from llmops_utils.models.reply import NoAnswer, find_error, read_chat, read_usage
 from llmops_utils.models.schemas import split_thoughts
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 NAMES = ("choices", "message", "content", "logprobs", "top_logprobs", "token", "logprob", "usage", "error", "code")
 NAMES += ("data", "index", "embedding", "tokens", "id", "piece", "text", "finish_reason", "prompt_tokens", "type")
 ANSWERS = st.recursive(
-    JSON,
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
     max_leaves=12,
 )
@@ -62,28 +46,32 @@ def test_whatever_a_server_sends_is_read_or_is_no_answer(data):
 
 def test_an_error_inside_an_answer_of_status_200_is_of_its_kind_and_tried_again(fake, make_model, meet):
     limit = {"message": "rate limit exceeded", "code": 429}
-    errors = (
-        ({"error": limit, "choices": None}, RateLimited, "rate limit exceeded"),
-        ({"error": "Too many requests, slow down"}, RateLimited, "slow down"),
-        ({"choices": [{"error": {"code": 502, "message": "upstream gone"}}]}, ProviderDown, "upstream gone"),
-        (chat("Hel", finish_reason="error"), ProviderDown, "finish_reason"),
-        ({"object": "error", "message": "still loading", "code": "503"}, ProviderDown, "still loading"),
-        ({"error": {"message": "too long", "code": "context_length_exceeded"}}, ContextExceeded, "too long"),
-        ({"error": {"message": "no such model", "code": 404}}, ModelNotServed, "no such model"),
-        ({"detail": "Not today", "choices": None}, ProviderDown, "Not today"),
-        ({"error": {"message": ["odd"], "code": {"a": 1}}}, ProviderDown, "odd"),
-        ([{"error": {"code": 429, "message": "exhausted"}}], RateLimited, "exhausted"),
-        ({"code": 1113, "msg": "Insufficient balance", "success": False}, ProviderDown, "balance"),
-        ({"error": {"message": "filtered", "code": "content_filter", "status": 400}}, RequestRefused, "filtered"),
-        (chat("Hel", finish_reason="insufficient_system_resource"), ProviderDown, "insufficient"),
+    answers = (
+        ({"error": limit, "choices": None}, errors.RateLimited, "rate limit exceeded"),
+        ({"error": "Too many requests, slow down"}, errors.RateLimited, "slow down"),
+        ({"choices": [{"error": {"code": 502, "message": "upstream gone"}}]}, errors.ProviderDown, "upstream gone"),
+        (chat("Hel", finish_reason="error"), errors.ProviderDown, "finish_reason"),
+        ({"object": "error", "message": "still loading", "code": "503"}, errors.ProviderDown, "still loading"),
+        ({"error": {"message": "too long", "code": "context_length_exceeded"}}, errors.ContextExceeded, "too long"),
+        ({"error": {"message": "no such model", "code": 404}}, errors.ModelNotServed, "no such model"),
+        ({"detail": "Not today", "choices": None}, errors.ProviderDown, "Not today"),
+        ({"error": {"message": ["odd"], "code": {"a": 1}}}, errors.ProviderDown, "odd"),
+        ([{"error": {"code": 429, "message": "exhausted"}}], errors.RateLimited, "exhausted"),
+        ({"code": 1113, "msg": "Insufficient balance", "success": False}, errors.ProviderDown, "balance"),
+        (
+            {"error": {"message": "filtered", "code": "content_filter", "status": 400}},
+            errors.RequestRefused,
+            "filtered",
+        ),
+        (chat("Hel", finish_reason="insufficient_system_resource"), errors.ProviderDown, "insufficient"),
     )
-    for body, kind, said in errors:
+    for body, kind, said in answers:
         meet(kind, Fault(200, body), said=said)
     missing = Fault(404, [{"error": {"code": 404, "message": "models/x is not found"}}])
-    meet(ModelNotServed, missing, said=r"\(404\)\. models/x is not found")
-    meet(ProviderError, Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}), said="odd")
+    meet(errors.ModelNotServed, missing, said=r"\(404\)\. models/x is not found")
+    meet(errors.ProviderError, Fault(400, {"error": {"message": "odd", "code": {"a": 1}, "type": []}}), said="odd")
     fake.faults.append(Fault(200, {"error": limit, "data": None}))
-    with pytest.raises(RateLimited, match="rate limit exceeded"):
+    with pytest.raises(errors.RateLimited, match="rate limit exceeded"):
         make_model().embed("Hi")
     fake.requests.clear()
     fake.faults.append(Fault(200, {"error": limit}, {"retry-after-ms": "1"}))
@@ -100,7 +88,7 @@ def test_what_cannot_be_used_is_an_error_of_ours_in_all_calls(fake, make_model):
     calls = (lambda: model.chat("Hi"), lambda: model.next_tokens("Hi"), lambda: model.tokenize("Hi"))
     for body, call in product(odd, (*calls, lambda: model.embed("Hi"))):
         fake.faults.append(Fault(200, body))
-        with pytest.raises((ProviderError, CapabilityMissing)):
+        with pytest.raises((errors.ProviderError, errors.CapabilityMissing)):
             call()
 
 
@@ -196,39 +184,25 @@ def test_vectors_are_one_for_each_text_of_numbers_and_of_one_length(fake, make_m
     answers += [rows((0, one), (1, vector)) for vector in bad]
     for answer in answers:
         fake.faults.append(Fault(200, json.dumps(answer).encode()))
-        with pytest.raises(ProviderError, match="vector"):
+        with pytest.raises(errors.ProviderError, match="vector"):
             make_model().embed(["a", "b"])
     for places in ({}, {}), ({"index": None}, {"index": None}), ({"index": "0"}, {"index": 1.0}):
         rows = [place | {"embedding": [number]} for place, number in zip(places, (1.0, 2.0), strict=True)]
         fake.faults.append(Fault(200, {"data": rows}))  # unnamed, they are in their order
         assert make_model().embed(["a", "b"]).tolist() == [[1.0], [2.0]]
+    assert make_model().embed(["a", "bb", "ccc"])[:, 0].tolist() == [1.0, 2.0, 3.0]  # which came the other way round
+    assert make_model().embed("four").tolist() == [4.0, 1.0, 0.0]
     packed = [{"embedding": base64.b64encode(struct.pack("<2f", 1.0, number)).decode()} for number in (0.5, math.nan)]
     assert reply.read_vectors({"data": packed[:1]}, 1) == [[1.0, 0.5]]
     with pytest.raises(NoAnswer):
         reply.read_vectors({"data": packed[1:]}, 1)
 
 
-def test_a_failure_that_passes_is_no_word_on_what_a_provider_can_do(fake, make_model):
-    for status in (402, 408, 425, 429, 503, 529):
-        custom = make_model(provider=None)
-        for capability in ("json_schema", "logprobs", "completions", "embeddings", "tokenize"):
-            fake.faults.append(refuse(status))
-            with pytest.raises(ProviderError):
-                custom.can(capability)
-            assert custom.can(capability), (status, capability)
-    custom = make_model(provider=None)
-    fake.follows_schemas, fake.finish_reason, fake.answer = False, "length", lambda body: "<think>Let me see"
-    assert not custom.can("json_schema")
-    fake.follows_schemas, fake.finish_reason = True, "stop"
-    assert custom.can("json_schema")
-    assert fake.bodies[-1]["max_tokens"] >= 256
-
-
 def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model, meet, monkeypatch):
     model = make_model(base_url=fake.base_url.replace("http://", "https://ann:secret-word@"))
-    assert "secret-word" not in str(meet(Unreachable, said="https", model=model)) + repr(model.connection)
+    assert "secret-word" not in str(meet(errors.Unreachable, said="https", model=model)) + repr(model.connection)
     for host in ("a..b", "a" * 300):
-        meet(Unreachable, said="label", base_url=f"http://{host}/v1")
+        meet(errors.Unreachable, said="label", base_url=f"http://{host}/v1")
 
     def distrust(*_):
         raise httpx2.ConnectError("no") from ssl.SSLCertVerificationError(1, "self-signed certificate")
@@ -236,12 +210,12 @@ def test_why_a_server_cannot_be_reached_is_named_without_a_key(fake, make_model,
     model = make_model()
     with monkeypatch.context() as patch:
         patch.setattr(model.connection.transport.live, "handle_request", distrust)
-        assert "SSL_CERT_FILE" in meet(Unreachable, said="certificate", model=model).next_step
+        assert "SSL_CERT_FILE" in meet(errors.Unreachable, said="certificate", model=model).next_step
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         for value in ("org-1\nX-Evil: 1", "örg-secret"):
             with monkeypatch.context() as patch:
                 patch.setenv(name, value)
-                assert "Evil" not in str(meet(SettingsError, said="OPENAI_ORG_ID"))
+                assert "Evil" not in str(meet(errors.SettingsError, said="OPENAI_ORG_ID"))
 
 
 def test_proxies_of_the_environment_are_obeyed(fake, make_model, meet, monkeypatch):
@@ -250,7 +224,7 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, meet, monkeypat
     make_model(base_url="http://far.example/v1").chat("Hi")
     assert fake.requests[0].headers["host"] == "far.example"
     num_connections = fake.num_connections
-    meet(Unreachable, base_url="https://far.example/v1")  # the fake hands no https on
+    meet(errors.Unreachable, base_url="https://far.example/v1")  # the fake hands no https on
     assert fake.num_connections > num_connections
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -258,7 +232,7 @@ def test_proxies_of_the_environment_are_obeyed(fake, make_model, meet, monkeypat
     monkeypatch.delenv("NO_PROXY")
     for proxy in ("ftp://ann:secret-word@h", "socks9://h"):
         monkeypatch.setenv("HTTP_PROXY", proxy)
-        assert "secret-word" not in str(meet(SettingsError, said="proxy"))
+        assert "secret-word" not in str(meet(errors.SettingsError, said="proxy"))
 
 
 def test_what_a_provider_does_not_take_is_not_sent_and_said_with_the_reply(fake, make_model):
@@ -280,5 +254,5 @@ def test_what_no_request_can_hold_is_cleaned_or_a_data_error(fake, make_model):
         deep = {"not": deep}
     options = [{"max_tokens": most} for most in (math.nan, 0, "9")] + [{"temperature": math.inf}, {"system": 5}]
     for one in (*options, *({"schema": schema} for schema in ({"const": math.nan}, {"const": {1}}, deep))):
-        with pytest.raises(DataError):
+        with pytest.raises(errors.DataError):
             model.chat("Hi", **one)

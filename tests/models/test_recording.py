@@ -16,8 +16,6 @@ SOURCE = "weights sha256:00"
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 BODY = {"model": "tiny", "messages": MESSAGES, "temperature": 0}
 REQUEST = {"method": "POST", "path": PATH, "body": BODY}
-WORLDLY = "Grüße 👩‍🔬 日本 \u202eabc\u202c “quoted” \\n \t\n tab and line"
-SEPARATORS = "one\u2028two\u2029three\x85four\x1cfive\x0bsix"  # line ends to str.splitlines, but not to JSON
 
 
 @pytest.fixture
@@ -43,15 +41,9 @@ def read_text(recording):
     return recording.response["body"]["text"]
 
 
-# The key
-
-
 def test_the_key_is_the_same_for_the_same_meaning_and_another_for_another_request():
     turned = {"temperature": 0.0, "messages": [{"content": "Say hello.", "role": "user"}], "model": "tiny"}
     assert make_key("POST", PATH, turned) == make_key("POST", PATH, BODY)
-    assert make_key("POST", PATH, BODY) == (
-        'POST /v1/chat/completions {"messages":[{"content":"Say hello.","role":"user"}],"model":"tiny","temperature":0}'
-    )
     changes = ({}, {"model": "other"}, {"temperature": 1}, {"messages": MESSAGES * 2}, {"seed": None})
     keys = [make_key("POST", PATH, BODY | change) for change in changes]
     keys += [make_key("GET", PATH, BODY), make_key("POST", "/v1/completions", BODY), make_key("POST", PATH, None)]
@@ -88,6 +80,7 @@ def test_the_table_of_modes(path, mode, is_there, answer, num_asked, stored):
             found = recorder.keep(REQUEST, {"status": 200, "body": {"text": "new"}}, 0.5)
         answers.append(found and read_text(found))
     assert answers == [answer] * 3
+    assert recorder.settings.repeats == (mode in ("replay", "fill", "record"))
     assert asked == (3 if mode == "auto" and not is_there else num_asked)
     assert [json.loads(line)["response"]["body"]["text"] for line in read_lines(path)] == stored
 
@@ -117,17 +110,13 @@ def test_the_used_log_notes_what_was_given_back_or_stored_without_its_text(path,
     assert log.read_text(encoding="utf-8").split() == [hash_key(key) for key in keys]
 
 
-# The file
-
 GOOD = make_recording().to_line()
 BAD_LINES = {
     "too deep": b'{"request": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "merge conflict": b"<<<<<<< HEAD",
     "list": b"[]",
-    "no request": b'{"response": {"status": 200, "body": 1}, "latency_s": 1, "source": "", "recorded": ""}',
     "request is a text": GOOD.replace(GOOD[GOOD.index('{"method"') : GOOD.index(', "response"')], '"GET /"').encode(),
     "no body": GOOD.replace('"body": {"text"', '"text": {"text"').encode(),
-    "status is no number": GOOD.replace('"status": 200', '"status": "fine"').encode(),
     "latency is null": GOOD.replace('"latency_s": 0.25', '"latency_s": null').encode(),
     "not UTF-8": GOOD.replace("Hello", "Grüße").encode("latin-1"),
 }
@@ -195,27 +184,15 @@ def test_another_source_gets_its_own_answer_in_auto_and_fill_but_not_in_replay(p
 
 
 def test_a_recording_survives_its_line_and_the_last_answer_counts(path):
-    for recording in (
-        make_recording(WORLDLY),
-        make_recording(SEPARATORS),
-        make_recording(response={"status": 200, "stream": "data: [DONE]\n\n"}),
-        make_recording(request={"method": "GET", "path": "/v1/models", "body": None}),
-        make_recording(body={"input": [0.1, 1e-300, -0.0, 12345678901234567890]}),
-    ):
-        path.unlink(missing_ok=True)
-        Recordings(path).add(recording)
-        assert list(Recordings(path)) == [recording]
-        assert len(read_lines(path)) == 1
-        assert b"\r" not in path.read_bytes()
     recordings = Recordings(path)
-    for text in ("one", "two"):
-        recordings.add(make_recording(text, recording.request["body"]))
-        assert [read_text(one) for one in Recordings(path)] == [read_text(one) for one in recordings] == [text]
-    assert "Grüße 👩‍🔬 日本" in make_recording(WORLDLY).to_line()
+    body = {"input": [0.1, 1e-300, -0.0, 12345678901234567890]}
+    for text in ("one\rGrüße", "two"):
+        recordings.add(make_recording(text, body))
+        assert list(Recordings(path)) == list(recordings) == [make_recording(text, body)]
+    assert b"\r" not in path.read_bytes()
+    assert "Grüße" in path.read_text(encoding="utf-8")
     assert [make_recording(body=body).model for body in (BODY, {"prompt": "x"}, None)] == ["tiny", "", ""]
 
-
-# Tidying
 
 BODIES = [{"model": model, "prompt": prompt} for model in ("b", "a") for prompt in ("2", "1", "3")]
 

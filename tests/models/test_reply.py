@@ -1,6 +1,6 @@
 """What a reply shows of itself."""
 
-from llmops_utils.models.reply import Provenance, Reply, Token, TokenChance, read_tokens
+from llmops_utils.models.reply import Provenance, Reply, TokenChance
 
 LIVE = Provenance("smollm2", "weights sha256:0123456789ab", "live", 7)
 
@@ -10,15 +10,11 @@ def make_reply(**changes):
     return Reply(**(defaults | {"cost_usd": 0.000012, "provenance": LIVE} | changes))
 
 
-def test_price_is_one_line():
-    assert make_reply().price == "12 + 3 tokens · 1.23 s · $0.000012"
-    assert make_reply(cost_usd=0.0).price == "12 + 3 tokens · 1.23 s · $0"
-    assert make_reply(cost_usd=None).price == "12 + 3 tokens · 1.23 s · price unknown"
+def test_price_and_provenance_are_one_line_each():
+    for cost_usd, told in ((0.000012, "$0.000012"), (0.0, "$0"), (None, "price unknown")):
+        assert make_reply(cost_usd=cost_usd).price == f"12 + 3 tokens · 1.23 s · {told}"
     cut_off = make_reply(finish_reason="length")
     assert cut_off.price == "12 + 3 tokens (cut off at max_tokens) · 1.23 s · $0.000012"
-
-
-def test_provenance_is_one_line():
     assert str(LIVE) == "smollm2 (weights sha256:0123456789ab, seed 7), live"
     assert str(Provenance("m", "host", "live", 0)) == "m (host, seed 0), live"
     assert str(Provenance("m", "host", "replay", None, "2026-11-20")) == "m (host), replay of 2026-11-20"
@@ -36,8 +32,3 @@ def test_html_shows_text_price_and_provenance_and_escapes_markup_everywhere():
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&lt;/div&gt; &amp; &quot;more&quot;") == 4
     assert (str(reply), "TokenChance" in repr(reply)) == ("Hello", False)
-
-
-def test_a_part_of_a_character_is_shown_as_one():
-    pieces = [{"id": number, "piece": piece} for number, piece in enumerate([" two", list("ö".encode()), [195]])]
-    assert read_tokens({"tokens": pieces}) == [Token(0, " two"), Token(1, "ö"), Token(2, "�")]

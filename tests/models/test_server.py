@@ -23,8 +23,6 @@ from llmops_utils.models.model import Model
 from llmops_utils.models.server import EmbeddedServer, count_cores, share_server, start_server
 from llmops_utils.models.weights import AdapterFile
 
-# --- without a model -----------------------------------------------------------------------------------------
-
 
 def test_cores_are_counted_without_their_second_hardware_threads(monkeypatch):
     for physical, logical, found in ((4, 8, 4), (None, 8, 8), (None, None, 1)):
@@ -87,9 +85,6 @@ def test_a_server_that_nobody_asked_for_minutes_ends_when_another_starts(started
     assert len(server._running) == 1
 
 
-# --- with the model ------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def model():
     return Model("01_test", settings=load_settings(parallel=2, context=1024))  # two at once
@@ -104,16 +99,12 @@ def running(model):
 
 
 @pytest.mark.live
-def test_the_server_listens_on_loopback_only_and_shows_no_key(running, model):
+def test_the_server_listens_on_loopback_only_shows_no_key_and_answers_none_or_a_wrong_one_with_401(running, model):
     connections = psutil.Process().net_connections("tcp")
     listening = [tuple(entry.laddr) for entry in connections if entry.status == psutil.CONN_LISTEN]
     assert listening == [("127.0.0.1", urlsplit(running.base_url).port)]
     assert len(running.api_key) >= 32
     assert running.api_key not in repr(running) + repr(model) + repr(model.connection)
-
-
-@pytest.mark.live
-def test_no_key_or_a_wrong_one_gets_401(running):
     body = {"messages": [{"role": "user", "content": "Hi"}], "prompt": "Hi", "content": "Hi", "max_tokens": 1}
     for path in ("/v1/chat/completions", "/v1/completions", "/tokenize", "/apply-template"):
         for headers in ({}, {"Authorization": "Bearer wrong"}):

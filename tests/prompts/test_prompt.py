@@ -28,20 +28,6 @@ def find_fault(function, *arguments, **named):
     return None
 
 
-def test_elements_are_joined_in_order_by_blank_lines_into_one_user_message():
-    prompt = Prompt("p", output="Answer:", input="{{ question }}", context="Facts.", instruction="Do it.")
-    assert ELEMENTS == ("instruction", "context", "input", "output")
-    assert prompt.render(question="Why?") == [{"role": "user", "content": "Do it.\n\nFacts.\n\nWhy?\n\nAnswer:"}]
-
-
-def test_system_elements_go_into_a_system_message_in_the_order_of_the_elements():
-    prompt = Prompt("p", "Do it.", "Facts.", "Why?", "Answer:", system=["context", "instruction"])
-    system, user = prompt.render()
-    assert system == {"role": "system", "content": "Do it.\n\nFacts."}
-    assert user == {"role": "user", "content": "Why?\n\nAnswer:"}
-    assert Prompt("p", "Do it.", system=("instruction",)).render() == [{"role": "system", "content": "Do it."}]
-
-
 def test_elements_that_render_to_whitespace_are_left_out_and_spaces_within_one_stay():
     prompt = Prompt("p", "  \n", "{% if fact %}{{ fact }}{% endif %}", "{{ question }}", system=("instruction",))
     assert get_text(prompt, fact="", question="Why?") == "Why?"
@@ -49,6 +35,7 @@ def test_elements_that_render_to_whitespace_are_left_out_and_spaces_within_one_s
     prompt = Prompt("p", context="{% for label in labels %}\n  - {{ label }}\n  {% endfor %}\nEnd ", output="Intent: ")
     assert get_text(prompt, labels=["a", "b"]) == "  - a\n  - b\nEnd \n\nIntent: "  # lines of commands leave none
     assert find_fault(Prompt("p", "{{ question }}").render, question=" ") == "The prompt p renders to nothing."
+    assert Prompt("p", "Do it.", system=("instruction",)).render() == [{"role": "system", "content": "Do it."}]
 
 
 def test_values_are_inserted_literally_and_never_read_as_templates_or_escaped():
@@ -116,7 +103,7 @@ BOMBS = [
 
 
 def test_no_prompt_of_somebody_else_takes_the_memory_or_the_time(monkeypatch):
-    monkeypatch.setattr(templates, "MOST_S", 0.2)
+    monkeypatch.setattr(templates, "MOST_S", 0.1)
     started = time.perf_counter()
     for text in BOMBS:
         with pytest.raises(PromptError):
@@ -131,11 +118,8 @@ def test_a_syntax_error_is_reported_at_construction_with_element_and_line():
         ("{{ a }", 1, "unexpected '}'"),
         ("One\n{{ a", 2, "unexpected end of template"),
         ("One\n\n{% for x in y %}", 3, "Unexpected end of template"),
-        ("{# note", 1, "Missing end of comment tag"),
         ("One\n{{ a | nofilter }}", 2, "No filter named 'nofilter'"),
-        ("{{ a is nosuch }}", 1, "No test named 'nosuch'"),
         ("{{ a | random }}", 1, "No filter named 'random'"),
-        ("{% nonsense %}", 1, "Encountered unknown tag 'nonsense'"),
         *(
             (template, 1, "a prompt calls and computes nothing; filters do that")
             for template in ("{{ a.upper() }}", "{{ '{0.__class__}'.format(a) }}", "{{ 1 / 0 }}", "{{ a ~ a }}")
@@ -188,13 +172,9 @@ def test_a_field_of_the_wrong_kind_raises():
     )
 
 
-def test_the_version_of_a_known_prompt_never_changes():
-    assert GREETING.version == "f49680c5"
-    assert Prompt("p", "Half \ud83d.") == Prompt("p", "Half \ufffd.")
-    assert Prompt("p", "Grüße ☕", system=("instruction",)).version == "75a0482d"
-
-
 def test_the_version_changes_with_the_elements_and_system_and_with_nothing_else():
+    assert Prompt("p", "Grüße ☕", system=("instruction",)).version == "75a0482d"
+    assert Prompt("p", "Half \ud83d.") == Prompt("p", "Half \ufffd.")
     same = [{"name": "other"}, {"description": "For Ada."}, {"revision": 7}]
     other = [*({element: "x"} for element in ELEMENTS), {"system": ("instruction",)}]
     assert {GREETING.replace(**change).version for change in same} == {GREETING.version}
@@ -213,21 +193,9 @@ def test_replace_and_without_give_a_new_prompt_without_revision():
     assert find_fault(GREETING.without, "name") == "A prompt has no element “name”."
 
 
-def test_the_table_shows_name_version_and_each_element_escaped():
-    prompt = Prompt("p", "Use <b> & {{ x }}", system=("instruction",), revision=2)
-    page = prompt._repr_html_()
-    assert f"p {prompt.version} (revision 2)" in page
-    assert '<b>instruction</b><br><span style="opacity:.7">system</span>' in page
-    assert '<b>output</b><br><span style="opacity:.7">user</span>' in page
-    assert '<pre style="white-space:pre-wrap;margin:0;background:none">Use &lt;b&gt; &amp; {{ x }}</pre>' in page
+def test_the_table_shows_the_elements_escaped_and_rendered_where_variables_are_given():
+    page = Prompt("p", "Use <b> & {{ x }}", system=("instruction",), revision=2)._repr_html_()
+    assert ">Use &lt;b&gt; &amp; {{ x }}</pre>" in page
     assert (page.count("<tr>"), page.count("<em>(empty)</em>")) == (4, 3)
-
-
-def test_show_renders_the_elements_where_variables_are_given_and_reads_as_plain_text():
-    table = GREETING.show(name="Ada <3")
-    assert [text for _, _, text in table.rows] == ["Greet Ada <3.", "", "Name: Ada <3", "Greeting:"]
-    assert "Greet Ada &lt;3." in table._repr_html_()
-    assert repr(Prompt("p", "Do it.", "Facts.", "Why?", system=("instruction",)).show()) == (
-        "p f19d4d20\n[instruction → system]\nDo it.\n[context → user]\nFacts.\n[input → user]\nWhy?\n[output → user]\n"
-    )
+    assert "Greet Ada &lt;3." in GREETING.show(name="Ada <3")._repr_html_()
     assert find_fault(GREETING.show, nmae="Ada") == "The prompt greeting has no variable nmae."

@@ -10,7 +10,6 @@ from llmops_utils.core import PromptError, WorkbookError
 from llmops_utils.prompts import Prompt, list_prompts, load_prompt, save_prompt
 
 GREETING = Prompt("greeting", instruction="Greet {{ name }}.", input="Name: {{ name }}", output="Greeting:")
-INTENTS = ("delivery", "return", "repair", "product", "payment", "change", "account", "feedback")
 
 
 def write(folder, text, revision=1):
@@ -37,13 +36,6 @@ def test_the_highest_revision_is_the_default_and_a_number_loads_another(registry
         assert load_prompt("greeting", revision, registry).revision == revision
     assert load_prompt("greeting", folder=registry).instruction == "10"
     assert save_prompt(GREETING.replace(output="Hi:"), registry.with_name("new")).name == "1.toml"
-
-
-def test_a_revision_that_is_nested_too_deep_or_too_large_is_refused(tmp_path):
-    for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
-        write(tmp_path, text)
-        with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
-            load_prompt("greeting", folder=tmp_path)
 
 
 def test_a_version_or_its_first_digits_load_the_latest_file_with_that_content(registry):
@@ -105,7 +97,7 @@ MALFORMED = [
 ]
 
 
-def test_a_malformed_file_raises_with_its_place(tmp_path):
+def test_a_malformed_file_or_one_nested_too_deep_or_too_large_raises_with_its_place(tmp_path):
     for text, said in MALFORMED:
         write(tmp_path, text)
         with pytest.raises(PromptError) as caught:
@@ -115,6 +107,10 @@ def test_a_malformed_file_raises_with_its_place(tmp_path):
     with pytest.raises(PromptError, match=r"greeting/v2\.toml is no revision(?s:.*)Name the files 1\.toml"):
         load_prompt("greeting", folder=tmp_path)
     (tmp_path / "greeting" / "v2.toml").unlink()
+    for text in ("input = " + "[" * 100_000, "x" * 1_000_001):
+        write(tmp_path, text)
+        with pytest.raises(WorkbookError, match=r"1\.toml (cannot be read|has 1\.0 MB)"):
+            load_prompt("greeting", folder=tmp_path)
     write(tmp_path, 'instructions = "a"')
     with pytest.raises(PromptError, match=r"Did you mean instruction\? There is: context, description, input, "):
         load_prompt("greeting", folder=tmp_path)
@@ -162,44 +158,27 @@ def test_a_name_that_cannot_be_a_folder_is_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_readable_toml_and_windows_line_ends_keep_its_version(tmp_path):
-    prompt = Prompt(
-        "p", 'Say "hi".', "One\n\\d\n", "{{ message }}", "It's ''' here\nC:\\x\t\r", ("instruction",), "For people."
-    )
-    path = save_prompt(prompt, tmp_path)
-    content = path.read_bytes()
-    assert content.decode("utf-8") == (
-        'description = "For people."\n'
-        'system = ["instruction"]\n'
-        'instruction = "Say \\"hi\\"."\n'
-        "context = '''\nOne\n\\d\n'''\n"
-        'input = "{{ message }}"\n'
-        "output = \"It's ''' here\\nC:\\\\x\\t\\r\"\n"
-    )
-    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
-    assert load_prompt("p", folder=tmp_path).version == prompt.version
-
-
 PIECES = ["'", "''", "'''", '"', '"""', "\\", "\\n", "\\u0022", "\n", "\n\n", "\r", "\r\n", "\t", " ", "#", "=", "[x]"]
 PIECES += ["word", "é", "日本", "😀", "\x00", "\x1b", "\x7f", "\x85", "\u2028", "\ufeff", "e\u0301", "}", "{{ x }}"]
 
 
-def test_any_text_survives_the_file_exactly(tmp_path):
+def test_a_file_is_readable_toml_and_any_text_survives_it_exactly_and_with_windows_line_ends(tmp_path):
+    path = save_prompt(Prompt("p", 'Say "hi".', "One\n\\d\n", system=("instruction",)), tmp_path)
+    elements = "instruction = \"Say \\\"hi\\\".\"\ncontext = '''\nOne\n\\d\n'''\n"
+    assert path.read_text("utf-8") == f'system = ["instruction"]\n{elements}'
     chance = random.Random(0)
     texts = [*PIECES, *(piece + "x" for piece in PIECES), *("x" + piece for piece in PIECES)]
     texts += ["".join(chance.choices(PIECES, k=chance.randrange(8))) for _ in range(60)]
     for start in range(0, len(texts), 4):
         instruction, context, input, description = (texts[start : start + 4] + ["x"] * 3)[:4]
         prompt = Prompt(f"p{start}", instruction, context, input + "x", system=("context",), description=description)
-        save_prompt(prompt, tmp_path)
+        path = save_prompt(prompt, tmp_path)
         found = load_prompt(prompt.name, folder=tmp_path)
         assert (found, found.version) == (prompt.replace(revision=1), prompt.version)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+        assert load_prompt(prompt.name, folder=tmp_path).version == prompt.version
 
 
 def test_all_prompts_of_the_course_load_and_the_first_one_is_that_which_was_measured():
     assert [prompt.label for prompt in list_prompts() if not prompt.description] == []
-    prompt = load_prompt("classify_intent", 1)
-    assert (prompt.version, prompt.variables) == ("414b71ae", {"message"})
-    (message,) = prompt.render(message="Where is my kettle?")
-    assert message["content"].endswith("\n\nMessage: Where is my kettle?\n\nIntent:")
-    assert [line.split(":")[0][2:] for line in prompt.context.split("\n")[1:]] == list(INTENTS)
+    assert load_prompt("classify_intent", 1).version == "414b71ae"
