@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import (
     CapabilityMissing,
-    Crew,
     DataError,
     ModelNotServed,
     ProviderError,
@@ -201,27 +200,6 @@ class Model:
             said.thoughts,
             None in answer.usage,
         )
-
-    def chat_each(self, prompts: Iterable[Messages], *, label: str = "", **options: Any) -> list[Reply]:
-        """Return one reply per prompt, in their order; the options are those of `chat`, the label that of a progress bar.
-
-        As many are asked at once as the settings say. Where one fails, those that wait are not asked.
-        """
-        from tqdm.auto import tqdm
-
-        settings, replies = self.connection.settings, {}
-
-        def ask(numbered: tuple[int, Messages]) -> None:
-            number, prompt = numbered
-            replies[number] = self.chat(prompt, **options)
-
-        crew = Crew(ask, list(enumerate(prompts)), settings.calls_at_once)
-        try:
-            for _ in tqdm(crew, total=crew.num, desc=label, disable=settings.repeats):
-                pass
-        finally:
-            crew.stop()
-        return [replies[number] for number in range(crew.num)]
 
     def _ask_for_choice(self, choices: list[str], conversation: list[dict]) -> tuple[dict | None, list[dict]]:
         """Return a schema or grammar that allows only the choices, and the conversation, which names them without one."""

@@ -111,7 +111,6 @@ def test_threads_use_what_others_give_back_and_cannot_overspend_together():
 
 CALLS = {
     "chat": lambda model: model.chat("Hi"),
-    "chat_each": lambda model: model.chat_each(["a", "b"]),
     "next_tokens": lambda model: model.next_tokens("Hi"),
     "embed": lambda model: model.embed("Hi"),
 }
@@ -145,7 +144,8 @@ def test_the_worst_case_is_the_prompt_in_bytes_and_all_of_max_tokens_and_what_ca
     make_model(Budget(max_tokens=worst)).chat("Grüße", system="Be brief.", max_tokens=100)
     assert len(fake.requests) == 1
     priced = ask_openai(make_model)
-    priced.chat_each(["a", "b", "c"])
+    for text in "abc":
+        priced.chat(text)
     assert (priced.budget.num_calls, priced.budget.spent_tokens) == (3, 45)
     assert priced.budget.spent_usd == pytest.approx(3 * (12 * 0.15e-6 + 3 * 0.60e-6))
 

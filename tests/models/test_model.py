@@ -2,9 +2,9 @@
 
 import re
 import socket
-import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake_provider import DROP, HTML, Fault, refuse, slow
@@ -116,33 +116,6 @@ def test_choices_go_as_a_schema_where_the_provider_follows_one_else_as_an_instru
         assert (reply.parsed, reply.text) == (None, "Yes and no.")
 
 
-def test_chat_each_keeps_order_and_asks_as_many_at_once_as_the_settings_say(fake, make_model):
-    three, there, num_there = threading.Barrier(3, timeout=30), [], []
-
-    def answer(body):
-        there.append(body)
-        num_there.append(len(there))
-        three.wait()
-        there.remove(body)
-        return body["messages"][-1]["content"].upper()
-
-    fake.answer = answer
-    fake.choose_fault = lambda request: slow(0.05) if request.body["messages"][-1]["content"] == "p0" else None
-    model = make_model(parallel=3)
-    replies = model.chat_each((f"p{number}" for number in range(9)), max_tokens=9)
-    assert [reply.text for reply in replies] == [f"P{number}" for number in range(9)]
-    assert max(num_there) == 3
-    assert {body["max_completion_tokens"] for body in fake.bodies} == {9}
-    assert model.chat_each([]) == []
-
-
-def test_one_failure_of_chat_each_raises_and_cancels_what_waits(fake, make_model):
-    fake.choose_fault = lambda request: refuse(401) if request.body["messages"][-1]["content"] == "p0" else slow(0.02)
-    with pytest.raises(errors.KeyRefused):
-        make_model(parallel=2).chat_each([f"p{number}" for number in range(200)])
-    assert len(fake.requests) < 100
-
-
 def test_next_tokens_come_with_probabilities_likeliest_first_or_are_missing(fake, make_model):
     for form in ("llama.cpp", "legacy"):
         fake.logprobs_form = form
@@ -175,7 +148,9 @@ def test_what_the_catalog_does_not_know_is_tried_once_by_parallel_calls_too(fake
     with pytest.raises(errors.DataError, match="telepathy"):
         custom.can("telepathy")
     fake.choose_fault = lambda request: slow(0.05) if request.body["max_tokens"] == 1 else None
-    assert len(make_model(provider=None).chat_each(["a", "b", "c", "d"], logprobs=1)) == 4
+    model = make_model(provider=None)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(lambda text: model.chat(text, logprobs=1), "abcd"))) == 4
     assert len(fake.requests) == len(PROBED) + 5
 
 

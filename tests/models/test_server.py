@@ -156,7 +156,8 @@ def test_tokens_of_a_text_or_conversation_are_within_the_bound(model):
 @pytest.mark.live
 def test_each_request_has_the_whole_context_and_no_more(model):
     """Several at once, each near the limit: the context in the settings is for one request, not for all."""
-    replies = model.chat_each(["word " * 800] * 2, max_tokens=1)
+    with ThreadPoolExecutor(2) as pool:
+        replies = list(pool.map(lambda text: model.chat(text, max_tokens=1), ["word " * 800] * 2))
     assert min(reply.prompt_tokens for reply in replies) > 800
     with pytest.raises(ContextExceeded) as caught:
         model.chat("word " * 1500, max_tokens=1)

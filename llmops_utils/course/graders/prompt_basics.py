@@ -67,7 +67,7 @@ def _grade_feeling(prompt) -> str:
     if held_back[0].text in shown:
         raise Wrong("A held-back message stands among the examples. Show messages of the shots split only.")
     model = find_model("05_1_elements_of_a_prompt")
-    found = [reply.text for reply in model.chat_each(prompts, choices=list(FEELINGS), max_tokens=6)]
+    found = [model.chat(messages, choices=FEELINGS, max_tokens=6).text for messages in prompts]
     num_right = sum(text == message.sentiment for text, message in zip(found, held_back, strict=True))
     told = f"{num_right} of {len(held_back)} held-back messages are right"
     if num_right < NUM_NEEDED:

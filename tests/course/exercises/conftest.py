@@ -54,6 +54,8 @@ class FakeModel:
         """Answer as a model that needs examples: the last shown, or the right one where each label is shown once."""
         if isinstance(messages, str):
             return REPLY
+        if choices == ("negative", "positive"):
+            return SimpleNamespace(text=self._tell_feeling(messages))
         if "geography" in (choices or ()):
             return SimpleNamespace(text=name_topic(messages))
         shown = [message["content"] for message in messages if message["role"] == "assistant"]
@@ -69,9 +71,6 @@ class FakeModel:
     def embed(self, texts):
         """Return vectors as `embed_texts` does; for one text, its vector."""
         return embed_texts([texts])[0] if isinstance(texts, str) else embed_texts(texts)
-
-    def chat_each(self, prompts, **options):
-        return [SimpleNamespace(text=self._tell_feeling(prompt)) for prompt in prompts]
 
     def _tell_feeling(self, messages):
         """Answer right where the prompt shows both feelings with their right labels; else always negative."""
