@@ -400,7 +400,7 @@ def test_no_interrupt_at_any_moment_leaves_a_thread_waiting_for_ever():
         stop = Stop(after, delay_s=0)
         error = interrupt(stop.echo, make_examples(60), parallel=4, name="echo", key=f"after {after}")
         assert error.problem == f"“echo” was interrupted; {len(stop.inputs)} of 60 examples are kept."
-    assert threading.active_count() == num_before
+    assert threading.active_count() <= num_before
 
 
 def test_each_row_is_on_disk_at_once_in_a_file_that_is_the_same_in_every_process(home):
