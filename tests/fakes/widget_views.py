@@ -44,7 +44,6 @@ from llmops_utils.tracking import Run
 
 EVIL = "<script>alert('x')</script> & \"more\""
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
-LEFT = "<td style='text-align:left'>"
 STYLED = '<div class="jp-RenderedHTMLCommon">'
 
 
