@@ -51,7 +51,7 @@ def check_llm_basics(page, address):
     text = explorer.locator("strong").first
     before = explorer.locator("tbody tr").first.inner_text()
     explorer.get_by_role("button", name="Take the likeliest").click()
-    expect(text).to_contain_text(" a classic")
+    expect(text).to_have_text(" a", use_inner_text=False)
     explorer.get_by_role("button", name="Back").click()
     expect(explorer.locator("tbody tr").first).to_have_text(before, use_inner_text=True)
     press(explorer, "temperature", "ArrowLeft", 5)

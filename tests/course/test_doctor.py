@@ -8,14 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from widget_views import ESCAPED, EVIL
 
 from llmops_utils.course import cli, diagnose, doctor
 from llmops_utils.course.doctor import CHECKS, Diagnosis, Finding, run_check
 from llmops_utils.models import load_catalog
 
 KEY = "sk-Q7wZt9PmKx2VbNc4RfJh"  # made up
-EVIL = "<script>alert('x')</script> & \"more\""
-ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
 
 
 def check(name, **variables):

@@ -4,16 +4,13 @@ import datetime
 import re
 
 import pytest
+from widget_views import ESCAPED, EVIL
 
 from llmops_utils.core import ExerciseError
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.exercises.quiz import Question, Quiz
 from llmops_utils.course.notebooks import list_notebooks
 from llmops_utils.course.progress import Progress
-
-EVIL = "<script>alert('x')</script> & \"more\""
-ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
-
 
 THREE, FOUR = ("a scale", "a kettle", "a grinder"), ("a scale", "a kettle", "a grinder", "a tap")
 QUESTIONS = (
