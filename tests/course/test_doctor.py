@@ -172,7 +172,6 @@ def test_settings_are_told_with_the_names_of_keys_and_what_the_notebooks_would_r
     here = {"LLMOPS_BASE_URL": "http://127.0.0.1:8000/v1", "LLMOPS_MODEL": "tiny"}
     both = {"OPENAI_API_KEY": KEY, "MISTRAL_API_KEY": KEY}
     for variables, told in (
-        ({}, "provider embedded, no key set"),
         (here, "provider custom, no key set"),
         ({"LLMOPS_API_KEY": KEY}, "provider embedded, keys set: LLMOPS_API_KEY"),
         (both, "provider embedded, keys set: OPENAI_API_KEY, MISTRAL_API_KEY"),
@@ -181,8 +180,6 @@ def test_settings_are_told_with_the_names_of_keys_and_what_the_notebooks_would_r
         assert_ok("Settings", f"mode replay, {told}", **variables)
     for name, value, said, step in (
         ("LLMOPS_MDOE", "replay", "There is no setting LLMOPS_MDOE.", "Did you mean LLMOPS_MODE?"),
-        ("LLMOPS_PROVIDER", "opanai", "no provider “opanai”", "Did you mean openai?"),
-        ("LLMOPS_PROVIDER", "custom", "needs an address", "LLMOPS_BASE_URL"),
         ("ANTHROPIC_API_KEY", KEY, "does not look like a key", "ANTHROPIC_API_KEY"),
         ("OPENAI_API_KEY", f"'{KEY}'", "stands in quotes", "OPENAI_API_KEY"),
     ):

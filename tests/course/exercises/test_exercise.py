@@ -162,14 +162,6 @@ def test_check_finds_the_variable_in_the_notebook_unless_an_answer_is_given(make
 # Views
 
 
-def test_an_exercise_is_shown_as_text_html_and_widget_without_hint_and_solution(make_exercise, show):
-    data = show(make_exercise()).data
-    assert data["text/plain"] == "Exercise 07.2: The square. Write square(number)."
-    assert "<strong>Exercise 07.2: The square.</strong> Write square(number)." in data["text/html"]
-    assert [text for text in ("star", "number * number") if text in str(data)] == []
-    assert show(make_exercise(title="What is it?")).data["text/plain"].startswith("Exercise 07.2: What is it? Write")
-
-
 def test_markup_is_escaped_everywhere_and_what_stands_in_back_ticks_is_code(make_exercise, show):
     def fail(number):
         raise ValueError(EVIL)

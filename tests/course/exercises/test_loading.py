@@ -77,16 +77,6 @@ def test_a_damaged_file_is_an_error_that_names_file_and_entry(write):
         assert caught.value.next_step == "Mend this entry in data/exercises/06_2.toml."
 
 
-def test_a_text_may_be_wrapped_and_code_keeps_its_lines(write):
-    wrapped = 'task = """\nWrite \\\nsquare(number).\n"""'
-    code = "solution = '''\ndef square(number):\n    return number**2\n'''"
-    text = EXERCISE.replace('task = "Write square(number)."', wrapped)
-    write(text.replace('solution = "square = lambda number: number * number"', code) + QUESTION * 4)
-    (exercise,), _ = load_exercises("06_2_few_shot")
-    assert exercise.task == "Write square(number)."
-    assert exercise.solution_code == "def square(number):\n    return number**2"
-
-
 def test_every_exercise_has_a_grader_a_task_that_names_its_variable_and_hints_without_the_solution():
     assert set(GRADERS) == set(EXERCISES)
     assert {path.stem for path in loading.FOLDER.glob("*.toml")} == set(LOADED)

@@ -168,26 +168,19 @@ def test_the_scorecard_ranks_all_options_by_the_weights_and_without_any_nothing(
 # --- the table explorer --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def table():
-    return make_table()
-
-
 def list_models(table):
     return [row[0] for row in read_rows(table.view.value)]
 
 
-def test_texts_sort_without_regard_to_capitals_and_numbers_by_value(table):
+def test_rows_are_sorted_by_any_column_and_kept_by_a_menu_and_a_text():
+    table = make_table()
     assert list_models(table) == ["alpha", "Beta", "gamma"]
     table.sort_menu.value = "size"
     assert list_models(table) == ["Beta", "gamma", "alpha"]
     table.descending.value = True
     assert list_models(table) == ["gamma", "Beta", "alpha"]  # an empty cell comes last both ways
-
-
-def test_a_menu_and_a_text_keep_rows(table):
     table.menus["maker"].value = "X"
-    assert list_models(table) == ["Beta", "gamma"]
+    assert list_models(table) == ["gamma", "Beta"]
     table.search.value = "GAM"
     assert list_models(table) == ["gamma"]
     assert "Models: 1 of 3 rows" in table.view.value
