@@ -93,11 +93,6 @@ def check_choosing_an_llm(page, address):
     explorer.get_by_label("largest first", exact=True).click()
     expect(table.locator("tbody tr").first).to_contain_text("Qwen3.8 27B")
     shoot(explorer, "03_explorer")
-    notebook = open_and_run(page, address, "03_4_cost_and_licence")
-    licences = find_cell(notebook, "course.TableExplorer(licences")
-    expect(licences.locator("tbody tr").first).to_be_visible()
-    shoot(licences, "03_licences")
-
     notebook = open_and_run(page, address, "03_6_the_decision")
     card = find_cell(notebook, "course.ModelScorecard(scores, WEIGHTS)")
     table = card.locator("table")

@@ -306,20 +306,6 @@ def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons(
     assert [source.count(MAP_LINK) for source in read_sources(path)] == [1, 0, 1]
 
 
-def test_the_link_at_the_end_is_not_hidden_by_a_folded_part(course):
-    path = course / "04_1_ways.ipynb"
-    lesson = read_notebook(path)
-    for source, is_folded in (("## In depth", True), ("### More", False), ("Text.", False)):
-        lesson.cells.append(new_markdown_cell(source, metadata={FOLDED: True} if is_folded else {}))
-    nbformat.write(lesson, path)
-    link_lessons()
-    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 3]
-    lesson.cells.append(new_markdown_cell("## Next"))
-    nbformat.write(lesson, path)
-    link_lessons()
-    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 6]
-
-
 def test_the_links_of_all_lessons_are_current(monkeypatch):
     stale = []
     monkeypatch.setattr(notebooks, "write_whole", lambda path, content: stale.append(path.name))

@@ -14,7 +14,6 @@ from widget_views import (
     read_views,
 )
 
-from llmops_utils.core import ProviderError, RecordingMissing
 from llmops_utils.course import LifecycleMap, PowerCalculator, ProviderChooser, TrainingCalculator
 from llmops_utils.course.widgets.base import TeachingWidget, style_html
 
@@ -82,9 +81,3 @@ def test_two_widgets_on_the_same_data_are_stored_alike_also_after_the_controls_m
         repeats = getattr(twin.children[-1], "value", None) == style_html(twin.static_html)
         wrong += [] if is_alike and repeats == twin.repeats_static else [type(widget).__name__]
     assert wrong == []
-
-
-def test_what_was_not_recorded_is_told_with_a_way_out_and_other_errors_with_theirs():
-    widget = LifecycleMap()
-    assert "LLMOPS_MODE=live" in widget.explain(RecordingMissing("There is none.", "Record it."))
-    assert widget.explain(ProviderError("Gone.", "Try again.")) == "Gone.\nWhat to do: Try again."

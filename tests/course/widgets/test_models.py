@@ -103,21 +103,6 @@ def test_sliders_reshape_without_asking_the_model_again(explorer, model):
     assert model.prompts == [PROMPT]
 
 
-def test_take_adds_the_likeliest_token_and_back_removes_it():
-    model = FakeTokens({" red": 0.2, " blue": 0.5, " green": 0.3})
-    explorer = make_explorer(model)
-    explorer.take()
-    press(explorer, "Take the likeliest")
-    assert read_text(explorer) == "The kettle is blue blue"
-    assert "The kettle is<strong><u> blue</u><u> blue</u></strong>" in read_views(explorer)
-    press(explorer, "Back")
-    press(explorer, "Back")
-    press(explorer, "Back")
-    assert read_text(explorer) == PROMPT
-    added = [PROMPT, "The kettle is blue", "The kettle is blue blue"]
-    assert model.prompts == [*added, "The kettle is blue", PROMPT]  # at the beginning nothing more is asked
-
-
 def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
     first = draw_text(explorer)
     explorer.temperature.value = 0.5
@@ -131,7 +116,13 @@ def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
     assert draw_text(explorer) == PROMPT + " red" * 12
 
 
-def test_where_the_model_fails_it_is_told_and_the_text_stays(explorer, model):
+def test_the_likeliest_is_added_and_removed_and_where_the_model_fails_the_text_stays(explorer, model):
+    press(explorer, "Take the likeliest")
+    assert "The kettle is<strong><u> red</u></strong>" in read_views(explorer)
+    for _ in range(2):
+        press(explorer, "Back")
+    assert read_text(explorer) == PROMPT
+    assert model.prompts == [PROMPT, "The kettle is red", PROMPT]  # at the beginning nothing more is asked
     explorer.take()
     explorer.take()
     for name in ("Take the likeliest", "Draw one", "Back", "Start again"):
