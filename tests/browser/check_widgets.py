@@ -73,11 +73,6 @@ def check_what_is_llmops(page, address):
     expect(ring.locator("[role=status]")).to_have_text("Watch")
     shoot(ring, "02_ring")
     shoot(notebook.locator("img[alt^='The landscape']").first, "02_landscape")
-    notebook = open_and_run(page, address, "02_2_llmops_and_mlops", wait_ms=120_000)
-    timeline = find_cell(notebook, "Timeline(root)")
-    expect(timeline.locator("img")).to_be_visible()
-    expect(timeline.locator("caption")).to_contain_text("Timeline of")
-    shoot(timeline, "02_timeline")
 
 
 def check_choosing_an_llm(page, address):

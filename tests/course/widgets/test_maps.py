@@ -15,7 +15,7 @@ from llmops_utils.course import STAGES, CourseMap, LifecycleMap, Progress, Techn
 from llmops_utils.course import notebooks as course_notebooks
 from llmops_utils.course.exercises import loading
 from llmops_utils.course.notebooks import find_notebooks, list_notebooks
-from llmops_utils.course.widgets.maps import BOX_HEIGHT, BOX_WIDTH, HEIGHT, WIDTH, draw_ring
+from llmops_utils.course.widgets.maps import draw_ring
 
 SVG = "{http://www.w3.org/2000/svg}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -78,19 +78,6 @@ def test_the_links_of_the_ring_stand_outside_its_image_which_has_a_title_and_a_d
     links = [link.get("href") for link in picture.iter(f"{XHTML}a")]
     mains = [find_notebooks(stage.chapters[0])[0].name for stage in STAGES]
     assert links == [*mains, "13_1_capstone.ipynb"]
-
-
-def test_the_boxes_of_the_ring_lie_inside_it_without_touching_in_letters_that_can_be_read():
-    svg = draw_ring()
-    names = ("x", "y", "width", "height")
-    rects = ElementTree.fromstring(svg).iter(f"{SVG}rect")
-    boxes = [tuple(float(rect.get(name)) for name in names) for rect in rects]
-    for place, (x, y, width, height) in enumerate(boxes):
-        assert 2 <= x <= WIDTH - 2 - width
-        assert 2 <= y <= HEIGHT - 2 - height
-        assert all(abs(x - one[0]) > BOX_WIDTH or abs(y - one[1]) > BOX_HEIGHT for one in boxes[place + 1 :])
-    smallest = min(float(size) for size in re.findall(r"font:([\d.]+)px", svg))
-    assert smallest * float(re.search(r"min-width:(\d+)px", svg)[1]) / WIDTH >= 12
 
 
 def test_choosing_a_stage_shows_what_there_is_to_say_about_it_and_its_tools():
