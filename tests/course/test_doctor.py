@@ -180,6 +180,7 @@ def test_settings_are_told_with_the_names_of_keys_and_what_the_notebooks_would_r
         assert_ok("Settings", f"mode replay, {told}", **variables)
     for name, value, said, step in (
         ("LLMOPS_MDOE", "replay", "There is no setting LLMOPS_MDOE.", "Did you mean LLMOPS_MODE?"),
+        ("LLMOPS_PROVIDER", "opanai", "no provider “opanai”", "Did you mean openai?"),
         ("ANTHROPIC_API_KEY", KEY, "does not look like a key", "ANTHROPIC_API_KEY"),
         ("OPENAI_API_KEY", f"'{KEY}'", "stands in quotes", "OPENAI_API_KEY"),
     ):

@@ -134,6 +134,7 @@ def search(retrieval, question):
 def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told():
     model = CountingModel()
     retrieval = make_retrieval(model)
+    assert retrieval.view.value.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
     assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
     search(retrieval, f"Is the owner {EVIL}?")
     assert f"<strong>Is the owner {ESCAPED}?</strong>" in retrieval.view.value

@@ -117,12 +117,16 @@ def test_draws_follow_the_sliders_and_repeat_after_a_restart(explorer):
 
 
 def test_the_likeliest_is_added_and_removed_and_where_the_model_fails_the_text_stays(explorer, model):
+    model.tokens = {" red": 0.2, " blue": 0.8}
+    explorer.restart()
     press(explorer, "Take the likeliest")
-    assert "The kettle is<strong><u> red</u></strong>" in read_views(explorer)
+    assert "The kettle is<strong><u> blue</u></strong>" in read_views(explorer)
     for _ in range(2):
         press(explorer, "Back")
     assert read_text(explorer) == PROMPT
-    assert model.prompts == [PROMPT, "The kettle is red", PROMPT]  # at the beginning nothing more is asked
+    assert model.prompts == [PROMPT, PROMPT, "The kettle is blue", PROMPT]  # at the beginning nothing more is asked
+    model.tokens = {" red": 1.0}
+    explorer.restart()
     explorer.take()
     explorer.take()
     for name in ("Take the likeliest", "Draw one", "Back", "Start again"):

@@ -19,8 +19,8 @@ def test_bars_without_a_width_are_muted_and_their_texts_are_no_markup():
     nothing = draw_bars(["a", "b"], [0.0, 0.0])
     assert read_bars(nothing) == [("a", 0.0, 0.0), ("b", 0.0, 0.0)]
     assert (nothing.count(MUTED_COLOUR), nothing.count(BAR_COLOUR)) == (2, 0)
-    html = draw_bars(["<b>"], [1.0], caption=EVIL)
-    assert (html.count(ESCAPED), html.count("<code>&lt;b&gt;"), find_open_tag(html)) == (1, 1, None)
+    html = draw_bars(["<b>\n"], [1.0], caption=EVIL)
+    assert (html.count(ESCAPED), html.count("<code>&lt;b&gt;\\n</code>"), find_open_tag(html)) == (1, 1, None)
 
 
 # --- pictures ------------------------------------------------------------------------------------------------
