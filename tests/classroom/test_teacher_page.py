@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import datetime
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from loopback import Handler, Loopback
 from teacher_page import PAGE, Survey
 
 PROGRESS = json.dumps({"done": {"01_1.1": "2026-12-01", "01_1.2": "2026-12-02", "no.such": "2027-01-01"}})
@@ -31,36 +30,32 @@ def world(tmp_path):
     }
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_GET(self):
             path = self.path.partition("?")[0]
             asked.append(path)
             content = answers.get(path)
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(200 if path in answers else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
             with contextlib.suppress(OSError):
-                self.wfile.write(body)
+                self.respond(200 if path in answers else 404, body, {})
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    class World(Loopback):
+        handler = Answering
 
     def look(num=1):
         async def run():
-            survey = Survey(f"{url}/hub/api", url, url, "token", tmp_path / "solved.json")
+            survey = Survey(f"{server.root}/hub/api", server.root, server.root, "token", tmp_path / "solved.json")
             told = await asyncio.gather(*(survey.look() for _ in range(num)))
-            return told[-1] | {"survey": survey}
+            return told[-1]
 
         return asyncio.run(run())
 
-    yield answers, look, asked
-    server.shutdown()
-    server.server_close()
+    with World() as server:
+        yield answers, look, asked
+
+
+def write_page(told):
+    return PAGE.generate(model=told["model"], students=told["students"], num_exercises=9).decode()
 
 
 def test_each_student_stands_with_place_progress_and_use_and_two_teachers_ask_once(world):
@@ -72,7 +67,7 @@ def test_each_student_stands_with_place_progress_and_use_and_two_teachers_ask_on
     assert (ana["requests"], ana["tokens"], ana["waiting"]) == (3, 450, 1)
     assert (ben["name"], ben["used"], ben["where"], ben["num_solved"]) == ("ben", "off", "", 0)
     assert asked.count("/usage") == 1
-    page = PAGE.generate(model=told["model"], students=told["students"], num_exercises=9).decode()
+    page = write_page(told)
     assert "06_2_few_shot.ipynb (busy)" in page
     assert "2 students" in " ".join(page.split())
     assert 'name="viewport"' in page  # a phone shows it in letters that can be read
@@ -93,8 +88,7 @@ def test_nonsense_of_a_students_server_is_passed_over_and_its_names_cannot_write
     for sessions in ([{"name": name, "kernel": None}], ["x", {"name": ["a"]}], {"a": 1}, b"{", b" " * 2_000_000):
         answers["/user/ana/api/sessions"] = sessions
         told = look()
-        page = PAGE.generate(model=told["model"], students=told["students"], num_exercises=9).decode()
-        assert "<script>" not in page
+        assert "<script>" not in write_page(told)
         assert told["students"][0]["num_solved"] == 2
     for said in (b"{", {"type": "file", "content": "[]"}, {"type": "file", "content": '{"done": [1]}'}, [1], None):
         answers["/user/ana/api/contents/progress.json"] = said
@@ -104,6 +98,4 @@ def test_nonsense_of_a_students_server_is_passed_over_and_its_names_cannot_write
 def test_a_model_that_is_down_is_told(world):
     answers, look, _ = world
     del answers["/health"]
-    told = look()
-    page = PAGE.generate(model=told["model"], students=told["students"], num_exercises=9).decode()
-    assert "does not answer" in page
+    assert "does not answer" in write_page(look())

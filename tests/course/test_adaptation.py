@@ -1,4 +1,4 @@
-"""Claims about the decision aid: plain situations get the plain answer, and what has no data comes last."""
+"""Claims about the decision aid: all ways are ranked with reasons, and what has no data comes last."""
 
 import itertools
 
@@ -8,17 +8,6 @@ from llmops_utils.core import DataError
 from llmops_utils.course.adaptation import CHOICES, Situation, rank_ways
 
 ALL = [Situation(*chosen) for chosen in itertools.product(*CHOICES.values())]
-
-
-def name_first(**facts):
-    return rank_ways(Situation(**facts))[0].way
-
-
-def test_plain_situations_get_the_plain_answer():
-    assert name_first(lacks="knowledge", changes="daily", sources="needed") == "retrieve"
-    assert name_first(lacks="form", changes="yearly", num_examples="dozens", sources="not needed") == "prompt"
-    facts = {"num_examples": "thousands", "sources": "not needed", "requests": "millions a month"}
-    assert name_first(lacks="form", changes="yearly", **facts) == "fine-tune"
 
 
 def test_in_any_situation_all_ways_are_ranked_with_reasons_and_those_without_data_come_last():

@@ -87,10 +87,6 @@ def test_the_package_runs_as_a_program_and_packages_that_cannot_be_loaded_are_on
         assert ("What to do: " in told, "Traceback" in told) == (True, False)
 
 
-def list_files(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 def test_models_are_listed_with_what_is_fetched_and_a_notebook_that_does_not_exist_is_named(run, monkeypatch, tmp_path):
     monkeypatch.setattr(command_line, "has_weights", lambda model, home: model.name == "all-minilm-l6-v2")
     code, said, told = run("models", "list")
@@ -102,7 +98,7 @@ def test_models_are_listed_with_what_is_fetched_and_a_notebook_that_does_not_exi
     for command in ("record", "notebooks"):
         code, said, told = run(command, "nonsense", LLMOPS_RECORDINGS=str(tmp_path))
         assert (code, "nonsense" in told, "What to do: " in told) == (1, True, True)
-    assert list_files(tmp_path) == []
+    assert [*tmp_path.iterdir()] == []
 
 
 # The lab
@@ -202,7 +198,7 @@ def test_the_card_of_a_class_is_for_its_owner_alone_and_an_unwritable_home_is_to
     seen = []
     home, _ = serve(lambda card: seen.append(card.stat().st_mode & 0o77))
     assert seen == [0 if os.name != "nt" else 0o66]
-    assert list_files(home) == ["class_keys.json"]
+    assert [path.name for path in home.iterdir()] == ["class_keys.json"]
     assert (home / "class_keys.json").stat().st_mode & 0o77 == seen[0]
     for content in ("[]", '{"class": "one"}', '{"class": "one", "teacher": ""}', '{"class": "one", "teacher": 2}'):
         (home / "class_keys.json").write_text(content, encoding="utf-8")

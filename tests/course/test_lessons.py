@@ -198,44 +198,7 @@ def test_names_are_numbers_that_sort_and_small_words():
 
 # --- the rules themselves ------------------------------------------------------------------------------------
 
-TITLE = """# 4.2 Small
-
-**The question:** does it count?
-
-After this lesson you can count. 5 minutes · no calls · costs nothing. Builds on [4.1](04_1_strategies.ipynb)."""
-DEEP = "[(x := f) for f in [g for g in (lambda a=1: a, *zip(*y))]]" + "\n# " + "long " * 20
 TABLE = "<table><tr><th>head</th></tr>" + "<tr><td>row</td></tr>" * 13 + "</table>"
-
-
-def make_table(html):
-    return [new_output("display_data", data={"text/html": html})]
-
-
-def make_lesson():
-    """Return the cells of a lesson that breaks no rule, though it has all kinds of trespass in depth."""
-    solved, quizzed = ({"tags": [f"exercise:04_2.{name}"]} for name in ("1", "quiz"))
-    return [
-        text("title", TITLE),
-        text("setup", "## Set-up"),
-        code("imports", "from llmops_utils.course import load_exercises"),
-        code("constants", "(q1,), quiz = load_exercises('04_2_small')"),
-        text("idea", "## An idea\n\n**Predict:** what is 1 + 1?"),
-        code("run", "1 + 1", outputs=make_table(TABLE.replace("<tr><td>row</td></tr>", "", 1))),
-        code("task", "q1", outputs=make_table(f"<details>{TABLE}</details>")),
-        code("answer", "answer = ...", metadata=solved),
-        code("check", "q1.check()"),
-        text("fails", "## When it fails: never"),
-        text("measured", "## Measured"),
-        code("measure", "numbers = [one for one in (1, 2)]\nlist(zip(numbers, numbers))"),
-        text("summary", f"## Summary\n\nIt counts.\n\n[← 4.1 A](a.ipynb) · {MAP_LINK}"),
-        code("quiz", "quiz"),
-        code("quiz-check", "quiz.check()", metadata=quizzed),
-        text("deep", "## In depth", metadata={FOLDED: True}),
-        *(text(f"deep-{number}", "words " * 100) for number in range(40)),
-        code("deep-code", f"{DEEP}\n" * 200, outputs=make_table(TABLE)),
-        code("deep-magic", "%time 1"),
-        text("next", "## Next\n\nThen 4.3."),
-    ]
 
 
 def text(id, source, **more):
@@ -255,7 +218,7 @@ def make_bad_lesson():
         text("fails", "## When it fails"),
         *(code(f"long-{number}", "1\n" * 16) for number in range(45)),
         code("wide", f"x = '{'a' * 81}'"),
-        code("table", "table", outputs=make_table(TABLE)),
+        code("table", "table", outputs=[new_output("display_data", data={"text/html": TABLE})]),
         code("magic", "%time 1"),
         code("inside", "[sum(x for x in row) for row in rows]"),
         code("walrus", "if (x := 1): print(x)"),
@@ -266,8 +229,7 @@ def make_bad_lesson():
     ]
 
 
-def test_a_lesson_without_fault_passes_and_each_rule_finds_what_breaks_it():
-    assert find_offences("04_2_small", make_lesson()) == []
+def test_each_rule_finds_what_breaks_it():
     told = defaultdict(set)
     for _, cell, rule in find_offences("04_2_small", make_bad_lesson()):
         told[rule].add(cell)
@@ -342,20 +304,6 @@ def test_storing_a_lesson_keeps_its_results_by_its_number_and_links_all_lessons(
     link_lessons()
     assert [source.count("4.2 Something →") for source in read_sources(path)] == [1, 0, 1]
     assert [source.count(MAP_LINK) for source in read_sources(path)] == [1, 0, 1]
-
-
-def test_the_link_at_the_end_is_not_hidden_by_a_folded_part(course):
-    path = course / "04_1_ways.ipynb"
-    lesson = read_notebook(path)
-    for source, is_folded in (("## In depth", True), ("### More", False), ("Text.", False)):
-        lesson.cells.append(new_markdown_cell(source, metadata={FOLDED: True} if is_folded else {}))
-    nbformat.write(lesson, path)
-    link_lessons()
-    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 3]
-    lesson.cells.append(new_markdown_cell("## Next"))
-    nbformat.write(lesson, path)
-    link_lessons()
-    assert [number for number, source in enumerate(read_sources(path)) if MAP_LINK in source] == [0, 6]
 
 
 def test_the_links_of_all_lessons_are_current(monkeypatch):

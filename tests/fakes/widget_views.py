@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import ipywidgets
@@ -11,7 +12,7 @@ import pandas as pd
 from fake_results import RESULT
 
 from llmops_utils.agents import Step, Trace
-from llmops_utils.core import DataError, RecordingMissing
+from llmops_utils.core import RecordingMissing
 from llmops_utils.course import (
     AdaptationChooser,
     ChainExplorer,
@@ -37,14 +38,12 @@ from llmops_utils.evaluation import Answer, ExactMatch, NumberMatch, Report, Row
 from llmops_utils.models import Provenance, Reply, TokenChance
 from llmops_utils.operations import AlertRule, Monitor, Request
 from llmops_utils.prompts import Prompt
-from llmops_utils.rag import Hit, parse_page
-from llmops_utils.rag.chunks import split_pages
+from llmops_utils.rag import Retriever, parse_page, split_pages
 from llmops_utils.rag.measures import locate_passages
 from llmops_utils.tracking import Run
 
 EVIL = "<script>alert('x')</script> & \"more\""
 ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
-LEFT = "<td style='text-align:left'>"
 STYLED = '<div class="jp-RenderedHTMLCommon">'
 
 
@@ -250,20 +249,6 @@ GOLD = "A parcel waits in a locker for 48 hours."
 LOCKER, OWNER = "How long does a parcel wait in a locker?", "Who is the owner?"
 
 
-class FakeSearch:
-    """Finds the pages that share a word of five letters or more with the question."""
-
-    def __init__(self, pages):
-        self.chunks = split_pages(pages)
-
-    def find_chunks(self, question, k):
-        if not question.strip():
-            raise DataError("There is nothing to look for.", "Ask something.")
-        words = set(re.findall(r"\w{5,}", question.lower()))
-        found = [chunk for chunk in self.chunks if words & set(re.findall(r"\w+", chunk.text.lower()))]
-        return [Hit(chunk, rank, 1 / rank, rank, rank) for rank, chunk in enumerate(found[:k], start=1)]
-
-
 class CountingModel:
     """Counts words as tokens, or fails while `fault` is set."""
 
@@ -284,7 +269,8 @@ def make_retrieval(model=None, text="she is at home"):
         parse_page("lockers", f"# Lockers\n\nLockers are yellow. {GOLD} After that it travels back."),
         parse_page("people", f"# People\n\nThe owner says that {text} today. A locker is near."),
     ]
-    searches = {name: FakeSearch(pages) for name in ("dense", "fused")}
+    index = SimpleNamespace(chunks={chunk.id: chunk for chunk in split_pages(pages)})
+    searches = {name: Retriever(index, "lexical") for name in ("dense", "fused")}
     questions = {LOCKER: locate_passages([GOLD], ["lockers"], pages), OWNER: ()}
     return RetrievalInspector(searches, write_prompt, model or CountingModel(), questions)
 

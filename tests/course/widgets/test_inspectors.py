@@ -5,7 +5,6 @@ from widget_views import (
     ESCAPED,
     EVIL,
     GOLD,
-    LOCKER,
     OWNER,
     PROBLEMS,
     CountingModel,
@@ -16,16 +15,12 @@ from widget_views import (
     make_retrieval,
     make_tagger,
     press,
-    read_bundle,
     read_rows,
 )
 
-from llmops_utils.agents import Trace
 from llmops_utils.core import ProviderError, RecordingMissing
-from llmops_utils.course import TraceInspector
 from llmops_utils.course.widgets.base import UNRECORDED
 from llmops_utils.course.widgets.inspectors import OWN
-from llmops_utils.datasets import Task
 from llmops_utils.evaluation import Answer
 
 # --- chains --------------------------------------------------------------------------------------------------
@@ -41,20 +36,7 @@ def read_step(chain):
     return dict(read_rows(chain.view.value))
 
 
-def test_the_static_view_has_a_row_per_call_and_the_buttons_go_through_the_calls_and_stop_at_the_ends(chain):
-    data = read_bundle(chain)
-    rows = read_rows(data["text/html"])
-    assert data["text/html"].count("<table>") == 2
-    assert [(row[0], row[1], row[-1]) for row in rows] == [
-        ("direct", "answer", "right"),
-        ("two prompts", "expression", ""),
-        ("two prompts", "result", "wrong"),
-        ("direct", "answer", "wrong"),
-        ("two prompts", "expression", ""),
-        ("two prompts", "result", "wrong"),
-    ]
-    assert rows[2][2:6] == ["2 * 7", "13 … (cut off)", "13", "31 + 2"]
-    assert data["text/plain"] == ("Chain explorer: 2 problems, 2 ways (direct, two prompts); 1 of 4 answers are right.")
+def test_the_buttons_go_through_the_calls_of_a_way_and_stop_at_the_ends(chain):
     assert "<b>A shop has 2 boxes of 7 lids.</b> Expected: 14" in chain.view.value
     assert (read_step(chain)["step"], read_step(chain)["result"]) == ("1 of 1: answer", "right")
     assert [press(chain, name).disabled for name in ("Back", "Next step")] == [True, True]
@@ -99,7 +81,7 @@ def test_a_way_that_was_not_recorded_says_so_and_the_others_are_shown():
     assert read_step(chain)["result"] == "right"
 
 
-def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_each_problem_is_asked_once():
+def test_long_replies_are_cut_in_the_static_view_alone_and_each_problem_is_asked_once():
     asked = []
 
     def answer(question):
@@ -119,7 +101,7 @@ def test_long_replies_are_cut_in_the_static_view_and_whole_in_the_live_one_and_e
 # --- traces --------------------------------------------------------------------------------------------------
 
 
-def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_and_a_table_holds_all_traces():
+def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict():
     inspector = make_inspector()
     shown = []
     for _ in range(4):
@@ -139,37 +121,9 @@ def test_each_step_forward_shows_one_more_and_then_the_answer_with_its_verdict_a
     assert "step 0 of 3" in inspector.view.value
     inspector.go_to(99)
     assert "✗ wrong, expected Nuvia 1.5 · <b>Tools:</b> ✗ expected find_order</div>" in inspector.view.value
-    assert [title for title, _ in inspector.menu.options] == [
-        "1. ✓ What is the value of PW-30287?",
-        "2. ✗ Which model is it?",
-    ]
-    data = read_bundle(inspector)
-    assert data["text/plain"] == "Trace inspector: 2 questions, 1 answers right, 1 with the expected tools."
-    used = "find_order → calculate"
-    assert read_rows(data["text/html"])[-2:] == [
-        ["What is the value of PW-30287?", used, used, "149.70", "✓ 149.7"],
-        ["Which model is it?", "find_order → find_order → find_order", "find_order", "None", "✗ Nuvia 1.5"],
-    ]
-
-
-def test_a_trace_without_steps_goes_from_the_question_to_the_answer():
-    task = Task(id="a", split="dev", kind="order", question="Which?", answer="none", tools=())
-    inspector = TraceInspector([Trace("Which?", "none", (), "finished")], [task])
-    press(inspector, "Forward")
-    assert "✓ as expected" in inspector.view.value
 
 
 # --- retrieval -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def model():
-    return CountingModel()
-
-
-@pytest.fixture
-def retrieval(model):
-    return make_retrieval(model)
 
 
 def search(retrieval, question):
@@ -177,25 +131,11 @@ def search(retrieval, question):
     press(retrieval, "Search")
 
 
-def test_ranks_and_prompt_are_shown_and_the_gold_passage_is_marked_and_nothing_else(retrieval):
-    rows = read_rows(retrieval.static_html)
-    assert [row[0] for row in rows] == 2 * ["1", "2", "3", "4", "5"]
-    # a search that finds fewer leaves its places empty
-    assert [row[1:] for row in rows[:3]] == [2 * ["lockers (1.000) ◀"], 2 * ["people (0.500)"], 2 * [""]]
-    assert retrieval.static_html.count("The assembled prompt: ") == 2
-    prompt = retrieval.view.value.partition("<details>")[2]
-    assert [text for text in (GOLD, "The owner says", LOCKER) if text not in prompt] == []
-    num_words = len(prompt.partition("user: ")[2].partition("</pre>")[0].split())
-    assert f"The assembled prompt: {num_words} tokens" in prompt
+def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told():
+    model = CountingModel()
+    retrieval = make_retrieval(model)
     assert retrieval.view.value.count("<pre style='word-break:normal;") == 3  # two passages and the prompt
     assert f"Lockers are yellow. <mark>{GOLD}</mark> After that" in retrieval.view.value
-    assert retrieval.view.value.count("<mark>") == 1
-    retrieval.menu.value = OWNER
-    assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
-    assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
-
-
-def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retrieval, model):
     search(retrieval, f"Is the owner {EVIL}?")
     assert f"<strong>Is the owner {ESCAPED}?</strong>" in retrieval.view.value
     assert "<strong>[1] people</strong>" in retrieval.view.value
@@ -210,7 +150,8 @@ def test_an_own_question_is_searched_and_what_cannot_be_searched_is_told(retriev
         assert "<script" not in retrieval.view.value
     model.fault = None
     retrieval.menu.value = OWNER
-    assert OWNER in retrieval.view.value
+    assert f"<strong>{OWNER}</strong> (no gold passage is known)" in retrieval.view.value
+    assert [sign for sign in ("<mark>", "◀") if sign in retrieval.view.value] == []
 
 
 # --- tags ----------------------------------------------------------------------------------------------------
@@ -234,7 +175,7 @@ def test_a_tag_is_kept_with_its_trace_and_told_in_a_form_to_copy():
     assert tagger.choice.value == "wrong"
 
 
-def test_next_leads_to_what_has_no_tag_yet_and_without_a_kernel_all_traces_and_meanings_are_read():
+def test_next_leads_to_what_has_no_tag_yet():
     tagger, seen = make_tagger(), []
     tagger.menu.value = "q2"
     for _ in range(4):
@@ -243,6 +184,3 @@ def test_next_leads_to_what_has_no_tag_yet_and_without_a_kernel_all_traces_and_m
         seen.append(tagger.menu.value)
     assert seen == ["q3", "q1", "q1", "q1"]
     assert len(tagger.tags) == 3
-    rows = read_rows(make_tagger().static_html)
-    assert rows[:2] == [["fine", "The answer is right."], ["wrong", "It is not."]]
-    assert [row[1] for row in rows if row[0] == "answer"] == ["1 euros", "2 euros", "3 euros"]

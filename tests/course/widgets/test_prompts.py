@@ -9,14 +9,11 @@ from widget_views import (
     make_picker,
     make_workbench,
     press,
-    read_bundle,
     read_rows,
 )
 
 from llmops_utils.core import ProviderError, RecordingMissing
-from llmops_utils.course.widgets.prompts import COMBINATIONS, OWN, PARTS
-from llmops_utils.evaluation import PRICED_AT
-from llmops_utils.models import price_tokens
+from llmops_utils.course.widgets.prompts import OWN, PARTS
 
 # --- the workbench -------------------------------------------------------------------------------------------
 
@@ -40,17 +37,6 @@ def choose(workbench, number, *parts):
 
 
 def test_each_of_the_sixteen_combinations_is_asked_once_and_the_boxes_choose_the_elements(workbench, model):
-    data = read_bundle(workbench)
-    rows = read_rows(data["text/html"])
-    marks = [tuple(part for part, mark in zip(PARTS, row, strict=False) if mark == "●") for row in rows]
-    assert marks == COMBINATIONS
-    assert (len(set(marks)), marks[0], marks[-1]) == (16, (), PARTS)
-    assert [row[-1] for row in rows] == ["right" if "examples" in parts else "wrong" for parts in marks]
-    price = f"${1000 * price_tokens(*PRICED_AT, 3, 2):.3f} per 1,000"
-    assert rows[0] == ["○", "○", "○", "○", "3 + 2", price, "Thank you.", "wrong"]
-    assert "Message: My kettle leaks. Expected: kettle." in data["text/html"]
-    assert data["text/plain"].startswith("Prompt workbench: 16 combinations of instruction, context, examples and")
-    assert "8 of them get the right answer" in data["text/plain"]
     assert "<code>kettle</code>" in choose(workbench, 0, "examples")
     assert len(model.asked) == 16
     assert read_rows(choose(workbench, 0, "output")) == [["user", "My kettle leaks.\n\nProduct:"]]
@@ -90,8 +76,6 @@ def pick(picker, *numbers):
 
 
 def test_a_ready_set_is_shown_without_measuring_and_the_lists_are_hidden_until_one_chooses(picker, measure):
-    rows = [row[:2] + row[4:] for row in read_rows(picker.static_html)]
-    assert rows == [["none", "0", "4/4", "0/4"], ["only repair", "2", "0/4", "4/4"]]
     before = len(measure.calls)
     picker.menu.value = "only repair"
     assert "<strong>only repair</strong>" in picker.view.value
