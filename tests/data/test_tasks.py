@@ -72,9 +72,6 @@ def get_zone(country):
     return found
 
 
-# The orders
-
-
 def test_an_order_has_the_forms_it_promises_and_its_postage_and_days_are_those_of_the_handbook():
     free_from = Decimal(re.search(r"From (\d+) EUR", NOTES["n09"])[1])
     days = {int(zone): int(num) for num, zone in re.findall(r"(\d+) working days in zone (\d)", NOTES["n10"])}
@@ -98,9 +95,6 @@ def test_an_order_has_the_forms_it_promises_and_its_postage_and_days_are_those_o
     assert dates == sorted(dates)
     assert len({(order.model, order.unit_price_eur, order.product) for order in ORDERS.values()}) == 8
     assert (len({order.model for order in ORDERS.values()}), len(ORDERS)) == (8, 60)
-
-
-# The tasks
 
 
 def test_splits_are_balanced_over_the_kinds_and_share_no_order_and_no_question_comes_twice():
@@ -203,9 +197,6 @@ def test_all_other_answers_follow_from_the_numbers_in_the_question_and_the_notes
     assert {rule["facts"][:3] for rule in RULES if rule["kind"] == "note"} == set(NOTES)
 
 
-# The tasks of two and three dependent calls
-
-
 def work_out(task, rule, tracer, search):
     """Return the answer to a task and the tools used, from what the tools show and nothing else."""
     used, known = [], {}
@@ -241,9 +232,6 @@ def test_kinds_of_chains_take_turns_and_no_answer_can_be_copied_from_the_questio
         assert " ".join(task.tools) == TOOLS[task.kind], task.id
         assert 8 <= len(task.question.split()) <= 25, task.id
         assert task.answer not in map(str, get_numbers(task.question)), task.id
-
-
-# New traces
 
 
 @pytest.fixture(scope="module")

@@ -14,22 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmops_utils.core import (
-    BudgetExceeded,
-    CapabilityMissing,
-    DataError,
-    EvaluationInterrupted,
-    KeyMissing,
-    KeyRefused,
-    ModelNotServed,
-    ProviderDown,
-    RateLimited,
-    RecordingMissing,
-    RequestRefused,
-    SettingsError,
-    Unreachable,
-    WorkbookError,
-)
+from llmops_utils.core import errors
 from llmops_utils.datasets import Example, load_messages
 from llmops_utils.evaluation import Answer, ChoiceMatch, ExactMatch, Row, Score, evaluate
 from llmops_utils.models import Provenance, Reply
@@ -104,7 +89,7 @@ def interrupt(system, examples, scorer=None, key="stated", **options):
     """Run until the stop button is pressed and return the error; a bare KeyboardInterrupt would end pytest."""
     gc.disable()  # Python swallows an interrupt that comes while it collects garbage
     try:
-        with pytest.raises(EvaluationInterrupted) as caught:
+        with pytest.raises(errors.EvaluationInterrupted) as caught:
             evaluate(system, examples, scorer or ExactMatch(), key=key, **options)
     except KeyboardInterrupt:
         pytest.fail("The interrupt went through evaluate.")
@@ -182,11 +167,11 @@ def test_as_many_examples_are_on_their_way_as_asked_for_or_set(monkeypatch):
 # --- failures ------------------------------------------------------------------------------------------------
 
 
-def make_raising(errors):
+def make_raising(raised):
     """Return a system that raises for each input the error at its number, and gives it back where that is None."""
 
     def system(text):
-        error = errors[int(text.split()[1])]
+        error = raised[int(text.split()[1])]
         if error is not None:
             raise error
         return text
@@ -196,9 +181,8 @@ def make_raising(errors):
 
 def test_an_error_that_the_next_example_may_not_meet_is_a_failed_row_that_names_it():
     told = "It did not work."
-    cases = {
-        **{f"{kind.__name__}: {told}": kind(told, "Wait.") for kind in (RateLimited, ProviderDown, Unreachable)},
-        **{f"{kind.__name__}: {told}": kind(told, "Wait.") for kind in (RequestRefused, DataError)},
+    kinds = (errors.RateLimited, errors.ProviderDown, errors.Unreachable, errors.RequestRefused, errors.DataError)
+    cases = {f"{kind.__name__}: {told}": kind(told, "Wait.") for kind in kinds} | {
         "ValueError: " + "x" * 488: ValueError("x" * 1000),
         "KeyError: 'intent'": KeyError("intent"),
         "AssertionError: ": AssertionError(),
@@ -219,7 +203,7 @@ def test_an_async_system_is_refused_with_the_reason():
         yield text
 
     for system in (answer, partial(answer), lambda text: answer(text), stream):
-        with pytest.raises(DataError, match=r"(?s)gives an? \w+, not an answer.*asyncio\.run"):
+        with pytest.raises(errors.DataError, match=r"(?s)gives an? \w+, not an answer.*asyncio\.run"):
             evaluate(system, make_examples(1), ExactMatch(), name="async")
 
 
@@ -231,13 +215,13 @@ def test_eight_failures_without_a_success_end_the_run_with_the_last_error():
         time.sleep(0.002)
         raise ValueError(f"no {text}")
 
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(errors.DataError) as caught:
         evaluate(system, make_examples(300), ExactMatch(), parallel=1)
     assert caught.value.problem == (
         "“system” failed on each of the first 8 examples. The last error: ValueError: no input 7"
     )
     assert 8 <= len(asked) < 300
-    with pytest.raises(DataError, match="failed on each of the first 3 examples"):
+    with pytest.raises(errors.DataError, match="failed on each of the first 3 examples"):
         evaluate(system, make_examples(3), ExactMatch())
     seven = [*[ValueError("no")] * 7, None, *[ValueError("no")] * 12]
     report = evaluate(make_raising(seven), make_examples(20), ExactMatch(), parallel=1)
@@ -245,7 +229,15 @@ def test_eight_failures_without_a_success_end_the_run_with_the_last_error():
 
 
 def test_an_error_that_every_example_would_meet_ends_the_run_from_system_and_scorer():
-    fatal = (KeyRefused, BudgetExceeded, RecordingMissing, SettingsError, KeyMissing, CapabilityMissing, ModelNotServed)
+    fatal = (
+        errors.KeyRefused,
+        errors.BudgetExceeded,
+        errors.RecordingMissing,
+        errors.SettingsError,
+        errors.KeyMissing,
+        errors.CapabilityMissing,
+        errors.ModelNotServed,
+    )
     for error in [kind("It cannot go on.", "Mend it.") for kind in fatal]:
         asked = []
 
@@ -258,7 +250,7 @@ def test_an_error_that_every_example_would_meet_ends_the_run_from_system_and_sco
 
         for system, scorer in [(fail, score_half), (str, fail)]:
             asked.clear()
-            with pytest.raises(WorkbookError) as caught:
+            with pytest.raises(errors.WorkbookError) as caught:
                 evaluate(system, make_examples(60), scorer, parallel=1)
             assert caught.value is error
             assert asked[:4] == ["input 0", "input 1", "input 2", "input 3"]
@@ -275,10 +267,10 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_asked(home):
         (load_messages("shots")[:2], score_half, "no examples"),
     ]
     for faulty, scorer, said in cases:
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(errors.DataError, match=said):
             evaluate(asked.append, faulty, scorer, key="stated")
     for key in ({"prompt": object()}, {"shots": np.zeros(3)}, np.zeros(3), pd.DataFrame({"a": [1]})):
-        with pytest.raises(DataError, match="cannot be kept as JSON"):
+        with pytest.raises(errors.DataError, match="cannot be kept as JSON"):
             evaluate(asked.append, examples, ExactMatch(), key=key)
     assert asked == []
     assert list_files(home) == []
@@ -323,13 +315,13 @@ def test_a_home_that_cannot_be_used_or_is_full_is_named(home, monkeypatch):
         raise OSError(13, "Not here")
 
     home.write_text("no folder", encoding="utf-8")
-    with pytest.raises(DataError, match=r"evaluations.*cannot be written"):
+    with pytest.raises(errors.DataError, match=r"evaluations.*cannot be written"):
         evaluate(str, make_examples(2), ExactMatch(), key="stated")
     home.unlink()
     for place in ("llmops_utils.core.files.os.open", "pathlib.Path.exists", "pathlib.Path.unlink"):
         with monkeypatch.context() as patch:
             patch.setattr(place, fail)
-            with pytest.raises(DataError, match=r"jsonl cannot be \w+ \(Not here"):
+            with pytest.raises(errors.DataError, match=r"jsonl cannot be \w+ \(Not here"):
                 evaluate(str, make_examples(2), ExactMatch(), key="stated")
 
 
@@ -355,7 +347,7 @@ def test_a_run_may_be_interrupted_twice_and_asks_what_failed_or_was_half_written
     def system(text):
         stop.note(text)
         if text == "input 2" and stop.after:
-            raise ProviderDown("It is down.", "Wait.")
+            raise errors.ProviderDown("It is down.", "Wait.")
         return text
 
     interrupt(system, examples, parallel=1)

@@ -3,17 +3,8 @@
 from contextlib import suppress
 from types import SimpleNamespace
 
+from llmops_utils import course
 from llmops_utils.core import PromptError, load_settings
-from llmops_utils.course import (
-    Assistant,
-    Choices,
-    Watch,
-    list_messages,
-    load_brief,
-    load_part,
-    load_plain,
-    score_answer,
-)
 from llmops_utils.course.capstone import ABSENT
 from llmops_utils.course.submissions import make_submission
 from llmops_utils.evaluation import Report, Row
@@ -21,10 +12,12 @@ from llmops_utils.operations import load_release, open_release, promote, roll_ba
 from llmops_utils.prompts import save_prompt
 from llmops_utils.tracking import Runs
 
-PLAIN = load_plain()
-NAME, STALE = load_brief().prompt, load_brief().stale["page"]
+PLAIN = course.load_plain()
+NAME, STALE = course.load_brief().prompt, course.load_brief().stale["page"]
 PROMPT = PLAIN.prompt.replace(instruction="", output="Answer with words of the text:")
-CANDIDATE = Choices(prompt=PROMPT, model="pellworth", num_passages=2, num_sentences=2, is_current=True, refuses="check")
+CANDIDATE = course.Choices(
+    prompt=PROMPT, model="pellworth", num_passages=2, num_sentences=2, is_current=True, refuses="check"
+)
 
 
 def know(message, chunks):
@@ -61,13 +54,13 @@ def make_report(name, part, choices, reply, tokens=120):
 
 def answer_part(name, part, choices, reply, tokens):
     """Return the report anew."""
-    assistant = Assistant(None, choices, part in ("stale", "mended"))
+    assistant = course.Assistant(None, choices, part in ("stale", "mended"))
     rows = []
-    for place, (example, message) in enumerate(zip(load_part(part), list_messages(part), strict=False)):
+    for place, (example, message) in enumerate(zip(course.load_part(part), course.list_messages(part), strict=False)):
         chunks = assistant.find(example.input)
         said = reply(message, chunks)
         answer, page = assistant.decide(said, chunks)
-        score = float(score_answer(answer, example.expected).value)
+        score = float(course.score_answer(answer, example.expected).value)
         trace = [{"reply": said, "read": [one.id for one in chunks], "page": page}]
         latency_s = 0.3 + 0.01 * (place % 5)
         asked = (example.id, example.input, example.expected)
@@ -118,4 +111,4 @@ def make_evidence(folder, runs=None, release=..., watch=..., choices=CANDIDATE, 
     """Return a submission: complete, but for what is given here."""
     found = Runs(tuple(make_runs(choices) if runs is None else runs), problems)
     release = make_release(folder, choices) if release is ... else release
-    return make_submission(learner, choices, found, release, Watch() if watch is ... else watch)
+    return make_submission(learner, choices, found, release, course.Watch() if watch is ... else watch)

@@ -11,27 +11,9 @@ import numpy as np
 import pandas as pd
 from fake_results import RESULT
 
+from llmops_utils import course
 from llmops_utils.agents import Step, Trace
 from llmops_utils.core import RecordingMissing
-from llmops_utils.course import (
-    AdaptationChooser,
-    ChainExplorer,
-    LifecycleMap,
-    ModelScorecard,
-    MonitorDashboard,
-    NextTokenExplorer,
-    PowerCalculator,
-    PromptWorkbench,
-    ProviderChooser,
-    RetrievalInspector,
-    RunDashboard,
-    ShotPicker,
-    TableExplorer,
-    Tagger,
-    TechniqueMap,
-    TraceInspector,
-    TrainingCalculator,
-)
 from llmops_utils.course.adaptation import Situation
 from llmops_utils.datasets import Example, Message, Task
 from llmops_utils.evaluation import Answer, ExactMatch, NumberMatch, Report, Row
@@ -123,18 +105,18 @@ def shape(probabilities, temperature, top_p):
 
 
 def make_explorer(model=None, prompt="The kettle is"):
-    return NextTokenExplorer(model or FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2}), prompt, shape)
+    return course.NextTokenExplorer(model or FakeTokens({" red": 0.5, " blue": 0.3, " green": 0.2}), prompt, shape)
 
 
 def make_scorecard(small="small"):
     scores = {small: {"quality": 0.2, "price": 1.0}, "large": {"quality": 0.9, "price": 0.1}}
-    return ModelScorecard(scores, {"quality": 5, "price": 5})
+    return course.ModelScorecard(scores, {"quality": 5, "price": 5})
 
 
 def make_table(text="a page"):
     columns = {"model": ["Beta", "alpha", "gamma"], "maker": ["X", "Y", "X"], "size": [3.0, np.nan, 20.0]}
     columns["source"] = ["https://host.example/a", text, "another page"]
-    return TableExplorer(pd.DataFrame(columns), "Models", ["maker"])
+    return course.TableExplorer(pd.DataFrame(columns), "Models", ["maker"])
 
 
 def make_reply(text, num_read=31, finish_reason="stop"):
@@ -168,7 +150,9 @@ def make_workbench(model=None, first="My kettle leaks."):
     prompt = Prompt("p", "Name it.", "We sell kettles.", "{{ message }}", "Product:", system=("instruction", "context"))
     examples = [Example("a", first, "kettle"), Example("b", "Another one.", "scale")]
     shots = [Example("s", "The grinder is loud.", "grinder")]
-    return PromptWorkbench(model or FakeChat("kettle", first), prompt, examples, shots, build_messages, ExactMatch())
+    return course.PromptWorkbench(
+        model or FakeChat("kettle", first), prompt, examples, shots, build_messages, ExactMatch()
+    )
 
 
 def make_report(name, labels, predictions, tokens=0):
@@ -201,7 +185,7 @@ def make_picker(measure=None, name="only repair"):
     ]
     ready = {"none": [], name: pool[1:3]}
     measure = measure or FakeMeasure()
-    return ShotPicker(pool, ready, measure, {key: measure(shots, key) for key, shots in ready.items()})
+    return course.ShotPicker(pool, ready, measure, {key: measure(shots, key) for key, shots in ready.items()})
 
 
 PROBLEMS = [Example("p-1", "A shop has 2 boxes of 7 lids.", "14"), Example("p-2", "9 cups cost 13 euros each.", "117")]
@@ -220,7 +204,9 @@ def answer_in_two(question):
 
 
 def make_chain(problems=PROBLEMS, **ways):
-    return ChainExplorer(problems, ways or {"direct": answer_directly, "two prompts": answer_in_two}, NumberMatch())
+    return course.ChainExplorer(
+        problems, ways or {"direct": answer_directly, "two prompts": answer_in_two}, NumberMatch()
+    )
 
 
 def make_inspector(question="What is the value of PW-30287?"):
@@ -234,7 +220,7 @@ def make_inspector(question="What is the value of PW-30287?"):
         Task(id="a", question=question, answer="149.7", tools=("find_order", "calculate"), **usual),
         Task(id="b", question="Which model is it?", answer="Nuvia 1.5", tools=("find_order",), **usual),
     ]
-    return TraceInspector(traces, tasks)
+    return course.TraceInspector(traces, tasks)
 
 
 MEANINGS = {"fine": "The answer is right.", "wrong": "It is not."}
@@ -242,7 +228,7 @@ MEANINGS = {"fine": "The answer is right.", "wrong": "It is not."}
 
 def make_tagger(text="What does it cost?"):
     texts = {f"q{number}": {"question": text, "answer": f"{number} euros"} for number in (1, 2, 3)}
-    return Tagger(texts, MEANINGS)
+    return course.Tagger(texts, MEANINGS)
 
 
 GOLD = "A parcel waits in a locker for 48 hours."
@@ -272,7 +258,7 @@ def make_retrieval(model=None, text="she is at home"):
     index = SimpleNamespace(chunks={chunk.id: chunk for chunk in split_pages(pages)})
     searches = {name: Retriever(index, "lexical") for name in ("dense", "fused")}
     questions = {LOCKER: locate_passages([GOLD], ["lockers"], pages), OWNER: ()}
-    return RetrievalInspector(searches, write_prompt, model or CountingModel(), questions)
+    return course.RetrievalInspector(searches, write_prompt, model or CountingModel(), questions)
 
 
 PLAIN = Prompt("plain", instruction="Name the intent.", input="{{ message }}")
@@ -298,7 +284,7 @@ def make_grid(first="zero"):
 def make_runs_dashboard(runs=None, pair=None):
     runs = runs or make_grid()
     metrics = ["score", "prompt_tokens", "completion_tokens"]
-    return RunDashboard(runs, ["shots"], metrics, pair=pair or (runs[0].name, runs[-1].name))
+    return course.RunDashboard(runs, ["shots"], metrics, pair=pair or (runs[0].name, runs[-1].name))
 
 
 def make_requests(num, **changes):
@@ -310,7 +296,7 @@ def make_requests(num, **changes):
 def make_monitor_dashboard(monitor=None, quiet="quiet"):
     monitor = monitor or Monitor(make_requests(200), size=10, rule=AlertRule(0.99, 2))
     slow = make_requests(50) + make_requests(50, latency_s=0.9)
-    return MonitorDashboard(monitor, {quiet: make_requests(100), "slow": slow}, start=50)
+    return course.MonitorDashboard(monitor, {quiet: make_requests(100), "slow": slow}, start=50)
 
 
 TONE = Situation("form", "yearly", "dozens", "not needed")
@@ -319,21 +305,21 @@ TONE = Situation("form", "yearly", "dozens", "not needed")
 def make_widgets(text):
     """Return one widget of each kind; where it takes a text, this one stands in it."""
     return [
-        AdaptationChooser({text: Situation(), "tone": TONE}),
+        course.AdaptationChooser({text: Situation(), "tone": TONE}),
         make_chain([Example("p", text, "14")]),
-        LifecycleMap(),
-        TechniqueMap({text: [replace(RESULT, chapter="06_1", technique=text)]}),
+        course.LifecycleMap(),
+        course.TechniqueMap({text: [replace(RESULT, chapter="06_1", technique=text)]}),
         make_scorecard(text),
         make_monitor_dashboard(quiet=text),
         make_explorer(prompt=text),
-        PowerCalculator(),
+        course.PowerCalculator(),
         make_workbench(first=text),
-        ProviderChooser(),
+        course.ProviderChooser(),
         make_retrieval(text=text),
         make_runs_dashboard(make_grid(text)),
         make_picker(name=text),
         make_table(text),
         make_tagger(text),
         make_inspector(text),
-        TrainingCalculator(2.0, 0.4),
+        course.TrainingCalculator(2.0, 0.4),
     ]

@@ -91,9 +91,6 @@ def test_what_was_not_recorded_is_told_whether_the_grader_or_the_answer_asks(mak
         assert (outcome.state, "LLMOPS_MODE=auto" in outcome.message) == ("wrong", True)
 
 
-# What counts as not attempted
-
-
 def blank(number): ...
 
 
@@ -120,9 +117,6 @@ def test_a_placeholder_is_not_attempted_and_a_function_that_does_something_is(ma
         assert not is_blank(answer)
         assert make_exercise().check(answer).state == "wrong"
     assert [answer for answer in (0, False, "", [], np.zeros(2), len) if is_blank(answer)] == []
-
-
-# Hints, solution, progress
 
 
 def test_a_right_answer_marks_progress_and_nothing_else(make_exercise, progress_file):
@@ -157,9 +151,6 @@ def test_check_finds_the_variable_in_the_notebook_unless_an_answer_is_given(make
     assert [exercise.check().state, exercise.check(square).state] == ["wrong", "right"]
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
     assert exercise.check().state == "not attempted"
-
-
-# Views
 
 
 def test_markup_is_escaped_everywhere_and_what_stands_in_back_ticks_is_code(make_exercise, show):

@@ -56,9 +56,6 @@ def test_another_number_of_letters_or_an_unknown_one_is_an_error_that_counts_or_
     assert not progress_file.exists()
 
 
-# Radio buttons
-
-
 def choose(shown, letters):
     """Choose options as with the mouse; None leaves a question open."""
     for menu, letter in zip(shown.menus, letters, strict=True):
@@ -81,9 +78,6 @@ def test_radio_buttons_stay_chosen_agree_with_letters_which_win_and_may_be_left_
     assert quiz.check(*RIGHT).state == "right"
 
 
-# Views
-
-
 def test_markup_is_escaped_everywhere(show):
     question = Question(text=EVIL, options=(EVIL, EVIL + "2", EVIL + "3"), answer="a", why=EVIL)
     quiz = Quiz(id="07.quiz", questions=(question,) * 4)
@@ -91,9 +85,6 @@ def test_markup_is_escaped_everywhere(show):
     told = quiz.check("a", "a", "a", "a")._repr_html_()
     assert [html.count(ESCAPED) for html in (shown.data["text/html"], shown.read(), told)] == [16, 4, 4]
     assert "<script" not in shown.data["text/html"] + shown.read() + told
-
-
-# The quizzes of the chapters
 
 
 def test_every_question_is_asked_once_has_different_options_and_says_why():
