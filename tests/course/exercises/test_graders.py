@@ -119,7 +119,7 @@ def test_whatever_an_answer_returns_is_an_outcome_and_never_right_nor_an_excepti
         endless,
         {"a": endless},
         np.array([[np.nan]]),
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "D"),
         Fraction(10**400, 3),
         "\ud800",
     ]
