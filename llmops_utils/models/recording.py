@@ -101,7 +101,8 @@ class Recordings:
     def _load(self) -> dict[str, Recording]:
         if self._by_key is None:
             found: dict[str, Recording] = {}
-            for path, content in ((self.packed, self._unpack()), (self.path, _read(self.path))):
+            fresh = _read(self.path)  # first: another process may tidy meanwhile, which packs these lines
+            for path, content in ((self.packed, self._unpack()), (self.path, fresh)):
                 for number, line in enumerate(content.split(b"\n"), start=1):
                     found |= _read_line(line.strip(b"\0\r "), f"{path.name}, line {number}, is")
             self._by_key = found

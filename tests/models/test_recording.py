@@ -227,6 +227,19 @@ def test_what_is_packed_already_stays_to_the_byte(path):
     assert recordings.packed.read_bytes() == other
 
 
+def test_who_reads_while_another_tidies_misses_nothing(path, monkeypatch):
+    Recordings(path).add(make_recording())
+    unpack = Recordings._unpack
+
+    def tidy_first(self):
+        monkeypatch.undo()
+        Recordings(path).tidy(keep_all)
+        return unpack(self)
+
+    monkeypatch.setattr(Recordings, "_unpack", tidy_first)
+    assert list(Recordings(path)) == [make_recording()]
+
+
 def test_a_damaged_or_endless_packed_file_is_a_data_error_and_is_not_unpacked_whole(path, monkeypatch):
     recordings = Recordings(path)
     recordings.add(make_recording())
