@@ -9,6 +9,7 @@ process then goes on with what is left.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -75,7 +76,7 @@ def check_recordings(folder: Path, said: list[str]) -> tuple[int, int]:
     recorder = Recorder(recordings, load_settings(mode="record", home=folder), "trial")
     recorder.keep({"method": "POST", "path": "/v1", "body": "last"}, {"status": 200, "body": ""}, 0.1)
     recordings.tidy(lambda recording: True)
-    lines = [json.loads(line) for line in recordings.path.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in gzip.decompress(recordings.packed.read_bytes()).splitlines()]
     kept = [line["request"]["body"] for line in lines]
     is_whole = all(
         line["response"]["body"] == line["request"]["body"] * 500 for line in lines if line["response"]["body"]
