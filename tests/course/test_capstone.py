@@ -18,7 +18,7 @@ from llmops_utils.course.capstone import (
     run_watch,
     score_answer,
 )
-from llmops_utils.course.graders.capstone import HELD_BACK, THRESHOLD
+from llmops_utils.course.graders.releasing import HELD_BACK, THRESHOLD
 from llmops_utils.datasets import find_leaks
 from llmops_utils.rag import load_pages
 

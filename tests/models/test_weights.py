@@ -242,6 +242,7 @@ def test_an_interrupt_while_pip_downloads_ends_pip_and_leaves_nothing(home, tmp_
     def interrupt():
         while not note.exists():
             time.sleep(0.01)
+        time.sleep(0.2)  # until the start of pip has returned: no interrupt in the middle of it can be answered
         _thread.interrupt_main()
 
     gc.disable()  # Python swallows an interrupt that comes while it collects garbage

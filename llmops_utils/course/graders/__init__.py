@@ -5,19 +5,15 @@ the data hold it.
 """
 
 from . import (
-    advanced_techniques,
     agents,
-    basic_techniques,
-    capstone,
-    comparing_models,
-    deciding,
+    choosing,
     evaluating,
     first_steps,
-    lifecycle,
     prompt_basics,
     releasing,
     retrieval,
     serving,
+    techniques,
     tracking,
     training,
 )

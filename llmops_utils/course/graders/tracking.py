@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 from ...core import DataError, is_secret_name
 from ...tracking import Run, Span, read_run
-from .advanced_techniques import compute_optimism
 from .checks import Wrong, check_cases, check_names, grades, show, tell_expected
+from .techniques import compute_optimism
 
 RATE = 0.01
 LOSSES = ((1, 2.31), (2, 1.74), (3, 1.52), (4, 1.49))

@@ -6,12 +6,11 @@ from llmops_utils.core import DataError, ExerciseError
 from llmops_utils.course.exercises import list_exercises, load_exercises, loading
 from llmops_utils.course.graders import (
     GRADERS,
-    advanced_techniques,
     agents,
-    basic_techniques,
-    capstone,
     prompt_basics,
+    releasing,
     retrieval,
+    techniques,
 )
 from llmops_utils.course.notebooks import get_address, list_notebooks
 
@@ -86,14 +85,14 @@ def test_tasks_name_the_limits_that_their_graders_hold():
     limits = {
         "05_1.2": (f"on {prompt_basics.NUM_HELD_BACK} messages", f"At least {prompt_basics.NUM_NEEDED} must"),
         "05_2.2": (f"at most {prompt_basics.MOST_WORDS} words", "Eight questions"),
-        "06_1.1": (f"At least {basic_techniques.LEAST_AGREED} of the 12",),
-        "06_2.2": (f"up to {basic_techniques.MOST_SHOTS} examples", f"at least {basic_techniques.THRESHOLD} of 40"),
+        "06_1.1": (f"At least {techniques.LEAST_AGREED} of the 12",),
+        "06_2.2": (f"up to {techniques.MOST_SHOTS} examples", f"at least {techniques.THRESHOLD} of 40"),
         "07_2.2": (
-            f"up to {advanced_techniques.MOST_WORKED} pairs",
-            f"At least {advanced_techniques.LEAST_SOLVED} of 16",
+            f"up to {techniques.MOST_WORKED} pairs",
+            f"At least {techniques.LEAST_SOLVED} of 16",
         ),
         "09_3.2": (f"at least {retrieval.LEAST_CAUGHT} of 8", f"at most {retrieval.MOST_FALSE_ALARMS:.0%}"),
-        "13_1.1": (f"at least {capstone.THRESHOLD} of the last {-capstone.HELD_BACK.start} messages",),
+        "13_1.1": (f"at least {releasing.THRESHOLD} of the last {-releasing.HELD_BACK.start} messages",),
     }
     missing = [(id, limit) for id, told in limits.items() for limit in told if limit not in EXERCISES[id].task]
     assert missing == []
